@@ -1,0 +1,27 @@
+{
+  "targets": [
+    {
+      "target_name": "pagerelay",
+      "sources": [
+        "binding/binding.c",
+        "binding/values.c",
+        "core/backing.c",
+        "core/connection.c",
+        "core/done.c",
+        "core/engine.c",
+        "core/generation.c",
+        "core/hold.c",
+        "core/lane.c",
+        "core/nudge.c",
+        "core/peer.c",
+        "core/relay.c",
+        "core/slots.c",
+        "core/sys.c",
+        "core/transmission.c"
+      ],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
+      "cflags_c": ["-std=c17", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-fvisibility=hidden"],
+      "libraries": ["-pthread"]
+    }
+  ]
+}

@@ -1,0 +1,96 @@
+#include "values.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool refuse(napi_env env, const char *name, const char *rule) {
+    char message[160];
+    snprintf(message, sizeof message, "%s must be %s", name, rule);
+    napi_throw_type_error(env, "ERR_INVALID_ARG", message);
+    return false;
+}
+
+static bool is(napi_env env, napi_value value, napi_valuetype wanted) {
+    napi_valuetype type;
+    return value && napi_typeof(env, value, &type) == napi_ok && type == wanted;
+}
+
+bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer) {
+    double number_;
+    if (!is(env, value, napi_number) || napi_get_value_double(env, value, &number_) != napi_ok)
+        return refuse(env, name, "a number");
+    if (!(number_ >= 0) || number_ > 9007199254740991.0 || floor(number_) != number_ || (uint64_t)number_ > most)
+        return refuse(env, name, "a safe integer in range");
+    *integer = (uint64_t)number_;
+    return true;
+}
+
+bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolean) {
+    if (!is(env, value, napi_boolean)) return refuse(env, name, "a boolean");
+    return napi_get_value_bool(env, value, boolean) == napi_ok;
+}
+
+bool want_seconds(napi_env env, napi_value value, const char *name, double *seconds) {
+    if (!is(env, value, napi_number) || napi_get_value_double(env, value, seconds) != napi_ok)
+        return refuse(env, name, "a number of seconds");
+    return *seconds > 0 && *seconds < 1e9 ? true : refuse(env, name, "a positive number of seconds");
+}
+
+bool want_string(napi_env env, napi_value value, const char *name, char *buffer, size_t capacity) {
+    size_t length = 0;
+    if (!is(env, value, napi_string)) return refuse(env, name, "a string");
+    if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length >= capacity)
+        return refuse(env, name, "a shorter string");
+    if (napi_get_value_string_utf8(env, value, buffer, capacity, &length) != napi_ok || strlen(buffer) != length)
+        return refuse(env, name, "a string without NUL");
+    return true;
+}
+
+bool want_name(napi_env env, napi_value value, const char *name, const char *const *names, size_t count, int *place) {
+    char buffer[32];
+    if (!want_string(env, value, name, buffer, sizeof buffer)) return false;
+    for (size_t index = 0; index < count; index++) {
+        if (strcmp(names[index], buffer) != 0) continue;
+        *place = (int)index;
+        return true;
+    }
+    return refuse(env, name, "one of the known names");
+}
+
+bool want_function(napi_env env, napi_value value, const char *name) {
+    return is(env, value, napi_function) ? true : refuse(env, name, "a function");
+}
+
+bool optional_property(napi_env env, napi_value object, const char *key, napi_value *value) {
+    *value = NULL;
+    if (!is(env, object, napi_object)) return refuse(env, "options", "an object");
+    if (napi_get_named_property(env, object, key, value) != napi_ok) return false;
+    if (is(env, *value, napi_undefined)) *value = NULL;
+    return true;
+}
+
+bool want_property(napi_env env, napi_value object, const char *key, napi_value *value) {
+    if (!optional_property(env, object, key, value)) return false;
+    return *value ? true : refuse(env, key, "given");
+}
+
+napi_value number(napi_env env, double value) {
+    napi_value result = NULL;
+    napi_create_double(env, value, &result);
+    return result;
+}
+
+napi_value string(napi_env env, const char *value) {
+    napi_value result = NULL;
+    napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &result);
+    return result;
+}
+
+void set(napi_env env, napi_value object, const char *key, napi_value value) {
+    napi_set_named_property(env, object, key, value);
+}
+
+void set_number(napi_env env, napi_value object, const char *key, double value) {
+    set(env, object, key, number(env, value));
+}

@@ -1,0 +1,31 @@
+/* From JavaScript values to C and back. Every `want_` throws a TypeError that names the argument, and returns false. */
+#ifndef PR_VALUES_H
+#define PR_VALUES_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A safe integer from 0 to `most`. */
+bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer);
+bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolean);
+bool want_seconds(napi_env env, napi_value value, const char *name, double *seconds);
+
+/* UTF-8 without NUL, at most `capacity` - 1 bytes. */
+bool want_string(napi_env env, napi_value value, const char *name, char *buffer, size_t capacity);
+
+/* One of `count` names; gives its place. */
+bool want_name(napi_env env, napi_value value, const char *name, const char *const *names, size_t count, int *place);
+bool want_function(napi_env env, napi_value value, const char *name);
+
+/* A property that may be missing: then *value is NULL. */
+bool optional_property(napi_env env, napi_value object, const char *key, napi_value *value);
+bool want_property(napi_env env, napi_value object, const char *key, napi_value *value);
+
+napi_value number(napi_env env, double value);
+napi_value string(napi_env env, const char *value);
+void set(napi_env env, napi_value object, const char *key, napi_value value);
+void set_number(napi_env env, napi_value object, const char *key, double value);
+
+#endif

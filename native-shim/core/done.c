@@ -1,0 +1,161 @@
+/*
+ * When is a transmission done? When no later change to its pages can be seen by anyone. Neither the socket's taking
+ * the bytes nor the peer's acknowledgement is enough where the peer is in this kernel: its receive queue holds the
+ * very same pages.
+ *
+ *   remote peer   done is what it has acknowledged
+ *   local peer    done is what it has acknowledged less what its process has not read
+ *   our reset     a remote peer's queue of ours is purged: done. A local peer can still read: quarantined
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "state.h"
+#include "sys.h"
+
+/* glibc's struct tcp_info ends before this field. The kernel's own (linux/tcp.h) clashes with <netinet/tcp.h>. */
+enum { OFFSET_OF_BYTES_ACKED = 120, TCP_INFO_SIZE = 128 };
+
+/* How often an undone connection is looked at: it doubles from the first to the last while nothing moves. */
+#define LOOK_FIRST 250000000u /* ns; for a connection that only waits for its reader */
+#define LOOK_SOON  1000000u   /* ns; for one that waits to be closed */
+#define LOOK_LAST  2000000000u
+
+struct tcp_state {
+    uint8_t state;
+    uint64_t acknowledged; /* +1 once our FIN is */
+};
+
+static int tcp_state_of(int fd, struct tcp_state *state) {
+    unsigned char info[TCP_INFO_SIZE] = {0};
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) < 0) return -errno;
+    state->state = info[0];
+    memcpy(&state->acknowledged, info + OFFSET_OF_BYTES_ACKED, sizeof state->acknowledged);
+    return 0;
+}
+
+/* All that was ever written to the socket: acknowledged and not, read at one moment. */
+uint64_t pr_position(int fd) {
+    struct tcp_state before, after = {0};
+    int queued = 0;
+    do { /* an acknowledgement between the calls would be counted twice or not at all: then again */
+        if (tcp_state_of(fd, &before) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0 || tcp_state_of(fd, &after) < 0) return 0;
+    } while (before.acknowledged != after.acknowledged);
+    return after.acknowledged + (uint64_t)queued;
+}
+
+/* What the kernel says. */
+
+struct sight {
+    bool known, all_done, lost;
+    uint64_t watermark; /* bytes from the connection's start that are done */
+};
+
+/*
+ * A local peer that has sent a FIN and received ours is in no table any more, yet its process may go on reading its
+ * queue. So our FIN waits until nothing is undone (pr_connection_finish), and after a break-off the peer's FIN is kept
+ * from our socket (keep_peer_in_sight). `blind` is the case where both FINs could not be helped.
+ */
+static struct sight look_at_local(struct pr_connection *connection, struct pr_prober *prober, uint64_t acknowledged) {
+    uint32_t unread = 0;
+    switch (pr_peer_look(prober, &connection->peer, &unread)) {
+    case PR_SIGHT_QUEUE:
+        return (struct sight){.known = true, .watermark = acknowledged > unread ? acknowledged - unread : 0};
+    case PR_SIGHT_CLOSED:
+    case PR_SIGHT_NONE:
+        return (struct sight){.known = true, .all_done = !connection->blind, .lost = connection->blind};
+    default: return (struct sight){0}; /* the question failed: ask again later */
+    }
+}
+
+static struct sight look_at(struct pr_connection *connection, struct pr_prober *prober) {
+    struct tcp_state tcp;
+    if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
+    if (tcp.state == TCP_CLOSE) {
+        int error = 0;
+        socklen_t length = sizeof error;
+        getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+        bool by_reset = error != 0 || !connection->blind;
+        return (struct sight){.known = true, .all_done = by_reset, .lost = !by_reset};
+    }
+    if (connection->peer.kind == PR_PEER_LOCAL) return look_at_local(connection, prober, tcp.acknowledged);
+    return (struct sight){.known = true, .watermark = tcp.acknowledged};
+}
+
+/* What follows from it. All under the lock. */
+
+static uint64_t done_bytes(const struct pr_transmission *transmission, const struct sight *sight) {
+    if (sight->all_done) return transmission->sent;
+    uint64_t done = sight->watermark > transmission->start ? sight->watermark - transmission->start : 0;
+    return done < transmission->sent ? done : transmission->sent;
+}
+
+/* Tells whether the transmission moved on. */
+static bool apply_to(struct pr_transmission *transmission, const struct sight *sight) {
+    uint64_t done = done_bytes(transmission, sight), before = transmission->released;
+    bool finished = transmission->state == PR_ACCEPTED || transmission->state == PR_BROKEN;
+    if (finished && done == transmission->total) {
+        pr_hold_drop(transmission);
+        return true;
+    }
+    pr_hold_shrink(transmission, done);
+    return transmission->released > before;
+}
+
+static void apply(struct pr_connection *connection, const struct sight *sight) {
+    bool moved = false;
+    pr_list_each(node, &connection->undone) {
+        struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
+        if (sight->lost && transmission->state != PR_SENDING) pr_hold_quarantine(transmission);
+        else if (apply_to(transmission, sight)) moved = true;
+    }
+    if (!moved) return;
+    connection->progress_at = pr_now();
+    pr_look_soon(connection);
+}
+
+static void tell_if_drained(struct pr_connection *connection) {
+    if (!connection->drain_wanted || !pr_list_empty(&connection->undone)) return;
+    connection->drain_wanted = false;
+    pr_event_add(connection->relay, (struct pr_event){.kind = PR_EVENT_DRAINED, .id = connection->id});
+}
+
+void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
+    struct pr_relay *relay = connection->relay;
+    struct sight sight = look_at(connection, prober);
+    pr_lock(relay);
+    relay->counters.looks++;
+    if (sight.known && !connection->reset) apply(connection, &sight);
+    tell_if_drained(connection);
+    pr_unlock(relay);
+}
+
+/* When to look. */
+
+static bool waits_to_be_closed(const struct pr_connection *connection) {
+    return connection->drain_wanted || connection->node_closed || connection->broken;
+}
+
+void pr_look_soon(struct pr_connection *connection) {
+    connection->look_interval = waits_to_be_closed(connection) ? LOOK_SOON : LOOK_FIRST;
+    connection->look_at = pr_now() + connection->look_interval;
+    if (connection->look_at < connection->lane->next_look) connection->lane->next_look = connection->look_at;
+}
+
+void pr_watch(struct pr_connection *connection) {
+    if (!pr_list_empty(&connection->watch)) return;
+    pr_list_append(&connection->lane->watch, &connection->watch);
+    pr_look_soon(connection);
+}
+
+void pr_look_later(struct pr_connection *connection) {
+    uint64_t longest = waits_to_be_closed(connection) ? LOOK_FIRST : LOOK_LAST;
+    connection->look_interval = connection->look_interval * 2 < longest ? connection->look_interval * 2 : longest;
+    connection->look_at = pr_now() + connection->look_interval;
+}

@@ -1,0 +1,152 @@
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "state.h"
+#include "sys.h"
+
+/* Pipes. */
+
+enum { IDLE_PIPES = 64 };
+
+int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
+    if (!pr_list_empty(&pipes->idle)) {
+        *pipe = pr_container(pipes->idle.next, struct pr_pipe, pooled);
+        pr_list_remove(&(*pipe)->pooled);
+        pipes->idle_count--;
+        return 0;
+    }
+    struct pr_pipe *fresh = pr_allocate(1, sizeof *fresh);
+    if (!fresh) return -ENOMEM;
+    int ends[2];
+    if (pr_sys.pipe(ends) < 0) {
+        int error = errno;
+        pr_free(fresh);
+        return -error;
+    }
+    fresh->read_end = ends[0];
+    fresh->write_end = ends[1];
+    pr_list_init(&fresh->pooled);
+    *pipe = fresh;
+    return 0;
+}
+
+static void close_pipe(struct pr_pipe *pipe) {
+    close(pipe->read_end);
+    close(pipe->write_end);
+    pr_free(pipe);
+}
+
+void pr_pipe_give(struct pr_pipes *pipes, struct pr_pipe *pipe) {
+    if (pipe->filled > 0 || pipes->idle_count >= IDLE_PIPES) {
+        close_pipe(pipe);
+        return;
+    }
+    pr_list_append(&pipes->idle, &pipe->pooled);
+    pipes->idle_count++;
+}
+
+void pr_pipes_free(struct pr_pipes *pipes) {
+    pr_list_each(node, &pipes->idle) close_pipe(pr_container(node, struct pr_pipe, pooled));
+    pr_list_init(&pipes->idle);
+    pipes->idle_count = 0;
+}
+
+/* Ends of files. */
+
+/*
+ * How much of the chunk the file still has. send() and vmsplice() take from the mapping, which goes on to the end of
+ * the last page with zeros: without this check a file cut inside a page would go out padded.
+ */
+static ssize_t present(const struct pr_chunk *chunk) {
+    if (chunk->generation->info.backing.backing == PR_BACKING_DEVDAX) return (ssize_t)chunk->length;
+    struct stat status;
+    if (pr_sys.fstat(chunk->generation->fd, &status) < 0) return -errno;
+    uint64_t size = (uint64_t)status.st_size;
+    if (size <= chunk->offset) return 0;
+    return (ssize_t)(size - chunk->offset < chunk->length ? size - chunk->offset : chunk->length);
+}
+
+/* After the fact: a file that was cut while the bytes were taken may have given zeros for some of them. */
+static ssize_t still_present(const struct pr_chunk *chunk, ssize_t taken) {
+    struct pr_chunk part = *chunk;
+    part.length = (size_t)taken;
+    ssize_t left = present(&part);
+    return left < 0 ? left : left < taken ? 0 : taken;
+}
+
+/* The engines. */
+
+static ssize_t step_sendfile(int socket, const struct pr_chunk *chunk) {
+    off_t offset = (off_t)chunk->offset;
+    ssize_t sent = pr_sys.sendfile(socket, chunk->generation->fd, &offset, chunk->length);
+    return sent < 0 ? -errno : sent;
+}
+
+static ssize_t step_copy(int socket, const struct pr_chunk *chunk) {
+    ssize_t length = present(chunk);
+    if (length <= 0) return length;
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (chunk->more ? MSG_MORE : 0);
+    ssize_t sent = pr_sys.send(socket, chunk->generation->address + chunk->offset, (size_t)length, flags);
+    if (sent < 0) return errno == EFAULT ? 0 : -errno; /* EFAULT: past the end, where a load would be SIGBUS */
+    return still_present(chunk, sent);
+}
+
+static ssize_t fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    ssize_t length = present(chunk);
+    if (length <= 0) return length;
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)(chunk->generation->address + chunk->offset),
+                           .iov_len = (size_t)length};
+    ssize_t filled = pr_sys.vmsplice(pipe->write_end, &vector, 1, SPLICE_F_NONBLOCK);
+    if (filled < 0) return errno == EFAULT ? 0 : -errno;
+    pipe->filled = (size_t)filled;
+    return still_present(chunk, filled);
+}
+
+static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    if (pipe->filled == 0) {
+        ssize_t filled = fill_pipe(pipe, chunk);
+        if (filled <= 0) return filled;
+    }
+    unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (chunk->length > pipe->filled || chunk->more ? SPLICE_F_MORE : 0);
+    ssize_t sent = pr_sys.splice(pipe->read_end, NULL, socket, NULL, pipe->filled, flags);
+    if (sent < 0) return -errno;
+    pipe->filled -= (size_t)sent;
+    return sent;
+}
+
+ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    ssize_t result;
+    do {
+        switch (engine) {
+        case PR_ENGINE_SENDFILE: result = step_sendfile(socket, chunk); break;
+        case PR_ENGINE_SPLICE: result = step_splice(socket, pipe, chunk); break;
+        case PR_ENGINE_COPY: result = step_copy(socket, chunk); break;
+        default: result = -EINVAL;
+        }
+    } while (result == -EINTR);
+    return result;
+}
+
+bool pr_engine_copies(enum pr_engine engine, enum pr_backing backing) {
+    if (engine == PR_ENGINE_COPY || engine == PR_ENGINE_STREAM) return true;
+    return engine == PR_ENGINE_SENDFILE && backing == PR_BACKING_FSDAX; /* copy_splice_read, on all kernels tried */
+}
+
+bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
+    enum { PAGES_AT_ONCE = 64 };
+    if (generation->info.backing.backing != PR_BACKING_PAGECACHE) return true;
+    uint64_t page = generation->info.backing.page_size;
+    uint64_t first = offset / page, last = (offset + length - 1) / page;
+    if (last - first >= PAGES_AT_ONCE) return false;
+    unsigned char pages[PAGES_AT_ONCE];
+    void *address = (void *)(uintptr_t)(generation->address + first * page);
+    if (mincore(address, (size_t)((last - first + 1) * page), pages) < 0) return false;
+    for (uint64_t index = 0; index <= last - first; index++)
+        if (!(pages[index] & 1)) return false;
+    return true;
+}

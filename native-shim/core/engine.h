@@ -1,0 +1,52 @@
+/* How the bytes of a mapping reach a socket. */
+#ifndef PR_ENGINE_H
+#define PR_ENGINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "list.h"
+#include "relay.h"
+
+struct pr_generation;
+
+/* A pipe that pages pass through on their way (engine splice). It belongs to one transmission at a time. */
+struct pr_pipe {
+    int read_end, write_end;
+    size_t filled; /* bytes in it that the socket has not taken */
+    struct pr_list pooled;
+};
+
+struct pr_pipes {
+    struct pr_list idle;
+    unsigned idle_count;
+};
+
+/* Under the relay's lock. -EMFILE, -ENFILE or -ENOMEM. */
+int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe);
+/* An empty pipe is kept for the next transmission; one with bytes in it is thrown away, and its pages with it. */
+void pr_pipe_give(struct pr_pipes *pipes, struct pr_pipe *pipe);
+void pr_pipes_free(struct pr_pipes *pipes);
+
+struct pr_chunk {
+    const struct pr_generation *generation;
+    uint64_t offset;
+    size_t length;
+    bool more; /* bytes of the same body follow */
+};
+
+/*
+ * One step: bytes that the socket took, -EAGAIN when it takes none now, 0 when the file ends before the chunk does,
+ * another -errno when the connection or the file failed.
+ */
+ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk);
+
+/* Does this engine copy on this backing? Then the pages are free as soon as the socket has taken the bytes. */
+bool pr_engine_copies(enum pr_engine engine, enum pr_backing backing);
+
+/* Would sending these bytes wait for a disk? Only the page cache can. */
+bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length);
+
+#endif

@@ -1,0 +1,250 @@
+/*
+ * The hold table: which transmission refers to which pages. One entry a transmission, in a list of its generation:
+ * taking and dropping is constant time, and the cost of all is that of the transmissions in flight, whatever the
+ * region's size.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "state.h"
+#include "sys.h"
+
+static int check_extents(const struct pr_generation *generation, const struct pr_extent *extents, size_t count,
+                         uint64_t *total) {
+    uint64_t size = generation->info.size;
+    *total = 0;
+    for (size_t index = 0; index < count; index++) {
+        const struct pr_extent *extent = &extents[index];
+        if (extent->length == 0 || extent->offset >= size || extent->length > size - extent->offset) return -ERANGE;
+        *total += extent->length;
+    }
+    return count > 0 ? 0 : -ERANGE;
+}
+
+static struct pr_transmission *new_transmission(enum pr_engine engine, const struct pr_extent *extents, size_t count) {
+    struct pr_transmission *transmission = pr_allocate(1, sizeof *transmission + count * sizeof *extents);
+    if (!transmission) return NULL;
+    transmission->state = PR_HELD;
+    transmission->engine = engine;
+    transmission->extent_count = count;
+    transmission->held_since = pr_now();
+    memcpy(transmission->extents, extents, count * sizeof *extents);
+    pr_list_init(&transmission->reference);
+    pr_list_init(&transmission->undone);
+    return transmission;
+}
+
+/* Under the lock. */
+static int enter(struct pr_relay *relay, struct pr_generation *generation, struct pr_transmission *transmission) {
+    int result = transmission->engine == PR_ENGINE_SPLICE ? pr_pipe_take(&relay->pipes, &transmission->pipe) : 0;
+    if (result < 0) return result;
+    result = pr_slots_add(&relay->slots, PR_KIND_TRANSMISSION, transmission, &transmission->id);
+    if (result < 0) {
+        if (transmission->pipe) pr_pipe_give(&relay->pipes, transmission->pipe);
+        return result;
+    }
+    transmission->generation = generation;
+    pr_list_append(&generation->references, &transmission->reference);
+    relay->counters.references++;
+    relay->counters.held_bytes += transmission->total;
+    return 0;
+}
+
+int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
+            const struct pr_extent *extents, size_t count, uint64_t *id) {
+    struct pr_transmission *transmission = new_transmission(engine, extents, count);
+    if (!transmission) return -ENOMEM;
+    transmission->peer_kind = PR_PEER_UNASKABLE;
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
+    int result = 0;
+    if (!generation) result = -EBADF;
+    else if (generation->closed || generation->epoch != epoch || generation->version != version) result = -ESTALE;
+    else result = check_extents(generation, extents, count, &transmission->total);
+    if (result == 0) result = enter(relay, generation, transmission);
+    if (result == 0) *id = transmission->id;
+    pr_unlock(relay);
+    if (result < 0) pr_free(transmission);
+    return result;
+}
+
+/* Giving back. */
+
+/* How much of the body can be given back when its first `done` bytes are done: a page counts only as a whole. */
+static uint64_t releasable(const struct pr_transmission *transmission, uint64_t done) {
+    uint64_t page = transmission->generation->info.backing.page_size, before = 0;
+    if (done >= transmission->total) return transmission->total;
+    for (size_t index = 0; index < transmission->extent_count; index++) {
+        const struct pr_extent *extent = &transmission->extents[index];
+        if (done >= before + extent->length) {
+            before += extent->length;
+            continue;
+        }
+        uint64_t inside = done - before, tail = (extent->offset + inside) % page;
+        return tail < inside ? done - tail : before;
+    }
+    return transmission->total;
+}
+
+static void give_back(struct pr_transmission *transmission, uint64_t bytes) {
+    struct pr_counters *counters = &transmission->generation->relay->counters;
+    counters->held_bytes -= bytes;
+    if (transmission->state == PR_QUARANTINED) counters->quarantined_bytes -= bytes;
+}
+
+void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes) {
+    transmission->sent += bytes;
+    transmission->generation->relay->counters.sent_bytes[transmission->engine] += bytes;
+}
+
+void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done) {
+    uint64_t released = releasable(transmission, done);
+    if (released <= transmission->released) return;
+    give_back(transmission, released - transmission->released);
+    transmission->released = released;
+}
+
+void pr_hold_cut(struct pr_transmission *transmission) {
+    give_back(transmission, transmission->total - transmission->sent);
+    transmission->total = transmission->sent;
+}
+
+static void count_hold(struct pr_counters *counters, uint64_t nanoseconds) {
+    static const double bounds[] = PR_HOLD_BOUNDS;
+    _Static_assert(sizeof bounds / sizeof *bounds == PR_HOLD_BUCKETS - 1, "one bucket has no bound");
+    double seconds = (double)nanoseconds / 1e9;
+    size_t bucket = 0;
+    while (bucket < PR_HOLD_BUCKETS - 1 && seconds > bounds[bucket]) bucket++;
+    counters->holds_by_time[bucket]++;
+    counters->hold_seconds += seconds;
+}
+
+void pr_hold_drop(struct pr_transmission *transmission) {
+    struct pr_generation *generation = transmission->generation;
+    struct pr_relay *relay = generation->relay;
+    give_back(transmission, transmission->total - transmission->released);
+    relay->counters.references--;
+    if (transmission->state == PR_QUARANTINED) relay->counters.quarantined--;
+    count_hold(&relay->counters, pr_now() - transmission->held_since);
+    pr_list_remove(&transmission->reference);
+    pr_list_remove(&transmission->undone);
+    pr_slots_remove(&relay->slots, transmission->id);
+    pr_give_pipe_back(transmission);
+    pr_free(transmission);
+    pr_generation_settle(generation);
+}
+
+void pr_hold_quarantine(struct pr_transmission *transmission) {
+    struct pr_relay *relay = transmission->generation->relay;
+    transmission->state = PR_QUARANTINED;
+    transmission->connection = NULL;
+    relay->counters.quarantined++;
+    relay->counters.quarantined_bytes += transmission->total - transmission->released;
+    pr_list_remove(&transmission->undone);
+    pr_list_append(&relay->quarantined, &transmission->undone);
+}
+
+void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome) {
+    transmission->generation->relay->counters.transmissions[transmission->engine][outcome]++;
+}
+
+/* For transmissions that no connection carries. */
+
+static struct pr_transmission *unconnected(struct pr_relay *relay, uint64_t id) {
+    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
+    return transmission && transmission->state == PR_HELD ? transmission : NULL;
+}
+
+int pr_advance(struct pr_relay *relay, uint64_t id, uint64_t bytes) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = unconnected(relay, id);
+    int result = !transmission ? -EBADF : bytes > transmission->total - transmission->sent ? -ERANGE : 0;
+    if (result == 0) {
+        pr_hold_sent(transmission, bytes);
+        pr_hold_shrink(transmission, transmission->sent);
+    }
+    pr_unlock(relay);
+    return result;
+}
+
+int pr_release(struct pr_relay *relay, uint64_t id, enum pr_outcome outcome) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = unconnected(relay, id);
+    if (transmission) {
+        pr_count_outcome(transmission, outcome);
+        pr_hold_drop(transmission);
+    }
+    pr_unlock(relay);
+    return transmission ? 0 : -EBADF;
+}
+
+/* Telling. */
+
+/* The first byte still held, and the last: offsets in the generation. */
+static void held_range(const struct pr_transmission *transmission, uint64_t *first, uint64_t *last) {
+    uint64_t before = 0;
+    *first = UINT64_MAX;
+    *last = 0;
+    for (size_t index = 0; index < transmission->extent_count && before < transmission->total; index++) {
+        const struct pr_extent *extent = &transmission->extents[index];
+        uint64_t from = transmission->released > before ? transmission->released - before : 0;
+        uint64_t to = transmission->total - before < extent->length ? transmission->total - before : extent->length;
+        before += extent->length;
+        if (from >= to) continue;
+        if (extent->offset + from < *first) *first = extent->offset + from;
+        if (extent->offset + to - 1 > *last) *last = extent->offset + to - 1;
+    }
+    if (*first > *last) *first = *last;
+}
+
+static struct pr_reference_info describe(const struct pr_transmission *transmission, uint64_t now) {
+    static const enum pr_reference_state states[] = {
+        [PR_HELD] = PR_REFERENCE_UNSENT,     [PR_SENDING] = PR_REFERENCE_UNSENT,
+        [PR_ACCEPTED] = PR_REFERENCE_SENT,   [PR_BROKEN] = PR_REFERENCE_SENT,
+        [PR_QUARANTINED] = PR_REFERENCE_QUARANTINED,
+    };
+    struct pr_reference_info info = {
+        .id = transmission->id,
+        .generation = transmission->generation->id,
+        .bytes = transmission->total - transmission->released,
+        .state = states[transmission->state],
+        .engine = transmission->engine,
+        .peer_kind = transmission->peer_kind,
+        .age_seconds = (double)(now - transmission->held_since) / 1e9,
+    };
+    held_range(transmission, &info.first, &info.last);
+    memcpy(info.peer, transmission->peer, sizeof info.peer);
+    return info;
+}
+
+static void look_at_all(struct pr_relay *relay) {
+    uint32_t cursor = 0;
+    struct pr_connection *connection;
+    pr_lock(relay);
+    while ((connection = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) {
+        if (pr_list_empty(&connection->undone)) continue;
+        connection->pins++;
+        pr_unlock(relay);
+        pr_look(connection, &relay->prober);
+        pr_lock(relay);
+        connection->pins--;
+        pr_connection_settle(connection);
+    }
+    pr_unlock(relay);
+}
+
+size_t pr_references(struct pr_relay *relay, uint64_t generation, struct pr_reference_info *into, size_t capacity) {
+    uint64_t now = pr_now();
+    uint32_t cursor = 0;
+    size_t count = 0;
+    look_at_all(relay);
+    pr_lock(relay);
+    struct pr_transmission *transmission;
+    while ((transmission = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor))) {
+        if (generation && transmission->generation->id != generation) continue;
+        if (count < capacity) into[count] = describe(transmission, now);
+        count++;
+    }
+    pr_unlock(relay);
+    return count;
+}

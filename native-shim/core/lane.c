@@ -1,0 +1,317 @@
+/*
+ * A lane: one thread with its own epoll that carries transmissions to slow readers, looks at what is undone, and
+ * breaks off what makes no progress.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "state.h"
+#include "sys.h"
+
+/* What one connection may send before the next has its turn (docs/performance.md). */
+enum { TURN_BYTES = 256 << 10 };
+
+/* The longest sleep of a lane that has connections: the coarse timer of the done rule. */
+#define TICK 250000000u /* ns */
+
+enum { EVENTS_AT_ONCE = 64, LOOKS_AT_ONCE = 64 };
+
+bool pr_lane_ready(struct pr_connection *connection) {
+    struct pr_lane *lane = connection->lane;
+    if (pr_list_empty(&connection->ready)) pr_list_append(&lane->ready, &connection->ready);
+    return lane->asleep;
+}
+
+void pr_lane_wake(struct pr_lane *lane) {
+    uint64_t one = 1;
+    ssize_t written = write(lane->wake, &one, sizeof one);
+    (void)written; /* EAGAIN: it has been woken already */
+}
+
+/* One turn of one connection. */
+
+static int register_with_epoll(struct pr_connection *connection) {
+    if (connection->in_epoll) return 0;
+    /* Edge-triggered: an idle connection of Node's costs nothing. Errors and hang-ups come unasked. */
+    struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.u64 = connection->id};
+    if (pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0) return -errno;
+    connection->in_epoll = true;
+    return 0;
+}
+
+static void accepted(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    pr_lock(relay);
+    uint64_t id = connection->current->id;
+    pr_accepted(connection);
+    pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_ACCEPTED, .id = id});
+    pr_unlock(relay);
+}
+
+static void turn(struct pr_connection *connection) {
+    int result = connection->abort ? connection->abort : register_with_epoll(connection);
+    if (result == 0) result = pr_push(connection, connection->current, TURN_BYTES);
+    if (result < 0) {
+        pr_break_off(connection, result);
+    } else if (result == PR_PUSHED_ALL) {
+        accepted(connection);
+    } else if (result == PR_PUSHED_BUDGET) {
+        pr_lock(connection->relay);
+        pr_lane_ready(connection);
+        pr_unlock(connection->relay);
+    } /* PR_PUSHED_FULL: epoll will tell */
+}
+
+/* The next that has something to send, pinned. An epoll event may have put others in the list: Node owns those. */
+static struct pr_connection *take_ready(struct pr_lane *lane) {
+    struct pr_connection *taken = NULL;
+    pr_lock(lane->relay);
+    while (!taken && !pr_list_empty(&lane->ready)) {
+        struct pr_connection *connection = pr_container(lane->ready.next, struct pr_connection, ready);
+        pr_list_remove(&connection->ready);
+        if (connection->owner != PR_OWNER_LANE || !connection->current) continue;
+        connection->pins++;
+        taken = connection;
+    }
+    pr_unlock(lane->relay);
+    return taken;
+}
+
+static void unpin(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    pr_lock(relay);
+    connection->pins--;
+    pr_connection_settle(connection);
+    pr_unlock(relay);
+}
+
+/* One turn for each that is ready now; those that become ready meanwhile wait for the next round. */
+static void take_turns(struct pr_lane *lane) {
+    size_t waiting = 0;
+    pr_lock(lane->relay);
+    pr_list_each(node, &lane->ready) waiting++;
+    pr_unlock(lane->relay);
+    for (; waiting > 0; waiting--) {
+        struct pr_connection *connection = take_ready(lane);
+        if (!connection) return;
+        turn(connection);
+        unpin(connection);
+    }
+}
+
+/* The clock: what is due to be looked at, and what has stalled. */
+
+static bool stalled(const struct pr_connection *connection, uint64_t now) {
+    bool in_flight = connection->current || !pr_list_empty(&connection->undone);
+    return in_flight && !connection->broken && now > connection->progress_at + connection->relay->max_hold;
+}
+
+/* Under the lock. What Node owns is Node's to break: it is told, once. */
+static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
+    if (!stalled(connection, now)) return false;
+    if (connection->owner == PR_OWNER_LANE) return true;
+    if (!connection->stall_reported) {
+        connection->stall_reported = true;
+        pr_event_add(connection->relay, (struct pr_event){.kind = PR_EVENT_STALLED, .id = connection->id});
+    }
+    return false;
+}
+
+/* Pins the connections that are due, and sets the time of the next look. */
+static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64_t now) {
+    size_t count = 0;
+    pr_lock(lane->relay);
+    lane->next_look = UINT64_MAX;
+    pr_list_each(node, &lane->watch) {
+        struct pr_connection *connection = pr_container(node, struct pr_connection, watch);
+        if (connection->look_at <= now && count < LOOKS_AT_ONCE) {
+            pr_look_later(connection);
+            connection->pins++;
+            into[count++] = connection;
+        }
+        if (connection->look_at < lane->next_look) lane->next_look = connection->look_at;
+    }
+    pr_unlock(lane->relay);
+    return count;
+}
+
+static void look_and_break(struct pr_connection *connection, struct pr_prober *prober, uint64_t now) {
+    pr_look(connection, prober);
+    pr_lock(connection->relay);
+    bool breaks = lane_breaks(connection, now);
+    pr_unlock(connection->relay);
+    if (breaks) pr_break_off(connection, -ETIMEDOUT);
+}
+
+static void look_at_due(struct pr_lane *lane) {
+    struct pr_connection *connections[LOOKS_AT_ONCE];
+    uint64_t now = pr_now();
+    pr_lock(lane->relay);
+    bool nothing_due = lane->next_look > now;
+    pr_unlock(lane->relay);
+    if (nothing_due) return;
+    size_t count = take_due(lane, connections, now);
+    for (size_t index = 0; index < count; index++) {
+        look_and_break(connections[index], &lane->prober, now);
+        unpin(connections[index]);
+    }
+}
+
+/* The thread. */
+
+static void heard(struct pr_lane *lane, const struct epoll_event *event) {
+    struct pr_relay *relay = lane->relay;
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
+    if (connection && connection->owner == PR_OWNER_LANE && connection->current) {
+        pr_lane_ready(connection);
+    } else if (connection && (event->events & (EPOLLERR | EPOLLHUP))) {
+        connection->look_at = lane->next_look = pr_now(); /* a reset can end what is undone */
+    }
+    pr_unlock(relay);
+}
+
+/* Milliseconds, or -1 for no limit. Tells the others that a wake-up is needed from here on. */
+static int fall_asleep(struct pr_lane *lane) {
+    pr_lock(lane->relay);
+    uint64_t now = pr_now(), until = lane->connections > 0 ? now + TICK : UINT64_MAX;
+    if (lane->next_look < until) until = lane->next_look;
+    lane->asleep = pr_list_empty(&lane->ready);
+    int timeout = !lane->asleep ? 0 : until == UINT64_MAX ? -1 : until <= now ? 0 : (int)((until - now + 999999) / 1000000);
+    pr_unlock(lane->relay);
+    return timeout;
+}
+
+static bool wake_up(struct pr_lane *lane) {
+    pr_lock(lane->relay);
+    lane->asleep = false;
+    bool stop = lane->stop;
+    pr_unlock(lane->relay);
+    return !stop;
+}
+
+static void *run(void *argument) {
+    struct pr_lane *lane = argument;
+    struct epoll_event events[EVENTS_AT_ONCE];
+    do {
+        int count = epoll_wait(lane->epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
+        for (int index = 0; index < count; index++) {
+            uint64_t wakes;
+            if (events[index].data.u64 != 0) heard(lane, &events[index]);
+            else if (read(lane->wake, &wakes, sizeof wakes) < 0) continue;
+        }
+        look_at_due(lane);
+        take_turns(lane);
+    } while (wake_up(lane));
+    return NULL;
+}
+
+/* Starting and stopping. */
+
+/* "0-3,8": the CPUs of a node; an empty set where it has none or can't be read. */
+static void cpus_of_node(int node, cpu_set_t *cpus) {
+    char path[64];
+    unsigned first, last;
+    CPU_ZERO(cpus);
+    snprintf(path, sizeof path, "/sys/devices/system/node/node%d/cpulist", node);
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    while (fscanf(file, "%u", &first) == 1) {
+        last = first;
+        if (fscanf(file, "-%u", &last) < 0) last = first;
+        for (unsigned cpu = first; cpu <= last && cpu < CPU_SETSIZE; cpu++) CPU_SET(cpu, cpus);
+        if (fgetc(file) != ',') break;
+    }
+    fclose(file);
+}
+
+/* Nodes with CPUs, in order; at least one. */
+static unsigned nodes_with_cpus(int *nodes, unsigned capacity) {
+    unsigned count = 0;
+    for (int node = 0; node < 64 && count < capacity; node++) {
+        cpu_set_t cpus;
+        cpus_of_node(node, &cpus);
+        if (CPU_COUNT(&cpus) > 0) nodes[count++] = node;
+    }
+    if (count == 0) nodes[count++] = 0;
+    return count;
+}
+
+static int start_lane(struct pr_lane *lane, bool bind_to_node) {
+    int result = pr_prober_open(&lane->prober);
+    if (result < 0) return result;
+    lane->epoll = epoll_create1(EPOLL_CLOEXEC);
+    lane->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (lane->epoll < 0 || lane->wake < 0) return -errno;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0};
+    if (pr_sys.epoll_ctl(lane->epoll, EPOLL_CTL_ADD, lane->wake, &event) < 0) return -errno;
+
+    /* Signals are the main thread's; a write to a closed socket must not end the process from here either. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = -pthread_create(&lane->thread, NULL, run, lane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result < 0) return result;
+    lane->started = true;
+    pthread_setname_np(lane->thread, "pagerelay-lane");
+    cpu_set_t cpus;
+    cpus_of_node(lane->node, &cpus);
+    if (bind_to_node && CPU_COUNT(&cpus) > 0) pthread_setaffinity_np(lane->thread, sizeof cpus, &cpus);
+    return 0;
+}
+
+int pr_lanes_start(struct pr_relay *relay) {
+    int nodes[64];
+    unsigned node_count = nodes_with_cpus(nodes, 64), count = relay->options.lanes;
+    relay->lanes = pr_allocate(count, sizeof *relay->lanes);
+    if (!relay->lanes) return -ENOMEM;
+    relay->lane_count = count;
+    for (unsigned index = 0; index < count; index++) {
+        struct pr_lane *lane = &relay->lanes[index];
+        *lane = (struct pr_lane){.relay = relay, .epoll = -1, .wake = -1, .prober = {.diag = -1, .route = -1}};
+        lane->node = nodes[index % node_count];
+        lane->next_look = UINT64_MAX;
+        pr_list_init(&lane->ready);
+        pr_list_init(&lane->watch);
+    }
+    int result = 0;
+    for (unsigned index = 0; index < count && result == 0; index++)
+        result = start_lane(&relay->lanes[index], node_count > 1);
+    return result;
+}
+
+void pr_lanes_stop(struct pr_relay *relay) {
+    pr_lock(relay);
+    for (unsigned index = 0; index < relay->lane_count; index++) relay->lanes[index].stop = true;
+    pr_unlock(relay);
+    for (unsigned index = 0; index < relay->lane_count; index++) {
+        struct pr_lane *lane = &relay->lanes[index];
+        if (lane->started) {
+            pr_lane_wake(lane);
+            pthread_join(lane->thread, NULL);
+        }
+        if (lane->wake >= 0) close(lane->wake);
+        if (lane->epoll >= 0) close(lane->epoll);
+        lane->epoll = -1;
+        pr_prober_close(&lane->prober);
+    }
+}
+
+struct pr_lane *pr_lane_for(struct pr_relay *relay, int node) {
+    struct pr_lane *best = NULL;
+    for (unsigned index = 0; index < relay->lane_count; index++) {
+        struct pr_lane *lane = &relay->lanes[index];
+        bool nearer = best && lane->node == node && best->node != node;
+        bool as_near = best && (lane->node == node) == (best->node == node);
+        if (!best || nearer || (as_near && lane->connections < best->connections)) best = lane;
+    }
+    return best;
+}

@@ -1,0 +1,289 @@
+#include "peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+/* The kernel's numbers, which <netinet/tcp.h> shares; used for a peer that has no full socket left. */
+_Static_assert(TCP_LISTEN == 10 && TCP_TIME_WAIT == 6, "TCP states differ from the kernel's");
+
+/* Netlink. */
+
+static int netlink_socket(int protocol) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    if (fd < 0) return -errno;
+    struct timeval second = {.tv_sec = 1};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+    return fd;
+}
+
+struct answer {
+    struct nlmsghdr header;
+    char payload[8192];
+};
+
+/* Sends one request and reads its one answer; the payload's length, or the error that the kernel answered. */
+static ssize_t ask(struct pr_prober *prober, int fd, struct nlmsghdr *request, struct answer *answer) {
+    request->nlmsg_seq = ++prober->sequence;
+    if (pr_sys.diag(fd, request, request->nlmsg_len) < 0) return -errno;
+    for (;;) {
+        ssize_t got = recv(fd, answer, sizeof *answer, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -errno;
+        if (!NLMSG_OK(&answer->header, (size_t)got)) return -EBADMSG;
+        if (answer->header.nlmsg_seq != prober->sequence) continue; /* the late answer of a query that timed out */
+        if (answer->header.nlmsg_type != NLMSG_ERROR) return (ssize_t)NLMSG_PAYLOAD(&answer->header, 0);
+        const struct nlmsgerr *error = NLMSG_DATA(&answer->header);
+        return error->error < 0 ? error->error : -EBADMSG;
+    }
+}
+
+/* Addresses. */
+
+static bool same_family(const struct sockaddr_storage *a, const struct sockaddr_storage *b) {
+    return a->ss_family == b->ss_family && (a->ss_family == AF_INET || a->ss_family == AF_INET6);
+}
+
+/* An IPv4 client of a dual-stack listener: its own socket is an IPv4 one. */
+static void unmap(struct sockaddr_storage *address) {
+    struct sockaddr_in6 six;
+    memcpy(&six, address, sizeof six);
+    if (six.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) return;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = six.sin6_port};
+    memcpy(&four.sin_addr, &six.sin6_addr.s6_addr[12], sizeof four.sin_addr);
+    memset(address, 0, sizeof *address);
+    memcpy(address, &four, sizeof four);
+}
+
+/* The address as inet_diag and rtnetlink want it; returns its length. */
+static size_t address_bytes(const struct sockaddr_storage *address, void *bytes, uint16_t *port) {
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)address;
+        memcpy(bytes, &four->sin_addr, 4);
+        if (port) *port = four->sin_port;
+        return 4;
+    }
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    memcpy(bytes, &six->sin6_addr, 16);
+    if (port) *port = six->sin6_port;
+    return 16;
+}
+
+void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {
+    char text[INET6_ADDRSTRLEN] = "?";
+    unsigned char bytes[16] = {0};
+    uint16_t port = 0;
+    address_bytes(&peer->there, bytes, &port);
+    inet_ntop(peer->there.ss_family, bytes, text, sizeof text);
+    snprintf(buffer, size, peer->there.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
+}
+
+/* The query: exactly the peer's socket, seen from its side, so source and destination are swapped. */
+
+struct diag_request {
+    struct nlmsghdr header;
+    struct inet_diag_req_v2 body;
+};
+
+static struct diag_request diag_request_for(const struct pr_peer *peer) {
+    struct diag_request request = {
+        .header = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .body = {.sdiag_family = (uint8_t)peer->there.ss_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u},
+    };
+    struct inet_diag_sockid *id = &request.body.id;
+    address_bytes(&peer->there, id->idiag_src, &id->idiag_sport);
+    address_bytes(&peer->here, id->idiag_dst, &id->idiag_dport);
+    if (peer->there.ss_family == AF_INET6)
+        id->idiag_if = ((const struct sockaddr_in6 *)&peer->there)->sin6_scope_id;
+    memcpy(id->idiag_cookie, peer->cookie, sizeof peer->cookie);
+    return request;
+}
+
+static int diag(struct pr_prober *prober, const struct pr_peer *peer, struct inet_diag_msg *message) {
+    struct diag_request request = diag_request_for(peer);
+    struct answer answer;
+    ssize_t length = ask(prober, prober->diag, &request.header, &answer);
+    if (length == -ENOENT || length == -ESTALE) return -ENOENT; /* ESTALE: the addresses now are another socket's */
+    if (length < 0) return (int)length;
+    if ((size_t)length < sizeof *message) return -EBADMSG;
+    memcpy(message, answer.payload, sizeof *message);
+    /* Where no connection matches, the kernel falls back to a listener on the same port: not what was asked. */
+    if (message->idiag_state == TCP_LISTEN || message->id.idiag_dport != request.body.id.idiag_dport) return -ENOENT;
+    return 0;
+}
+
+int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t *unread) {
+    enum { TIMER_OF_TIME_WAIT = 3 };
+    struct inet_diag_msg message;
+    int result = diag(prober, peer, &message);
+    if (result == -ENOENT) return PR_SIGHT_NONE;
+    if (result < 0) return result;
+    if (message.idiag_timer == TIMER_OF_TIME_WAIT || message.idiag_inode == 0) return PR_SIGHT_CLOSED;
+    *unread = message.idiag_rqueue;
+    return PR_SIGHT_QUEUE;
+}
+
+/* Where a peer that was not found can be. */
+
+struct route_request {
+    struct nlmsghdr header;
+    union {
+        struct rtmsg route;
+        struct ifinfomsg link;
+    } body;
+    char attributes[64];
+};
+
+static void add_attribute(struct route_request *request, unsigned short type, const void *data, size_t length) {
+    struct rtattr *attribute = (struct rtattr *)(void *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+    attribute->rta_type = type;
+    attribute->rta_len = (unsigned short)RTA_LENGTH(length);
+    memcpy(RTA_DATA(attribute), data, length);
+    request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
+}
+
+static const struct rtattr *find_attribute(const void *from, size_t length, unsigned short type) {
+    const struct rtattr *attribute = from;
+    for (; RTA_OK(attribute, (unsigned)length); attribute = RTA_NEXT(attribute, length))
+        if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
+    return NULL;
+}
+
+/* The device that packets to the peer leave by, 0 for an address of this host, or -errno. */
+static int device_towards(struct pr_prober *prober, const struct pr_peer *peer) {
+    struct route_request request = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)), .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
+        .body.route = {.rtm_family = (unsigned char)peer->there.ss_family},
+    };
+    unsigned char bytes[16];
+    size_t length = address_bytes(&peer->there, bytes, NULL);
+    request.body.route.rtm_dst_len = (unsigned char)(length * 8);
+    add_attribute(&request, RTA_DST, bytes, length);
+    length = address_bytes(&peer->here, bytes, NULL);
+    request.body.route.rtm_src_len = (unsigned char)(length * 8);
+    add_attribute(&request, RTA_SRC, bytes, length);
+
+    struct answer answer;
+    ssize_t got = ask(prober, prober->route, &request.header, &answer);
+    if (got < 0) return (int)got;
+    const struct rtmsg *route = (const struct rtmsg *)(const void *)answer.payload;
+    if (route->rtm_type != RTN_UNICAST) return 0;
+    const struct rtattr *device = find_attribute(RTM_RTA(route), (size_t)RTM_PAYLOAD(&answer.header), RTA_OIF);
+    return device ? *(const int *)RTA_DATA(device) : -ENODEV;
+}
+
+/* A device made of software (veth, bridge, tun, bond, …) has a kind; a network card has none. */
+static int device_is_physical(struct pr_prober *prober, int index) {
+    struct route_request request = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST},
+        .body.link = {.ifi_family = AF_UNSPEC, .ifi_index = index},
+    };
+    struct answer answer;
+    ssize_t got = ask(prober, prober->route, &request.header, &answer);
+    if (got < 0) return (int)got;
+    const struct ifinfomsg *link = (const struct ifinfomsg *)(const void *)answer.payload;
+    if (link->ifi_flags & IFF_LOOPBACK) return 0;
+    const struct rtattr *info = find_attribute(IFLA_RTA(link), (size_t)IFLA_PAYLOAD(&answer.header), IFLA_LINKINFO);
+    return !info || !find_attribute(RTA_DATA(info), RTA_PAYLOAD(info), IFLA_INFO_KIND);
+}
+
+static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer *peer) {
+    int device = device_towards(prober, peer);
+    return device > 0 && device_is_physical(prober, device) == 1;
+}
+
+static int addresses_of(int fd, struct pr_peer *peer) {
+    int type = 0;
+    socklen_t length = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
+    if (type != IPPROTO_TCP) return -EPROTOTYPE;
+    memset(peer, 0, sizeof *peer);
+    length = sizeof peer->here;
+    if (getsockname(fd, (struct sockaddr *)&peer->here, &length) < 0) return -errno;
+    length = sizeof peer->there;
+    if (getpeername(fd, (struct sockaddr *)&peer->there, &length) < 0) return -errno;
+    if (!same_family(&peer->here, &peer->there)) return -EPROTOTYPE;
+    unmap(&peer->here);
+    unmap(&peer->there);
+    return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
+}
+
+int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
+    int result = addresses_of(fd, peer);
+    if (result < 0) return result;
+    peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
+    struct inet_diag_msg message;
+    result = prober->diag_works ? diag(prober, peer, &message) : -ENOSYS;
+    if (result == 0) {
+        peer->kind = PR_PEER_LOCAL;
+        memcpy(peer->cookie, message.id.idiag_cookie, sizeof peer->cookie);
+    } else if (behind_a_network_card(prober, peer)) {
+        peer->kind = PR_PEER_REMOTE;
+    } else {
+        peer->kind = PR_PEER_UNASKABLE;
+    }
+    return 0;
+}
+
+/* Opening: the query is tried on a connection of our own, for a kernel without tcp_diag or a filter may refuse it. */
+
+static int own_pair(int fds[2]) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    fds[0] = fds[1] = -1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0) return -errno;
+    int result = -ECONNREFUSED;
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &length) < 0)
+        goto out;
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
+    fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fds[1] >= 0) result = 0;
+out:
+    close(listener);
+    return result;
+}
+
+static bool diag_sees_own_pair(struct pr_prober *prober) {
+    int fds[2];
+    struct pr_peer peer;
+    bool seen = false;
+    if (own_pair(fds) == 0 && addresses_of(fds[1], &peer) == 0) {
+        peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
+        uint32_t unread = 1;
+        seen = send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && pr_peer_look(prober, &peer, &unread) == PR_SIGHT_QUEUE &&
+               unread == 1;
+    }
+    for (int end = 0; end < 2; end++)
+        if (fds[end] >= 0) close(fds[end]);
+    return seen;
+}
+
+int pr_prober_open(struct pr_prober *prober) {
+    memset(prober, 0, sizeof *prober);
+    prober->diag = netlink_socket(NETLINK_SOCK_DIAG);
+    prober->route = netlink_socket(NETLINK_ROUTE);
+    if (prober->diag >= 0) prober->diag_works = diag_sees_own_pair(prober);
+    /* Without netlink nobody can be asked, and every peer is unaskable: the copying engines still serve. */
+    return prober->diag == -EMFILE || prober->route == -EMFILE ? -EMFILE : 0;
+}
+
+void pr_prober_close(struct pr_prober *prober) {
+    if (prober->diag >= 0) close(prober->diag);
+    if (prober->route >= 0) close(prober->route);
+    prober->diag = prober->route = -1;
+}

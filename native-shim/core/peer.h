@@ -1,0 +1,49 @@
+/*
+ * Who is at the other end of a connection, and how much of what TCP has acknowledged its process has not read.
+ * Acknowledged is not released: on loopback the receiver's queue holds the sender's own pages.
+ */
+#ifndef PR_PEER_H
+#define PR_PEER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum pr_peer_kind {
+    PR_PEER_LOCAL,     /* its socket is in this network namespace, and can be asked */
+    PR_PEER_REMOTE,    /* behind a physical device: the acknowledgement is the end */
+    PR_PEER_UNASKABLE, /* may be in this kernel, can't be asked: only copying engines */
+};
+
+/* Netlink sockets of one thread. */
+struct pr_prober {
+    int diag, route;
+    uint32_t sequence;
+    bool diag_works; /* the query found the other end of a socket pair of our own */
+};
+
+struct pr_peer {
+    enum pr_peer_kind kind;
+    struct sockaddr_storage here, there;
+    uint32_t cookie[2]; /* of a local peer's socket: a later socket with the same addresses is another one */
+};
+
+int pr_prober_open(struct pr_prober *prober);
+void pr_prober_close(struct pr_prober *prober);
+
+/* Fills in the addresses, the kind and the cookie. -EPROTOTYPE when fd is no TCP connection. */
+int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
+
+enum pr_sight {
+    PR_SIGHT_QUEUE,  /* the peer's socket was seen: `unread` counts, a queued FIN as 1 */
+    PR_SIGHT_CLOSED, /* a process that closed it leaves an orphan or a TIME_WAIT entry; its queue was thrown away */
+    PR_SIGHT_NONE,   /* no such socket any more */
+};
+
+/* One exact query about a local peer: a pr_sight, or -errno. */
+int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t *unread);
+
+/* "192.0.2.1:443" or "[2001:db8::1]:443". */
+void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * The core: generations, references to their pages, connections, transmissions, and the lanes that carry them.
+ *
+ * One relay belongs to one thread (in Node: one environment). That thread makes every call below; the lanes work
+ * beside it and report by events. Results are 0 or a count, or -errno: expected failures are values.
+ * Nothing here knows HTTP or Node.
+ */
+#ifndef PR_RELAY_H
+#define PR_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backing.h"
+#include "peer.h"
+
+enum pr_engine { PR_ENGINE_SENDFILE, PR_ENGINE_SPLICE, PR_ENGINE_COPY, PR_ENGINE_STREAM, PR_ENGINE_COUNT };
+
+enum pr_outcome {
+    PR_OUTCOME_COMPLETE,
+    PR_OUTCOME_ABORTED,   /* the client went away */
+    PR_OUTCOME_STALLED,   /* no progress for the longest time that a reference may be held */
+    PR_OUTCOME_TRUNCATED, /* the file behind the region became shorter */
+    PR_OUTCOME_FAILED,    /* a system call failed */
+    PR_OUTCOME_CANCELLED, /* given up on this side: shutdown, or Node closed the socket */
+    PR_OUTCOME_COUNT,
+};
+
+/* Upper bounds of the hold-time histogram, in seconds; one more bucket has no bound. */
+#define PR_HOLD_BOUNDS {0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300}
+enum { PR_HOLD_BUCKETS = 10 };
+
+struct pr_options {
+    unsigned lanes;
+    double max_hold_seconds;
+    unsigned max_broken_off; /* descriptors of broken-off local connections that stay under watch */
+    int peer_override;       /* tests: a pr_peer_kind that every peer is taken for, or -1 */
+    bool release_when_accepted; /* tests: a done rule that is wrong, to show that the tests would see it */
+    void (*notify)(void *context); /* any thread: events became readable */
+    void *context;
+};
+
+struct pr_relay;
+
+int pr_relay_create(const struct pr_options *options, struct pr_relay **relay);
+
+/* Joins the lanes, closes everything. What is still in the peers' queues stays there. */
+void pr_relay_destroy(struct pr_relay *relay);
+
+/* Trees and generations. */
+
+struct pr_generation_info {
+    struct pr_backing_info backing;
+    uint64_t device, inode, size;
+    int64_t modified_seconds, modified_nanoseconds;
+};
+
+int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *tree);
+int pr_tree_close(struct pr_relay *relay, uint64_t tree);
+
+/* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
+int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info);
+
+/* Opens and maps the file; inside a tree no link may lead out of it. -EINVAL when it is nothing that has pages. */
+int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t *generation,
+                       struct pr_generation_info *info);
+
+/* No new references; descriptor and mapping go when the last reference does. */
+int pr_generation_close(struct pr_relay *relay, uint64_t generation);
+
+/* For the portable engine, which reads through it: valid while the caller has a reference. */
+int pr_generation_descriptor(struct pr_relay *relay, uint64_t generation);
+
+/* References. */
+
+struct pr_extent {
+    uint64_t offset, length;
+};
+
+/*
+ * Takes one reference on the pages of all extents, for one transmission. -ESTALE when the generation is no longer at
+ * the epoch and version that the caller judged, or is closed; -ERANGE when an extent lies outside of it.
+ */
+int pr_hold(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
+            const struct pr_extent *extents, size_t count, uint64_t *transmission);
+
+/* For the portable engine: so many more bytes were copied out of the pages. */
+int pr_advance(struct pr_relay *relay, uint64_t transmission, uint64_t bytes);
+
+/* Ends a transmission that no connection carries. */
+int pr_release(struct pr_relay *relay, uint64_t transmission, enum pr_outcome outcome);
+
+enum pr_reference_state { PR_REFERENCE_UNSENT, PR_REFERENCE_SENT, PR_REFERENCE_QUARANTINED };
+
+struct pr_reference_info {
+    uint64_t id, generation, first, last, bytes;
+    enum pr_reference_state state;
+    enum pr_engine engine;
+    char peer[64]; /* empty before a connection has it */
+    enum pr_peer_kind peer_kind;
+    double age_seconds;
+};
+
+/*
+ * Looks at every connection with undone bytes, then gives the references of one generation (0: of all), at most
+ * `capacity`; returns how many there are.
+ */
+size_t pr_references(struct pr_relay *relay, uint64_t generation, struct pr_reference_info *into, size_t capacity);
+
+/* Connections. */
+
+/* Duplicates the descriptor, finds out who the peer is, gives it a lane (on `node`, where one is). */
+int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,
+                        enum pr_peer_kind *kind);
+
+/*
+ * Sends a held transmission from its first byte: 1 when the socket has taken all of it; 0 when a lane goes on, and
+ * an event will tell; -errno when it was broken off at once.
+ */
+int pr_send(struct pr_relay *relay, uint64_t connection, uint64_t transmission);
+
+/*
+ * May a FIN go out now? 1, or 0: an event will tell. A local peer that has sent its own FIN vanishes from the
+ * kernel's tables with ours, while its process can still read the pages in its queue.
+ */
+int pr_connection_finish(struct pr_relay *relay, uint64_t connection);
+
+/* Breaks off a connection that Node owns: no more bytes, and the peer can tell. */
+int pr_connection_break(struct pr_relay *relay, uint64_t connection);
+
+/* Node has closed its descriptor. Ours closes when nothing of the connection is undone. */
+int pr_connection_close(struct pr_relay *relay, uint64_t connection);
+
+/* Events. */
+
+enum pr_event_kind {
+    PR_EVENT_ACCEPTED, /* a lane has given the socket the last byte; the connection is Node's again */
+    PR_EVENT_BROKEN,   /* a lane broke the transmission off; `error` says why */
+    PR_EVENT_DRAINED,  /* the FIN that was asked for may go out */
+    PR_EVENT_STALLED,  /* a connection that Node owns made no progress for too long: break it */
+};
+
+struct pr_event {
+    enum pr_event_kind kind;
+    enum pr_outcome outcome;
+    int error;
+    uint64_t id; /* the transmission (ACCEPTED, BROKEN) or the connection */
+};
+
+size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity);
+
+/*
+ * Runs network work on every CPU of the process. When the reader ran on another CPU than the sender, buffers that it
+ * has read stay parked on the sender's, with their pages, until that CPU handles a packet again. Nobody can see those
+ * bytes, but a call that waits for page references (truncate, punch, the last close on fsdax) can hang on them.
+ * Blocks for some 50 µs a CPU. Returns how many CPUs were reached.
+ */
+int pr_nudge(void);
+
+/* What happened so far. */
+
+struct pr_counters {
+    uint64_t sent_bytes[PR_ENGINE_COUNT];
+    uint64_t transmissions[PR_ENGINE_COUNT][PR_OUTCOME_COUNT];
+    uint64_t holds_by_time[PR_HOLD_BUCKETS];
+    double hold_seconds;
+    uint64_t references, held_bytes, quarantined_bytes, quarantined;
+    uint64_t connections, broken_off, inline_sends, lane_sends, looks;
+    size_t allocated_bytes;
+};
+
+void pr_counters(struct pr_relay *relay, struct pr_counters *into);
+
+enum pr_outcome pr_outcome_of(int error);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * The state that the parts of the core share. One mutex guards all of it: it is held for list work only, never over
+ * a system call on a file or a socket.
+ *
+ * A connection's bytes have one owner at a time:
+ *
+ *        pr_send, not finished inline
+ *   NODE ─────────────────────────────▶ LANE ──▶ accepted: back to NODE
+ *    │                                    │
+ *    │ pr_connection_close                │ broken off
+ *    ▼                                    ▼
+ *   LANE, under watch until nothing is undone ──▶ descriptor closed
+ *                     │ too many of these
+ *                     ▼
+ *                   reset: what is undone is quarantined
+ *
+ * A transmission:
+ *
+ *   HELD ──▶ SENDING ──▶ ACCEPTED ──▶ (done) freed
+ *     │         │
+ *     │         └─▶ BROKEN ──▶ (done) freed
+ *     │                │ sight lost: reset by us
+ *     └─▶ freed        └─▶ QUARANTINED
+ */
+#ifndef PR_STATE_H
+#define PR_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine.h"
+#include "list.h"
+#include "relay.h"
+#include "slots.h"
+
+struct pr_tree {
+    uint64_t id;
+    int fd; /* O_PATH */
+};
+
+struct pr_generation {
+    uint64_t id;
+    struct pr_relay *relay;
+    int fd;
+    const char *address; /* NULL for an empty file */
+    uint64_t epoch, version;
+    struct pr_generation_info info;
+    struct pr_list references;
+    bool closed;
+    struct pr_list garbage;
+};
+
+enum pr_state { PR_HELD, PR_SENDING, PR_ACCEPTED, PR_BROKEN, PR_QUARANTINED };
+
+struct pr_transmission {
+    uint64_t id;
+    enum pr_state state;
+    enum pr_engine engine;
+    struct pr_generation *generation;
+    struct pr_list reference; /* in its generation */
+    struct pr_list undone;    /* in its connection, in the order of their bytes */
+    struct pr_connection *connection;
+    struct pr_pipe *pipe; /* engine splice */
+
+    uint64_t total, sent;       /* bytes of the body */
+    uint64_t released;          /* of them given back, from the front, by whole pages; <= sent <= total */
+    uint64_t start;             /* position of the first byte in what the connection has ever sent */
+    uint64_t held_since;        /* ns */
+    char peer[64];
+    enum pr_peer_kind peer_kind;
+
+    size_t extent_count, extent; /* `extent` and `extent_sent`: the owner's place */
+    uint64_t extent_sent;
+    struct pr_extent extents[];
+};
+
+enum pr_owner { PR_OWNER_NODE, PR_OWNER_LANE };
+
+struct pr_connection {
+    uint64_t id;
+    struct pr_relay *relay;
+    struct pr_lane *lane;
+    int fd;
+    struct pr_peer peer;
+    enum pr_owner owner;
+    unsigned pins; /* threads that use it without the lock; it lives as long */
+    struct pr_transmission *current;
+    struct pr_list undone;
+    uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
+    uint64_t look_at, look_interval;
+    atomic_int abort; /* -errno: what the lane shall break it off with */
+    bool in_epoll, node_closed, broken, reset, blind, drain_wanted, stall_reported;
+    struct pr_list ready, watch, broken_off, garbage;
+};
+
+struct pr_lane {
+    struct pr_relay *relay;
+    pthread_t thread;
+    int epoll, wake, node;
+    struct pr_prober prober;
+    struct pr_list ready, watch; /* connections: to be sent on; in flight */
+    uint64_t next_look;          /* ns: when the first of `watch` is due */
+    unsigned connections;
+    bool started, stop, asleep;
+};
+
+struct pr_ring {
+    struct pr_event *events;
+    size_t capacity, first, used;
+};
+
+struct pr_relay {
+    pthread_mutex_t lock;
+    struct pr_options options;
+    uint64_t max_hold; /* ns */
+    struct pr_slots slots;
+    struct pr_ring ring;
+    bool notify_due;
+    struct pr_counters counters;
+    struct pr_pipes pipes;
+    struct pr_prober prober; /* of the relay's own thread */
+    struct pr_lane *lanes;
+    unsigned lane_count;
+    struct pr_list quarantined, broken_off;
+    struct pr_list closing_connections, closing_generations;
+};
+
+/* relay.c */
+void pr_lock(struct pr_relay *relay);
+/* Also closes, outside of the lock, what has become unused under it, and notifies of events. */
+void pr_unlock(struct pr_relay *relay);
+int pr_events_reserve(struct pr_relay *relay, size_t more);
+void pr_event_add(struct pr_relay *relay, struct pr_event event);
+uint64_t pr_now(void);
+
+/* generation.c */
+void pr_generation_settle(struct pr_generation *generation);
+void pr_generation_dispose(struct pr_generation *generation);
+
+/* hold.c; all under the lock */
+void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes);
+/* The first `done` bytes of the body are done: gives back the whole pages that they fill. */
+void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done);
+/* Gives back what was never sent: the transmission was broken off. */
+void pr_hold_cut(struct pr_transmission *transmission);
+/* Gives back all that is left, and the transmission with it. */
+void pr_hold_drop(struct pr_transmission *transmission);
+void pr_hold_quarantine(struct pr_transmission *transmission);
+void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome);
+
+/* transmission.c */
+bool pr_holds_until_done(const struct pr_transmission *transmission);
+enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL };
+/* The owner, with a pin, without the lock: sends until all, the budget or the socket is spent, or -errno. */
+int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget);
+/* Under the lock: the socket has taken the last byte; the connection is Node's again. */
+void pr_accepted(struct pr_connection *connection);
+void pr_give_pipe_back(struct pr_transmission *transmission);
+
+/* connection.c */
+/* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
+void pr_connection_settle(struct pr_connection *connection);
+void pr_connection_dispose(struct pr_connection *connection);
+/* The owner, with a pin, without the lock. */
+void pr_break_off(struct pr_connection *connection, int error);
+
+/* done.c */
+/* With a pin, without the lock: asks the kernel, and lets go of what is done. */
+void pr_look(struct pr_connection *connection, struct pr_prober *prober);
+/* Under the lock. */
+void pr_watch(struct pr_connection *connection);
+void pr_look_soon(struct pr_connection *connection);
+void pr_look_later(struct pr_connection *connection);
+uint64_t pr_position(int fd);
+
+/* lane.c */
+int pr_lanes_start(struct pr_relay *relay);
+void pr_lanes_stop(struct pr_relay *relay);
+struct pr_lane *pr_lane_for(struct pr_relay *relay, int node);
+/* Under the lock; tells whether pr_lane_wake is needed after it. */
+bool pr_lane_ready(struct pr_connection *connection);
+void pr_lane_wake(struct pr_lane *lane);
+
+#endif

@@ -1,0 +1,182 @@
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int real_open(int directory, const char *path, bool beneath, int flags) {
+    struct open_how how = {
+        .flags = (unsigned)flags,
+        .resolve = beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0,
+    };
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+
+static int real_dup(int fd) {
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int real_pipe(int fds[2]) {
+    return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
+}
+
+static ssize_t real_diag(int fd, const void *request, size_t length) {
+    return send(fd, request, length, 0);
+}
+
+#define REAL_CALLS                                                                                           \
+    {                                                                                                        \
+        .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup,                \
+        .pipe = real_pipe, .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile,                       \
+        .vmsplice = vmsplice, .splice = splice, .diag = real_diag,                                           \
+    }
+
+static const struct pr_sys real = REAL_CALLS;
+struct pr_sys pr_sys = REAL_CALLS;
+
+/* Fault switches. */
+
+static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool enabled;
+static struct fault {
+    int error;
+    unsigned skip, count;
+} faults[PR_CALL_COUNT];
+
+static bool fails(enum pr_call call) {
+    pthread_mutex_lock(&fault_lock);
+    struct fault *fault = &faults[call];
+    bool hit = fault->count > 0 && fault->skip == 0;
+    if (hit) fault->count--;
+    else if (fault->count > 0) fault->skip--;
+    int error = fault->error;
+    pthread_mutex_unlock(&fault_lock);
+    if (hit) errno = error;
+    return hit;
+}
+
+static void *faulty_allocate(size_t count, size_t size) {
+    return fails(PR_CALL_ALLOCATE) ? NULL : real.allocate(count, size);
+}
+
+static int faulty_open(int directory, const char *path, bool beneath, int flags) {
+    return fails(PR_CALL_OPEN) ? -1 : real.open(directory, path, beneath, flags);
+}
+
+static int faulty_fstat(int fd, struct stat *status) {
+    return fails(PR_CALL_FSTAT) ? -1 : real.fstat(fd, status);
+}
+
+static void *faulty_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
+    return fails(PR_CALL_MMAP) ? MAP_FAILED : real.mmap(address, length, protection, flags, fd, offset);
+}
+
+static int faulty_dup(int fd) {
+    return fails(PR_CALL_DUP) ? -1 : real.dup(fd);
+}
+
+static int faulty_pipe(int fds[2]) {
+    return fails(PR_CALL_PIPE) ? -1 : real.pipe(fds);
+}
+
+static int faulty_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+    return fails(PR_CALL_EPOLL_CTL) ? -1 : real.epoll_ctl(epoll, operation, fd, event);
+}
+
+static ssize_t faulty_send(int fd, const void *buffer, size_t length, int flags) {
+    return fails(PR_CALL_SEND) ? -1 : real.send(fd, buffer, length, flags);
+}
+
+static ssize_t faulty_sendfile(int out, int in, off_t *offset, size_t length) {
+    return fails(PR_CALL_SENDFILE) ? -1 : real.sendfile(out, in, offset, length);
+}
+
+static ssize_t faulty_vmsplice(int fd, const struct iovec *vectors, size_t count, unsigned flags) {
+    return fails(PR_CALL_VMSPLICE) ? -1 : real.vmsplice(fd, vectors, count, flags);
+}
+
+static ssize_t faulty_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length,
+                             unsigned flags) {
+    return fails(PR_CALL_SPLICE) ? -1 : real.splice(in, in_offset, out, out_offset, length, flags);
+}
+
+static ssize_t faulty_diag(int fd, const void *request, size_t length) {
+    return fails(PR_CALL_DIAG) ? -1 : real.diag(fd, request, length);
+}
+
+void pr_faults_enable(void) {
+    pthread_mutex_lock(&fault_lock);
+    if (!enabled) {
+        enabled = true;
+        pr_sys = (struct pr_sys){
+            .allocate = faulty_allocate,
+            .open = faulty_open,
+            .fstat = faulty_fstat,
+            .mmap = faulty_mmap,
+            .dup = faulty_dup,
+            .pipe = faulty_pipe,
+            .epoll_ctl = faulty_epoll_ctl,
+            .send = faulty_send,
+            .sendfile = faulty_sendfile,
+            .vmsplice = faulty_vmsplice,
+            .splice = faulty_splice,
+            .diag = faulty_diag,
+        };
+    }
+    pthread_mutex_unlock(&fault_lock);
+}
+
+bool pr_faults_enabled(void) {
+    pthread_mutex_lock(&fault_lock);
+    bool answer = enabled;
+    pthread_mutex_unlock(&fault_lock);
+    return answer;
+}
+
+void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count) {
+    pthread_mutex_lock(&fault_lock);
+    faults[call] = (struct fault){.error = error, .skip = skip, .count = count};
+    pthread_mutex_unlock(&fault_lock);
+}
+
+int pr_call_by_name(const char *name) {
+    static const char *const names[PR_CALL_COUNT] = {
+        [PR_CALL_ALLOCATE] = "allocate", [PR_CALL_OPEN] = "open",
+        [PR_CALL_FSTAT] = "fstat",       [PR_CALL_MMAP] = "mmap",
+        [PR_CALL_DUP] = "dup",           [PR_CALL_PIPE] = "pipe",
+        [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",
+        [PR_CALL_SENDFILE] = "sendfile", [PR_CALL_VMSPLICE] = "vmsplice",
+        [PR_CALL_SPLICE] = "splice",     [PR_CALL_DIAG] = "diag",
+    };
+    for (int call = 0; call < PR_CALL_COUNT; call++)
+        if (strcmp(names[call], name) == 0) return call;
+    return -1;
+}
+
+/* Memory, counted by what the allocator really set aside. */
+
+static atomic_size_t allocated;
+
+void *pr_allocate(size_t count, size_t size) {
+    void *memory = pr_sys.allocate(count, size);
+    if (memory) atomic_fetch_add_explicit(&allocated, malloc_usable_size(memory), memory_order_relaxed);
+    return memory;
+}
+
+void pr_free(void *memory) {
+    if (memory) atomic_fetch_sub_explicit(&allocated, malloc_usable_size(memory), memory_order_relaxed);
+    free(memory);
+}
+
+size_t pr_allocated_bytes(void) {
+    return atomic_load_explicit(&allocated, memory_order_relaxed);
+}

@@ -1,0 +1,65 @@
+/*
+ * The system calls that can fail under load, in one table, so that a test can make any of them fail.
+ * Everything in core/ calls through `pr_sys`; nothing calls these functions directly.
+ */
+#ifndef PR_SYS_H
+#define PR_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum pr_call {
+    PR_CALL_ALLOCATE,
+    PR_CALL_OPEN,
+    PR_CALL_FSTAT,
+    PR_CALL_MMAP,
+    PR_CALL_DUP,
+    PR_CALL_PIPE,
+    PR_CALL_EPOLL_CTL,
+    PR_CALL_SEND,
+    PR_CALL_SENDFILE,
+    PR_CALL_VMSPLICE,
+    PR_CALL_SPLICE,
+    PR_CALL_DIAG,
+    PR_CALL_COUNT,
+};
+
+/* All follow the kernel's own convention: -1 and errno. */
+struct pr_sys {
+    void *(*allocate)(size_t count, size_t size);
+    int (*open)(int directory, const char *path, bool beneath, int flags);
+    int (*fstat)(int fd, struct stat *status);
+    void *(*mmap)(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+    int (*dup)(int fd);
+    int (*pipe)(int fds[2]);
+    int (*epoll_ctl)(int epoll, int operation, int fd, struct epoll_event *event);
+    ssize_t (*send)(int fd, const void *buffer, size_t length, int flags);
+    ssize_t (*sendfile)(int out, int in, off_t *offset, size_t length);
+    ssize_t (*vmsplice)(int fd, const struct iovec *vectors, size_t count, unsigned flags);
+    ssize_t (*splice)(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags);
+    ssize_t (*diag)(int fd, const void *request, size_t length);
+};
+
+extern struct pr_sys pr_sys;
+
+/* Routes the table through the fault switches. Call it before any lane runs; it cannot be undone. */
+void pr_faults_enable(void);
+bool pr_faults_enabled(void);
+
+/* After `skip` more calls, the next `count` calls of `call` fail with `error` (a positive errno); count 0 ends it. */
+void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count);
+
+/* The number of the call called `name` in lower case ("sendfile"), or -1. */
+int pr_call_by_name(const char *name);
+
+/* Bytes that the shim has allocated and not freed, over all relays of this process. */
+size_t pr_allocated_bytes(void);
+void *pr_allocate(size_t count, size_t size);
+void pr_free(void *memory);
+
+#endif
