@@ -1,0 +1,99 @@
+/** What the client asked for: the first and the last byte, both inclusive. */
+export type ByteRange = { readonly first: number; readonly last: number };
+
+/** What a Range field comes to for a region of a known size. `whole` means that the field is ignored. */
+export type RangeVerdict =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'unsatisfiable' }
+  | { readonly kind: 'single'; readonly range: ByteRange };
+
+type RangeSpec =
+  | { readonly kind: 'interval'; readonly first: number; readonly last: number }
+  | { readonly kind: 'suffix'; readonly length: number };
+
+/**
+ * Judges a Range field (RFC 9110 14.1.1, 14.1.2, 14.2) against a region of `size` bytes.
+ *
+ * Never throws. Takes time linear in the length of `header`.
+ *
+ * @param header the field's value, or undefined when there is none
+ * @param size the region's size in bytes, at most 2^53 - 1
+ * @returns `whole` for an absent or malformed field and for any unit but bytes; `unsatisfiable` for a well-formed
+ * range of which the region holds no byte; else the range, cut at the region's end
+ */
+export function judgeRange(header: string | undefined, size: number): RangeVerdict {
+  const specs = header === undefined ? undefined : parseRangeSet(header);
+  const spec = specs?.[0];
+  // RFC 9110 14.2: a server may ignore the field, and does so here when it names several ranges.
+  if (spec === undefined || specs?.length !== 1) return { kind: 'whole' };
+  const range = selectBytes(spec, size);
+  return range === undefined ? { kind: 'unsatisfiable' } : { kind: 'single', range };
+}
+
+function parseRangeSet(header: string): RangeSpec[] | undefined {
+  const unitEnd = 'bytes='.length;
+  const field = trimWhitespace(header);
+  if (field.slice(0, unitEnd).toLowerCase() !== 'bytes=') return undefined;
+  const elements = field.slice(unitEnd).split(',');
+  if (startsWithSpacedElement(elements)) return undefined;
+  const specs: RangeSpec[] = [];
+  for (const element of elements) {
+    const text = trimWhitespace(element);
+    // RFC 9110 5.6.1.2: a recipient must accept empty list elements.
+    if (text === '') continue;
+    const spec = parseSpec(text);
+    // RFC 9110 14.1.1: one invalid range makes the whole set invalid.
+    if (spec === undefined) return undefined;
+    specs.push(spec);
+  }
+  return specs;
+}
+
+// RFC 9110 5.6.1: optional whitespace stands around commas, so none may come between '=' and a first range.
+function startsWithSpacedElement(elements: readonly string[]): boolean {
+  const first = elements[0] ?? '';
+  return isWhitespace(first[0]) && trimWhitespace(first) !== '';
+}
+
+function parseSpec(text: string): RangeSpec | undefined {
+  const [, first = '', last = ''] = /^([0-9]*)-([0-9]*)$/.exec(text) ?? [];
+  if (first === '') return last === '' ? undefined : { kind: 'suffix', length: saturate(last) };
+  if (last === '') return { kind: 'interval', first: saturate(first), last: Number.POSITIVE_INFINITY };
+  // RFC 9110 14.1.1: a last position below the first makes the range invalid, not unsatisfiable.
+  if (exceeds(first, last)) return undefined;
+  return { kind: 'interval', first: saturate(first), last: saturate(last) };
+}
+
+function selectBytes(spec: RangeSpec, size: number): ByteRange | undefined {
+  if (spec.kind === 'interval') {
+    return spec.first < size ? { first: spec.first, last: Math.min(spec.last, size - 1) } : undefined;
+  }
+  if (spec.length === 0 || size === 0) return undefined;
+  // RFC 9110 14.1.2: a suffix longer than the representation selects all of it.
+  return { first: Math.max(0, size - spec.length), last: size - 1 };
+}
+
+// From 2^53 on doubles round, and very many digits come to Infinity: both lie beyond every region.
+function saturate(digits: string): number {
+  return Number(digits);
+}
+
+// Compares the digits themselves: two numbers that saturate could look equal.
+function exceeds(left: string, right: string): boolean {
+  const a = left.replace(/^0+/, '');
+  const b = right.replace(/^0+/, '');
+  return a.length === b.length ? a > b : a.length > b.length;
+}
+
+// String.prototype.trim takes more than RFC 9110 5.6.3 allows, and /[ \t]+$/ is quadratic on inner white space.
+function trimWhitespace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isWhitespace(text[start])) start += 1;
+  while (end > start && isWhitespace(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+function isWhitespace(character: string | undefined): boolean {
+  return character === ' ' || character === '\t';
+}

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { BlockList } from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { parseServeOptions, type ServeOptions, UsageError, usage } from '../../src/command/options.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'pagerelay-options-'));
+after(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+function configFile(content: unknown): string {
+  files += 1;
+  const path = join(folder, `${files}.json`);
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+function optionsOf(argv: readonly string[], env: Record<string, string> = {}): ServeOptions {
+  const command = parseServeOptions(argv, env);
+  assert.equal(command.kind, 'serve');
+  return command.options;
+}
+
+function refuses(message: RegExp, argv: readonly string[], env: Record<string, string> = {}): void {
+  assert.throws(
+    () => parseServeOptions(argv, env),
+    (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, message);
+      return true;
+    },
+  );
+}
+
+test('nothing given means the defaults', () => {
+  assert.deepEqual(optionsOf([]), {
+    host: '127.0.0.1',
+    port: 8080,
+    dir: undefined,
+    regions: [],
+    engine: 'auto',
+    lanes: Math.min(256, Math.max(1, availableParallelism() - 1)),
+    unaskable: [],
+    maxHold: 300,
+    drain: 30,
+    logLevel: 'info',
+  });
+});
+
+// Every option as a flag's arguments, as a variable, as a key of the file, and as what it becomes.
+type Spelling = readonly [
+  key: keyof ServeOptions,
+  argv: readonly string[],
+  variable: readonly [string, string],
+  file: Record<string, unknown>,
+  value: unknown,
+];
+
+const ten = { address: '10.0.0.0', prefix: 8, family: 'ipv4' };
+const unique = { address: 'fd00::', prefix: 8, family: 'ipv6' };
+const spellings: readonly Spelling[] = [
+  ['host', ['--host', '::1'], ['PAGERELAY_HOST', '::1'], { host: '::1' }, '::1'],
+  ['port', ['--port', '0'], ['PAGERELAY_PORT', '0'], { port: 0 }, 0],
+  ['port', ['--port=65535'], ['PAGERELAY_PORT', '65535'], { port: 65535 }, 65535],
+  ['dir', ['--dir', '/srv/a b'], ['PAGERELAY_DIR', '/srv/a b'], { dir: '/srv/a b' }, '/srv/a b'],
+  [
+    'regions',
+    ['--region', 'a=/x', '--region', 'b/c=/y=z'],
+    ['PAGERELAY_REGION', 'a=/x, b/c=/y=z'],
+    { region: ['a=/x', 'b/c=/y=z'] },
+    [
+      { name: 'a', path: '/x' },
+      { name: 'b/c', path: '/y=z' },
+    ],
+  ],
+  ['engine', ['--engine', 'splice'], ['PAGERELAY_ENGINE', 'splice'], { engine: 'splice' }, 'splice'],
+  ['lanes', ['--lanes', '256'], ['PAGERELAY_LANES', '256'], { lanes: 256 }, 256],
+  [
+    'unaskable',
+    ['--unaskable', '10.0.0.0/8', '--unaskable', 'fd00::/8'],
+    ['PAGERELAY_UNASKABLE', '10.0.0.0/8,fd00::/8'],
+    { unaskable: ['10.0.0.0/8', 'fd00::/8'] },
+    [ten, unique],
+  ],
+  ['maxHold', ['--max-hold', '0.5'], ['PAGERELAY_MAX_HOLD', '0.5'], { maxHold: 0.5 }, 0.5],
+  ['drain', ['--drain', '0'], ['PAGERELAY_DRAIN', '0'], { drain: 0 }, 0],
+  ['logLevel', ['--log-level', 'silent'], ['PAGERELAY_LOG_LEVEL', 'silent'], { logLevel: 'silent' }, 'silent'],
+];
+
+for (const [key, argv, [variable, text], file, value] of spellings) {
+  test(`${argv.join(' ')}, ${variable} and ${JSON.stringify(file)} mean the same`, () => {
+    assert.deepEqual(optionsOf(argv)[key], value);
+    assert.deepEqual(optionsOf([], { [variable]: text })[key], value);
+    assert.deepEqual(optionsOf(['--config', configFile(file)])[key], value);
+  });
+}
+
+test('every option can be spelled in all three ways', () => {
+  const spelled = new Set(spellings.map(([key]) => key));
+  assert.deepEqual([...spelled].sort(), Object.keys(optionsOf([])).sort());
+});
+
+test('flags win over variables, variables over the file, the file over defaults', () => {
+  const config = configFile({ port: 1, drain: 1, maxHold: 1 });
+  const env = { PAGERELAY_PORT: '2', PAGERELAY_DRAIN: '2', PAGERELAY_CONFIG: config };
+  const { port, drain, maxHold, host } = optionsOf(['--port', '3'], env);
+  assert.deepEqual({ port, drain, maxHold, host }, { port: 3, drain: 2, maxHold: 1, host: '127.0.0.1' });
+});
+
+test('--config wins over PAGERELAY_CONFIG, of which the file is then not read', () => {
+  const env = { PAGERELAY_CONFIG: join(folder, 'missing.json') };
+  assert.equal(optionsOf(['--config', configFile({ port: 5 })], env).port, 5);
+});
+
+test('a list replaces the list of the source below it', () => {
+  const env = { PAGERELAY_REGION: 'a=/x,b=/y' };
+  assert.deepEqual(optionsOf(['--region', 'c=/z'], env).regions, [{ name: 'c', path: '/z' }]);
+});
+
+test('an empty variable counts as not set', () => {
+  const env = { PAGERELAY_PORT: '', PAGERELAY_REGION: '', PAGERELAY_CONFIG: '' };
+  assert.deepEqual(optionsOf([], env), optionsOf([]));
+});
+
+test('the last of a flag that takes one value counts', () => {
+  assert.equal(optionsOf(['--port', '1', '--port', '2']).port, 2);
+});
+
+test('a wrong value in a source that is outranked is not judged', () => {
+  assert.equal(optionsOf(['--port', '1'], { PAGERELAY_PORT: 'x' }).port, 1);
+});
+
+test('help and version are told apart from serving, help first', () => {
+  assert.deepEqual(parseServeOptions(['--help'], {}), { kind: 'help' });
+  assert.deepEqual(parseServeOptions(['--version'], {}), { kind: 'version' });
+  assert.deepEqual(parseServeOptions(['--version', '--port', 'x', '--help'], {}), { kind: 'help' });
+});
+
+const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])[] = [
+  [/--bogus/, ['--bogus']],
+  [/-x/, ['-x']],
+  [/'extra'/, ['extra']],
+  [/'extra'/, ['--', 'extra']],
+  [/--port/, ['--port']],
+  [/--help/, ['--help=yes']],
+  [/^--host must be a host name or an address, not ""$/, ['--host', '']],
+  [/^--host must be/, ['--host', 'a b']],
+  [/^--host must be/, ['--host', 'http://a']],
+  [/^--port must be a whole number from 0 to 65535, not "65536"$/, ['--port', '65536']],
+  [/^--port must be/, ['--port=-1']],
+  [/^--port must be/, ['--port', '']],
+  [/^--port must be/, ['--port', '80.0']],
+  [/^--port must be/, ['--port', '0x50']],
+  [/^--port must be/, ['--port', ' 80']],
+  [/^--port must be/, ['--port', '9'.repeat(400)]],
+  [/^--dir must be a path that is not empty, not ""$/, ['--dir', '']],
+  [/^--dir must be/, ['--dir', 'a\0b']],
+  [/^--region must be NAME=PATH .*, not "a"$/, ['--region', 'a']],
+  [/^--region must be/, ['--region', 'a=']],
+  [/^--region must be/, ['--region', '=/x']],
+  [/^--region must be/, ['--region', '../a=/x']],
+  [/^--region must be/, ['--region', '.a=/x']],
+  [/given once.*not "a=\/x" and "a=\/y"$/, ['--region', 'a=/x', '--region', 'a=/y']],
+  [/^--engine must be one of auto, sendfile, splice, copy, stream, not "fast"$/, ['--engine', 'fast']],
+  [/^--engine must be/, ['--engine', 'Auto']],
+  [/^--lanes must be a whole number from 1 to 256, not "0"$/, ['--lanes', '0']],
+  [/^--lanes must be/, ['--lanes', '257']],
+  [/^--unaskable must be .* prefix length.*, not "10.0.0.0"$/, ['--unaskable', '10.0.0.0']],
+  [/^--unaskable must be/, ['--unaskable', '10.0.0.0/33']],
+  [/^--unaskable must be/, ['--unaskable', '10.0.0/8']],
+  [/^--unaskable must be/, ['--unaskable', '10.0.0.0/']],
+  [/^--unaskable must be/, ['--unaskable', '10.0.0.0/-1']],
+  [/^--unaskable must be/, ['--unaskable', 'fd00::/129']],
+  [/^--unaskable must be/, ['--unaskable', 'fe80::1%eth0/64']],
+  [/^--unaskable must be/, ['--unaskable', 'example.org/8']],
+  [/^--max-hold must be a number of seconds above 0, at most 2147483, not "0"$/, ['--max-hold', '0']],
+  [/^--max-hold must be/, ['--max-hold', '0.0']],
+  [/^--max-hold must be/, ['--max-hold=-1']],
+  [/^--max-hold must be/, ['--max-hold', '1e3']],
+  [/^--max-hold must be/, ['--max-hold', 'Infinity']],
+  [/^--max-hold must be/, ['--max-hold', '2147484']],
+  [/^--drain must be a number of seconds from 0 to 2147483, not "x"$/, ['--drain', 'x']],
+  [/^--log-level must be one of trace, .*, silent, not "loud"$/, ['--log-level', 'loud']],
+];
+
+for (const [message, argv] of wrongFlags) {
+  test(`${JSON.stringify(argv).slice(0, 60)} is refused by name and rule`, () => refuses(message, argv));
+}
+
+test('a wrong variable is refused under its own name and its flag', () => {
+  refuses(/^--max-hold \(from PAGERELAY_MAX_HOLD\) must be/, [], { PAGERELAY_MAX_HOLD: '0' });
+  refuses(/^--region \(from PAGERELAY_REGION\) must be/, [], { PAGERELAY_REGION: 'a=/x,' });
+});
+
+const wrongFiles: readonly (readonly [message: RegExp, content: unknown])[] = [
+  [/unknown key "max-hold"; known are host, port,.*maxHold/, { 'max-hold': 1 }],
+  [/unknown key "config"/, { config: 'a.json' }],
+  [/unknown key "__proto__"/, '{"__proto__": {"port": 1}}'],
+  [/^--port \(from "port" in .*\) must be a JSON number$/, { port: '80' }],
+  [/^--port \(from "port" in .*\) must be a whole number/, { port: 80.5 }],
+  [/^--port \(from "port" in .*\) must be a JSON number$/, { port: null }],
+  [/^--host \(from "host" in .*\) must be a JSON string$/, { host: 1 }],
+  [/^--region \(from "region" in .*\) must be an array of JSON strings$/, { region: 'a=/x' }],
+  [/^--region \(from "region" in .*\) must be an array of JSON strings$/, { region: ['a=/x', 1] }],
+  [/^--unaskable \(from "unaskable" in .*\) must be an IPv4/, { unaskable: ['x'] }],
+  [/^--config .* must hold one JSON object$/, []],
+  [/^--config .* must hold one JSON object$/, 'null'],
+  [/^--config .* must be a readable JSON file: /, '{"port": }'],
+];
+
+for (const [message, content] of wrongFiles) {
+  test(`a file with ${JSON.stringify(content)} is refused`, () => {
+    refuses(message, ['--config', configFile(content)]);
+  });
+}
+
+test('an empty list in the file is an empty list', () => {
+  assert.deepEqual(optionsOf(['--config', configFile({ region: [] })]).regions, []);
+});
+
+test('a file that cannot be read is a usage error with its cause', () => {
+  const path = join(folder, 'missing.json');
+  refuses(/^--config .*missing\.json must be a readable JSON file: ENOENT/, ['--config', path]);
+  refuses(/^--config .* must be a readable JSON file: ENOENT/, ['--config', '']);
+  assert.throws(
+    () => parseServeOptions([], { PAGERELAY_CONFIG: path }),
+    (error) => error instanceof UsageError && error.cause instanceof Error,
+  );
+});
+
+test('every accepted address block fits a BlockList', () => {
+  const blocks = ['0.0.0.0/0', '10.1.2.3/8', '1.2.3.4/32', '::/0', 'fd00::1/8', '::ffff:10.0.0.1/128'];
+  const list = new BlockList();
+  for (const { address, prefix, family } of optionsOf(blocks.flatMap((block) => ['--unaskable', block])).unaskable) {
+    list.addSubnet(address, prefix, family);
+  }
+  assert.equal(list.rules.length, blocks.length);
+});
+
+test('usage text names every flag, its default and the other sources', () => {
+  const text = usage();
+  const names = ['host', 'port', 'dir', 'region', 'engine', 'lanes', 'unaskable', 'max-hold', 'drain', 'log-level'];
+  for (const name of [...names, 'config', 'help', 'version']) {
+    assert.match(text, new RegExp(`^  --${name}( [A-Z=]+)? {2,}\\S`, 'm'));
+  }
+  assert.match(text, /--port PORT .*default 8080/);
+  assert.match(text, /--region NAME=PATH .*repeatable/);
+  assert.match(text, /PAGERELAY_MAX_HOLD/);
+  assert.match(text, /maxHold/);
+  assert.ok(text.endsWith('\n'));
+});
+
+test('the defaults that usage text shows are the ones in force', () => {
+  const text = usage();
+  const { host, port, engine, maxHold, drain, logLevel } = optionsOf([]);
+  const shown = { host, port, engine, 'max-hold': maxHold, drain, 'log-level': logLevel };
+  for (const [flag, value] of Object.entries(shown)) {
+    assert.match(text, new RegExp(`--${flag} .*\\(default ${value}\\)$`, 'm'));
+  }
+});
