@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { parseServeOptions, UsageError, usage } from './command/options.ts';
+import { serve } from './command/serve.ts';
+
+const commands = ['serve'];
+
+async function main(argv: readonly string[]): Promise<void> {
+  const [command, ...rest] = argv[0] === undefined || argv[0].startsWith('-') ? ['serve', ...argv] : argv;
+  if (!commands.includes(command ?? '')) throw new UsageError(`unknown command: ${command}`);
+  const parsed = parseServeOptions(rest, process.env);
+  if (parsed.kind === 'help') console.log(usage());
+  else if (parsed.kind === 'version') console.log(version());
+  else await serve(parsed.options);
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof UsageError ? `pagerelay: ${error.message}\n\n${usage()}` : error);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

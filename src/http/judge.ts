@@ -1,0 +1,36 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { judgeRange } from '../range/parse.ts';
+import { type Plan, planRange, planWhole, unsatisfiedContentRange } from '../range/plan.ts';
+import type { Region } from '../region/region.ts';
+import { ifRangeHolds, judgePreconditions, type Validators } from './preconditions.ts';
+import { ProblemError } from './problems.ts';
+
+/** What a request gets of a region: nothing new (304), or a plan's bytes. */
+export type Verdict = { readonly kind: 'not-modified' } | { readonly kind: 'content'; readonly plan: Plan };
+
+/**
+ * Judges a GET or HEAD of a region that exists, in the order of RFC 9110 13.2.2: preconditions, If-Range, Range.
+ *
+ * @throws ProblemError `precondition-failed`, `range-not-satisfiable`
+ */
+export function judge(method: string, headers: IncomingHttpHeaders, region: Region, now: Date): Verdict {
+  const { size } = region.content.generation;
+  const validators: Validators = { ...region, writtenInPlace: region.content.version > 0 };
+  switch (judgePreconditions(headers, method, validators)) {
+    case 'failed':
+      throw new ProblemError('precondition-failed', { headers: { etag: region.etag } });
+    case 'not-modified':
+      return { kind: 'not-modified' };
+  }
+  // RFC 9110 14.2: Range means something on GET alone.
+  const honoured = method === 'GET' && headers.range !== undefined && ifRangeHolds(headers, validators, now);
+  const range = judgeRange(honoured ? headers.range : undefined, size);
+  switch (range.kind) {
+    case 'unsatisfiable':
+      throw new ProblemError('range-not-satisfiable', { headers: { 'content-range': unsatisfiedContentRange(size) } });
+    case 'whole':
+      return { kind: 'content', plan: planWhole(size) };
+    case 'single':
+      return { kind: 'content', plan: planRange(range.range, size) };
+  }
+}

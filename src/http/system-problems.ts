@@ -1,0 +1,28 @@
+import { SystemError } from '../relay/relay.ts';
+import { type ProblemCode, ProblemError } from './problems.ts';
+
+// What a region's file can fail with. Nothing is there, or nothing that has pages, or it is out of the tree (EXDEV).
+const codes: Record<string, ProblemCode> = {
+  ENOENT: 'region-not-found',
+  ENOTDIR: 'region-not-found',
+  EISDIR: 'region-not-found',
+  ELOOP: 'region-not-found',
+  ENAMETOOLONG: 'region-not-found',
+  EXDEV: 'region-not-found',
+  EINVAL: 'region-not-found',
+  ENXIO: 'region-not-found',
+  ENODEV: 'region-not-found',
+  EACCES: 'region-forbidden',
+  EPERM: 'region-forbidden',
+  EMFILE: 'busy',
+  ENFILE: 'busy',
+  ENOMEM: 'busy',
+  ENOBUFS: 'busy',
+  EAGAIN: 'busy',
+};
+
+/** The answer to a failed system call; anything else is given back as it is. */
+export function problemOfSystem(error: unknown): unknown {
+  if (!(error instanceof SystemError)) return error;
+  return new ProblemError(codes[error.code] ?? 'internal', { cause: error });
+}

@@ -1,0 +1,128 @@
+/** What Prometheus scrapes: the relay's own counters, read when asked, and the process's. @module */
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from '@prometheus-io/client';
+import type { Counters, Relay } from '../relay/relay.ts';
+
+/** The service's metrics. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests: Counter<'method' | 'status'>;
+
+  constructor(relay: Relay) {
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: 'pagerelay_http_requests_total',
+      help: 'HTTP requests answered, by method and status.',
+      labelNames: ['method', 'status'],
+      registers,
+    });
+    for (const metric of relayMetrics(relay, registers)) this.#registry.registerMetric(metric);
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All metrics in Prometheus's text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  countRequest(method: string, status: number): void {
+    // Clients choose methods: what is not answered here is one label, however many there are.
+    const known = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS'].includes(method);
+    this.#requests.inc({ method: known ? method : 'other', status });
+  }
+}
+
+function relayMetrics(relay: Relay, registers: Registry[]): Metric<string>[] {
+  const gauge = (name: string, help: string, read: (counters: Counters) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read(relay.counters()));
+      },
+    });
+  const counter = (name: string, help: string, read: (counters: Counters) => number) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read(relay.counters()));
+      },
+    });
+  return [
+    sentBytes(relay, registers),
+    transmissions(relay, registers),
+    holdSeconds(relay),
+    gauge('pagerelay_references', 'References to pages that are held now.', (now) => now.references),
+    gauge('pagerelay_held_bytes', 'Bytes under references now.', (now) => now.heldBytes),
+    gauge('pagerelay_quarantined_references', 'References whose end nobody can tell.', (now) => now.quarantined),
+    gauge(
+      'pagerelay_quarantined_bytes',
+      'Bytes whose end of being read nobody can tell.',
+      (now) => now.quarantinedBytes,
+    ),
+    gauge('pagerelay_connections', 'Connections that have sent natively and are open.', (now) => now.connections),
+    gauge('pagerelay_broken_off_connections', 'Broken-off connections under watch.', (now) => now.brokenOff),
+    counter('pagerelay_inline_sends_total', 'Bodies that the main thread sent at once.', (now) => now.inlineSends),
+    counter('pagerelay_lane_sends_total', 'Bodies that a lane carried.', (now) => now.laneSends),
+    counter('pagerelay_looks_total', 'Looks at whether a connection is done.', (now) => now.looks),
+    gauge('pagerelay_native_allocated_bytes', 'Memory that the shim has set aside.', (now) => now.allocatedBytes),
+  ];
+}
+
+function sentBytes(relay: Relay, registers: Registry[]): Metric<string> {
+  return new Counter({
+    name: 'pagerelay_sent_bytes_total',
+    help: 'Body bytes that sockets have taken, by engine.',
+    labelNames: ['engine'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [engine, bytes] of Object.entries(relay.counters().sentBytes)) this.inc({ engine }, bytes);
+    },
+  });
+}
+
+function transmissions(relay: Relay, registers: Registry[]): Metric<string> {
+  return new Counter({
+    name: 'pagerelay_transmissions_total',
+    help: 'Response bodies, by engine and how they ended.',
+    labelNames: ['engine', 'outcome'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [engine, outcomes] of Object.entries(relay.counters().transmissions)) {
+        for (const [outcome, count] of Object.entries(outcomes)) this.inc({ engine, outcome }, count);
+      }
+    },
+  });
+}
+
+// The library's own histogram can only be observed into; the shim has counted already.
+function holdSeconds(relay: Relay): Metric<string> {
+  const name = 'pagerelay_hold_seconds';
+  const metric = {
+    name,
+    get() {
+      const { buckets, sum } = relay.counters().holdSeconds;
+      let total = 0;
+      const values: { metricName: string; labels: Record<string, string | number>; value: number }[] = [];
+      for (const [bound, count] of buckets) {
+        total += count;
+        const le = Number.isFinite(bound) ? bound : '+Inf';
+        values.push({ metricName: `${name}_bucket`, labels: { le }, value: total });
+      }
+      values.push({ metricName: `${name}_sum`, labels: {}, value: sum });
+      values.push({ metricName: `${name}_count`, labels: {}, value: total });
+      const help = 'How long references were held, from taking to done.';
+      return { name, help, type: 'histogram', values, aggregator: 'sum' };
+    },
+  };
+  return metric as unknown as Metric<string>;
+}

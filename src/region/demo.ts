@@ -1,0 +1,38 @@
+/** The region that is served when nothing else is: every page says what it is. @module */
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NativeRelay } from '../relay/native-relay.ts';
+import type { Relay } from '../relay/relay.ts';
+import type { NamedFile } from './catalog.ts';
+
+const pageBytes = 4096;
+const lineBytes = 64;
+const demoBytes = 64 * 1024 * 1024;
+const pagesAtOnce = 256;
+
+/** The demo region's file, and what removes it. */
+export type Demo = { readonly file: NamedFile; close(): void };
+
+/** Makes the demo region: a memfd, or without the shim a nameless temporary file. */
+export function makeDemo(relay: Relay): Demo {
+  const fd = relay instanceof NativeRelay ? relay.createMemfd('pagerelay-demo') : temporaryFile();
+  for (let page = 0; page < demoBytes / pageBytes; page += pagesAtOnce) {
+    writeSync(fd, Buffer.concat(Array.from({ length: pagesAtOnce }, (_, at) => demoPage(page + at))));
+  }
+  return { file: { name: 'demo', path: `/proc/self/fd/${fd}` }, close: () => closeSync(fd) };
+}
+
+/** One page: 64 equal lines of 64 bytes that name it. */
+export function demoPage(page: number): Buffer {
+  const first = page * pageBytes;
+  const line = `pagerelay demo: page ${page}, bytes ${first}-${first + pageBytes - 1}`;
+  return Buffer.alloc(pageBytes, `${line.padEnd(lineBytes - 1, ' ')}\n`);
+}
+
+function temporaryFile(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'pagerelay-'));
+  const fd = openSync(join(folder, 'demo'), 'w+');
+  rmSync(folder, { recursive: true });
+  return fd;
+}

@@ -1,0 +1,175 @@
+import { read } from 'node:fs';
+import { promisify } from 'node:util';
+import type { Extent } from '../range/plan.ts';
+import {
+  type Counters,
+  type Engine,
+  type FileIdentity,
+  type Generation,
+  type JudgedContent,
+  type Outcome,
+  type PeerKind,
+  type Reference,
+  type Relay,
+  SystemError,
+  type TransmissionId,
+  type Tree,
+} from './relay.ts';
+import { errnoName, type Shim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
+
+const readDescriptor = promisify(read);
+
+/** How a transmission that a lane carried ended. */
+export type LaneEnd = { readonly outcome: Outcome; readonly code: string | undefined };
+
+/** A connection's listeners: what its lane has to say between transmissions. */
+export type ConnectionListener = {
+  /** The FIN that was asked for may go out. */
+  drained(): void;
+  /** No progress for the longest time that pages may be held: the connection is to be broken off. */
+  stalled(): void;
+};
+
+// enum pr_event_kind
+const eventKinds = { accepted: 0, broken: 1, drained: 2, stalled: 3 } as const;
+const fieldsOfEvent = 4;
+
+/** A relay over the native shim. It keeps the listeners of what lanes carry, and no truth about holds. */
+export class NativeRelay implements Relay {
+  readonly portableBecause = undefined;
+  readonly #shim: Shim;
+  readonly #relay: ShimRelay;
+  readonly #ends = new Map<TransmissionId, (end: LaneEnd) => void>();
+  readonly #listeners = new Map<number, ConnectionListener>();
+
+  constructor(shim: Shim, options: ShimOptions) {
+    this.#shim = shim;
+    this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
+  }
+
+  openTree(path: string): Tree {
+    return { id: checked(this.#shim.openTree(this.#relay, path), path), path };
+  }
+
+  identify(tree: Tree | undefined, path: string): FileIdentity {
+    return checkedObject(this.#shim.statGeneration(this.#relay, tree?.id ?? 0, path), path);
+  }
+
+  openGeneration(tree: Tree | undefined, path: string): Generation {
+    return checkedObject(this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path), path);
+  }
+
+  closeGeneration(generation: Generation): void {
+    this.#shim.closeGeneration(this.#relay, generation.id);
+  }
+
+  hold(judged: JudgedContent, engine: Engine, extents: readonly Extent[]): TransmissionId | undefined {
+    const { generation, epoch, version } = judged;
+    const pairs = extents.flatMap(({ offset, length }) => [offset, length]);
+    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, pairs);
+    // EBADF: closed, and its last reference gone, since it was judged.
+    if (result < 0 && ['ESTALE', 'EBADF'].includes(errnoName(result))) return undefined;
+    return checked(result, 'hold');
+  }
+
+  async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
+    const fd = checked(this.#shim.generationDescriptor(this.#relay, generation.id), 'descriptor');
+    return (await readDescriptor(fd, buffer, 0, buffer.byteLength, offset)).bytesRead;
+  }
+
+  advance(transmission: TransmissionId, bytes: number): void {
+    checked(this.#shim.advance(this.#relay, transmission, bytes), 'advance');
+  }
+
+  release(transmission: TransmissionId, outcome: Outcome): void {
+    this.#shim.release(this.#relay, transmission, outcome);
+  }
+
+  references(generation?: Generation): Reference[] {
+    return this.#shim.references(this.#relay, generation?.id ?? 0);
+  }
+
+  counters(): Counters {
+    return this.#shim.counters(this.#relay);
+  }
+
+  close(): void {
+    this.#shim.closeRelay(this.#relay);
+  }
+
+  /** A new memfd, writable and sealable; the caller closes it. @throws SystemError */
+  createMemfd(name: string): number {
+    return checked(this.#shim.createMemfd(name), name);
+  }
+
+  /**
+   * Takes a second descriptor of a TCP socket and finds out who its peer is.
+   *
+   * @throws SystemError; EPROTOTYPE when it is no TCP connection
+   */
+  adopt(
+    fd: number,
+    unaskable: boolean,
+    node: number,
+    listener: ConnectionListener,
+  ): { id: number; peerKind: PeerKind } {
+    const adopted = checkedObject(this.#shim.adopt(this.#relay, fd, unaskable, node), 'adopt');
+    this.#listeners.set(adopted.id, listener);
+    return adopted;
+  }
+
+  /** Sends a held transmission: how it ended, at once or, where a lane goes on, later. Never rejects. */
+  send(connection: number, transmission: TransmissionId): LaneEnd | Promise<LaneEnd> {
+    const result = this.#shim.send(this.#relay, connection, transmission);
+    if (result === 1) return { outcome: 'complete', code: undefined };
+    if (result < 0) return { outcome: outcomeOf(errnoName(result)), code: errnoName(result) };
+    return new Promise((resolve) => this.#ends.set(transmission, resolve));
+  }
+
+  /** Whether our FIN may go out now; if not, `drained` will tell. */
+  mayFinish(connection: number): boolean {
+    return this.#shim.finish(this.#relay, connection) !== 0;
+  }
+
+  breakOff(connection: number): void {
+    this.#shim.breakOff(this.#relay, connection);
+  }
+
+  /** Node's descriptor is closed; the relay's closes when nothing of the connection is undone. */
+  closeConnection(connection: number): void {
+    this.#listeners.delete(connection);
+    this.#shim.closeConnection(this.#relay, connection);
+  }
+
+  #deliver(events: ShimEvents): void {
+    for (let at = 0; at < events.length; at += fieldsOfEvent) {
+      const [kind, id, outcome, errno] = events.slice(at, at + fieldsOfEvent) as [number, number, Outcome, number];
+      if (kind === eventKinds.drained) this.#listeners.get(id)?.drained();
+      else if (kind === eventKinds.stalled) this.#listeners.get(id)?.stalled();
+      else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno) });
+    }
+  }
+
+  #end(transmission: TransmissionId, end: LaneEnd): void {
+    const resolve = this.#ends.get(transmission);
+    this.#ends.delete(transmission);
+    resolve?.(end);
+  }
+}
+
+// What pr_outcome_of says of the same errors: a send that failed inline brings no event.
+function outcomeOf(code: string): Outcome {
+  if (['EPIPE', 'ECONNRESET', 'ENOTCONN', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code)) return 'aborted';
+  if (code === 'ENODATA') return 'truncated';
+  return 'failed';
+}
+
+function checked(result: number, what: string): number {
+  if (result < 0) throw new SystemError(errnoName(result), what);
+  return result;
+}
+
+function checkedObject<Result extends object>(result: Result | number, what: string): Result {
+  if (typeof result === 'number') throw new SystemError(errnoName(result), what);
+  return result;
+}

@@ -1,0 +1,36 @@
+import { NativeRelay } from './native-relay.ts';
+import { PortableRelay } from './portable-relay.ts';
+import type { PeerKind } from './relay.ts';
+import { loadShim } from './shim.ts';
+
+/** What a relay is opened with. */
+export type RelayOptions = {
+  /** Native threads that carry transmissions. */
+  readonly lanes: number;
+  /** Seconds: a transmission that makes no progress for so long is broken off. */
+  readonly maxHold: number;
+  /**
+   * Broken-off connections to local peers whose descriptors stay under watch until their readers have read. Beyond it
+   * the oldest is reset, and its bytes are quarantined.
+   */
+  readonly maxBrokenOff?: number | undefined;
+  /** For tests: what every peer is taken for. */
+  readonly treatPeersAs?: PeerKind | undefined;
+  /** For tests: a wrong done rule, to show that they would see one. */
+  readonly releaseWhenAccepted?: boolean | undefined;
+};
+
+const defaultMaxBrokenOff = 1024;
+
+/** Opens a relay over the shim, or a portable one that says why. */
+export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
+  const verdict = loadShim();
+  if ('missing' in verdict) return new PortableRelay(verdict.missing);
+  return new NativeRelay(verdict.shim, {
+    lanes: options.lanes,
+    maxHoldSeconds: options.maxHold,
+    maxBrokenOff: options.maxBrokenOff ?? defaultMaxBrokenOff,
+    peerKind: options.treatPeersAs,
+    releaseWhenAccepted: options.releaseWhenAccepted,
+  });
+}

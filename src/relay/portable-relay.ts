@@ -1,0 +1,202 @@
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, read, realpathSync, statSync } from 'node:fs';
+import { sep } from 'node:path';
+import { promisify } from 'node:util';
+import type { Extent } from '../range/plan.ts';
+import {
+  type Counters,
+  type Engine,
+  engines,
+  type FileIdentity,
+  type Generation,
+  type JudgedContent,
+  type Outcome,
+  outcomes,
+  type Reference,
+  type Relay,
+  SystemError,
+  type TransmissionId,
+  type Tree,
+} from './relay.ts';
+
+const readDescriptor = promisify(read);
+const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
+
+type OpenGeneration = Generation & { readonly fd: number; references: number; closed: boolean };
+type Hold = {
+  readonly id: TransmissionId;
+  readonly generation: OpenGeneration;
+  readonly engine: Engine;
+  readonly extents: readonly Extent[];
+  readonly since: number;
+  left: number;
+};
+
+/** A relay without the shim: the same references, kept here; bytes by ordinary reads, so every engine copies. */
+export class PortableRelay implements Relay {
+  readonly portableBecause: string;
+  readonly #generations = new Map<number, OpenGeneration>();
+  readonly #holds = new Map<TransmissionId, Hold>();
+  readonly #sent = zeros(engines);
+  readonly #transmissions = Object.fromEntries(engines.map((engine) => [engine, zeros(outcomes)])) as Record<
+    Engine,
+    Record<Outcome, number>
+  >;
+  readonly #holdsByTime = holdBounds.map(() => 0);
+  #holdSeconds = 0;
+  #ids = 0;
+
+  constructor(portableBecause: string) {
+    this.portableBecause = portableBecause;
+  }
+
+  openTree(path: string): Tree {
+    return { id: ++this.#ids, path: attempt(path, () => realpathSync(path)) };
+  }
+
+  identify(tree: Tree | undefined, path: string): FileIdentity {
+    return attempt(path, () => identityOf(statSync(inside(tree, path), { bigint: true }), path));
+  }
+
+  openGeneration(tree: Tree | undefined, path: string): Generation {
+    const judged = inside(tree, path);
+    this.identify(tree, path); // A FIFO must not be opened: it would wait for a writer.
+    const fd = attempt(path, () => openSync(judged, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
+    const identity = identityOf(fstatSync(fd, { bigint: true }), path);
+    const generation = {
+      ...identity,
+      id: ++this.#ids,
+      backing: 'pagecache',
+      node: -1,
+      fd,
+      references: 0,
+      closed: false,
+    } as const;
+    this.#generations.set(generation.id, { ...generation });
+    return generation;
+  }
+
+  closeGeneration(generation: Generation): void {
+    const open = this.#generations.get(generation.id);
+    if (!open) return;
+    open.closed = true;
+    this.#settle(open);
+  }
+
+  hold(judged: JudgedContent, engine: Engine, extents: readonly Extent[]): TransmissionId | undefined {
+    const generation = this.#generations.get(judged.generation.id);
+    if (!generation || generation.closed || judged.epoch !== 0 || judged.version !== 0) return undefined;
+    const left = extents.reduce((sum, { length }) => sum + length, 0);
+    const hold: Hold = { id: ++this.#ids, generation, engine, extents, since: performance.now(), left };
+    generation.references++;
+    this.#holds.set(hold.id, hold);
+    return hold.id;
+  }
+
+  async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
+    const open = this.#generations.get(generation.id);
+    if (!open) throw new SystemError('EBADF', 'read');
+    return (await readDescriptor(open.fd, buffer, 0, buffer.byteLength, offset)).bytesRead;
+  }
+
+  advance(transmission: TransmissionId, bytes: number): void {
+    const hold = this.#holds.get(transmission);
+    if (!hold || bytes > hold.left) throw new SystemError(hold ? 'ERANGE' : 'EBADF', 'advance');
+    hold.left -= bytes;
+    this.#sent[hold.engine] += bytes;
+  }
+
+  release(transmission: TransmissionId, outcome: Outcome): void {
+    const hold = this.#holds.get(transmission);
+    if (!hold) return;
+    this.#holds.delete(transmission);
+    this.#transmissions[hold.engine][outcome]++;
+    this.#countHold((performance.now() - hold.since) / 1000);
+    hold.generation.references--;
+    this.#settle(hold.generation);
+  }
+
+  references(generation?: Generation): Reference[] {
+    const holds = [...this.#holds.values()];
+    return holds.filter((hold) => !generation || hold.generation.id === generation.id).map(referenceOf);
+  }
+
+  counters(): Counters {
+    const held = [...this.#holds.values()].reduce((sum, { left }) => sum + left, 0);
+    const buckets = holdBounds.map((bound, at) => [bound, this.#holdsByTime[at] ?? 0] as const);
+    return {
+      sentBytes: this.#sent,
+      transmissions: this.#transmissions,
+      holdSeconds: { buckets, sum: this.#holdSeconds },
+      references: this.#holds.size,
+      heldBytes: held,
+      ...{ quarantined: 0, quarantinedBytes: 0, connections: 0, brokenOff: 0 },
+      ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
+    };
+  }
+
+  close(): void {
+    for (const id of [...this.#holds.keys()]) this.release(id, 'cancelled');
+    for (const generation of [...this.#generations.values()]) this.closeGeneration(generation);
+  }
+
+  #settle(generation: OpenGeneration): void {
+    if (!generation.closed || generation.references > 0) return;
+    this.#generations.delete(generation.id);
+    closeSync(generation.fd);
+  }
+
+  #countHold(seconds: number): void {
+    const bucket = holdBounds.findIndex((bound) => seconds <= bound);
+    this.#holdsByTime[bucket] = (this.#holdsByTime[bucket] ?? 0) + 1;
+    this.#holdSeconds += seconds;
+  }
+}
+
+function zeros<Name extends string>(names: readonly Name[]): Record<Name, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+}
+
+function attempt<Result>(what: string, act: () => Result): Result {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof SystemError) throw error;
+    throw new SystemError((error as NodeJS.ErrnoException).code ?? 'EIO', what, error);
+  }
+}
+
+// Links are followed first and judged after: what they lead to must be in the tree.
+function inside(tree: Tree | undefined, path: string): string {
+  if (!tree) return path;
+  const real = attempt(path, () => realpathSync(`${tree.path}${sep}${path}`));
+  if (!real.startsWith(tree.path + sep)) throw new SystemError('EXDEV', path);
+  return real;
+}
+
+function identityOf(status: BigIntStats, what: string): FileIdentity {
+  if (!status.isFile()) throw new SystemError('EINVAL', what);
+  return {
+    device: Number(status.dev),
+    inode: Number(status.ino),
+    size: Number(status.size),
+    modifiedSeconds: Number(status.mtimeNs / 1_000_000_000n),
+    modifiedNanoseconds: Number(status.mtimeNs % 1_000_000_000n),
+  };
+}
+
+function referenceOf(hold: Hold): Reference {
+  const first = Math.min(...hold.extents.map(({ offset }) => offset));
+  const last = Math.max(...hold.extents.map(({ offset, length }) => offset + length - 1));
+  return {
+    id: hold.id,
+    generation: hold.generation.id,
+    first,
+    last,
+    bytes: hold.left,
+    state: 'unsent',
+    engine: hold.engine,
+    peer: '',
+    peerKind: 'unaskable',
+    ageSeconds: (performance.now() - hold.since) / 1000,
+  };
+}

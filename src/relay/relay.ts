@@ -1,0 +1,125 @@
+/**
+ * What a relay is, whichever way it works: `openNativeRelay` over the shim, `openPortableRelay` where there is none.
+ *
+ * @module
+ */
+import type { Extent } from '../range/plan.ts';
+
+/** How bytes reach the socket (docs/glossary.md). */
+export const engines = ['sendfile', 'splice', 'copy', 'stream'] as const;
+export type Engine = (typeof engines)[number];
+
+/** How a transmission ended. */
+export const outcomes = ['complete', 'aborted', 'stalled', 'truncated', 'failed', 'cancelled'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+/** What holds a generation's pages. */
+export type Backing = 'fsdax' | 'devdax' | 'hugetlb' | 'tmpfs' | 'memfd' | 'pagecache';
+
+/** Who is at the other end: in this kernel and visible, behind a network card, or neither for certain. */
+export type PeerKind = 'local' | 'remote' | 'unaskable';
+
+/** What a path names now. */
+export type FileIdentity = {
+  readonly device: number;
+  readonly inode: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly modifiedSeconds: number;
+  readonly modifiedNanoseconds: number;
+};
+
+/** One opened and mapped file. */
+export type Generation = FileIdentity & {
+  readonly id: number;
+  readonly backing: Backing;
+  /** NUMA node of its first page; -1 when nobody knows. */
+  readonly node: number;
+};
+
+/** The content that was judged: a reference to anything else is refused. */
+export type JudgedContent = { readonly generation: Generation; readonly epoch: number; readonly version: number };
+
+/** Names one transmission, and its reference, inside its relay. */
+export type TransmissionId = number;
+
+/** One reference, as `GET /references` shows it. Offsets in bytes; `last` is inclusive. */
+export type Reference = {
+  readonly id: TransmissionId;
+  readonly generation: number;
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
+  readonly state: 'unsent' | 'sent' | 'quarantined';
+  readonly engine: Engine;
+  readonly peer: string;
+  readonly peerKind: PeerKind;
+  readonly ageSeconds: number;
+};
+
+/** What a relay has done since it was opened. Bytes and counts; seconds where it says so. */
+export type Counters = {
+  readonly sentBytes: Readonly<Record<Engine, number>>;
+  readonly transmissions: Readonly<Record<Engine, Readonly<Record<Outcome, number>>>>;
+  /** Upper bound in seconds (the last is Infinity) and how many holds ended within it but not the one before. */
+  readonly holdSeconds: { readonly buckets: readonly (readonly [number, number])[]; readonly sum: number };
+  readonly references: number;
+  readonly heldBytes: number;
+  readonly quarantined: number;
+  readonly quarantinedBytes: number;
+  readonly connections: number;
+  readonly brokenOff: number;
+  readonly inlineSends: number;
+  readonly laneSends: number;
+  readonly looks: number;
+  readonly allocatedBytes: number;
+};
+
+/** A system call that failed; `code` is its errno by name ('ENOENT'). */
+export class SystemError extends Error {
+  override readonly name = 'SystemError';
+  readonly code: string;
+
+  constructor(code: string, what: string, cause?: unknown) {
+    super(`${what}: ${code}`, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** A directory inside which paths are looked up; nothing outside of it is ever reached. */
+export type Tree = { readonly id: number; readonly path: string };
+
+/** Generations, and references to their pages. Every call is synchronous and short. */
+export type Relay = {
+  /** Why the portable engine serves; undefined when the shim does. */
+  readonly portableBecause: string | undefined;
+
+  /** @throws SystemError */
+  openTree(path: string): Tree;
+  /** What a path names, inside a tree or anywhere. @throws SystemError; EINVAL for what has no pages */
+  identify(tree: Tree | undefined, path: string): FileIdentity;
+  /** @throws SystemError */
+  openGeneration(tree: Tree | undefined, path: string): Generation;
+  /** No new references; its descriptor and mapping go with its last one. */
+  closeGeneration(generation: Generation): void;
+
+  /**
+   * Takes a reference on the pages of all extents. Undefined when the content is no longer what was judged: judge
+   * again. Ends by `release`, or by the connection that it is given to.
+   *
+   * @throws SystemError when descriptors or memory are short
+   */
+  hold(judged: JudgedContent, engine: Engine, extents: readonly Extent[]): TransmissionId | undefined;
+  /** Reads into `buffer` at `offset` of a generation that the caller holds; 0 at the end of its file. */
+  read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number>;
+  /** So many more bytes of the body were copied out of the pages. */
+  advance(transmission: TransmissionId, bytes: number): void;
+  /** Ends a transmission that no connection carries. */
+  release(transmission: TransmissionId, outcome: Outcome): void;
+
+  /** All references, or those of one generation, after a look at what is done. */
+  references(generation?: Generation): Reference[];
+  counters(): Counters;
+  /** Gives up everything. After it, only `counters` of nothing: every call throws. */
+  close(): void;
+};

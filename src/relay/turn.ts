@@ -1,0 +1,20 @@
+import { once } from 'node:events';
+import { ServerResponse } from 'node:http';
+
+/**
+ * Waits until the connection is at this response. Handlers of pipelined requests all run at once; pages are held only
+ * from a response's own turn on.
+ *
+ * @returns false when the client went away first
+ */
+export async function itsTurn(response: unknown): Promise<boolean> {
+  if (!(response instanceof ServerResponse) || response.socket) return true;
+  const closed = new AbortController();
+  response.once('close', () => closed.abort());
+  try {
+    await once(response, 'socket', { signal: closed.signal });
+    return true;
+  } catch {
+    return false;
+  }
+}
