@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, LogController } from 'fastify';
 import { answerClientError, answerError, answerErrors } from './http/errors.ts';
 import { Outgoing } from './http/outgoing.ts';
+import { ProblemError } from './http/problems.ts';
 import { addRoutes } from './http/routes.ts';
 import { watchRequests } from './observe/access-log.ts';
 import { Metrics } from './observe/metrics.ts';
@@ -59,6 +60,7 @@ export function createService(options: ServiceOptions): Service {
   let draining = false;
   watchRequests(app, metrics);
   answerErrors(app);
+  refuseWhile(() => draining, app);
   addRoutes(app, { catalog, outgoing, metrics, draining: () => draining });
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');
   return {
@@ -89,12 +91,20 @@ function createServer(logLevel: string): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: longestParameter },
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // refuseWhile answers with a problem document
     frameworkErrors: answerError,
     clientErrorHandler: answerClientError,
   });
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   return app as unknown as FastifyInstance;
+}
+
+// What still comes on open connections while the service drains. Those who watch it are answered to the end.
+function refuseWhile(draining: () => boolean, app: FastifyInstance): void {
+  app.addHook('onRequest', async (request) => {
+    if (draining() && request.url.startsWith('/regions')) throw new ProblemError('draining');
+  });
 }
 
 const pollMilliseconds = 20;
