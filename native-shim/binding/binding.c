@@ -23,7 +23,7 @@ static const char *const backing_names[PR_BACKING_COUNT] = {"fsdax", "devdax", "
 static const char *const peer_names[] = {"local", "remote", "unaskable"};
 static const char *const state_names[] = {"unsent", "sent", "quarantined"};
 
-#define MOST_INTEGER ((uint64_t)9007199254740991)
+#define MOST_INTEGER  ((uint64_t)9007199254740991)
 #define PATH_CAPACITY 4096
 
 /* One relay of one environment. */
@@ -172,8 +172,8 @@ static napi_value create_relay(napi_env env, napi_callback_info info) {
     if (!handle) return throw_errno(env, "createRelay", -ENOMEM);
     handle->env = env;
     napi_value object = NULL;
-    if (napi_create_threadsafe_function(env, call.arguments[1], NULL, string(env, "pagerelay"), 0, 1, NULL, NULL, handle,
-                                        deliver, &handle->events) != napi_ok)
+    if (napi_create_threadsafe_function(env, call.arguments[1], NULL, string(env, "pagerelay"), 0, 1, NULL, NULL,
+                                        handle, deliver, &handle->events) != napi_ok)
         goto failed;
     napi_unref_threadsafe_function(env, handle->events);
     options.notify = notify;
@@ -313,8 +313,7 @@ static napi_value hold(napi_env env, napi_callback_info info) {
         !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine) ||
         !want_extents(env, call.arguments[5], extents, &count))
         return NULL;
-    int result =
-        pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, extents, count, &transmission);
+    int result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, extents, count, &transmission);
     return number(env, result < 0 ? result : (double)transmission);
 }
 

@@ -63,8 +63,7 @@ static bool is_memfd(int fd) {
 static bool is_fsdax(int fd) {
     struct statx extended;
     return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &extended) == 0 &&
-           (extended.stx_attributes_mask & STATX_ATTR_DAX) != 0 &&
-           (extended.stx_attributes & STATX_ATTR_DAX) != 0;
+           (extended.stx_attributes_mask & STATX_ATTR_DAX) != 0 && (extended.stx_attributes & STATX_ATTR_DAX) != 0;
 }
 
 static int regular_file(int fd, const struct stat *status, struct pr_backing_info *info) {

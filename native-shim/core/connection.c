@@ -102,7 +102,7 @@ void pr_connection_dispose(struct pr_connection *connection) {
     if (connection->fd >= 0) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
         if (connection->in_epoll) pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-        if (!connection->reset) discard_received(connection->fd);
+        if (connection->node_closed && !connection->reset) discard_received(connection->fd);
         close(connection->fd);
     }
     pr_free(connection);
@@ -114,13 +114,13 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
     if (connection && !connection->node_closed) {
         connection->node_closed = true;
+        pr_look_soon(connection);
         if (connection->current) {
             connection->abort = -ECANCELED;
             pr_lane_ready(connection);
             wake = connection->lane;
         } else {
             connection->owner = PR_OWNER_LANE;
-            pr_look_soon(connection);
             if (!pr_list_empty(&connection->undone)) wake = connection->lane;
         }
         pr_connection_settle(connection);
@@ -187,8 +187,7 @@ static void reset(int fd) {
 /* Under the lock. */
 static void quarantine_all(struct pr_connection *connection) {
     connection->reset = true;
-    pr_list_each(node, &connection->undone)
-        pr_hold_quarantine(pr_container(node, struct pr_transmission, undone));
+    pr_list_each(node, &connection->undone) pr_hold_quarantine(pr_container(node, struct pr_transmission, undone));
     pr_list_remove(&connection->watch);
     pr_list_remove(&connection->broken_off);
 }
@@ -214,10 +213,9 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     enum pr_outcome outcome = pr_outcome_of(error);
     pr_count_outcome(transmission, outcome);
     if (by_lane)
-        pr_event_add(connection->relay, (struct pr_event){.kind = PR_EVENT_BROKEN,
-                                                          .outcome = outcome,
-                                                          .error = -error,
-                                                          .id = transmission->id});
+        pr_event_add(
+            connection->relay,
+            (struct pr_event){.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = -error, .id = transmission->id});
     pr_hold_cut(transmission);
     transmission->state = PR_BROKEN;
     pr_give_pipe_back(transmission);
@@ -227,9 +225,8 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
 void pr_break_off(struct pr_connection *connection, int error) {
     struct pr_relay *relay = connection->relay;
     bool local = connection->peer.kind == PR_PEER_LOCAL;
-    bool blind = false;
     if (local) {
-        blind = !keep_peer_in_sight(connection->fd);
+        connection->blind = !keep_peer_in_sight(connection->fd); /* others may look the moment that the FIN is out */
         shutdown(connection->fd, SHUT_WR);
     } else {
         reset(connection->fd);
@@ -237,7 +234,6 @@ void pr_break_off(struct pr_connection *connection, int error) {
     pr_lock(relay);
     bool by_lane = connection->owner == PR_OWNER_LANE;
     connection->broken = true;
-    connection->blind = blind;
     connection->owner = PR_OWNER_NODE;
     end_current(connection, error, by_lane);
     if (!pr_list_empty(&connection->undone)) watch_broken(connection);

@@ -25,6 +25,7 @@ enum { OFFSET_OF_BYTES_ACKED = 120, TCP_INFO_SIZE = 128 };
 #define LOOK_FIRST 250000000u /* ns; for a connection that only waits for its reader */
 #define LOOK_SOON  1000000u   /* ns; for one that waits to be closed */
 #define LOOK_LAST  2000000000u
+#define MOMENT     100000000u /* ns; longer than a reset takes to arrive */
 
 struct tcp_state {
     uint8_t state;
@@ -53,7 +54,7 @@ uint64_t pr_position(int fd) {
 /* What the kernel says. */
 
 struct sight {
-    bool known, all_done, lost;
+    bool known, all_done, lost, vanished;
     uint64_t watermark; /* bytes from the connection's start that are done */
 };
 
@@ -68,20 +69,25 @@ static struct sight look_at_local(struct pr_connection *connection, struct pr_pr
     case PR_SIGHT_QUEUE:
         return (struct sight){.known = true, .watermark = acknowledged > unread ? acknowledged - unread : 0};
     case PR_SIGHT_CLOSED:
-    case PR_SIGHT_NONE:
         return (struct sight){.known = true, .all_done = !connection->blind, .lost = connection->blind};
+    case PR_SIGHT_NONE: return (struct sight){.known = true, .vanished = !connection->blind, .lost = connection->blind};
     default: return (struct sight){0}; /* the question failed: ask again later */
     }
+}
+
+/* Asking takes the error away from Node, whose next read would then see a clean end: only after a break-off. */
+static bool has_error(int fd) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error != 0;
 }
 
 static struct sight look_at(struct pr_connection *connection, struct pr_prober *prober) {
     struct tcp_state tcp;
     if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
     if (tcp.state == TCP_CLOSE) {
-        int error = 0;
-        socklen_t length = sizeof error;
-        getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length);
-        bool by_reset = error != 0 || !connection->blind;
+        bool by_reset = !connection->blind || has_error(connection->fd);
         return (struct sight){.known = true, .all_done = by_reset, .lost = !by_reset};
     }
     if (connection->peer.kind == PR_PEER_LOCAL) return look_at_local(connection, prober, tcp.acknowledged);
@@ -89,6 +95,19 @@ static struct sight look_at(struct pr_connection *connection, struct pr_prober *
 }
 
 /* What follows from it. All under the lock. */
+
+/*
+ * No socket, and no reset either. After a break-off the peer's FIN is never answered, so that its half of the
+ * connection is given up in the end (tcp_retries2, or its TCP_USER_TIMEOUT) while its process may still read. A peer
+ * that closed with bytes unread looks the same until its reset is here.
+ */
+static void judge_vanished(struct pr_connection *connection, struct sight *sight) {
+    uint64_t now = pr_now();
+    if (connection->vanished_at == 0) connection->vanished_at = now;
+    sight->all_done = !connection->broken;
+    sight->lost = connection->broken && now - connection->vanished_at > MOMENT;
+    sight->known = sight->all_done || sight->lost;
+}
 
 static uint64_t done_bytes(const struct pr_transmission *transmission, const struct sight *sight) {
     if (sight->all_done) return transmission->sent;
@@ -112,8 +131,10 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
     bool moved = false;
     pr_list_each(node, &connection->undone) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
-        if (sight->lost && transmission->state != PR_SENDING) pr_hold_quarantine(transmission);
-        else if (apply_to(transmission, sight)) moved = true;
+        if (sight->lost && transmission->state != PR_SENDING)
+            pr_hold_quarantine(transmission);
+        else if (apply_to(transmission, sight))
+            moved = true;
     }
     if (!moved) return;
     connection->progress_at = pr_now();
@@ -131,6 +152,7 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     struct sight sight = look_at(connection, prober);
     pr_lock(relay);
     relay->counters.looks++;
+    if (sight.vanished) judge_vanished(connection, &sight);
     if (sight.known && !connection->reset) apply(connection, &sight);
     tell_if_drained(connection);
     pr_unlock(relay);

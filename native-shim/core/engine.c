@@ -112,7 +112,8 @@ static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chu
         ssize_t filled = fill_pipe(pipe, chunk);
         if (filled <= 0) return filled;
     }
-    unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (chunk->length > pipe->filled || chunk->more ? SPLICE_F_MORE : 0);
+    unsigned flags =
+        SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (chunk->length > pipe->filled || chunk->more ? SPLICE_F_MORE : 0);
     ssize_t sent = pr_sys.splice(pipe->read_end, NULL, socket, NULL, pipe->filled, flags);
     if (sent < 0) return -errno;
     pipe->filled -= (size_t)sent;

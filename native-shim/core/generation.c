@@ -55,7 +55,8 @@ static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, i
     if (tree_id && !tree) return -EBADF;
     int fd;
     do fd = pr_sys.open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags | O_CLOEXEC);
-    while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere in the tree raced with the walk */
+    while (fd < 0 &&
+           (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere in the tree raced with the walk */
     return fd < 0 ? -errno : fd;
 }
 

@@ -58,9 +58,12 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
     int result = 0;
-    if (!generation) result = -EBADF;
-    else if (generation->closed || generation->epoch != epoch || generation->version != version) result = -ESTALE;
-    else result = check_extents(generation, extents, count, &transmission->total);
+    if (!generation)
+        result = -EBADF;
+    else if (generation->closed || generation->epoch != epoch || generation->version != version)
+        result = -ESTALE;
+    else
+        result = check_extents(generation, extents, count, &transmission->total);
     if (result == 0) result = enter(relay, generation, transmission);
     if (result == 0) *id = transmission->id;
     pr_unlock(relay);
@@ -199,9 +202,8 @@ static void held_range(const struct pr_transmission *transmission, uint64_t *fir
 
 static struct pr_reference_info describe(const struct pr_transmission *transmission, uint64_t now) {
     static const enum pr_reference_state states[] = {
-        [PR_HELD] = PR_REFERENCE_UNSENT,     [PR_SENDING] = PR_REFERENCE_UNSENT,
-        [PR_ACCEPTED] = PR_REFERENCE_SENT,   [PR_BROKEN] = PR_REFERENCE_SENT,
-        [PR_QUARANTINED] = PR_REFERENCE_QUARANTINED,
+        [PR_HELD] = PR_REFERENCE_UNSENT, [PR_SENDING] = PR_REFERENCE_UNSENT,          [PR_ACCEPTED] = PR_REFERENCE_SENT,
+        [PR_BROKEN] = PR_REFERENCE_SENT, [PR_QUARANTINED] = PR_REFERENCE_QUARANTINED,
     };
     struct pr_reference_info info = {
         .id = transmission->id,

@@ -184,7 +184,10 @@ static int fall_asleep(struct pr_lane *lane) {
     uint64_t now = pr_now(), until = lane->connections > 0 ? now + TICK : UINT64_MAX;
     if (lane->next_look < until) until = lane->next_look;
     lane->asleep = pr_list_empty(&lane->ready);
-    int timeout = !lane->asleep ? 0 : until == UINT64_MAX ? -1 : until <= now ? 0 : (int)((until - now + 999999) / 1000000);
+    int timeout = !lane->asleep         ? 0
+                  : until == UINT64_MAX ? -1
+                  : until <= now        ? 0
+                                        : (int)((until - now + 999999) / 1000000);
     pr_unlock(lane->relay);
     return timeout;
 }
@@ -204,8 +207,10 @@ static void *run(void *argument) {
         int count = epoll_wait(lane->epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
         for (int index = 0; index < count; index++) {
             uint64_t wakes;
-            if (events[index].data.u64 != 0) heard(lane, &events[index]);
-            else if (read(lane->wake, &wakes, sizeof wakes) < 0) continue;
+            if (events[index].data.u64 != 0)
+                heard(lane, &events[index]);
+            else if (read(lane->wake, &wakes, sizeof wakes) < 0)
+                continue;
         }
         look_at_due(lane);
         take_turns(lane);

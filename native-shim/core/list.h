@@ -34,8 +34,8 @@ static inline void pr_list_append(struct pr_list *list, struct pr_list *node) {
 }
 
 /* The body may remove `node` itself, and nothing else. */
-#define pr_list_each(node, list)                                                                             \
-    for (struct pr_list *node = (list)->next, *node##_next = node->next; node != (list);                     \
+#define pr_list_each(node, list)                                                                                       \
+    for (struct pr_list *node = (list)->next, *node##_next = node->next; node != (list);                               \
          node = node##_next, node##_next = node->next)
 
 #endif

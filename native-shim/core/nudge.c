@@ -14,7 +14,7 @@ static void *visit_cpus(void *argument) {
     int fd = ((int *)argument)[0], reached = 0;
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) < 0) return NULL;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         cpu_set_t one;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);

@@ -28,15 +28,16 @@ enum pr_outcome {
 };
 
 /* Upper bounds of the hold-time histogram, in seconds; one more bucket has no bound. */
-#define PR_HOLD_BOUNDS {0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300}
+#define PR_HOLD_BOUNDS                                                                                                 \
+    { 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300 }
 enum { PR_HOLD_BUCKETS = 10 };
 
 struct pr_options {
     unsigned lanes;
     double max_hold_seconds;
-    unsigned max_broken_off; /* descriptors of broken-off local connections that stay under watch */
-    int peer_override;       /* tests: a pr_peer_kind that every peer is taken for, or -1 */
-    bool release_when_accepted; /* tests: a done rule that is wrong, to show that the tests would see it */
+    unsigned max_broken_off;       /* descriptors of broken-off local connections that stay under watch */
+    int peer_override;             /* tests: a pr_peer_kind that every peer is taken for, or -1 */
+    bool release_when_accepted;    /* tests: a done rule that is wrong, to show that the tests would see it */
     void (*notify)(void *context); /* any thread: events became readable */
     void *context;
 };

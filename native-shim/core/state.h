@@ -62,10 +62,10 @@ struct pr_transmission {
     struct pr_connection *connection;
     struct pr_pipe *pipe; /* engine splice */
 
-    uint64_t total, sent;       /* bytes of the body */
-    uint64_t released;          /* of them given back, from the front, by whole pages; <= sent <= total */
-    uint64_t start;             /* position of the first byte in what the connection has ever sent */
-    uint64_t held_since;        /* ns */
+    uint64_t total, sent; /* bytes of the body */
+    uint64_t released;    /* of them given back, from the front, by whole pages; <= sent <= total */
+    uint64_t start;       /* position of the first byte in what the connection has ever sent */
+    uint64_t held_since;  /* ns */
     char peer[64];
     enum pr_peer_kind peer_kind;
 
@@ -88,8 +88,10 @@ struct pr_connection {
     struct pr_list undone;
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
-    atomic_int abort; /* -errno: what the lane shall break it off with */
-    bool in_epoll, node_closed, broken, reset, blind, drain_wanted, stall_reported;
+    uint64_t vanished_at;
+    atomic_int abort;  /* -errno: what the lane shall break it off with */
+    atomic_bool blind; /* a peer that is not seen may still read; set before our FIN can make it so */
+    bool in_epoll, node_closed, broken, reset, drain_wanted, stall_reported;
     struct pr_list ready, watch, broken_off, garbage;
 };
 

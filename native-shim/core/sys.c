@@ -33,11 +33,11 @@ static ssize_t real_diag(int fd, const void *request, size_t length) {
     return send(fd, request, length, 0);
 }
 
-#define REAL_CALLS                                                                                           \
-    {                                                                                                        \
-        .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup,                \
-        .pipe = real_pipe, .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile,                       \
-        .vmsplice = vmsplice, .splice = splice, .diag = real_diag,                                           \
+#define REAL_CALLS                                                                                                     \
+    {                                                                                                                  \
+        .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup, .pipe = real_pipe,       \
+        .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice, .splice = splice,            \
+        .diag = real_diag,                                                                                             \
     }
 
 static const struct pr_sys real = REAL_CALLS;
@@ -56,8 +56,10 @@ static bool fails(enum pr_call call) {
     pthread_mutex_lock(&fault_lock);
     struct fault *fault = &faults[call];
     bool hit = fault->count > 0 && fault->skip == 0;
-    if (hit) fault->count--;
-    else if (fault->count > 0) fault->skip--;
+    if (hit)
+        fault->count--;
+    else if (fault->count > 0)
+        fault->skip--;
     int error = fault->error;
     pthread_mutex_unlock(&fault_lock);
     if (hit) errno = error;
@@ -104,8 +106,7 @@ static ssize_t faulty_vmsplice(int fd, const struct iovec *vectors, size_t count
     return fails(PR_CALL_VMSPLICE) ? -1 : real.vmsplice(fd, vectors, count, flags);
 }
 
-static ssize_t faulty_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length,
-                             unsigned flags) {
+static ssize_t faulty_splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags) {
     return fails(PR_CALL_SPLICE) ? -1 : real.splice(in, in_offset, out, out_offset, length, flags);
 }
 
@@ -150,12 +151,10 @@ void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count) {
 
 int pr_call_by_name(const char *name) {
     static const char *const names[PR_CALL_COUNT] = {
-        [PR_CALL_ALLOCATE] = "allocate", [PR_CALL_OPEN] = "open",
-        [PR_CALL_FSTAT] = "fstat",       [PR_CALL_MMAP] = "mmap",
-        [PR_CALL_DUP] = "dup",           [PR_CALL_PIPE] = "pipe",
-        [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",
-        [PR_CALL_SENDFILE] = "sendfile", [PR_CALL_VMSPLICE] = "vmsplice",
-        [PR_CALL_SPLICE] = "splice",     [PR_CALL_DIAG] = "diag",
+        [PR_CALL_ALLOCATE] = "allocate",   [PR_CALL_OPEN] = "open",     [PR_CALL_FSTAT] = "fstat",
+        [PR_CALL_MMAP] = "mmap",           [PR_CALL_DUP] = "dup",       [PR_CALL_PIPE] = "pipe",
+        [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",     [PR_CALL_SENDFILE] = "sendfile",
+        [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
     };
     for (int call = 0; call < PR_CALL_COUNT; call++)
         if (strcmp(names[call], name) == 0) return call;

@@ -80,7 +80,9 @@ void pr_give_pipe_back(struct pr_transmission *transmission) {
 void pr_accepted(struct pr_connection *connection) {
     struct pr_transmission *transmission = connection->current;
     connection->current = NULL;
-    connection->owner = PR_OWNER_NODE;
+    /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
+     */
+    connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE);
     transmission->state = PR_ACCEPTED;
     pr_give_pipe_back(transmission);
