@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseServeOptions, UsageError, usage } from './command/options.ts';
 import { serve } from './command/serve.ts';
+import { NameClash } from './region/catalog.ts';
 
 const commands = ['serve'];
 
@@ -22,6 +23,14 @@ function version(): string {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof UsageError ? `pagerelay: ${error.message}\n\n${usage()}` : error);
+  console.error(`pagerelay: ${explain(error)}`);
   process.exitCode = error instanceof UsageError ? 2 : 1;
+}
+
+// What a user can mend needs no stack trace.
+function explain(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}\n\n${usage()}`;
+  const expected = error instanceof NameClash || (error instanceof Error && 'code' in error);
+  if (expected) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,2 +1,6 @@
 /** pagerelay as a library. @module */
-export { createService, type Service, type ServiceOptions } from './service.ts';
+
+export { type ProblemCode, type ProblemDocument, ProblemError } from './http/problems.ts';
+export type { RegionFields } from './http/region-headers.ts';
+export type { Pagerelay } from './pagerelay.ts';
+export { type PagerelayOptions, pagerelay } from './plugin.ts';

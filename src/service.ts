@@ -1,41 +1,26 @@
-/** The standalone service: a relay, a catalog and an HTTP server over them. @module */
-import type { Server } from 'node:http';
-import { BlockList } from 'node:net';
+/** The standalone service: an HTTP server of its own over what the plugin is made of. @module */
+import type { IncomingMessage, Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, LogController } from 'fastify';
 import { answerClientError, answerError, answerErrors } from './http/errors.ts';
-import { Outgoing } from './http/outgoing.ts';
 import { ProblemError } from './http/problems.ts';
-import { addRoutes } from './http/routes.ts';
-import { watchRequests } from './observe/access-log.ts';
-import { Metrics } from './observe/metrics.ts';
-import { Catalog, type NamedFile } from './region/catalog.ts';
-import { type Demo, makeDemo } from './region/demo.ts';
-import { Connections } from './relay/connection.ts';
-import type { EngineChoice } from './relay/engine.ts';
-import { NativeRelay } from './relay/native-relay.ts';
-import { openRelay, type RelayOptions } from './relay/open-relay.ts';
-import type { Relay } from './relay/relay.ts';
-
-/** Addresses of peers that this kernel can't be asked about. */
-export type AddressBlock = { readonly address: string; readonly prefix: number; readonly family: 'ipv4' | 'ipv6' };
+import { refuseBadHost, targetPath } from './http/request-target.ts';
+import { addRoutes, refuseOtherMethods } from './http/routes.ts';
+import { watchRequest } from './observe/access-log.ts';
+import type { Metrics } from './observe/metrics.ts';
+import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
+import { decorate } from './plugin.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = RelayOptions & {
-  readonly dir: string | undefined;
-  readonly regions: readonly NamedFile[];
-  readonly engine: EngineChoice;
-  readonly unaskable: readonly AddressBlock[];
+export type ServiceOptions = OpenOptions & {
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   readonly logLevel: string;
 };
 
 /** A service that is ready to listen. */
-export type Service = {
+export type Service = Pick<Pagerelay, 'relay' | 'catalog'> & {
   readonly app: FastifyInstance;
-  readonly relay: Relay;
-  readonly catalog: Catalog;
   /**
    * Takes no new connections, waits until nothing is in flight or `drain` seconds have passed, breaks off the rest and
    * gives everything back. Resolves to whether nothing had to be broken off.
@@ -49,19 +34,17 @@ export type Service = {
  * @throws SystemError when a region can't be opened; NameClash
  */
 export function createService(options: ServiceOptions): Service {
-  const relay = openRelay(options);
-  const nothingGiven = options.dir === undefined && options.regions.length === 0;
-  const demo = nothingGiven ? makeDemo(relay) : undefined;
-  const files = demo ? [demo.file] : options.regions;
-  const catalog = new Catalog(relay, { dir: options.dir, files });
-  const outgoing = new Outgoing(relay, connectionsOf(relay, options), options.engine, options.maxHold);
-  const metrics = new Metrics(relay);
-  const app = createServer(options.logLevel);
+  const opened = openPagerelay(options);
+  const { relay, catalog, metrics } = opened;
+  const app = createServer(options.logLevel, metrics);
   let draining = false;
-  watchRequests(app, metrics);
-  answerErrors(app);
+  app.addHook('onRequest', async (request, reply) => watchRequest(request, reply, metrics, 'log'));
+  app.addHook('onRequest', async (request) => refuseBadHost(request.raw));
   refuseWhile(() => draining, app);
-  addRoutes(app, { catalog, outgoing, metrics, draining: () => draining });
+  answerErrors(app);
+  decorate(app, opened, {});
+  addRoutes(app, opened);
+  addHealth(app, () => draining);
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');
   return {
     app,
@@ -69,35 +52,41 @@ export function createService(options: ServiceOptions): Service {
     catalog,
     close() {
       draining = true;
-      return close(app, relay, demo, options.drain);
+      return close(app, opened, options.drain);
     },
   };
-}
-
-function connectionsOf(relay: Relay, options: ServiceOptions): Connections | undefined {
-  if (!(relay instanceof NativeRelay)) return undefined;
-  const unaskable = new BlockList();
-  for (const { address, prefix, family } of options.unaskable) unaskable.addSubnet(address, prefix, family);
-  return new Connections(relay, unaskable);
 }
 
 /** A name has at most 1,024 bytes, each of which may come as three. */
 const longestParameter = 4096;
 
-function createServer(logLevel: string): FastifyInstance {
+function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
   const app = fastify({
     logger: { level: logLevel },
     // One line a request comes from observe/access-log.ts.
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: longestParameter },
+    rewriteUrl: (request: IncomingMessage) => targetPath(request.url ?? '/'),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refuseWhile answers with a problem document
-    frameworkErrors: answerError,
+    // What the router refuses has passed no hook.
+    frameworkErrors(error, request, reply) {
+      watchRequest(request, reply, metrics, 'log');
+      answerError(error, request, reply);
+    },
     clientErrorHandler: answerClientError,
   });
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   return app as unknown as FastifyInstance;
+}
+
+function addHealth(app: FastifyInstance, draining: () => boolean): void {
+  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    return reply.code(draining() ? 503 : 200).send({ status: draining() ? 'draining' : 'ready' });
+  });
+  for (const url of ['/healthz', '/readyz']) refuseOtherMethods(app, url);
 }
 
 // What still comes on open connections while the service drains. Those who watch it are answered to the end.
@@ -109,13 +98,13 @@ function refuseWhile(draining: () => boolean, app: FastifyInstance): void {
 
 const pollMilliseconds = 20;
 
-async function close(app: FastifyInstance, relay: Relay, demo: Demo | undefined, drain: number): Promise<boolean> {
+async function close(app: FastifyInstance, opened: Pagerelay, drain: number): Promise<boolean> {
   const deadline = performance.now() + drain * 1000;
   let closed = false;
   const closing = app.close().then(() => {
     closed = true;
   });
-  const inFlight = () => !closed || relay.references().some(({ state }) => state !== 'quarantined');
+  const inFlight = () => !closed || opened.inFlight();
   while (inFlight() && performance.now() < deadline) {
     await delay(pollMilliseconds);
     app.server.closeIdleConnections();
@@ -123,7 +112,6 @@ async function close(app: FastifyInstance, relay: Relay, demo: Demo | undefined,
   const clean = !inFlight();
   app.server.closeAllConnections();
   await closing;
-  relay.close();
-  demo?.close();
+  await opened.close(deadline);
   return clean;
 }

@@ -104,7 +104,9 @@ static void notify(void *context) {
     napi_call_threadsafe_function(((struct handle *)context)->events, NULL, napi_tsfn_nonblocking);
 }
 
-/* Gives JavaScript all events in one call: kind, id, outcome, errno of each, in a flat array. */
+enum { FIELDS_OF_EVENT = 5 };
+
+/* Gives JavaScript all events in one call: kind, id, outcome, errno, bytes of each, in a flat array. */
 static void deliver(napi_env env, napi_value callback, void *context, void *data) {
     (void)data;
     enum { AT_ONCE = 256 };
@@ -118,13 +120,14 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
         napi_handle_scope scope;
         napi_value list, receiver;
         if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-        napi_create_array_with_length(env, count * 4, &list);
+        napi_create_array_with_length(env, count * FIELDS_OF_EVENT, &list);
         for (size_t index = 0; index < count; index++) {
-            uint32_t at = (uint32_t)index * 4;
+            uint32_t at = (uint32_t)index * FIELDS_OF_EVENT;
             napi_set_element(env, list, at, number(env, events[index].kind));
             napi_set_element(env, list, at + 1, number(env, (double)events[index].id));
             napi_set_element(env, list, at + 2, string(env, outcome_names[events[index].outcome]));
             napi_set_element(env, list, at + 3, number(env, events[index].error));
+            napi_set_element(env, list, at + 4, number(env, (double)events[index].bytes));
         }
         napi_get_undefined(env, &receiver);
         napi_status called = napi_call_function(env, receiver, callback, 1, &list, NULL);
@@ -280,25 +283,86 @@ static napi_value generation_descriptor(napi_env env, napi_callback_info info) {
 
 /* References. */
 
-enum { MOST_EXTENTS = 64 };
+/* 64 extents with a literal before each, and one behind them. */
+enum { MOST_EXTENTS = 64, MOST_SEGMENTS = 2 * MOST_EXTENTS + 1, MOST_ELEMENTS = 3 * MOST_EXTENTS + 1 };
 
-/* [offset, length, offset, length, …] */
-static bool want_extents(napi_env env, napi_value value, struct pr_extent *extents, uint32_t *count) {
-    bool is_array = false;
-    uint32_t length = 0;
-    if (napi_is_array(env, value, &is_array) != napi_ok || !is_array ||
-        napi_get_array_length(env, value, &length) != napi_ok || length % 2 != 0 || length > 2 * MOST_EXTENTS) {
-        napi_throw_type_error(env, "ERR_INVALID_ARG", "extents must be at most 64 pairs of offset and length");
-        return false;
-    }
+struct segments {
+    struct pr_segment list[MOST_SEGMENTS];
+    uint32_t count;
+    char *literals; /* one block, the caller frees it */
+    int error;      /* -ENOMEM: there is none */
+};
+
+static bool refuse_segments(napi_env env) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG",
+                          "segments must be at most 64 pairs of offset and length, and strings");
+    return false;
+}
+
+static bool is_string(napi_env env, napi_value value) {
+    napi_valuetype type;
+    return napi_typeof(env, value, &type) == napi_ok && type == napi_string;
+}
+
+static bool count_literal_bytes(napi_env env, napi_value list, uint32_t length, size_t *bytes) {
+    *bytes = 0;
     for (uint32_t index = 0; index < length; index++) {
         napi_value element;
-        uint64_t *into = index % 2 == 0 ? &extents[index / 2].offset : &extents[index / 2].length;
-        if (napi_get_element(env, value, index, &element) != napi_ok ||
-            !want_integer(env, element, "extent", MOST_INTEGER, into))
+        size_t size = 0;
+        if (napi_get_element(env, list, index, &element) != napi_ok) return false;
+        if (is_string(env, element) && napi_get_value_string_latin1(env, element, NULL, 0, &size) != napi_ok)
             return false;
+        *bytes += size;
     }
-    *count = length / 2;
+    return true;
+}
+
+/* One element: a string, or a number whose successor is its length. Moves *index on. */
+static bool take_segment(napi_env env, napi_value list, uint32_t *index, char **literals, struct pr_segment *segment) {
+    napi_value element, length;
+    size_t size;
+    if (napi_get_element(env, list, (*index)++, &element) != napi_ok) return false;
+    if (is_string(env, element)) {
+        napi_get_value_string_latin1(env, element, NULL, 0, &size);
+        napi_get_value_string_latin1(env, element, *literals, size + 1, &size);
+        *segment = (struct pr_segment){.literal = *literals, .length = size};
+        *literals += size;
+        return true;
+    }
+    *segment = (struct pr_segment){0};
+    return want_integer(env, element, "offset", MOST_INTEGER, &segment->offset) &&
+           napi_get_element(env, list, (*index)++, &length) == napi_ok &&
+           want_integer(env, length, "length", MOST_INTEGER, &segment->length);
+}
+
+/* [offset, length, "literal", offset, length, …] */
+static bool want_segments(napi_env env, napi_value list, struct segments *segments) {
+    bool is_array = false;
+    uint32_t length = 0;
+    size_t bytes;
+    segments->count = 0;
+    segments->literals = NULL;
+    if (napi_is_array(env, list, &is_array) != napi_ok || !is_array ||
+        napi_get_array_length(env, list, &length) != napi_ok || length > MOST_ELEMENTS ||
+        !count_literal_bytes(env, list, length, &bytes))
+        return refuse_segments(env);
+    segments->literals = pr_allocate(1, bytes + 1);
+    segments->error = segments->literals ? 0 : -ENOMEM;
+    if (segments->error < 0) return true;
+    char *literals = segments->literals;
+    unsigned extents = 0;
+    for (uint32_t index = 0; index < length;) {
+        struct pr_segment *segment = &segments->list[segments->count];
+        bool room = segments->count < MOST_SEGMENTS && extents <= MOST_EXTENTS;
+        bool taken = room && take_segment(env, list, &index, &literals, segment);
+        if (taken && !segment->literal) extents++;
+        if (taken && extents <= MOST_EXTENTS) {
+            segments->count++;
+            continue;
+        }
+        pr_free(segments->literals);
+        return room && !taken ? false : refuse_segments(env);
+    }
     return true;
 }
 
@@ -306,15 +370,28 @@ static napi_value hold(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t generation, epoch, version, transmission;
     int engine;
-    uint32_t count;
-    struct pr_extent extents[MOST_EXTENTS];
+    struct segments segments;
+    /* First, for reading an array can run JavaScript (a getter, a proxy), which can close the relay. */
+    if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[5], &segments)) return NULL;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
         !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version) ||
-        !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine) ||
-        !want_extents(env, call.arguments[5], extents, &count))
+        !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine)) {
+        pr_free(segments.literals);
         return NULL;
-    int result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, extents, count, &transmission);
+    }
+    int result = segments.error;
+    if (result == 0)
+        result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, segments.list, segments.count,
+                         &transmission);
+    pr_free(segments.literals);
     return number(env, result < 0 ? result : (double)transmission);
+}
+
+static napi_value change_to_stream(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t transmission;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission)) return NULL;
+    return number(env, pr_change_to_stream(call.relay, transmission));
 }
 
 static napi_value advance(napi_env env, napi_callback_info info) {
@@ -360,7 +437,7 @@ static napi_value references(napi_env env, napi_callback_info info) {
     struct pr_reference_info *list;
     for (;;) { /* lanes go on meanwhile: more may be there than at the last count */
         list = pr_allocate(capacity, sizeof *list);
-        if (!list) return throw_errno(env, "references", -ENOMEM);
+        if (!list) return number(env, -ENOMEM);
         count = pr_references(call.relay, generation, list, capacity);
         if (count <= capacity) break;
         pr_free(list);
@@ -380,16 +457,12 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t fd, connection;
     bool unaskable;
-    double node = -1;
+    int node;
     enum pr_peer_kind kind;
     if (!open_call(env, info, &call) || !want_integer(env, call.arguments[1], "fd", INT32_MAX, &fd) ||
-        !want_boolean(env, call.arguments[2], "unaskable", &unaskable))
+        !want_boolean(env, call.arguments[2], "unaskable", &unaskable) || !want_node(env, call.arguments[3], &node))
         return NULL;
-    if (napi_get_value_double(env, call.arguments[3], &node) != napi_ok) {
-        napi_throw_type_error(env, "ERR_INVALID_ARG", "node must be a number");
-        return NULL;
-    }
-    int result = pr_connection_adopt(call.relay, (int)fd, unaskable, (int)node, &connection, &kind);
+    int result = pr_connection_adopt(call.relay, (int)fd, unaskable, node, &connection, &kind);
     if (result < 0) return number(env, result);
     napi_value object;
     napi_create_object(env, &object);
@@ -398,13 +471,36 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
     return object;
 }
 
+/* The head of a response: Node's own limit for a request's is 16 KiB; ours has room for cookies and policies. */
+enum { HEAD_CAPACITY = 32 << 10 };
+
+static bool want_head(napi_env env, napi_value value, char *head, size_t *length) {
+    size_t size = 0;
+    if (!is_string(env, value) || napi_get_value_string_latin1(env, value, NULL, 0, &size) != napi_ok ||
+        size >= HEAD_CAPACITY || napi_get_value_string_latin1(env, value, head, HEAD_CAPACITY, length) != napi_ok) {
+        napi_throw_type_error(env, "ERR_INVALID_ARG", "head must be a string below 32 KiB");
+        return false;
+    }
+    return true;
+}
+
 static napi_value send_held(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t connection, transmission;
+    char head[HEAD_CAPACITY];
+    size_t length;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection) ||
-        !want_id(&call, 2, "transmission", &transmission))
+        !want_id(&call, 2, "transmission", &transmission) || !want_head(env, call.arguments[3], head, &length))
         return NULL;
-    return number(env, pr_send(call.relay, connection, transmission));
+    uint64_t sent = 0;
+    int result = pr_send(call.relay, connection, transmission, head, length, &sent);
+    if (result >= 0) return number(env, result);
+    napi_value failure;
+    napi_create_object(env, &failure);
+    set_number(env, failure, "errno", result);
+    set_number(env, failure, "bytes", (double)sent);
+    set(env, failure, "outcome", string(env, outcome_names[pr_outcome_of(result)]));
+    return failure;
 }
 
 static napi_value with_connection(napi_env env, napi_callback_info info, int (*act)(struct pr_relay *, uint64_t)) {
@@ -540,6 +636,7 @@ static napi_value initialise(napi_env env, napi_value exports) {
         {"generationDescriptor", generation_descriptor},
         {"hold", hold},
         {"advance", advance},
+        {"changeToStream", change_to_stream},
         {"release", release},
         {"references", references},
         {"adopt", adopt},

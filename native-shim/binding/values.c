@@ -31,6 +31,15 @@ bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolea
     return napi_get_value_bool(env, value, boolean) == napi_ok;
 }
 
+bool want_node(napi_env env, napi_value value, int *node) {
+    double given;
+    if (!is(env, value, napi_number) || napi_get_value_double(env, value, &given) != napi_ok)
+        return refuse(env, "node", "a number");
+    if (!(given >= -1 && given <= INT16_MAX && floor(given) == given)) return refuse(env, "node", "a node or -1");
+    *node = (int)given;
+    return true;
+}
+
 bool want_seconds(napi_env env, napi_value value, const char *name, double *seconds) {
     if (!is(env, value, napi_number) || napi_get_value_double(env, value, seconds) != napi_ok)
         return refuse(env, name, "a number of seconds");

@@ -10,6 +10,8 @@
 /* A safe integer from 0 to `most`. */
 bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer);
 bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolean);
+/* A NUMA node, or -1 for none. */
+bool want_node(napi_env env, napi_value value, int *node);
 bool want_seconds(napi_env env, napi_value value, const char *name, double *seconds);
 
 /* UTF-8 without NUL, at most `capacity` - 1 bytes. */

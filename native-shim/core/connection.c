@@ -212,10 +212,10 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     if (!transmission) return;
     enum pr_outcome outcome = pr_outcome_of(error);
     pr_count_outcome(transmission, outcome);
-    if (by_lane)
-        pr_event_add(
-            connection->relay,
-            (struct pr_event){.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = -error, .id = transmission->id});
+    struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = -error};
+    event.bytes = transmission->sent;
+    event.id = transmission->id;
+    if (by_lane) pr_event_add(connection->relay, event);
     pr_hold_cut(transmission);
     transmission->state = PR_BROKEN;
     pr_give_pipe_back(transmission);

@@ -120,15 +120,25 @@ static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chu
     return sent;
 }
 
+static ssize_t step_literal(int socket, const struct pr_chunk *chunk) {
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (chunk->more ? MSG_MORE : 0);
+    ssize_t sent = pr_sys.send(socket, chunk->literal, chunk->length, flags);
+    return sent < 0 ? -errno : sent;
+}
+
+static ssize_t step_extent(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    switch (engine) {
+    case PR_ENGINE_SENDFILE: return step_sendfile(socket, chunk);
+    case PR_ENGINE_SPLICE: return step_splice(socket, pipe, chunk);
+    case PR_ENGINE_COPY: return step_copy(socket, chunk);
+    default: return -EINVAL;
+    }
+}
+
 ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
     ssize_t result;
     do {
-        switch (engine) {
-        case PR_ENGINE_SENDFILE: result = step_sendfile(socket, chunk); break;
-        case PR_ENGINE_SPLICE: result = step_splice(socket, pipe, chunk); break;
-        case PR_ENGINE_COPY: result = step_copy(socket, chunk); break;
-        default: result = -EINVAL;
-        }
+        result = chunk->literal ? step_literal(socket, chunk) : step_extent(engine, socket, pipe, chunk);
     } while (result == -EINTR);
     return result;
 }

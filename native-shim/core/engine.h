@@ -32,9 +32,10 @@ void pr_pipes_free(struct pr_pipes *pipes);
 
 struct pr_chunk {
     const struct pr_generation *generation;
+    const char *literal; /* or NULL: bytes of the generation */
     uint64_t offset;
     size_t length;
-    bool more; /* bytes of the same body follow */
+    bool more; /* bytes of the same response follow */
 };
 
 /*

@@ -9,26 +9,44 @@
 #include "state.h"
 #include "sys.h"
 
-static int check_extents(const struct pr_generation *generation, const struct pr_extent *extents, size_t count,
-                         uint64_t *total) {
-    uint64_t size = generation->info.size;
+static int check_segments(const struct pr_generation *generation, const struct pr_segment *segments, size_t count,
+                          uint64_t *total) {
+    uint64_t size = generation->info.size, extents = 0;
     *total = 0;
     for (size_t index = 0; index < count; index++) {
-        const struct pr_extent *extent = &extents[index];
-        if (extent->length == 0 || extent->offset >= size || extent->length > size - extent->offset) return -ERANGE;
-        *total += extent->length;
+        const struct pr_segment *segment = &segments[index];
+        bool inside = segment->offset < size && segment->length <= size - segment->offset;
+        if (segment->length == 0 || (!segment->literal && !inside)) return -ERANGE;
+        if (!segment->literal) extents++;
+        *total += segment->length;
     }
-    return count > 0 ? 0 : -ERANGE;
+    return extents > 0 ? 0 : -ERANGE;
 }
 
-static struct pr_transmission *new_transmission(enum pr_engine engine, const struct pr_extent *extents, size_t count) {
-    struct pr_transmission *transmission = pr_allocate(1, sizeof *transmission + count * sizeof *extents);
+static size_t literal_bytes(const struct pr_segment *segments, size_t count) {
+    size_t bytes = 0;
+    for (size_t index = 0; index < count; index++)
+        if (segments[index].literal) bytes += (size_t)segments[index].length;
+    return bytes;
+}
+
+static struct pr_transmission *new_transmission(enum pr_engine engine, const struct pr_segment *segments,
+                                                size_t count) {
+    size_t size = sizeof(struct pr_transmission) + count * sizeof *segments + literal_bytes(segments, count);
+    struct pr_transmission *transmission = pr_allocate(1, size);
     if (!transmission) return NULL;
     transmission->state = PR_HELD;
     transmission->engine = engine;
-    transmission->extent_count = count;
+    transmission->segment_count = count;
     transmission->held_since = pr_now();
-    memcpy(transmission->extents, extents, count * sizeof *extents);
+    memcpy(transmission->segments, segments, count * sizeof *segments);
+    char *literals = (char *)&transmission->segments[count];
+    for (size_t index = 0; index < count; index++) {
+        if (!segments[index].literal) continue;
+        memcpy(literals, segments[index].literal, (size_t)segments[index].length);
+        transmission->segments[index].literal = literals;
+        literals += segments[index].length;
+    }
     pr_list_init(&transmission->reference);
     pr_list_init(&transmission->undone);
     return transmission;
@@ -51,8 +69,8 @@ static int enter(struct pr_relay *relay, struct pr_generation *generation, struc
 }
 
 int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
-            const struct pr_extent *extents, size_t count, uint64_t *id) {
-    struct pr_transmission *transmission = new_transmission(engine, extents, count);
+            const struct pr_segment *segments, size_t count, uint64_t *id) {
+    struct pr_transmission *transmission = new_transmission(engine, segments, count);
     if (!transmission) return -ENOMEM;
     transmission->peer_kind = PR_PEER_UNASKABLE;
     pr_lock(relay);
@@ -63,7 +81,7 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
     else if (generation->closed || generation->epoch != epoch || generation->version != version)
         result = -ESTALE;
     else
-        result = check_extents(generation, extents, count, &transmission->total);
+        result = check_segments(generation, segments, count, &transmission->total);
     if (result == 0) result = enter(relay, generation, transmission);
     if (result == 0) *id = transmission->id;
     pr_unlock(relay);
@@ -77,13 +95,14 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
 static uint64_t releasable(const struct pr_transmission *transmission, uint64_t done) {
     uint64_t page = transmission->generation->info.backing.page_size, before = 0;
     if (done >= transmission->total) return transmission->total;
-    for (size_t index = 0; index < transmission->extent_count; index++) {
-        const struct pr_extent *extent = &transmission->extents[index];
-        if (done >= before + extent->length) {
-            before += extent->length;
+    for (size_t index = 0; index < transmission->segment_count; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
+        if (done >= before + segment->length) {
+            before += segment->length;
             continue;
         }
-        uint64_t inside = done - before, tail = (extent->offset + inside) % page;
+        if (segment->literal) return done;
+        uint64_t inside = done - before, tail = (segment->offset + inside) % page;
         return tail < inside ? done - tail : before;
     }
     return transmission->total;
@@ -133,6 +152,7 @@ void pr_hold_drop(struct pr_transmission *transmission) {
     pr_list_remove(&transmission->undone);
     pr_slots_remove(&relay->slots, transmission->id);
     pr_give_pipe_back(transmission);
+    pr_free(transmission->kept_head);
     pr_free(transmission);
     pr_generation_settle(generation);
 }
@@ -156,6 +176,17 @@ void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outc
 static struct pr_transmission *unconnected(struct pr_relay *relay, uint64_t id) {
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
     return transmission && transmission->state == PR_HELD ? transmission : NULL;
+}
+
+int pr_change_to_stream(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = unconnected(relay, id);
+    if (transmission) {
+        pr_give_pipe_back(transmission);
+        transmission->engine = PR_ENGINE_STREAM;
+    }
+    pr_unlock(relay);
+    return transmission ? 0 : -EBADF;
 }
 
 int pr_advance(struct pr_relay *relay, uint64_t id, uint64_t bytes) {
@@ -188,14 +219,14 @@ static void held_range(const struct pr_transmission *transmission, uint64_t *fir
     uint64_t before = 0;
     *first = UINT64_MAX;
     *last = 0;
-    for (size_t index = 0; index < transmission->extent_count && before < transmission->total; index++) {
-        const struct pr_extent *extent = &transmission->extents[index];
+    for (size_t index = 0; index < transmission->segment_count && before < transmission->total; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
         uint64_t from = transmission->released > before ? transmission->released - before : 0;
-        uint64_t to = transmission->total - before < extent->length ? transmission->total - before : extent->length;
-        before += extent->length;
-        if (from >= to) continue;
-        if (extent->offset + from < *first) *first = extent->offset + from;
-        if (extent->offset + to - 1 > *last) *last = extent->offset + to - 1;
+        uint64_t left = transmission->total - before, to = left < segment->length ? left : segment->length;
+        before += segment->length;
+        if (segment->literal || from >= to) continue;
+        if (segment->offset + from < *first) *first = segment->offset + from;
+        if (segment->offset + to - 1 > *last) *last = segment->offset + to - 1;
     }
     if (*first > *last) *first = *last;
 }

@@ -49,9 +49,10 @@ static int register_with_epoll(struct pr_connection *connection) {
 static void accepted(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     pr_lock(relay);
-    uint64_t id = connection->current->id;
+    const struct pr_transmission *transmission = connection->current;
+    struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->sent, .id = transmission->id};
     pr_accepted(connection);
-    pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_ACCEPTED, .id = id});
+    pr_event_add(relay, event);
     pr_unlock(relay);
 }
 

@@ -75,16 +75,19 @@ int pr_generation_descriptor(struct pr_relay *relay, uint64_t generation);
 
 /* References. */
 
-struct pr_extent {
+/* A piece of a body: bytes of the generation (an extent), or literal bytes between them. */
+struct pr_segment {
+    const char *literal; /* NULL for an extent */
     uint64_t offset, length;
 };
 
 /*
- * Takes one reference on the pages of all extents, for one transmission. -ESTALE when the generation is no longer at
- * the epoch and version that the caller judged, or is closed; -ERANGE when an extent lies outside of it.
+ * Takes one reference on the pages of all extents, for one transmission; literals are copied. -ESTALE when the
+ * generation is no longer at the epoch and version that the caller judged, or is closed; -ERANGE when an extent lies
+ * outside of it.
  */
 int pr_hold(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
-            const struct pr_extent *extents, size_t count, uint64_t *transmission);
+            const struct pr_segment *segments, size_t count, uint64_t *transmission);
 
 /* For the portable engine: so many more bytes were copied out of the pages. */
 int pr_advance(struct pr_relay *relay, uint64_t transmission, uint64_t bytes);
@@ -115,11 +118,16 @@ size_t pr_references(struct pr_relay *relay, uint64_t generation, struct pr_refe
 int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,
                         enum pr_peer_kind *kind);
 
+/* For the portable engine: the transmission will be read, not sent, whatever engine it was held for. */
+int pr_change_to_stream(struct pr_relay *relay, uint64_t transmission);
+
 /*
- * Sends a held transmission from its first byte: 1 when the socket has taken all of it; 0 when a lane goes on, and
- * an event will tell; -errno when it was broken off at once.
+ * Sends a held transmission: the head (copied, counted nowhere), then the body. 1 when the socket has taken all of it;
+ * 0 when a lane goes on, and an event will tell; -errno when it was broken off at once, after `sent` bytes of the body
+ * (may be NULL), or could not be sent on this connection at all: then the caller still has it, and releases it.
  */
-int pr_send(struct pr_relay *relay, uint64_t connection, uint64_t transmission);
+int pr_send(struct pr_relay *relay, uint64_t connection, uint64_t transmission, const char *head, size_t head_length,
+            uint64_t *sent);
 
 /*
  * May a FIN go out now? 1, or 0: an event will tell. A local peer that has sent its own FIN vanishes from the
@@ -146,7 +154,8 @@ struct pr_event {
     enum pr_event_kind kind;
     enum pr_outcome outcome;
     int error;
-    uint64_t id; /* the transmission (ACCEPTED, BROKEN) or the connection */
+    uint64_t bytes; /* of the body, that the socket took (ACCEPTED, BROKEN) */
+    uint64_t id;    /* the transmission (ACCEPTED, BROKEN) or the connection */
 };
 
 size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity);

@@ -69,9 +69,12 @@ struct pr_transmission {
     char peer[64];
     enum pr_peer_kind peer_kind;
 
-    size_t extent_count, extent; /* `extent` and `extent_sent`: the owner's place */
-    uint64_t extent_sent;
-    struct pr_extent extents[];
+    const char *head; /* sent before the body, not part of it */
+    char *kept_head;  /* our own copy of what is left of it */
+    size_t head_length, head_sent;
+    size_t segment_count, segment; /* `segment` and `segment_sent`: the owner's place */
+    uint64_t segment_sent;
+    struct pr_segment segments[]; /* behind them their literals */
 };
 
 enum pr_owner { PR_OWNER_NODE, PR_OWNER_LANE };

@@ -37,13 +37,14 @@ enum pr_outcome pr_outcome_of(int error) {
 /* Sending. */
 
 static struct pr_chunk next_chunk(const struct pr_transmission *transmission, uint64_t budget) {
-    const struct pr_extent *extent = &transmission->extents[transmission->extent];
-    uint64_t left = extent->length - transmission->extent_sent;
+    const struct pr_segment *segment = &transmission->segments[transmission->segment];
+    uint64_t left = segment->length - transmission->segment_sent;
     return (struct pr_chunk){
         .generation = transmission->generation,
-        .offset = extent->offset + transmission->extent_sent,
+        .literal = segment->literal ? segment->literal + transmission->segment_sent : NULL,
+        .offset = segment->offset + transmission->segment_sent,
         .length = (size_t)(left < budget ? left : budget),
-        .more = left > budget || transmission->extent + 1 < transmission->extent_count,
+        .more = left > budget || transmission->segment + 1 < transmission->segment_count,
     };
 }
 
@@ -52,14 +53,32 @@ static void advance(struct pr_connection *connection, struct pr_transmission *tr
     pr_hold_sent(transmission, bytes);
     connection->progress_at = pr_now();
     pr_unlock(connection->relay);
-    transmission->extent_sent += bytes;
-    if (transmission->extent_sent < transmission->extents[transmission->extent].length) return;
-    transmission->extent++;
-    transmission->extent_sent = 0;
+    transmission->segment_sent += bytes;
+    if (transmission->segment_sent < transmission->segments[transmission->segment].length) return;
+    transmission->segment++;
+    transmission->segment_sent = 0;
+}
+
+/* The head leaves in one segment with the first bytes of the body: one packet, one waking of the reader. */
+static int push_head(struct pr_connection *connection, struct pr_transmission *transmission) {
+    while (transmission->head_sent < transmission->head_length) {
+        struct pr_chunk chunk = {
+            .literal = transmission->head + transmission->head_sent,
+            .length = transmission->head_length - transmission->head_sent,
+            .more = true,
+        };
+        ssize_t sent = pr_engine_step(transmission->engine, connection->fd, transmission->pipe, &chunk);
+        if (sent == -EAGAIN) return PR_PUSHED_FULL;
+        if (sent < 0) return (int)sent;
+        transmission->head_sent += (size_t)sent;
+    }
+    return PR_PUSHED_ALL;
 }
 
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
-    while (transmission->extent < transmission->extent_count) {
+    int head = push_head(connection, transmission);
+    if (head != PR_PUSHED_ALL) return head;
+    while (transmission->segment < transmission->segment_count) {
         if (budget == 0) return PR_PUSHED_BUDGET;
         struct pr_chunk chunk = next_chunk(transmission, budget);
         ssize_t sent = pr_engine_step(transmission->engine, connection->fd, transmission->pipe, &chunk);
@@ -120,10 +139,27 @@ static size_t undone_count(const struct pr_connection *connection) {
 
 /* Without the lock; the connection is pinned. */
 static int send_inline(struct pr_connection *connection, struct pr_transmission *transmission) {
-    const struct pr_extent *first = &transmission->extents[0];
-    uint64_t length = first->length < INLINE_BYTES ? first->length : INLINE_BYTES;
-    if (!pr_resident(transmission->generation, first->offset, length)) return PR_PUSHED_BUDGET;
+    uint64_t reached = 0;
+    for (size_t index = 0; index < transmission->segment_count && reached < INLINE_BYTES; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
+        uint64_t left = INLINE_BYTES - reached, length = segment->length < left ? segment->length : left;
+        reached += length;
+        if (!segment->literal && !pr_resident(transmission->generation, segment->offset, length))
+            return PR_PUSHED_BUDGET; /* the lane may wait for the disk, this thread may not */
+    }
     return pr_push(connection, transmission, INLINE_BYTES);
+}
+
+/* Before a lane goes on: what is left of the head must outlive the caller's buffer. Mostly nothing is. */
+static int keep_rest_of_head(struct pr_transmission *transmission) {
+    size_t left = transmission->head_length - transmission->head_sent;
+    const char *rest = transmission->head + transmission->head_sent;
+    char *copy = left > 0 ? pr_allocate(1, left) : NULL;
+    if (copy) memcpy(copy, rest, left);
+    transmission->head = transmission->kept_head = copy;
+    transmission->head_length = copy ? left : 0;
+    transmission->head_sent = 0;
+    return left > 0 && !copy ? -ENOMEM : 0;
 }
 
 /* Under the lock. Returns whether the lane has to be woken. */
@@ -133,12 +169,14 @@ static bool hand_over(struct pr_connection *connection) {
     return pr_lane_ready(connection);
 }
 
-int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmission_id) {
+int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmission_id, const char *head,
+            size_t head_length, uint64_t *sent) {
     bool wake = false;
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, connection_id);
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, transmission_id);
     int result = check(connection, transmission);
+    if (sent) *sent = 0;
     if (result < 0) {
         pr_unlock(relay);
         return result;
@@ -148,11 +186,16 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     pr_unlock(relay);
 
     if (look) pr_look(connection, &relay->prober);
-    uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) : 0;
+    uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
     pr_lock(relay);
     begin(connection, transmission, start);
+    transmission->head = head;
+    transmission->head_length = head_length;
     pr_unlock(relay);
     result = send_inline(connection, transmission);
+    int kept = keep_rest_of_head(transmission);
+    if (result >= 0 && kept < 0) result = kept;
+    if (sent) *sent = transmission->sent; /* this thread is the owner: nobody else moves it */
     if (result < 0) pr_break_off(connection, result);
 
     pr_lock(relay);

@@ -226,7 +226,7 @@ static void an_unaskable_peer_gets_copies_only(void) {
     struct scene scene = scene_open(options);
     for (int each = 0; each < 2; each++) {
         uint64_t transmission = hold(scene.relay, &scene.region, copy_free[each], 0, LENGTH);
-        CHECK_EQUAL(pr_send(scene.relay, scene.connection, transmission), -EXDEV);
+        CHECK_EQUAL(pr_send(scene.relay, scene.connection, transmission, NULL, 0, NULL), -EXDEV);
         CHECK_EQUAL(pr_release(scene.relay, transmission, PR_OUTCOME_FAILED), 0);
     }
     CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_COPY, 0, LENGTH, NULL), 1);

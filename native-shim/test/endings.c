@@ -123,13 +123,13 @@ static void a_client_that_resets_before_any_byte(void) {
 }
 
 static void a_client_that_resets_in_mid_body_inline(void) {
-    struct pr_extent extents[] = {{0, 5000}, {8192, 5000}};
+    struct pr_segment extents[] = {EXTENT(0, 5000), EXTENT(8192, 5000)};
     EACH_ENGINE(engine) {
         struct scene scene = scene_open(options_with(1), ROOMY);
         uint64_t transmission;
         CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, engine, extents, 2, &transmission), 0);
         hook_on_call(&scene, 2, reset_and_wait);
-        CHECK(is_reset(-pr_send(scene.relay, scene.connection, transmission)));
+        CHECK(is_reset(-pr_send(scene.relay, scene.connection, transmission, NULL, 0, NULL)));
         hook = NULL;
         check_outcome(&scene, engine, PR_OUTCOME_ABORTED);
         check_nothing_held(scene.relay);
@@ -231,12 +231,12 @@ static void close_connection(void) {
 static void node_that_closes_during_the_last_send(void) {
     struct pr_options options = options_with(1);
     options.max_hold_seconds = 0.2;
-    struct pr_extent extents[] = {{0, 64 << 10}, {1 << 20, 1000}};
+    struct pr_segment extents[] = {EXTENT(0, 64 << 10), EXTENT(1 << 20, 1000)};
     struct scene scene = scene_open(options, ROOMY);
     uint64_t transmission;
     CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, PR_ENGINE_SENDFILE, extents, 2, &transmission), 0);
     hook_on_call(&scene, 2, close_connection);
-    CHECK_EQUAL(pr_send(scene.relay, scene.connection, transmission), 0);
+    CHECK_EQUAL(pr_send(scene.relay, scene.connection, transmission, NULL, 0, NULL), 0);
     CHECK_EQUAL(next_event(scene.relay).kind, PR_EVENT_ACCEPTED);
     hook = NULL;
     CHECK(reference_outlives_node);
@@ -256,9 +256,9 @@ static void a_reader_that_stalls_in_a_lane(void) {
         size_t descriptors = test_descriptors();
         CHECK_EQUAL(expect_broken(&scene, transmission, PR_OUTCOME_STALLED).error, ETIMEDOUT);
         if (engine == PR_ENGINE_SPLICE) CHECK_EQUAL(test_descriptors(), descriptors - 2); /* its pipe, at once */
-        CHECK_EQUAL(pr_send(scene.relay, scene.connection, 0), -EBADF);
+        CHECK_EQUAL(pr_send(scene.relay, scene.connection, 0, NULL, 0, NULL), -EBADF);
         uint64_t next = hold(scene.relay, &scene.region, engine, 0, 10);
-        CHECK_EQUAL(pr_send(scene.relay, scene.connection, next), -ECONNRESET);
+        CHECK_EQUAL(pr_send(scene.relay, scene.connection, next, NULL, 0, NULL), -ECONNRESET);
         CHECK_EQUAL(pr_release(scene.relay, next, PR_OUTCOME_CANCELLED), 0);
         bool reset;
         uint64_t sent = counted(scene.relay).sent_bytes[engine];
@@ -358,7 +358,7 @@ static void a_generation_outlives_its_closing_by_its_references(void) {
     uint64_t generation = scene.region.generation, transmission;
     CHECK_EQUAL(pr_generation_close(scene.relay, generation), 0);
     CHECK_EQUAL(pr_generation_close(scene.relay, generation), -EBADF);
-    struct pr_extent extent = {0, 1};
+    struct pr_segment extent = EXTENT(0, 1);
     CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, &extent, 1, &transmission), -ESTALE);
     CHECK_EQUAL(only_reference(scene.relay).generation, generation);
     CHECK_EQUAL(test_mappings(), mappings);

@@ -39,11 +39,11 @@ static int carry(struct pr_relay *relay, int peer, uint64_t already, uint64_t le
 
 static int send_it(struct pr_relay *relay, uint64_t generation, const struct pair *pair, uint64_t connection,
                    enum pr_engine engine, uint64_t length) {
-    struct pr_extent extent = {0, length};
+    struct pr_segment extent = EXTENT(0, length);
     uint64_t transmission;
     int result = pr_hold(relay, generation, 0, 0, engine, &extent, 1, &transmission);
     if (result < 0) return result;
-    result = pr_send(relay, connection, transmission);
+    result = pr_send(relay, connection, transmission, NULL, 0, NULL);
     if (result < 0) pr_release(relay, transmission, PR_OUTCOME_FAILED); /* finds nothing where it was broken off */
     return result < 0 ? result : carry(relay, pair->peer, result == 1 ? length : 0, length);
 }
@@ -165,7 +165,7 @@ static void interrupted_calls_are_made_again(void) {
 static void a_pipe_that_cannot_be_had_fails_its_hold(void) {
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, SMALL);
-    struct pr_extent extent = {0, SMALL};
+    struct pr_segment extent = EXTENT(0, SMALL);
     uint64_t id;
     pr_fault_set(PR_CALL_PIPE, EMFILE, 0, 1);
     CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, &extent, 1, &id), -EMFILE);
@@ -185,7 +185,7 @@ static void a_table_that_cannot_grow_fails_one_hold(void) {
     enum { MANY = 200 };
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, SMALL);
-    struct pr_extent extent = {0, SMALL};
+    struct pr_segment extent = EXTENT(0, SMALL);
     uint64_t ids[MANY];
     unsigned refused = 0;
     for (unsigned index = 0; index < MANY; index++) {

@@ -8,7 +8,7 @@ enum { SIZE = 1 << 20, PAGE = 4096, MOST_EXTENTS = 5 };
 static void a_moved_generation_is_stale(void) {
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, SIZE);
-    struct pr_extent extent = {0, 10};
+    struct pr_segment extent = EXTENT(0, 10);
     uint64_t id;
     CHECK_EQUAL(pr_hold(relay, region.generation, 1, 0, PR_ENGINE_COPY, &extent, 1, &id), -ESTALE);
     CHECK_EQUAL(pr_hold(relay, region.generation, 0, 1, PR_ENGINE_COPY, &extent, 1, &id), -ESTALE);
@@ -24,24 +24,24 @@ static void a_moved_generation_is_stale(void) {
 }
 
 static void extents_outside_are_refused(void) {
-    static const struct pr_extent wrong[] = {
-        {0, 0},
-        {SIZE, 1},
-        {SIZE - 1, 2},
-        {0, SIZE + 1},
-        {SIZE + 1, 1},
-        {SIZE, 0},
-        {UINT64_MAX, 1},
-        {1, UINT64_MAX},
-        {UINT64_MAX, UINT64_MAX},
-        {SIZE / 2, UINT64_MAX - SIZE / 2 + 1},
-        {UINT64_MAX - 5, 10},
+    static const struct pr_segment wrong[] = {
+        EXTENT(0, 0),
+        EXTENT(SIZE, 1),
+        EXTENT(SIZE - 1, 2),
+        EXTENT(0, SIZE + 1),
+        EXTENT(SIZE + 1, 1),
+        EXTENT(SIZE, 0),
+        EXTENT(UINT64_MAX, 1),
+        EXTENT(1, UINT64_MAX),
+        EXTENT(UINT64_MAX, UINT64_MAX),
+        EXTENT(SIZE / 2, UINT64_MAX - SIZE / 2 + 1),
+        EXTENT(UINT64_MAX - 5, 10),
     };
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, SIZE), empty = region_create(relay, 0);
     uint64_t id;
     for (size_t index = 0; index < sizeof wrong / sizeof *wrong; index++) {
-        struct pr_extent extents[] = {{0, SIZE}, wrong[index]};
+        struct pr_segment extents[] = {EXTENT(0, SIZE), wrong[index]};
         CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, &wrong[index], 1, &id), -ERANGE);
         CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, extents, 2, &id), -ERANGE);
         CHECK_EQUAL(pr_hold(relay, empty.generation, 0, 0, PR_ENGINE_COPY, &wrong[index], 1, &id), -ERANGE);
@@ -79,7 +79,7 @@ enum { HOLDS = 64 };
 
 struct model {
     uint64_t id, total, sent, done, released;
-    struct pr_extent extents[MOST_EXTENTS];
+    struct pr_segment extents[MOST_EXTENTS];
     size_t count;
     bool quarantined;
 };
@@ -108,7 +108,7 @@ static void take_one(struct pr_relay *relay, const struct region *region) {
     struct model *model = &models[live];
     *model = (struct model){.count = 1 + test_below(&random_state, MOST_EXTENTS)};
     for (size_t index = 0; index < model->count; index++) {
-        struct pr_extent *extent = &model->extents[index];
+        struct pr_segment *extent = &model->extents[index];
         extent->offset = test_below(&random_state, SIZE);
         uint64_t most = test_below(&random_state, 3) == 0 ? 10 : 6 * PAGE, left = SIZE - extent->offset;
         extent->length = 1 + test_below(&random_state, left < most ? left : most);
@@ -207,7 +207,7 @@ static void the_table_equals_a_naive_model(void) {
 }
 
 static void what_is_told_is_what_is_held(void) {
-    struct pr_extent extents[] = {{5 * PAGE, 2 * PAGE}, {100, PAGE}, {9 * PAGE + 7, 10}};
+    struct pr_segment extents[] = {EXTENT(5 * PAGE, 2 * PAGE), EXTENT(100, PAGE), EXTENT(9 * PAGE + 7, 10)};
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, SIZE);
     uint64_t id;

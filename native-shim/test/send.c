@@ -76,12 +76,12 @@ static void many_extents_arrive_in_their_order(void) {
     struct region region = region_create(relay, 8 << 20);
     struct pair pair = pair_open(ROOMY);
     uint64_t connection = adopt(relay, &pair), transmission;
-    struct pr_extent extents[COUNT];
+    struct pr_segment extents[COUNT];
     for (unsigned index = 0; index < COUNT; index++)
-        extents[index] = (struct pr_extent){.offset = (COUNT - 1 - index) * 131071u, .length = 1 + index * 1000u};
+        extents[index] = (struct pr_segment){.offset = (COUNT - 1 - index) * 131071u, .length = 1 + index * 1000u};
     EACH_ENGINE(engine) {
         CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, engine, extents, COUNT, &transmission), 0);
-        int result = pr_send(relay, connection, transmission);
+        int result = pr_send(relay, connection, transmission, NULL, 0, NULL);
         for (unsigned index = 0; index < COUNT; index++)
             read_body(pair.peer, extents[index].offset, extents[index].length, 0);
         expect_accepted(relay, result, transmission);
@@ -173,11 +173,11 @@ static void a_connection_carries_one_at_a_time(void) {
     struct pair pair = pair_open(NARROW);
     uint64_t connection = adopt(relay, &pair), second = hold(relay, &region, PR_ENGINE_SENDFILE, 0, 10);
     CHECK_EQUAL(serve(relay, connection, &region, PR_ENGINE_SENDFILE, 0, 16 << 20, NULL), 0);
-    CHECK_EQUAL(pr_send(relay, connection, second), -EBUSY);
-    CHECK_EQUAL(pr_send(relay, connection + 1, second), -EBADF);
+    CHECK_EQUAL(pr_send(relay, connection, second, NULL, 0, NULL), -EBUSY);
+    CHECK_EQUAL(pr_send(relay, connection + 1, second, NULL, 0, NULL), -EBADF);
     read_body(pair.peer, 0, 16 << 20, 0);
     CHECK_EQUAL(next_event(relay).kind, PR_EVENT_ACCEPTED);
-    CHECK_EQUAL(pr_send(relay, connection, second), 1);
+    CHECK_EQUAL(pr_send(relay, connection, second, NULL, 0, NULL), 1);
     CHECK_EQUAL(pr_release(relay, second, PR_OUTCOME_CANCELLED), -EBADF);
     read_body(pair.peer, 0, 10, 0);
     node_close(relay, connection, &pair);

@@ -300,7 +300,7 @@ uint64_t adopt(struct pr_relay *relay, const struct pair *pair) {
 uint64_t hold(struct pr_relay *relay, const struct region *region, enum pr_engine engine, uint64_t offset,
               uint64_t length) {
     uint64_t transmission;
-    struct pr_extent extent = {.offset = offset, .length = length};
+    struct pr_segment extent = {.offset = offset, .length = length};
     CHECK_EQUAL(pr_hold(relay, region->generation, 0, 0, engine, &extent, 1, &transmission), 0);
     return transmission;
 }
@@ -309,7 +309,7 @@ int serve(struct pr_relay *relay, uint64_t connection, const struct region *regi
           uint64_t offset, uint64_t length, uint64_t *transmission) {
     uint64_t id = hold(relay, region, engine, offset, length);
     if (transmission) *transmission = id;
-    return pr_send(relay, connection, id);
+    return pr_send(relay, connection, id, NULL, 0, NULL);
 }
 
 struct pr_event next_event(struct pr_relay *relay) {

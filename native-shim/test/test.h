@@ -15,6 +15,8 @@
 #include <errno.h>
 
 #include "../core/relay.h"
+
+#define EXTENT(from, bytes) {.offset = (from), .length = (bytes)}
 #include "../core/state.h"
 #include "../core/sys.h"
 

@@ -81,7 +81,7 @@ static void send_to(struct worker *worker, struct client *client) {
     segment.length = 1 + test_below(&worker->random, left < most ? left : most);
     segment.id = hold(worker->relay, &worker->region, segment.engine, segment.offset, segment.length);
     client->queue[(client->first + client->used++) % QUEUE] = segment;
-    int result = pr_send(worker->relay, client->connection, segment.id);
+    int result = pr_send(worker->relay, client->connection, segment.id, NULL, 0, NULL);
     worker->sends++;
     client->idle = result != 0;
     if (result < 0) client->broken = true;

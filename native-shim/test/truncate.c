@@ -23,7 +23,7 @@ static void cut_before_sending_to(uint64_t size, uint64_t offset) {
         uint64_t connection = adopt(relay, &pair);
         uint64_t transmission = hold(relay, &region, engine, offset, SMALL);
         MUST(ftruncate(region.fd, (off_t)size));
-        CHECK_EQUAL(pr_send(relay, connection, transmission), -ENODATA);
+        CHECK_EQUAL(pr_send(relay, connection, transmission, NULL, 0, NULL), -ENODATA);
         CHECK_EQUAL(counted(relay).transmissions[engine][PR_OUTCOME_TRUNCATED], 1);
         CHECK_EQUAL(read_to_end(pair.peer, offset, 0, NULL), size > offset ? size - offset : 0);
         CHECK(no_event(relay));

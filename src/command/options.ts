@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isRegionName } from '../region/name.ts';
+import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
 
 const engines = ['auto', 'sendfile', 'splice', 'copy', 'stream'] as const;
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -18,13 +18,6 @@ export type LogLevel = (typeof logLevels)[number];
 
 /** A file or device that is served in place under a name. */
 export type RegionOption = { readonly name: string; readonly path: string };
-
-/** Addresses of peers whose sockets this kernel can't be asked about. */
-export type AddressBlock = {
-  readonly address: string;
-  readonly prefix: number;
-  readonly family: 'ipv4' | 'ipv6';
-};
 
 /** What `pagerelay serve` runs with. */
 export type ServeOptions = {
@@ -152,7 +145,7 @@ const flags: Flags = {
     json: 'string',
     fallback: () => [],
     rule: 'an IPv4 or IPv6 address with a prefix length, such as 10.0.0.0/8 or fd00::/8',
-    read: (texts) => readAll(texts, readAddressBlock),
+    read: (texts) => readAll(texts, parseAddressBlock),
   },
   maxHold: {
     flag: 'max-hold',
@@ -383,12 +376,4 @@ function readRegion(text: string): RegionOption | undefined {
   const [name = '', ...rest] = text.split('=');
   const path = readPath(rest.join('='));
   return path !== undefined && isRegionName(name) ? { name, path } : undefined;
-}
-
-function readAddressBlock(text: string): AddressBlock | undefined {
-  const [, address = '', digits = ''] = /^([0-9A-Fa-f.:]+)\/([0-9]{1,3})$/.exec(text) ?? [];
-  const version = isIP(address);
-  const prefix = Number(digits);
-  if (version === 0 || prefix > (version === 4 ? 32 : 128)) return undefined;
-  return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
 }

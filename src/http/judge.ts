@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { judgeRange } from '../range/parse.ts';
-import { type Plan, planRange, planWhole, unsatisfiedContentRange } from '../range/plan.ts';
+import { type Plan, planRange, planRanges, planWhole, unsatisfiedContentRange } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import { ifRangeHolds, judgePreconditions, type Validators } from './preconditions.ts';
 import { ProblemError } from './problems.ts';
@@ -11,10 +11,18 @@ export type Verdict = { readonly kind: 'not-modified' } | { readonly kind: 'cont
 /**
  * Judges a GET or HEAD of a region that exists, in the order of RFC 9110 13.2.2: preconditions, If-Range, Range.
  *
+ * @param contentType what the body is labelled, other than by the region's name
  * @throws ProblemError `precondition-failed`, `range-not-satisfiable`
  */
-export function judge(method: string, headers: IncomingHttpHeaders, region: Region, now: Date): Verdict {
+export function judge(
+  method: string,
+  headers: IncomingHttpHeaders,
+  region: Region,
+  now: Date,
+  contentType = region.contentType,
+): Verdict {
   const { size } = region.content.generation;
+  const planned = { size, contentType };
   const validators: Validators = { ...region, writtenInPlace: region.content.version > 0 };
   switch (judgePreconditions(headers, method, validators)) {
     case 'failed':
@@ -29,8 +37,10 @@ export function judge(method: string, headers: IncomingHttpHeaders, region: Regi
     case 'unsatisfiable':
       throw new ProblemError('range-not-satisfiable', { headers: { 'content-range': unsatisfiedContentRange(size) } });
     case 'whole':
-      return { kind: 'content', plan: planWhole(size) };
+      return { kind: 'content', plan: planWhole(planned) };
     case 'single':
-      return { kind: 'content', plan: planRange(range.range, size) };
+      return { kind: 'content', plan: planRange(planned, range.range) };
+    case 'multiple':
+      return { kind: 'content', plan: planRanges(planned, range.ranges) };
   }
 }

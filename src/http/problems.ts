@@ -41,6 +41,8 @@ export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
   readonly status: number;
+  /** The same, where frameworks look for it. */
+  readonly statusCode: number;
   readonly detail: string | undefined;
   /** Response fields, names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
@@ -50,6 +52,7 @@ export class ProblemError extends Error {
     super(detail ?? problems[code].title, cause === undefined ? undefined : { cause });
     this.code = code;
     this.status = problems[code].status;
+    this.statusCode = this.status;
     this.detail = detail;
     this.headers = { ...defaultHeaders(code), ...lowerCaseNames(headers) };
   }

@@ -1,14 +1,27 @@
+import { create as contentDisposition } from 'content-disposition';
+import type { FastifyReply } from 'fastify';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 
 type Fields = Record<string, string | number>;
 
+/** Fields of a region's answers that whoever serves it may choose. */
+export type RegionFields = {
+  /** Content-Type; by default the name's ending decides. */
+  readonly contentType?: string | undefined;
+  /** Cache-Control (RFC 9111 5.2); by default none is sent. */
+  readonly cacheControl?: string | undefined;
+  /** Content-Disposition (RFC 6266) with the last segment of the name as the file name; by default none is sent. */
+  readonly contentDisposition?: 'inline' | 'attachment' | undefined;
+};
+
 /** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
-export function validatorFields(region: Region): Fields {
+export function validatorFields(region: Region, given: RegionFields): Fields {
   return {
     etag: region.etag,
     'last-modified': region.lastModified.toUTCString(),
     'accept-ranges': 'bytes',
+    ...(given.cacheControl === undefined ? {} : { 'cache-control': given.cacheControl }),
     // What a region holds is somebody's data: no browser may run it as part of this origin.
     'x-content-type-options': 'nosniff',
     'content-security-policy': 'sandbox',
@@ -16,11 +29,28 @@ export function validatorFields(region: Region): Fields {
 }
 
 /** The fields of a response with a plan's body. */
-export function contentFields(region: Region, plan: Plan): Fields {
+export function contentFields(region: Region, plan: Plan, given: RegionFields): Fields {
   return {
-    ...validatorFields(region),
-    'content-type': region.contentType,
+    ...validatorFields(region, given),
+    'content-type': plan.contentType,
     'content-length': plan.length,
     ...(plan.contentRange === undefined ? {} : { 'content-range': plan.contentRange }),
+    ...(given.contentDisposition === undefined ? {} : dispositionField(region.name, given.contentDisposition)),
   };
+}
+
+/** Fields that a route's own code or hooks may have set before; theirs stay. */
+const yielding = ['cache-control', 'content-disposition', 'content-security-policy', 'x-content-type-options'];
+
+/** Sets the fields of a region's answer. */
+export function setFields(reply: FastifyReply, fields: Fields): FastifyReply {
+  for (const [name, value] of Object.entries(fields)) {
+    if (!(yielding.includes(name) && reply.hasHeader(name))) reply.header(name, value);
+  }
+  return reply;
+}
+
+function dispositionField(name: string, type: 'inline' | 'attachment'): Fields {
+  const fileName = name.slice(name.lastIndexOf('/') + 1);
+  return { 'content-disposition': contentDisposition(fileName, { type }) };
 }

@@ -1,34 +1,49 @@
-/** The addresses that the service answers. @module */
+/** The addresses of regions. @module */
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Region } from '../region/region.ts';
 import { copyFree } from '../relay/engine.ts';
-import { getRegion, type RegionService } from './get-region.ts';
+import type { RegionService } from './get-region.ts';
+import { regionName } from './name-of-request.ts';
+import { ProblemError } from './problems.ts';
 
-/** What the routes work with. `draining` is true from the first signal to shut down on. */
-export type Routes = RegionService & { readonly metrics: Metrics; readonly draining: () => boolean };
+/** What the routes work with. */
+export type Routes = RegionService & { readonly metrics: Metrics };
 
-/** Adds all routes. */
-export function addRoutes(app: FastifyInstance, routes: Routes): void {
-  app.route({
+type Querystring = { region?: string };
+
+/** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
+export function addRoutes(scope: FastifyInstance, routes: Routes): void {
+  scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',
-    handler: (request, reply) => getRegion(routes, request, reply),
+    handler: (request, reply) => reply.sendRegion(regionName(request.url, scope.prefix)),
   });
-  app.get('/regions', async () => ({
-    regions: (await routes.catalog.list()).map((region) => describe(routes, region)),
-  }));
-  app.get<{ Querystring: { region?: string } }>('/references', (request) =>
-    listReferences(routes, request.query.region),
-  );
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(routes.metrics.contentType).send(await routes.metrics.text()),
-  );
-  app.get('/healthz', async () => ({ status: 'ok' }));
-  app.get('/readyz', async (_request, reply) => {
-    const draining = routes.draining();
-    return reply.code(draining ? 503 : 200).send({ status: draining ? 'draining' : 'ready' });
+  scope.get('/regions', () => listRegions(routes));
+  scope.get<{ Querystring: Querystring }>('/references', (request) => listReferences(routes, request.query.region));
+  scope.get('/metrics', async (_, reply) => reply.type(routes.metrics.contentType).send(await routes.metrics.text()));
+  for (const url of ['/regions/*', '/regions', '/references', '/metrics']) refuseOtherMethods(scope, url);
+}
+
+/** 405 with Allow (RFC 9110 15.5.6) for what `url` does not answer; OPTIONS is told the same by 204. */
+export function refuseOtherMethods(scope: FastifyInstance, url: string): void {
+  const allow = 'GET, HEAD, OPTIONS';
+  scope.route({
+    method: scope.supportedMethods.filter((method) => !allow.includes(method)),
+    url,
+    // Before a body is looked at: its type and size do not matter.
+    onRequest: async () => {
+      throw new ProblemError('method-not-allowed', { headers: { allow } });
+    },
+    handler: async () => {},
   });
+  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) {
+    scope.options(url, async (_, reply) => reply.code(204).header('allow', allow).send());
+  }
+}
+
+async function listRegions(routes: Routes) {
+  return { regions: (await routes.catalog.list()).map((region) => describe(routes, region)) };
 }
 
 function describe(routes: Routes, region: Region) {

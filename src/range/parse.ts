@@ -1,3 +1,5 @@
+import { coalesce } from './coalesce.ts';
+
 /** What the client asked for: the first and the last byte, both inclusive. */
 export type ByteRange = { readonly first: number; readonly last: number };
 
@@ -5,29 +7,35 @@ export type ByteRange = { readonly first: number; readonly last: number };
 export type RangeVerdict =
   | { readonly kind: 'whole' }
   | { readonly kind: 'unsatisfiable' }
-  | { readonly kind: 'single'; readonly range: ByteRange };
+  | { readonly kind: 'single'; readonly range: ByteRange }
+  | { readonly kind: 'multiple'; readonly ranges: readonly ByteRange[] };
 
 type RangeSpec =
   | { readonly kind: 'interval'; readonly first: number; readonly last: number }
   | { readonly kind: 'suffix'; readonly length: number };
 
+/** So many ranges are answered one by one, after coalescing; more are answered by the whole (RFC 9110 14.2). */
+const mostRanges = 64;
+
 /**
  * Judges a Range field (RFC 9110 14.1.1, 14.1.2, 14.2) against a region of `size` bytes.
  *
- * Never throws. Takes time linear in the length of `header`.
+ * Ranges that overlap or touch are coalesced, in the order of their first, so no byte is ever sent twice. Never throws.
+ * Takes time linear in the length of `header`, but for sorting its ranges.
  *
  * @param header the field's value, or undefined when there is none
  * @param size the region's size in bytes, at most 2^53 - 1
  * @returns `whole` for an absent or malformed field and for any unit but bytes; `unsatisfiable` for a well-formed
- * range of which the region holds no byte; else the range, cut at the region's end
+ * range set of which the region holds no byte; else what is left of the ranges, cut at the region's end
  */
 export function judgeRange(header: string | undefined, size: number): RangeVerdict {
   const specs = header === undefined ? undefined : parseRangeSet(header);
-  const spec = specs?.[0];
-  // RFC 9110 14.2: a server may ignore the field, and does so here when it names several ranges.
-  if (spec === undefined || specs?.length !== 1) return { kind: 'whole' };
-  const range = selectBytes(spec, size);
-  return range === undefined ? { kind: 'unsatisfiable' } : { kind: 'single', range };
+  if (specs === undefined || specs.length === 0) return { kind: 'whole' };
+  const satisfiable = specs.flatMap((spec) => selectBytes(spec, size) ?? []);
+  const [range, ...more] = coalesce(satisfiable);
+  if (range === undefined) return { kind: 'unsatisfiable' };
+  if (more.length === 0) return { kind: 'single', range };
+  return more.length < mostRanges ? { kind: 'multiple', ranges: [range, ...more] } : { kind: 'whole' };
 }
 
 function parseRangeSet(header: string): RangeSpec[] | undefined {

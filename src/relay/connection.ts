@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { ServerResponse } from 'node:http';
 import { type BlockList, Socket } from 'node:net';
-import type { LaneEnd, NativeRelay } from './native-relay.ts';
-import type { PeerKind, TransmissionId } from './relay.ts';
+import type { NativeRelay } from './native-relay.ts';
+import type { PeerKind, Sent, TransmissionId } from './relay.ts';
 
 /** What Node keeps to itself of a socket: undocumented, stable since Node 0.x, and tested for at every use. */
 type SocketInternals = {
@@ -15,7 +16,7 @@ type SocketInternals = {
 };
 
 /** The descriptor of a plain TCP socket; undefined for TLS, pipes and what is no socket at all. */
-function descriptorOf(socket: unknown): number | undefined {
+function descriptorOf(socket: Socket): number | undefined {
   if (!(socket instanceof Socket) || 'encrypted' in socket || socket.destroyed) return undefined;
   const fd = (socket as SocketInternals)._handle?.fd;
   return fd !== undefined && fd >= 0 && socket.remoteFamily !== undefined ? fd : undefined;
@@ -42,17 +43,22 @@ export class Connection {
     socket.once('close', () => relay.closeConnection(adopted.id));
   }
 
+  /** Whether this is the connection that a response goes out on. */
+  carries(response: ServerResponse): boolean {
+    return response.socket === this.#socket;
+  }
+
   /** Whether Node itself has nothing queued: only then may native bytes follow. */
   get flushed(): boolean {
     return this.#socket.writableLength === 0 && (this.#socket as SocketInternals)._handle?.writeQueueSize === 0;
   }
 
   /**
-   * Sends a held transmission and gives the connection back to Node. After any outcome but `complete` the connection
+   * Sends a head that Node has not sent (may be empty) and a held transmission of `length` bytes, and gives the connection back to Node. After any outcome but `complete` the connection
    * is broken off: the caller destroys its socket.
    */
-  async send(transmission: TransmissionId): Promise<LaneEnd> {
-    const end = this.#relay.send(this.#id, transmission);
+  async send(transmission: TransmissionId, head: string, length: number): Promise<Sent> {
+    const end = this.#relay.send(this.#id, transmission, head, length);
     return end instanceof Promise ? await this.#whileLaneOwns(end) : end;
   }
 
@@ -64,7 +70,7 @@ export class Connection {
 
   // While the lane sends, Node must not read (a pipelined request would be parsed into a queue without back-pressure),
   // nor destroy the socket by a timer that sees no progress of native bytes.
-  async #whileLaneOwns(end: Promise<LaneEnd>): Promise<LaneEnd> {
+  async #whileLaneOwns(end: Promise<Sent>): Promise<Sent> {
     const socket = this.#socket;
     const timeout = socket.timeout ?? 0;
     socket.setTimeout(0);
@@ -104,17 +110,22 @@ export class Connections {
   }
 
   /**
+   * The connection that a response goes out on.
+   *
+   * @param response only HTTP/1 has a connection of its own per response
    * @param node NUMA node of the pages that it will be sent first; decides its lane
    * @returns undefined where there is no raw TCP socket: the portable engine serves
    * @throws SystemError when descriptors or memory are short
    */
-  of(socket: unknown, node: number): Connection | undefined {
-    const known = this.#known.get(socket as Socket);
+  of(response: unknown, node: number): Connection | undefined {
+    const socket = response instanceof ServerResponse ? response.socket : null;
+    if (!socket) return undefined;
+    const known = this.#known.get(socket);
     if (known) return known;
     const fd = descriptorOf(socket);
     if (fd === undefined) return undefined;
-    const connection = new Connection(this.#relay, socket as Socket, fd, this.#isListed(socket as Socket), node);
-    this.#known.set(socket as Socket, connection);
+    const connection = new Connection(this.#relay, socket, fd, this.#isListed(socket), node);
+    this.#known.set(socket, connection);
     return connection;
   }
 

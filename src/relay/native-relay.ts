@@ -1,6 +1,6 @@
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Extent } from '../range/plan.ts';
+import type { Segment } from '../range/plan.ts';
 import {
   type Counters,
   type Engine,
@@ -11,6 +11,7 @@ import {
   type PeerKind,
   type Reference,
   type Relay,
+  type Sent,
   SystemError,
   type TransmissionId,
   type Tree,
@@ -18,9 +19,6 @@ import {
 import { errnoName, type Shim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
 
 const readDescriptor = promisify(read);
-
-/** How a transmission that a lane carried ended. */
-export type LaneEnd = { readonly outcome: Outcome; readonly code: string | undefined };
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -32,15 +30,17 @@ export type ConnectionListener = {
 
 // enum pr_event_kind
 const eventKinds = { accepted: 0, broken: 1, drained: 2, stalled: 3 } as const;
-const fieldsOfEvent = 4;
+const fieldsOfEvent = 5;
 
 /** A relay over the native shim. It keeps the listeners of what lanes carry, and no truth about holds. */
 export class NativeRelay implements Relay {
   readonly portableBecause = undefined;
   readonly #shim: Shim;
   readonly #relay: ShimRelay;
-  readonly #ends = new Map<TransmissionId, (end: LaneEnd) => void>();
+  readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
   readonly #listeners = new Map<number, ConnectionListener>();
+  readonly #reads = new Set<Promise<unknown>>();
+  #closed = false;
 
   constructor(shim: Shim, options: ShimOptions) {
     this.#shim = shim;
@@ -63,18 +63,30 @@ export class NativeRelay implements Relay {
     this.#shim.closeGeneration(this.#relay, generation.id);
   }
 
-  hold(judged: JudgedContent, engine: Engine, extents: readonly Extent[]): TransmissionId | undefined {
+  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | undefined {
     const { generation, epoch, version } = judged;
-    const pairs = extents.flatMap(({ offset, length }) => [offset, length]);
-    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, pairs);
+    const flat = segments.flatMap((segment): (string | number)[] =>
+      typeof segment === 'string' ? [segment] : [segment.offset, segment.length],
+    );
+    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, flat);
     // EBADF: closed, and its last reference gone, since it was judged.
     if (result < 0 && ['ESTALE', 'EBADF'].includes(errnoName(result))) return undefined;
     return checked(result, 'hold');
   }
 
+  changeToStream(transmission: TransmissionId): void {
+    checked(this.#shim.changeToStream(this.#relay, transmission), 'changeToStream');
+  }
+
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     const fd = checked(this.#shim.generationDescriptor(this.#relay, generation.id), 'descriptor');
-    return (await readDescriptor(fd, buffer, 0, buffer.byteLength, offset)).bytesRead;
+    const reading = readDescriptor(fd, buffer, 0, buffer.byteLength, offset);
+    this.#reads.add(reading);
+    try {
+      return (await reading).bytesRead;
+    } finally {
+      this.#reads.delete(reading);
+    }
   }
 
   advance(transmission: TransmissionId, bytes: number): void {
@@ -82,19 +94,24 @@ export class NativeRelay implements Relay {
   }
 
   release(transmission: TransmissionId, outcome: Outcome): void {
-    this.#shim.release(this.#relay, transmission, outcome);
+    if (!this.#closed) this.#shim.release(this.#relay, transmission, outcome);
   }
 
   references(generation?: Generation): Reference[] {
-    return this.#shim.references(this.#relay, generation?.id ?? 0);
+    return checkedObject(this.#shim.references(this.#relay, generation?.id ?? 0), 'references');
   }
 
   counters(): Counters {
     return this.#shim.counters(this.#relay);
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.allSettled(this.#reads); // A read that is under way must not find its descriptor's number reused.
     this.#shim.closeRelay(this.#relay);
+    for (const resolve of this.#ends.values()) resolve({ outcome: 'cancelled', code: 'ECANCELED', bytes: 0 });
+    this.#ends.clear();
   }
 
   /** A new memfd, writable and sealable; the caller closes it. @throws SystemError */
@@ -118,50 +135,48 @@ export class NativeRelay implements Relay {
     return adopted;
   }
 
-  /** Sends a held transmission: how it ended, at once or, where a lane goes on, later. Never rejects. */
-  send(connection: number, transmission: TransmissionId): LaneEnd | Promise<LaneEnd> {
-    const result = this.#shim.send(this.#relay, connection, transmission);
-    if (result === 1) return { outcome: 'complete', code: undefined };
-    if (result < 0) return { outcome: outcomeOf(errnoName(result)), code: errnoName(result) };
-    return new Promise((resolve) => this.#ends.set(transmission, resolve));
+  /**
+   * Sends a head and a held transmission of `length` bytes: how it ended, at once or when a lane is through. Never
+   * rejects.
+   */
+  send(connection: number, transmission: TransmissionId, head: string, length: number): Sent | Promise<Sent> {
+    const result = this.#shim.send(this.#relay, connection, transmission, head);
+    if (result === 1) return { outcome: 'complete', code: undefined, bytes: length };
+    if (typeof result === 'number') return new Promise((resolve) => this.#ends.set(transmission, resolve));
+    this.release(transmission, 'failed'); // Finds it only where it could not be sent on this connection at all.
+    return { outcome: result.outcome, code: errnoName(result.errno), bytes: result.bytes };
   }
 
   /** Whether our FIN may go out now; if not, `drained` will tell. */
   mayFinish(connection: number): boolean {
-    return this.#shim.finish(this.#relay, connection) !== 0;
+    return this.#closed || this.#shim.finish(this.#relay, connection) !== 0;
   }
 
   breakOff(connection: number): void {
-    this.#shim.breakOff(this.#relay, connection);
+    if (!this.#closed) this.#shim.breakOff(this.#relay, connection);
   }
 
   /** Node's descriptor is closed; the relay's closes when nothing of the connection is undone. */
   closeConnection(connection: number): void {
     this.#listeners.delete(connection);
-    this.#shim.closeConnection(this.#relay, connection);
+    if (!this.#closed) this.#shim.closeConnection(this.#relay, connection);
   }
 
   #deliver(events: ShimEvents): void {
     for (let at = 0; at < events.length; at += fieldsOfEvent) {
-      const [kind, id, outcome, errno] = events.slice(at, at + fieldsOfEvent) as [number, number, Outcome, number];
+      const event = events.slice(at, at + fieldsOfEvent) as [number, number, Outcome, number, number];
+      const [kind, id, outcome, errno, bytes] = event;
       if (kind === eventKinds.drained) this.#listeners.get(id)?.drained();
       else if (kind === eventKinds.stalled) this.#listeners.get(id)?.stalled();
-      else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno) });
+      else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
   }
 
-  #end(transmission: TransmissionId, end: LaneEnd): void {
+  #end(transmission: TransmissionId, end: Sent): void {
     const resolve = this.#ends.get(transmission);
     this.#ends.delete(transmission);
     resolve?.(end);
   }
-}
-
-// What pr_outcome_of says of the same errors: a send that failed inline brings no event.
-function outcomeOf(code: string): Outcome {
-  if (['EPIPE', 'ECONNRESET', 'ENOTCONN', 'EHOSTUNREACH', 'ENETUNREACH'].includes(code)) return 'aborted';
-  if (code === 'ENODATA') return 'truncated';
-  return 'failed';
 }
 
 function checked(result: number, what: string): number {

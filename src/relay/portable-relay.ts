@@ -1,7 +1,7 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, read, realpathSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { promisify } from 'node:util';
-import type { Extent } from '../range/plan.ts';
+import type { Extent, Segment } from '../range/plan.ts';
 import {
   type Counters,
   type Engine,
@@ -36,6 +36,7 @@ export class PortableRelay implements Relay {
   readonly portableBecause: string;
   readonly #generations = new Map<number, OpenGeneration>();
   readonly #holds = new Map<TransmissionId, Hold>();
+  readonly #reads = new Set<Promise<unknown>>();
   readonly #sent = zeros(engines);
   readonly #transmissions = Object.fromEntries(engines.map((engine) => [engine, zeros(outcomes)])) as Record<
     Engine,
@@ -82,20 +83,30 @@ export class PortableRelay implements Relay {
     this.#settle(open);
   }
 
-  hold(judged: JudgedContent, engine: Engine, extents: readonly Extent[]): TransmissionId | undefined {
+  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | undefined {
     const generation = this.#generations.get(judged.generation.id);
     if (!generation || generation.closed || judged.epoch !== 0 || judged.version !== 0) return undefined;
-    const left = extents.reduce((sum, { length }) => sum + length, 0);
+    const left = segments.reduce((sum, { length }) => sum + length, 0);
+    const extents = segments.filter((segment) => typeof segment !== 'string');
     const hold: Hold = { id: ++this.#ids, generation, engine, extents, since: performance.now(), left };
     generation.references++;
     this.#holds.set(hold.id, hold);
     return hold.id;
   }
 
+  // Nothing but streams here.
+  changeToStream(): void {}
+
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     const open = this.#generations.get(generation.id);
     if (!open) throw new SystemError('EBADF', 'read');
-    return (await readDescriptor(open.fd, buffer, 0, buffer.byteLength, offset)).bytesRead;
+    const reading = readDescriptor(open.fd, buffer, 0, buffer.byteLength, offset);
+    this.#reads.add(reading);
+    try {
+      return (await reading).bytesRead;
+    } finally {
+      this.#reads.delete(reading);
+    }
   }
 
   advance(transmission: TransmissionId, bytes: number): void {
@@ -134,7 +145,8 @@ export class PortableRelay implements Relay {
     };
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#reads);
     for (const id of [...this.#holds.keys()]) this.release(id, 'cancelled');
     for (const generation of [...this.#generations.values()]) this.closeGeneration(generation);
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Extent } from '../range/plan.ts';
+import type { Segment } from '../range/plan.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
 export const engines = ['sendfile', 'splice', 'copy', 'stream'] as const;
@@ -75,6 +75,9 @@ export type Counters = {
   readonly allocatedBytes: number;
 };
 
+/** How a body went out: `bytes` of it are with the socket. `code` is an errno by name. */
+export type Sent = { readonly outcome: Outcome; readonly code: string | undefined; readonly bytes: number };
+
 /** A system call that failed; `code` is its errno by name ('ENOENT'). */
 export class SystemError extends Error {
   override readonly name = 'SystemError';
@@ -104,12 +107,14 @@ export type Relay = {
   closeGeneration(generation: Generation): void;
 
   /**
-   * Takes a reference on the pages of all extents. Undefined when the content is no longer what was judged: judge
+   * Takes a reference on the pages of all segments. Undefined when the content is no longer what was judged: judge
    * again. Ends by `release`, or by the connection that it is given to.
    *
    * @throws SystemError when descriptors or memory are short
    */
-  hold(judged: JudgedContent, engine: Engine, extents: readonly Extent[]): TransmissionId | undefined;
+  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | undefined;
+  /** The transmission will be read, not sent, whatever engine it was held for. */
+  changeToStream(transmission: TransmissionId): void;
   /** Reads into `buffer` at `offset` of a generation that the caller holds; 0 at the end of its file. */
   read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number>;
   /** So many more bytes of the body were copied out of the pages. */
@@ -120,6 +125,6 @@ export type Relay = {
   /** All references, or those of one generation, after a look at what is done. */
   references(generation?: Generation): Reference[];
   counters(): Counters;
-  /** Gives up everything. After it, only `counters` of nothing: every call throws. */
-  close(): void;
+  /** Gives everything back, after the reads that are under way. Nothing may be asked of it after. */
+  close(): Promise<void>;
 };

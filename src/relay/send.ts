@@ -2,35 +2,45 @@
 import type { ServerResponse } from 'node:http';
 import type { Connection } from './connection.ts';
 import type { NativeRelay } from './native-relay.ts';
-import type { Outcome, TransmissionId } from './relay.ts';
+import type { Sent, TransmissionId } from './relay.ts';
 
-/** How a body went out. */
-export type Sent = { readonly outcome: Outcome; readonly code: string | undefined };
+/** What Node keeps to itself of a response; undocumented, and the same since Node 0.x. */
+type ResponseInternals = { _header: string | null; _headerSent: boolean };
 
 /**
- * Sends a head that is already written into `response` (writeHead), then the held bytes, and ends the response. When
- * anything fails after the head, the connection is broken off: it is never ended cleanly short of its Content-Length,
- * and no byte of another response can follow. Never rejects.
+ * Sends the head that `writeHead` has stored in `response`, then the `length` held bytes, and ends the response. When anything
+ * fails, the connection is broken off: it is never ended cleanly short of its Content-Length, and no byte of another
+ * response can follow. Never rejects.
  */
 export async function sendHeld(
   relay: NativeRelay,
   connection: Connection,
   response: ServerResponse,
   transmission: TransmissionId,
+  length: number,
 ): Promise<Sent> {
-  if (!(await headIsOut(response)) || !connection.flushed) {
+  const head = takeHead(response, connection);
+  if (head === undefined && !((await headIsOut(response)) && connection.flushed)) {
     const outcome = response.destroyed ? 'aborted' : 'failed';
     relay.release(transmission, outcome);
     response.destroy();
-    return { outcome, code: undefined };
+    return { outcome, code: undefined, bytes: 0 };
   }
-  const end = await connection.send(transmission);
-  if (end.outcome === 'complete') response.end();
+  const sent = await connection.send(transmission, head ?? '', length);
+  if (sent.outcome === 'complete') response.end();
   else response.destroy();
-  return end;
+  return sent;
 }
 
-// The callback of an empty write comes when all that this response and those before it had queued is with the kernel.
+// The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
+function takeHead(response: ServerResponse, connection: Connection): string | undefined {
+  const internals = response as unknown as ResponseInternals;
+  if (!isCurrent(response) || !connection.flushed || internals._headerSent || !internals._header) return undefined;
+  internals._headerSent = true;
+  return internals._header;
+}
+
+// Else Node writes it. The callback of an empty write comes when all that was queued before is with the kernel.
 function headIsOut(response: ServerResponse): Promise<boolean> {
   return new Promise((resolve) => {
     response.once('close', () => resolve(false));

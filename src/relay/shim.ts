@@ -22,7 +22,7 @@ export type ShimOptions = {
   readonly releaseWhenAccepted?: boolean | undefined;
 };
 
-/** kind, id, outcome and errno of each event, one after the other. */
+/** kind, id, outcome, errno and bytes of each event, one after the other. */
 export type ShimEvents = readonly (number | Outcome)[];
 
 export type Shim = {
@@ -39,18 +39,19 @@ export type Shim = {
     epoch: number,
     version: number,
     engine: Engine,
-    extents: readonly number[],
+    segments: readonly (number | string)[],
   ): number;
+  changeToStream(relay: ShimRelay, transmission: number): number;
   advance(relay: ShimRelay, transmission: number, bytes: number): number;
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
-  references(relay: ShimRelay, generation: number): Reference[];
+  references(relay: ShimRelay, generation: number): Reference[] | number;
   adopt(
     relay: ShimRelay,
     fd: number,
     unaskable: boolean,
     node: number,
   ): { readonly id: number; readonly peerKind: PeerKind } | number;
-  send(relay: ShimRelay, connection: number, transmission: number): number;
+  send(relay: ShimRelay, connection: number, transmission: number, head: string): number | ShimFailure;
   finish(relay: ShimRelay, connection: number): number;
   breakOff(relay: ShimRelay, connection: number): number;
   closeConnection(relay: ShimRelay, connection: number): number;
@@ -60,6 +61,9 @@ export type Shim = {
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };
+
+/** A send that failed at once; `errno` is negated. */
+export type ShimFailure = { readonly errno: number; readonly bytes: number; readonly outcome: Outcome };
 
 /** The shim, or why there is none. */
 export type ShimVerdict = { readonly shim: Shim } | { readonly missing: string };

@@ -3,11 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { PortableRelay } from '../../src/relay/portable-relay.ts';
 import { SystemError } from '../../src/relay/relay.ts';
-import { streamHeld } from '../../src/relay/stream.ts';
 
 function fixture(t: TestContext) {
   const dir = mkdtempSync(join(tmpdir(), 'pagerelay-test-'));
@@ -63,47 +61,4 @@ test('content that is not what was judged gives no reference', (t) => {
   const { relay, tree } = fixture(t);
   const generation = relay.openGeneration(tree, 'file');
   assert.equal(relay.hold({ generation, epoch: 1, version: 0 }, 'stream', [{ offset: 0, length: 1 }]), undefined);
-});
-
-test('a stream holds what it has not read, and counts what it sent', { timeout: 10_000 }, async (t) => {
-  const { relay, tree } = fixture(t);
-  const generation = relay.openGeneration(tree, 'file');
-  const extents = [{ offset: 5, length: 9_000 }];
-  const held = relay.hold(judged(generation), 'stream', extents);
-  assert.ok(held);
-  assert.equal(relay.references()[0]?.bytes, 9_000);
-  const stream = streamHeld(relay, generation, held, extents, 10);
-  assert.equal((await buffer(stream.body)).length, 9_000);
-  assert.equal((await stream.sent).outcome, 'complete');
-  const counters = relay.counters();
-  assert.equal(counters.references, 0);
-  assert.equal(counters.heldBytes, 0);
-  assert.equal(counters.sentBytes.stream, 9_000);
-  assert.equal(counters.transmissions.stream.complete, 1);
-});
-
-test('a file that became shorter ends the stream by an error, not by padding', { timeout: 10_000 }, async (t) => {
-  const { root, relay, tree } = fixture(t);
-  const generation = relay.openGeneration(tree, 'file');
-  const extents = [{ offset: 0, length: 10_000 }];
-  const held = relay.hold(judged(generation), 'stream', extents);
-  assert.ok(held);
-  writeFileSync(join(root, 'file'), 'y');
-  const stream = streamHeld(relay, generation, held, extents, 10);
-  await assert.rejects(buffer(stream.body), { code: 'ENODATA' });
-  assert.equal((await stream.sent).outcome, 'truncated');
-  assert.equal(relay.counters().references, 0);
-});
-
-test('a stream that nobody reads is ended at the longest hold', { timeout: 10_000 }, async (t) => {
-  const { root, relay, tree } = fixture(t);
-  writeFileSync(join(root, 'file'), 'x'.repeat(1_000_000));
-  const generation = relay.openGeneration(tree, 'file');
-  const extents = [{ offset: 0, length: 1_000_000 }];
-  const held = relay.hold(judged(generation), 'stream', extents);
-  assert.ok(held);
-  const stream = streamHeld(relay, generation, held, extents, 0.05);
-  stream.body.on('error', () => {});
-  assert.equal((await stream.sent).outcome, 'stalled');
-  assert.equal(relay.counters().references, 0);
 });

@@ -30,7 +30,7 @@ static void open_region(void) {
 }
 
 static void take(unsigned index, enum pr_engine engine) {
-    struct pr_extent extent = {.offset = (uint64_t)index * 4096 * 7, .length = 65536};
+    struct pr_segment extent = {.offset = (uint64_t)index * 4096 * 7, .length = 65536};
     must(pr_hold(relay, generation, 0, 0, engine, &extent, 1, &ids[index]), "pr_hold");
 }
 

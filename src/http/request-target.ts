@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { ProblemError } from './problems.ts';
+
+/** The path and query of a request-target; of one in absolute form (RFC 9112 3.2.2) without scheme and authority. */
+export function targetPath(target: string): string {
+  const [, path] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? [];
+  if (path === undefined) return target;
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/**
+ * Refuses a request with more than one Host, or with one that is no host (RFC 9112 3.2). Node itself refuses an
+ * HTTP/1.1 request without any.
+ *
+ * @throws ProblemError `bad-request`, which closes the connection
+ */
+export function refuseBadHost(request: IncomingMessage): void {
+  const hosts = request.rawHeaders.filter((_, at) => at % 2 === 0 && /^host$/i.test(request.rawHeaders[at] ?? ''));
+  if (hosts.length <= 1 && isHost(request.headers.host ?? '')) return;
+  throw new ProblemError('bad-request', {
+    detail: hosts.length > 1 ? 'Host is there more than once.' : 'Host is no host.',
+    headers: { connection: 'close' },
+  });
+}
+
+// uri-host [ ":" port ] (RFC 9110 7.2), or empty where the target has no authority.
+function isHost(text: string): boolean {
+  return /^(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?$/.test(text);
+}

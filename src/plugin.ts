@@ -1,0 +1,120 @@
+/** pagerelay as a Fastify plugin. @module */
+import { availableParallelism } from 'node:os';
+import cors, { type FastifyCorsOptions } from '@fastify/cors';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import fastifyPlugin from 'fastify-plugin';
+import { answerError } from './http/errors.ts';
+import { answerRegion } from './http/get-region.ts';
+import type { RegionFields } from './http/region-headers.ts';
+import { addRoutes } from './http/routes.ts';
+import { watchRequest } from './observe/access-log.ts';
+import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
+import type { NamedFile } from './region/catalog.ts';
+import { parseAddressBlock } from './relay/address-block.ts';
+import type { EngineChoice } from './relay/engine.ts';
+
+/** Options of `app.register(pagerelay, options)`. Without `dir` and `regions` it serves a built-in region, `demo`. */
+export type PagerelayOptions = {
+  /** A tree of regions: each file below it, by its path. */
+  readonly dir?: string;
+  /** Single files or devices under names of their own. A name that is also a file of `dir` is an error. */
+  readonly regions?: readonly NamedFile[];
+  /**
+   * Adds `GET /regions`, `/regions/NAME`, `/references` and `/metrics`. Default true; `reply.sendRegion` is there in
+   * any case. `/references` and `/metrics` tell of every reader: leave the routes out, or guard them, where strangers
+   * can ask.
+   */
+  readonly routes?: boolean;
+  /** What the addresses of these routes begin with. Default none. */
+  readonly prefix?: string;
+  /** How bytes reach the socket. Default `auto`. */
+  readonly engine?: EngineChoice;
+  /** Native threads. Default cores - 1, at least 1. */
+  readonly lanes?: number;
+  /** Seconds: a response that makes no progress for so long is broken off. Default 300. */
+  readonly maxHold?: number;
+  /** Seconds that `app.close()` waits, after the last connection, for readers that have not read. Default 30. */
+  readonly drain?: number;
+  /** Peers that may be in this kernel, out of its sight, as `10.0.0.0/8`: they get copies. Default none. */
+  readonly unaskable?: readonly string[];
+  /** Cross-origin requests (`@fastify/cors`) for these routes; `true` allows every origin. Default off. */
+  readonly cors?: boolean | FastifyCorsOptions;
+} & RegionFields;
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What this scope's registration of pagerelay works with. */
+    pagerelay: Pagerelay;
+  }
+  interface FastifyReply {
+    /**
+     * Answers with a region, or the part of it that the request asks for: 200, 206, 304. Fields that the reply has been
+     * given stay, but for those that describe the body. The bytes go out without a copy where Fastify hands them
+     * unchanged to a plain TCP connection, and as an ordinary stream through TLS, HTTP/2, `inject()` and hooks that
+     * transform them.
+     *
+     * @param name a region name, not percent-encoded
+     * @param fields in place of the plugin's
+     * @throws ProblemError (with `code`, `statusCode`, `headers`): 403, 404, 412, 416, 503
+     */
+    sendRegion(name: string, fields?: RegionFields): Promise<FastifyReply>;
+  }
+}
+
+async function register(app: FastifyInstance, options: PagerelayOptions): Promise<void> {
+  const opened = openPagerelay(openOptions(options));
+  let deadline = 0;
+  app.addHook('preClose', async () => {
+    deadline = performance.now() + (options.drain ?? 30) * 1000;
+  });
+  app.addHook('onClose', () => opened.close(deadline));
+  decorate(app, opened, options);
+  if (options.routes === false) return;
+  await app.register(async (scope) => addRegionRoutes(scope, opened, options), { prefix: options.prefix ?? '' });
+}
+
+/** Serves regions from a Fastify application. @see PagerelayOptions */
+export const pagerelay = fastifyPlugin(register, { fastify: '5.x', name: 'pagerelay' });
+
+/** Adds `app.pagerelay` and `reply.sendRegion` to a scope. */
+export function decorate(app: FastifyInstance, opened: Pagerelay, fields: RegionFields): void {
+  app.decorate('pagerelay', opened);
+  app.decorateReply('regionBody', undefined);
+  app.decorateReply('sendRegion', function (this: FastifyReply, name, given = {}) {
+    return answerRegion(opened, this, name, { ...pick(fields), ...given });
+  });
+}
+
+function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: PagerelayOptions): void {
+  scope.setErrorHandler(answerError);
+  scope.addHook('onRequest', async (request, reply) => watchRequest(request, reply, opened.metrics, 'count'));
+  if (options.cors) scope.register(cors, corsOptions(options.cors));
+  addRoutes(scope, opened);
+}
+
+// What a page of another origin may ask for and may see, beyond what any request may (Fetch 3.2.6).
+function corsOptions(given: true | FastifyCorsOptions): FastifyCorsOptions {
+  const exposedHeaders = ['accept-ranges', 'content-length', 'content-range', 'etag', 'repr-digest', 'retry-after'];
+  return { methods: ['GET', 'HEAD'], exposedHeaders, ...(given === true ? {} : given) };
+}
+
+function openOptions(options: PagerelayOptions): OpenOptions {
+  return {
+    dir: options.dir,
+    regions: options.regions ?? [],
+    engine: options.engine ?? 'auto',
+    lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
+    maxHold: options.maxHold ?? 300,
+    unaskable: (options.unaskable ?? []).map(readBlock),
+  };
+}
+
+function readBlock(text: string) {
+  const block = parseAddressBlock(text);
+  if (!block) throw new TypeError(`unaskable: ${text} is no address with a prefix length, such as 10.0.0.0/8`);
+  return block;
+}
+
+function pick({ contentType, cacheControl, contentDisposition }: RegionFields): RegionFields {
+  return { contentType, cacheControl, contentDisposition };
+}

@@ -1,0 +1,283 @@
+/** Whatever JavaScript passes to the shim, the answer is a TypeError or a negated errno, never a crash. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import type { Generation } from '../../src/relay/relay.ts';
+import type { Shim, ShimRelay } from '../../src/relay/shim.ts';
+import { countOpen } from '../support/descriptors.ts';
+import { makeFolder, writeRegion } from '../support/regions.ts';
+import { makeRelay, shimOrFail } from '../support/shim.ts';
+import { makeSocketPair } from '../support/sockets.ts';
+
+const { EBADF, EBUSY, EINVAL, ENOENT, ERANGE, ESTALE } = constants.errno;
+
+/** Nothing that TypeScript would let through. */
+type Untyped = (...values: readonly unknown[]) => unknown;
+
+function untyped(shim: Shim, name: string): Untyped {
+  return (shim as unknown as Record<string, Untyped>)[name] as Untyped;
+}
+
+const wrongValues: readonly unknown[] = [
+  undefined,
+  null,
+  Number.NaN,
+  -1,
+  0.5,
+  Number.POSITIVE_INFINITY,
+  2 ** 53,
+  1e300,
+  'x',
+  '',
+  'a\0b',
+  'y'.repeat(70_000),
+  true,
+  1n,
+  Symbol('s'),
+  {},
+  [],
+  [1],
+  [Number.NaN, 1],
+  [0, -1],
+  ['0', '1'],
+  [0, 1n],
+  Array.from({ length: 130 }, () => 1),
+  () => {},
+  Object.create(null),
+  new Proxy({}, {}),
+  new Proxy([], {}),
+];
+
+/** Every call with a relay, each with arguments that would be right, but for the relay itself. */
+async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<Record<string, unknown[]>> {
+  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
+  const { id } = untyped(shim, 'openGeneration')(relay, 0, path) as Generation;
+  const hold = untyped(shim, 'hold')(relay, id, 0, 0, 'sendfile', [0, 100]);
+  const { fd } = await makeSocketPair(t);
+  const connection = (untyped(shim, 'adopt')(relay, fd, false, -1) as { id: number }).id;
+  return {
+    openTree: [path],
+    closeTree: [1],
+    statGeneration: [0, path],
+    openGeneration: [0, path],
+    generationDescriptor: [id],
+    hold: [id, 0, 0, 'copy', [0, 100]],
+    advance: [hold, 0],
+    references: [id],
+    adopt: [fd, false, -1],
+    send: [connection, 1],
+    finish: [connection],
+    breakOff: [2 ** 52],
+    closeConnection: [2 ** 52],
+    release: [2 ** 52, 'complete'],
+    closeGeneration: [2 ** 52],
+    counters: [],
+  };
+}
+
+function outcomeOf(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch (error) {
+    assert.ok(error instanceof TypeError, String(error));
+    return error;
+  }
+}
+
+function isRefusal(outcome: unknown): boolean {
+  return outcome instanceof TypeError || (typeof outcome === 'number' && outcome < 0);
+}
+
+// What a wrong value of this list can be right for.
+function mayBeRight(name: string, at: number, value: unknown): boolean {
+  if (name === 'adopt' && at === 2) return typeof value === 'boolean';
+  if (name === 'adopt' && at === 3) return typeof value === 'number';
+  return name === 'hold' && at === 6 && Array.isArray(value) && value.length === 2;
+}
+
+/** 1, 0 or the negated errno of a send without a head. */
+function sendOf(shim: Shim, relay: ShimRelay, connection: number, transmission: number): number {
+  const result = shim.send(relay, connection, transmission, '');
+  return typeof result === 'number' ? result : result.errno;
+}
+
+test('wrong arguments are refused', { timeout: 30_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  for (const [name, right] of Object.entries(await callsOf(t, shim, relay))) {
+    for (let at = 0; at <= right.length; at++) {
+      for (const value of wrongValues) {
+        if (mayBeRight(name, at, value)) continue;
+        const args: unknown[] = [relay, ...right];
+        args[at] = value;
+        const outcome = outcomeOf(() => untyped(shim, name)(...args));
+        assert.ok(
+          isRefusal(outcome),
+          `${name}, argument ${at}: ${inspect(value).slice(0, 40)} gave ${inspect(outcome)}`,
+        );
+      }
+    }
+  }
+});
+
+test('missing arguments are refused', { timeout: 10_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  for (const [name, right] of Object.entries(await callsOf(t, shim, relay))) {
+    for (let count = 0; count <= right.length; count++) {
+      const args = [relay, ...right].slice(0, count);
+      const outcome = outcomeOf(() => untyped(shim, name)(...args));
+      assert.ok(outcome instanceof TypeError, `${name} with ${count} arguments gave ${String(outcome)}`);
+    }
+  }
+  assert.throws(() => untyped(shim, 'closeRelay')(), TypeError);
+  for (const name of ['createRelay', 'createMemfd', 'setFault']) assert.throws(() => untyped(shim, name)(), TypeError);
+});
+
+test('a closed relay refuses every call', { timeout: 10_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  const calls = await callsOf(t, shim, relay);
+  shim.closeRelay(relay);
+  shim.closeRelay(relay);
+  for (const [name, right] of Object.entries(calls)) {
+    assert.throws(() => untyped(shim, name)(relay, ...right), { name: 'TypeError', code: 'ERR_CLOSED' }, name);
+  }
+});
+
+test('only a relay is taken for one', { timeout: 10_000 }, (t) => {
+  const { shim, relay } = makeRelay(t);
+  const fakes = [
+    {},
+    Object.create(relay as object),
+    new Proxy(relay, {}),
+    { ...relay },
+    shim,
+    structuredClone({}),
+    7,
+    null,
+  ];
+  for (const fake of fakes) assert.throws(() => untyped(shim, 'counters')(fake), TypeError);
+});
+
+test('options that make no sense make no relay', { timeout: 10_000 }, () => {
+  const shim = shimOrFail();
+  const right = { lanes: 1, maxHoldSeconds: 1, maxBrokenOff: 1 };
+  const create = (options: unknown, onEvents: unknown = () => {}) => untyped(shim, 'createRelay')(options, onEvents);
+  const wrong: unknown[] = [
+    ...wrongValues.filter((value) => !Array.isArray(value)),
+    ...[-1, 0.5, 257, Number.NaN, '1', null].map((lanes) => ({ ...right, lanes })),
+    ...[0, -1, Number.NaN, Number.POSITIVE_INFINITY, '1'].map((maxHoldSeconds) => ({ ...right, maxHoldSeconds })),
+    ...[-1, 0.5, 2 ** 21, '1'].map((maxBrokenOff) => ({ ...right, maxBrokenOff })),
+    ...['', 'near', 1, null].map((peerKind) => ({ ...right, peerKind })),
+    ...[0, 'yes', null].map((releaseWhenAccepted) => ({ ...right, releaseWhenAccepted })),
+  ];
+  for (const options of wrong) assert.throws(() => create(options), TypeError, inspect(options));
+  for (const listener of [undefined, null, {}, 'f'])
+    assert.throws(() => untyped(shim, 'createRelay')(right, listener), TypeError);
+  const trap = {
+    get lanes(): number {
+      throw new RangeError('not today');
+    },
+  };
+  assert.throws(() => create({ ...right, __proto__: null, lanes: undefined }), TypeError);
+  assert.throws(() => create(trap), RangeError);
+});
+
+test('ids of another kind, of another relay, and of what is gone name nothing', { timeout: 10_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  const other = makeRelay(t).relay;
+  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
+  const { id: generation } = shim.openGeneration(relay, 0, path) as Generation;
+  const { fd } = await makeSocketPair(t);
+  const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
+  const hold = shim.hold(relay, generation, 0, 0, 'sendfile', [0, 100]);
+  const tree = shim.openTree(relay, '/dev/shm');
+  assert.ok(hold > 0 && tree > 0);
+
+  for (const id of [0, 1, connection, hold, tree, generation + 2 ** 22]) {
+    assert.equal(shim.hold(relay, id, 0, 0, 'copy', [0, 1]), -EBADF);
+    assert.equal(shim.closeGeneration(relay, id), -EBADF);
+    assert.equal(shim.generationDescriptor(relay, id), -EBADF);
+  }
+  for (const id of [0, 1, connection, generation, tree, hold + 2 ** 22]) {
+    assert.equal(shim.advance(relay, id, 0), -EBADF);
+    assert.equal(shim.release(relay, id, 'complete'), -EBADF);
+    assert.equal(sendOf(shim, relay, connection, id), -EBADF);
+  }
+  for (const id of [0, 1, generation, hold, tree]) {
+    assert.equal(sendOf(shim, relay, id, hold), -EBADF);
+    for (const call of [shim.finish, shim.breakOff, shim.closeConnection]) assert.equal(call(relay, id), -EBADF);
+  }
+  for (const id of [generation, hold, connection]) assert.equal(shim.statGeneration(relay, id, 'file'), -EBADF);
+
+  assert.equal(shim.hold(other, generation, 0, 0, 'copy', [0, 1]), -EBADF);
+  assert.equal(sendOf(shim, other, connection, hold), -EBADF);
+  assert.equal(shim.release(other, hold, 'complete'), -EBADF);
+
+  assert.equal(shim.release(relay, hold, 'cancelled'), 0);
+  assert.equal(shim.release(relay, hold, 'cancelled'), -EBADF);
+  assert.equal(shim.closeGeneration(relay, generation), 0);
+  assert.equal(shim.closeGeneration(relay, generation), -EBADF);
+});
+
+test('expected failures are negated errnos', { timeout: 10_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  const folder = makeFolder(t, 'tmpfs');
+  const { path } = writeRegion(folder, 'file', 10_000);
+  assert.equal(shim.openGeneration(relay, 0, `${folder}/none`), -ENOENT);
+  assert.equal(shim.statGeneration(relay, 0, `${folder}/none`), -ENOENT);
+  assert.equal(shim.openTree(relay, `${folder}/none`), -ENOENT);
+  assert.equal(shim.openGeneration(relay, 0, folder), -EINVAL);
+
+  const { id } = shim.openGeneration(relay, 0, path) as Generation;
+  assert.equal(shim.hold(relay, id, 1, 0, 'copy', [0, 1]), -ESTALE);
+  assert.equal(shim.hold(relay, id, 0, 1, 'copy', [0, 1]), -ESTALE);
+  for (const extents of [[], [0, 0], [0, 10_001], [10_000, 1], [9999, 2], [2 ** 52, 2 ** 52], [0, 1, 5, 0]]) {
+    assert.equal(shim.hold(relay, id, 0, 0, 'copy', extents), -ERANGE, String(extents));
+  }
+  const most = Array.from({ length: 128 }, () => 1);
+  assert.ok(shim.hold(relay, id, 0, 0, 'copy', most) > 0);
+
+  const streamed = shim.hold(relay, id, 0, 0, 'stream', [0, 100]);
+  const { fd } = await makeSocketPair(t);
+  const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
+  assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
+  assert.equal(shim.advance(relay, streamed, 101), -ERANGE);
+
+  const unread = shim.hold(relay, id, 0, 0, 'sendfile', [0, 10_000]);
+  assert.equal(sendOf(shim, relay, connection, unread), 1);
+  assert.equal(sendOf(shim, relay, connection, unread), -EINVAL, 'it is sent already');
+  assert.equal(shim.release(relay, unread, 'cancelled'), -EBADF, 'a connection carries it');
+  assert.equal(shim.closeConnection(relay, connection), 0);
+  assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
+  const again = shim.hold(relay, id, 0, 0, 'sendfile', [0, 10_000]);
+  assert.equal(sendOf(shim, relay, connection, again), -EBUSY, 'Node has closed it');
+});
+
+test('what is no TCP connection is not adopted', { timeout: 10_000 }, (t) => {
+  const { shim, relay } = makeRelay(t);
+  const before = countOpen();
+  const file = openSync('/dev/null', 'r');
+  for (const fd of [file, 0, 123_456]) assert.ok(Number(shim.adopt(relay, fd, false, -1)) < 0);
+  closeSync(file);
+  assert.deepEqual(countOpen(), before);
+});
+
+test('a node that is no whole number is refused', { timeout: 10_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  const { fd } = await makeSocketPair(t);
+  for (const node of [Number.NaN, Number.POSITIVE_INFINITY, 1e300, -1e300, 0.5]) {
+    const outcome = outcomeOf(() => shim.adopt(relay, fd, false, node));
+    assert.ok(isRefusal(outcome), `${node} gave ${JSON.stringify(outcome)}`);
+  }
+});
+
+test('a relay that goes while its arguments are read is not used', { timeout: 20_000 }, (t) => {
+  const program = fileURLToPath(new URL('../support/closes-while-reading.ts', import.meta.url));
+  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, path], { encoding: 'utf8' });
+  assert.deepEqual({ status, signal }, { status: 0, signal: null }, stderr);
+  assert.match(stdout, /refused/);
+});
