@@ -1,0 +1,128 @@
+/** One line a request, whoever has sent its bytes, and however it ended. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { everyEngine } from '../support/engines.ts';
+import { until } from '../support/poll.ts';
+import { type Child, originOf, startCli } from '../support/process.ts';
+import { RawClient } from '../support/raw.ts';
+import { makeFolder, writeRegion } from '../support/regions.ts';
+
+const mebibyte = 1 << 20;
+const size = 40 * mebibyte;
+
+type Line = Readonly<Record<string, unknown>>;
+type Served = { readonly child: Child; readonly port: number };
+
+async function serveFile(t: TestContext, ...args: string[]): Promise<Served> {
+  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131);
+  const child = startCli(t, ['serve', '--port', '0', '--region', `file.bin=${path}`, ...args]);
+  return { child, port: Number(new URL(await originOf(child)).port) };
+}
+
+function linesOf({ child }: Served): Line[] {
+  const lines = child.stdout().split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line) as Line).filter(({ msg }) => msg === 'request');
+}
+
+/** The lines of so many requests; no more come when the service has ended. */
+async function untilLines(served: Served, count: number): Promise<Line[]> {
+  await until(
+    () => linesOf(served).length >= count,
+    `${count} lines`,
+    5000,
+    () => served.child.stdout().slice(-2000),
+  );
+  served.child.process.kill('SIGTERM');
+  await served.child.exited;
+  assert.equal(linesOf(served).length, count, 'one line a request');
+  return linesOf(served);
+}
+
+function pick(line: Line | undefined, ...names: string[]): Line {
+  return Object.fromEntries(names.map((name) => [name, line?.[name]]));
+}
+
+for (const engine of everyEngine) {
+  test(`a complete body is one line with its bytes, by ${engine}`, { timeout: 20_000 }, async (t) => {
+    const served = await serveFile(t, '--engine', engine);
+    const client = await RawClient.connect(t, served.port);
+    for (const range of ['0-99', '1-1000000']) {
+      client.get('/regions/file.bin?x=1', range);
+      await client.response();
+    }
+    client.destroy();
+    const lines = await untilLines(served, 2);
+    const common = { method: 'GET', url: '/regions/file.bin?x=1', status: 206, remoteAddress: '127.0.0.1' };
+    for (const [at, bytes] of [100, 1_000_000].entries()) {
+      const expected = { ...common, outcome: 'complete', engine, bytes };
+      assert.deepEqual(pick(lines[at], ...Object.keys(expected)), expected);
+      assert.ok(Number(lines[at]?.milliseconds) > 0);
+    }
+  });
+
+  test(`an aborted body is one line with the bytes that were sent, by ${engine}`, { timeout: 20_000 }, async (t) => {
+    const served = await serveFile(t, '--engine', engine);
+    const client = await RawClient.connect(t, served.port);
+    client.get('/regions/file.bin');
+    await client.take(mebibyte);
+    client.reset();
+    const [line] = await untilLines(served, 1);
+    const expected = { method: 'GET', status: 200, outcome: 'aborted', engine };
+    assert.deepEqual(pick(line, ...Object.keys(expected)), expected);
+    const bytes = Number(line?.bytes);
+    assert.ok(bytes >= mebibyte - 1000 && bytes < size, `${bytes} bytes`);
+  });
+
+  test(`a body that shutting down breaks off is one line, by ${engine}`, { timeout: 20_000 }, async (t) => {
+    const served = await serveFile(t, '--engine', engine, '--drain', '0.2');
+    const client = await RawClient.connect(t, served.port);
+    client.get('/regions/file.bin');
+    await client.take(mebibyte);
+    served.child.process.kill('SIGTERM');
+    await served.child.exited;
+    client.destroy();
+    const lines = linesOf(served);
+    assert.equal(lines.length, 1, served.child.stdout());
+    assert.notEqual(lines[0]?.outcome, 'complete');
+  });
+}
+
+test('answers without a body of a region are one line each', { timeout: 20_000 }, async (t) => {
+  const served = await serveFile(t);
+  const client = await RawClient.connect(t, served.port);
+  client.write('HEAD /regions/file.bin HTTP/1.1\r\nHost: test\r\n\r\n');
+  const tag = (await client.response('HEAD')).fields.get('etag');
+  client.get('/regions/file.bin', undefined, `If-None-Match: ${tag}\r\n`);
+  assert.equal((await client.response()).status, 304);
+  client.get('/regions/none');
+  assert.equal((await client.response()).status, 404);
+  client.get('/regions/%zz');
+  assert.equal((await client.response()).status, 404);
+  client.get('/nowhere');
+  assert.equal((await client.response()).status, 404);
+  client.get('/regions/file.bin', `${size}-`);
+  assert.equal((await client.response()).status, 416);
+  client.get('/healthz');
+  await client.response();
+  client.destroy();
+  const lines = (await untilLines(served, 7)).map((line) => pick(line, 'method', 'url', 'status', 'outcome'));
+  const line = (method: string, url: string, status: number) => ({ method, url, status, outcome: 'complete' });
+  assert.deepEqual(lines, [
+    line('HEAD', '/regions/file.bin', 200),
+    line('GET', '/regions/file.bin', 304),
+    line('GET', '/regions/none', 404),
+    line('GET', '/regions/%zz', 404),
+    line('GET', '/nowhere', 404),
+    line('GET', '/regions/file.bin', 416),
+    line('GET', '/healthz', 200),
+  ]);
+});
+
+test('pipelined requests whose client goes away are one line each', { timeout: 20_000 }, async (t) => {
+  const served = await serveFile(t);
+  const client = await RawClient.connect(t, served.port);
+  for (let request = 0; request < 3; request++) client.get('/regions/file.bin');
+  await client.take(mebibyte);
+  client.reset();
+  for (const line of await untilLines(served, 3)) assert.equal(line.outcome, 'aborted');
+});

@@ -1,0 +1,60 @@
+/** The command line as a child process. @module */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { until } from './poll.ts';
+import type { Scope } from './scope.ts';
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+
+/** How a process ended. */
+export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
+
+/** A child process and what it has printed so far. */
+export type Child = {
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly exited: Promise<Exit>;
+  stdout(): string;
+  stderr(): string;
+};
+
+/** Starts a program; it is killed when the test ends. */
+export function start(
+  scope: Scope,
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Child {
+  const child = spawn(program, args, { env: { ...cleanEnvironment(), ...env } });
+  const printed = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    printed.stderr += text;
+  });
+  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Exit);
+  scope.after(() => child.kill('SIGKILL'));
+  return { process: child, exited, stdout: () => printed.stdout, stderr: () => printed.stderr };
+}
+
+/** Runs `pagerelay` with these arguments. */
+export function startCli(scope: Scope, args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
+  return start(scope, process.execPath, [cli, ...args], env);
+}
+
+/** Waits until a started service prints where it listens. */
+export async function originOf(child: Child): Promise<string> {
+  const listening = /pagerelay listens on (http:\/\/\S+)/;
+  await until(
+    () => listening.test(child.stderr()),
+    'the service listens',
+    15_000,
+    () => child.stderr(),
+  );
+  return listening.exec(child.stderr())?.[1] ?? '';
+}
+
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PAGERELAY_|NODE_TEST)/.test(name)));
+}

@@ -1,0 +1,38 @@
+/** The service in this process, on a port of its own. @module */
+import type { AddressInfo } from 'node:net';
+import { createService, type Service, type ServiceOptions } from '../../src/service.ts';
+import type { Scope } from './scope.ts';
+
+/** A service that listens. */
+export type Running = {
+  readonly service: Service;
+  readonly port: number;
+  readonly origin: string;
+  /** Like the service's own `close`; more than one call is one. */
+  close(): Promise<boolean>;
+};
+
+const defaults: ServiceOptions = {
+  dir: undefined,
+  regions: [],
+  engine: 'auto',
+  unaskable: [],
+  lanes: 1,
+  maxHold: 30,
+  drain: 1,
+  logLevel: 'silent',
+};
+
+/** Starts a service and closes it when the test ends. */
+export async function startService(scope: Scope, options: Partial<ServiceOptions> = {}): Promise<Running> {
+  const service = createService({ ...defaults, ...options });
+  let closing: Promise<boolean> | undefined;
+  const close = () => {
+    closing ??= service.close();
+    return closing;
+  };
+  scope.after(close);
+  await service.app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = service.app.server.address() as AddressInfo;
+  return { service, port, origin: `http://127.0.0.1:${port}`, close };
+}
