@@ -86,9 +86,10 @@ static bool has_error(int fd) {
 static struct sight look_at(struct pr_connection *connection, struct pr_prober *prober) {
     struct tcp_state tcp;
     if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
+    if (tcp.state == TCP_CLOSING || tcp.state == TCP_LAST_ACK) connection->blind = true; /* both FINs are out */
     if (tcp.state == TCP_CLOSE) {
-        bool by_reset = !connection->blind || has_error(connection->fd);
-        return (struct sight){.known = true, .all_done = by_reset, .lost = !by_reset};
+        bool lost = connection->peer.kind == PR_PEER_LOCAL && connection->blind && !has_error(connection->fd);
+        return (struct sight){.known = true, .all_done = !lost, .lost = lost};
     }
     if (connection->peer.kind == PR_PEER_LOCAL) return look_at_local(connection, prober, tcp.acknowledged);
     return (struct sight){.known = true, .watermark = tcp.acknowledged};
@@ -115,25 +116,25 @@ static uint64_t done_bytes(const struct pr_transmission *transmission, const str
     return done < transmission->sent ? done : transmission->sent;
 }
 
-/* Tells whether the transmission moved on. */
-static bool apply_to(struct pr_transmission *transmission, const struct sight *sight) {
-    uint64_t done = done_bytes(transmission, sight), before = transmission->released;
-    bool finished = transmission->state == PR_ACCEPTED || transmission->state == PR_BROKEN;
-    if (finished && done == transmission->total) {
+/* Lets go of what is done; tells whether that is all of it. */
+static bool finished(struct pr_transmission *transmission, const struct sight *sight) {
+    uint64_t done = done_bytes(transmission, sight);
+    bool sending = transmission->state == PR_SENDING || done < transmission->total;
+    if (sending)
+        pr_hold_shrink(transmission, done);
+    else
         pr_hold_drop(transmission);
-        return true;
-    }
-    pr_hold_shrink(transmission, done);
-    return transmission->released > before;
+    return !sending;
 }
 
 static void apply(struct pr_connection *connection, const struct sight *sight) {
-    bool moved = false;
+    bool moved = sight->watermark > connection->watermark;
+    if (moved) connection->watermark = sight->watermark;
     pr_list_each(node, &connection->undone) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
         if (sight->lost && transmission->state != PR_SENDING)
             pr_hold_quarantine(transmission);
-        else if (apply_to(transmission, sight))
+        else if (finished(transmission, sight))
             moved = true;
     }
     if (!moved) return;

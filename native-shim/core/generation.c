@@ -49,14 +49,16 @@ int pr_tree_close(struct pr_relay *relay, uint64_t id) {
     return 0;
 }
 
+enum { MOST_TRIES = 16 };
+
 /* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH): EXDEV. */
 static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
     struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
-    int fd;
+    /* EAGAIN: a rename elsewhere in the tree raced with the walk; or, with no end, somebody has a lease on the file. */
+    int fd = -1, tries = 0;
     do fd = pr_sys.open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags | O_CLOEXEC);
-    while (fd < 0 &&
-           (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere in the tree raced with the walk */
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < MOST_TRIES)));
     return fd < 0 ? -errno : fd;
 }
 

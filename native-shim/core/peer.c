@@ -283,7 +283,9 @@ int pr_prober_open(struct pr_prober *prober) {
     prober->route = netlink_socket(NETLINK_ROUTE);
     if (prober->diag >= 0) prober->diag_works = diag_sees_own_pair(prober);
     /* Without netlink nobody can be asked, and every peer is unaskable: the copying engines still serve. */
-    return prober->diag == -EMFILE || prober->route == -EMFILE ? -EMFILE : 0;
+    int result = prober->diag < 0 ? prober->diag : prober->route < 0 ? prober->route : 0;
+    bool short_of_something = result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS;
+    return short_of_something ? result : 0;
 }
 
 void pr_prober_close(struct pr_prober *prober) {

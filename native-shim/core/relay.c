@@ -1,4 +1,5 @@
 /* Life and death of a relay, its lock, its events. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -54,6 +55,7 @@ int pr_events_reserve(struct pr_relay *relay, size_t more) {
 
 void pr_event_add(struct pr_relay *relay, struct pr_event event) {
     struct pr_ring *ring = &relay->ring;
+    assert(ring->used < ring->capacity);
     if (ring->used == 0) relay->notify_due = true;
     ring->events[(ring->first + ring->used++) % ring->capacity] = event;
 }

@@ -89,6 +89,7 @@ struct pr_connection {
     unsigned pins; /* threads that use it without the lock; it lives as long */
     struct pr_transmission *current;
     struct pr_list undone;
+    uint64_t watermark;   /* bytes from the connection's start that are done */
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
     uint64_t vanished_at;

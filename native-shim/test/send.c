@@ -93,6 +93,66 @@ static void many_extents_arrive_in_their_order(void) {
     pr_relay_destroy(relay);
 }
 
+static void read_literal(int peer, const char *literal, size_t length) {
+    char *got = malloc(length);
+    CHECK_EQUAL(MUST(recv(peer, got, length, MSG_WAITALL)), (ssize_t)length);
+    CHECK(memcmp(got, literal, length) == 0);
+    free(got);
+}
+
+/* The body of a multipart response: literals and extents in turn, behind a head that is no part of the body. */
+static void a_head_and_literals_arrive_in_their_places(void) {
+    enum { LONG = 3 << 20 };
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_create(relay, 8 << 20);
+    struct pair pair = pair_open(ROOMY);
+    uint64_t connection = adopt(relay, &pair), transmission, sent;
+    struct pr_segment segments[] = {
+        {.literal = "first", .length = 5}, EXTENT(4097, 10), {.literal = "second", .length = 6}, EXTENT(8192, LONG),
+        {.literal = "end", .length = 3},
+    };
+    EACH_ENGINE(engine) {
+        uint64_t before = counted(relay).sent_bytes[engine];
+        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, engine, segments, 5, &transmission), 0);
+        CHECK_EQUAL(counted(relay).held_bytes, LONG + 24);
+        int result = pr_send(relay, connection, transmission, "HEAD", 4, &sent);
+        read_literal(pair.peer, "HEADfirst", 9);
+        read_body(pair.peer, 4097, 10, 0);
+        read_literal(pair.peer, "second", 6);
+        read_body(pair.peer, 8192, LONG, 0);
+        read_literal(pair.peer, "end", 3);
+        expect_accepted(relay, result, transmission);
+        CHECK_EQUAL(counted(relay).sent_bytes[engine] - before, LONG + 24);
+        wait_until(references(relay) == 0, 5000);
+    }
+    node_close(relay, connection, &pair);
+    pair_close(&pair);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+}
+
+static void a_head_that_the_socket_has_no_room_for_is_kept(void) {
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_create(relay, 1 << 20);
+    struct pair pair = pair_open(NARROW);
+    char head[1000], filler[4096] = {0};
+    memset(head, 'h', sizeof head);
+    uint64_t filled = 0, connection = adopt(relay, &pair),
+             transmission = hold(relay, &region, PR_ENGINE_SENDFILE, 0, 10);
+    for (ssize_t more; (more = send(pair.ours, filler, sizeof filler, MSG_DONTWAIT)) > 0;) filled += (uint64_t)more;
+    CHECK_EQUAL(pr_send(relay, connection, transmission, head, sizeof head, NULL), 0);
+    memset(head, 'x', sizeof head); /* the caller's buffer is the caller's again */
+    for (uint64_t read = 0; read < filled;) read += (uint64_t)MUST(recv(pair.peer, filler, sizeof filler, 0));
+    memset(head, 'h', sizeof head);
+    read_literal(pair.peer, head, sizeof head);
+    read_body(pair.peer, 0, 10, 0);
+    CHECK_EQUAL(next_event(relay).kind, PR_EVENT_ACCEPTED);
+    node_close(relay, connection, &pair);
+    pair_close(&pair);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+}
+
 static void two_connections_share_a_lane_without_mixing(void) {
     enum { LENGTH = 12 << 20 };
     struct pr_relay *relay = relay_start(options_with(1));
@@ -190,6 +250,8 @@ int main(void) {
     RUN(one_lane_carries_every_size);
     RUN(three_lanes_carry_every_size);
     RUN(many_extents_arrive_in_their_order);
+    RUN(a_head_and_literals_arrive_in_their_places);
+    RUN(a_head_that_the_socket_has_no_room_for_is_kept);
     RUN(two_connections_share_a_lane_without_mixing);
     RUN(a_sleeping_lane_is_woken);
     RUN(a_lane_that_waits_for_a_reader_uses_no_processor);

@@ -16,7 +16,8 @@
 
 #include "../core/relay.h"
 
-#define EXTENT(from, bytes) {.offset = (from), .length = (bytes)}
+#define EXTENT(from, bytes)                                                                                            \
+    { .offset = (from), .length = (bytes) }
 #include "../core/state.h"
 #include "../core/sys.h"
 
