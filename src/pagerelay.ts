@@ -4,6 +4,7 @@ import { Outgoing } from './http/outgoing.ts';
 import { Metrics } from './observe/metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
 import { makeDemo } from './region/demo.ts';
+import { Digests } from './region/digest.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import { Connections } from './relay/connection.ts';
 import type { EngineChoice } from './relay/engine.ts';
@@ -25,6 +26,7 @@ export type Pagerelay = {
   readonly relay: Relay;
   readonly catalog: Catalog;
   readonly outgoing: Outgoing;
+  readonly digests: Digests;
   readonly metrics: Metrics;
   /** Whether anything is on its way that somebody could still see change. */
   inFlight(): boolean;
@@ -61,6 +63,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     relay,
     catalog,
     outgoing: new Outgoing(relay, connections, engine, maxHold),
+    digests: new Digests(relay),
     metrics: new Metrics(relay),
     inFlight,
     async close(deadline) {

@@ -6,7 +6,9 @@
  */
 import type { FastifyReply } from 'fastify';
 import type { Catalog } from '../region/catalog.ts';
+import type { Digests } from '../region/digest.ts';
 import { itsTurn } from '../relay/turn.ts';
+import { reprDigest, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
 import type { Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
@@ -17,7 +19,7 @@ import { problemOfSystem } from './system-problems.ts';
 const mostJudgements = 5;
 
 /** What answering with a region needs. */
-export type RegionService = { readonly catalog: Catalog; readonly outgoing: Outgoing };
+export type RegionService = { readonly catalog: Catalog; readonly outgoing: Outgoing; readonly digests: Digests };
 
 /**
  * Answers GET and HEAD with a region: 200, 206, 304.
@@ -37,9 +39,11 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }
       const { plan } = verdict;
+      const digest = wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
       const body = method === 'HEAD' || plan.length === 0 ? 'none' : service.outgoing.hold(reply, region, plan);
       if (body === undefined) continue;
       setFields(reply.code(plan.status), contentFields(region, plan, given));
+      if (digest !== undefined) reply.header('repr-digest', reprDigest(digest));
       return reply.send(body === 'none' ? undefined : body);
     }
   } catch (error) {

@@ -16,6 +16,7 @@ import {
   type TransmissionId,
   type Tree,
 } from './relay.ts';
+import { reopenDescriptor } from './reopen.ts';
 import { errnoName, type Shim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
 
 const readDescriptor = promisify(read);
@@ -87,6 +88,11 @@ export class NativeRelay implements Relay {
     } finally {
       this.#reads.delete(reading);
     }
+  }
+
+  reopen(generation: Generation): number | undefined {
+    if (generation.backing === 'devdax') return undefined;
+    return reopenDescriptor(this.#shim.generationDescriptor(this.#relay, generation.id));
   }
 
   advance(transmission: TransmissionId, bytes: number): void {

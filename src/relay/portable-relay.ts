@@ -17,6 +17,7 @@ import {
   type TransmissionId,
   type Tree,
 } from './relay.ts';
+import { reopenDescriptor } from './reopen.ts';
 
 const readDescriptor = promisify(read);
 const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
@@ -107,6 +108,10 @@ export class PortableRelay implements Relay {
     } finally {
       this.#reads.delete(reading);
     }
+  }
+
+  reopen(generation: Generation): number | undefined {
+    return reopenDescriptor(this.#generations.get(generation.id)?.fd ?? -1);
   }
 
   advance(transmission: TransmissionId, bytes: number): void {

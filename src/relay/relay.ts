@@ -117,6 +117,11 @@ export type Relay = {
   changeToStream(transmission: TransmissionId): void;
   /** Reads into `buffer` at `offset` of a generation that the caller holds; 0 at the end of its file. */
   read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number>;
+  /**
+   * A descriptor of a generation's file for the caller, who reads through it at its leisure and closes it; undefined
+   * where that can't be had, and for what can only be mapped (devdax).
+   */
+  reopen(generation: Generation): number | undefined;
   /** So many more bytes of the body were copied out of the pages. */
   advance(transmission: TransmissionId, bytes: number): void;
   /** Ends a transmission that no connection carries. */

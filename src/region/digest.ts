@@ -1,0 +1,61 @@
+/** Digests of whole regions (RFC 9530), computed once per version, beside the event loop. @module */
+import { closeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { JudgedContent, Relay } from '../relay/relay.ts';
+
+/** What a request for a digest waits for one that is being computed, in milliseconds. */
+const longestWait = 1000;
+
+// In development the sources run as they are; in the package they are JavaScript.
+const workerFile = new URL(`./digest-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+
+/** The SHA-256 of regions, as base64. */
+export class Digests {
+  readonly #relay: Relay;
+  readonly #known = new WeakMap<JudgedContent, Promise<string | undefined>>();
+  /** One at a time: a digest may take a core for minutes, and others are sending. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(relay: Relay) {
+    this.#relay = relay;
+  }
+
+  /**
+   * The digest of this content; undefined when it can't be had within a second, or at all. A computation that took
+   * longer goes on, for the next who asks.
+   */
+  async of(content: JudgedContent): Promise<string | undefined> {
+    let digest = this.#known.get(content);
+    if (!digest) {
+      digest = this.#compute(content);
+      this.#known.set(content, digest);
+    }
+    const patience = new AbortController();
+    const late = delay(longestWait, undefined, { signal: patience.signal, ref: false }).catch(() => undefined);
+    try {
+      return await Promise.race([digest, late]);
+    } finally {
+      patience.abort();
+    }
+  }
+
+  async #compute(content: JudgedContent): Promise<string | undefined> {
+    // A descriptor of its own: the generation may be closed while this goes on.
+    const fd = this.#relay.reopen(content.generation);
+    if (fd === undefined) return undefined;
+    const digest = this.#last.then(() => digestOf(fd, content.generation.size));
+    this.#last = digest.finally(() => closeSync(fd)).catch(() => undefined);
+    return digest.catch(() => undefined);
+  }
+}
+
+function digestOf(fd: number, size: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(workerFile, { workerData: { fd, size } });
+    worker.unref();
+    worker.once('message', resolve);
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('the digest was given up')));
+  });
+}
