@@ -251,6 +251,16 @@ static napi_value stat_generation(napi_env env, napi_callback_info info) {
     return result < 0 ? number(env, result) : identity(env, &found);
 }
 
+static napi_value generation_is_at(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation, tree;
+    char path[PATH_CAPACITY];
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
+        !want_id(&call, 2, "tree", &tree) || !want_string(env, call.arguments[3], "path", path, sizeof path))
+        return NULL;
+    return number(env, pr_generation_is_at(call.relay, generation, tree, path));
+}
+
 static napi_value open_generation(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t tree, generation;
@@ -631,6 +641,7 @@ static napi_value initialise(napi_env env, napi_value exports) {
         {"openTree", open_tree},
         {"closeTree", close_tree},
         {"statGeneration", stat_generation},
+        {"generationIsAt", generation_is_at},
         {"openGeneration", open_generation},
         {"closeGeneration", close_generation},
         {"generationDescriptor", generation_descriptor},

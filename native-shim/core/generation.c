@@ -83,6 +83,20 @@ int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, 
     return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && !tree) ? 0 : -EINVAL;
 }
 
+int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, const char *path) {
+    struct pr_generation_info now, then;
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    if (generation) then = generation->info;
+    pr_unlock(relay);
+    if (!generation) return -EBADF;
+    int result = pr_generation_stat(relay, tree, path, &now);
+    if (result < 0) return result;
+    bool device = then.backing.backing == PR_BACKING_DEVDAX; /* its size is not the file's */
+    return now.device == then.device && now.inode == then.inode && (device || now.size == then.size) &&
+           now.modified_seconds == then.modified_seconds && now.modified_nanoseconds == then.modified_nanoseconds;
+}
+
 static int map(struct pr_generation *generation) {
     if (generation->info.size == 0) return 0;
     void *address = pr_sys.mmap(NULL, generation->info.size, PROT_READ, MAP_SHARED, generation->fd, 0);

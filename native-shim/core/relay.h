@@ -63,6 +63,9 @@ int pr_tree_close(struct pr_relay *relay, uint64_t tree);
 /* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
 int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info);
 
+/* Whether `path` still names this generation: one inode, unchanged in size and time. 1, 0, or -errno as above. */
+int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
+
 /* Opens and maps the file; inside a tree no link may lead out of it. -EINVAL when it is nothing that has pages. */
 int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t *generation,
                        struct pr_generation_info *info);

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
 import { isRegionName } from './name.ts';
-import { describeRegion, type Region, sameFile } from './region.ts';
+import { describeRegion, type Region } from './region.ts';
 import { walkTree } from './walk.ts';
 
 /** A file or device that is served in place under a name. */
@@ -50,7 +50,7 @@ export class Catalog {
   find(name: string): Region {
     const { tree, path } = this.#locate(name);
     const known = this.#open.get(name);
-    if (known && sameFile(known.content.generation, this.#relay.identify(tree, path))) return known;
+    if (known && this.#relay.isAt(known.content.generation, tree, path)) return known;
     const region = describeRegion(name, this.#relay.openGeneration(tree, path));
     this.#open.set(name, region);
     this.#names.set(region.content.generation.id, name);

@@ -24,17 +24,6 @@ export function describeRegion(name: string, generation: JudgedContent['generati
   };
 }
 
-/** Whether two looks at a path saw the same generation: one inode, unchanged in size and time. */
-export function sameFile(one: FileIdentity, other: FileIdentity): boolean {
-  return (
-    one.inode === other.inode &&
-    one.device === other.device &&
-    one.size === other.size &&
-    one.modifiedSeconds === other.modifiedSeconds &&
-    one.modifiedNanoseconds === other.modifiedNanoseconds
-  );
-}
-
 function generationName(file: FileIdentity): string {
   const nanoseconds = BigInt(file.modifiedSeconds) * 1_000_000_000n + BigInt(file.modifiedNanoseconds);
   return generationOfFile(BigInt(file.size), nanoseconds);

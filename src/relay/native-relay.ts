@@ -56,6 +56,10 @@ export class NativeRelay implements Relay {
     return checkedObject(this.#shim.statGeneration(this.#relay, tree?.id ?? 0, path), path);
   }
 
+  isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {
+    return checked(this.#shim.generationIsAt(this.#relay, generation.id, tree?.id ?? 0, path), path) === 1;
+  }
+
   openGeneration(tree: Tree | undefined, path: string): Generation {
     return checkedObject(this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path), path);
   }

@@ -59,6 +59,13 @@ export class PortableRelay implements Relay {
     return attempt(path, () => identityOf(statSync(inside(tree, path), { bigint: true }), path));
   }
 
+  isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {
+    const now = this.identify(tree, path);
+    return (['inode', 'device', 'size', 'modifiedSeconds', 'modifiedNanoseconds'] as const).every(
+      (what) => now[what] === generation[what],
+    );
+  }
+
   openGeneration(tree: Tree | undefined, path: string): Generation {
     const judged = inside(tree, path);
     this.identify(tree, path); // A FIFO must not be opened: it would wait for a writer.

@@ -101,6 +101,12 @@ export type Relay = {
   openTree(path: string): Tree;
   /** What a path names, inside a tree or anywhere. @throws SystemError; EINVAL for what has no pages */
   identify(tree: Tree | undefined, path: string): FileIdentity;
+  /**
+   * Whether a path still names this generation: one inode, unchanged in size and time.
+   *
+   * @throws SystemError when it names nothing that has pages
+   */
+  isAt(generation: Generation, tree: Tree | undefined, path: string): boolean;
   /** @throws SystemError */
   openGeneration(tree: Tree | undefined, path: string): Generation;
   /** No new references; its descriptor and mapping go with its last one. */

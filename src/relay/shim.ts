@@ -30,6 +30,7 @@ export type Shim = {
   closeRelay(relay: ShimRelay): void;
   openTree(relay: ShimRelay, path: string): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
+  generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   openGeneration(relay: ShimRelay, tree: number, path: string): Generation | number;
   closeGeneration(relay: ShimRelay, generation: number): number;
   generationDescriptor(relay: ShimRelay, generation: number): number;

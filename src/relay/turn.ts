@@ -9,6 +9,7 @@ import { ServerResponse } from 'node:http';
  */
 export async function itsTurn(response: unknown): Promise<boolean> {
   if (!(response instanceof ServerResponse) || response.socket) return true;
+  if (response.closed || response.destroyed) return false;
   const closed = new AbortController();
   response.once('close', () => closed.abort());
   try {
