@@ -133,8 +133,7 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
 int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool local = connection && connection->peer.kind == PR_PEER_LOCAL && !connection->broken;
-    if (!local || pr_list_empty(&connection->undone)) {
+    if (!connection || pr_may_finish(connection)) {
         pr_unlock(relay);
         return connection ? 1 : -EBADF;
     }
@@ -143,15 +142,15 @@ int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
     pr_look(connection, &relay->prober);
     pr_lock(relay);
     connection->pins--;
-    bool drained = pr_list_empty(&connection->undone);
-    struct pr_lane *wake = drained ? NULL : connection->lane;
-    if (!drained) {
+    bool now = pr_may_finish(connection);
+    struct pr_lane *wake = now ? NULL : connection->lane;
+    if (!now) {
         connection->drain_wanted = true;
         pr_look_soon(connection);
     }
     pr_unlock(relay);
     if (wake) pr_lane_wake(wake);
-    return drained;
+    return now;
 }
 
 /* Breaking off. */

@@ -142,8 +142,13 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
     pr_look_soon(connection);
 }
 
-static void tell_if_drained(struct pr_connection *connection) {
-    if (!connection->drain_wanted || !pr_list_empty(&connection->undone)) return;
+bool pr_may_finish(const struct pr_connection *connection) {
+    bool local = connection->peer.kind == PR_PEER_LOCAL && !connection->broken;
+    return !connection->current && (!local || pr_list_empty(&connection->undone));
+}
+
+void pr_tell_if_drained(struct pr_connection *connection) {
+    if (!connection->drain_wanted || !pr_may_finish(connection)) return;
     connection->drain_wanted = false;
     pr_event_add(connection->relay, (struct pr_event){.kind = PR_EVENT_DRAINED, .id = connection->id});
 }
@@ -155,7 +160,7 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     relay->counters.looks++;
     if (sight.vanished) judge_vanished(connection, &sight);
     if (sight.known && !connection->reset) apply(connection, &sight);
-    tell_if_drained(connection);
+    pr_tell_if_drained(connection);
     pr_unlock(relay);
 }
 

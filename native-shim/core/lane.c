@@ -53,6 +53,7 @@ static void accepted(struct pr_connection *connection) {
     struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->sent, .id = transmission->id};
     pr_accepted(connection);
     pr_event_add(relay, event);
+    pr_tell_if_drained(connection);
     pr_unlock(relay);
 }
 

@@ -133,8 +133,9 @@ int pr_send(struct pr_relay *relay, uint64_t connection, uint64_t transmission, 
             uint64_t *sent);
 
 /*
- * May a FIN go out now? 1, or 0: an event will tell. A local peer that has sent its own FIN vanishes from the
- * kernel's tables with ours, while its process can still read the pages in its queue.
+ * May a FIN go out now? 1, or 0: an event will tell. Not in mid-body; and not while bytes to a local peer are undone:
+ * one that has sent its own FIN vanishes from the kernel's tables with ours, while its process can still read the pages
+ * in its queue.
  */
 int pr_connection_finish(struct pr_relay *relay, uint64_t connection);
 

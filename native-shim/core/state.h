@@ -174,6 +174,8 @@ void pr_break_off(struct pr_connection *connection, int error);
 /* With a pin, without the lock: asks the kernel, and lets go of what is done. */
 void pr_look(struct pr_connection *connection, struct pr_prober *prober);
 /* Under the lock. */
+bool pr_may_finish(const struct pr_connection *connection);
+void pr_tell_if_drained(struct pr_connection *connection);
 void pr_watch(struct pr_connection *connection);
 void pr_look_soon(struct pr_connection *connection);
 void pr_look_later(struct pr_connection *connection);

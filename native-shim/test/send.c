@@ -153,6 +153,28 @@ static void a_head_that_the_socket_has_no_room_for_is_kept(void) {
     pr_relay_destroy(relay);
 }
 
+/* A client that half-closes makes Node want to end the connection in mid-body. */
+static void a_fin_waits_for_the_end_of_the_body(void) {
+    enum { LENGTH = 8 << 20 };
+    struct pr_options options = options_with(1);
+    options.peer_override = PR_PEER_REMOTE;
+    struct pr_relay *relay = relay_start(options);
+    struct region region = region_create(relay, LENGTH);
+    struct pair pair = pair_open(NARROW);
+    uint64_t connection = adopt(relay, &pair);
+    CHECK_EQUAL(serve(relay, connection, &region, PR_ENGINE_SENDFILE, 0, LENGTH, NULL), 0);
+    CHECK_EQUAL(pr_connection_finish(relay, connection), 0);
+    CHECK(no_event(relay));
+    read_body(pair.peer, 0, LENGTH, 0);
+    CHECK_EQUAL(next_event(relay).kind, PR_EVENT_ACCEPTED);
+    CHECK_EQUAL(next_event(relay).kind, PR_EVENT_DRAINED);
+    CHECK_EQUAL(pr_connection_finish(relay, connection), 1);
+    node_close(relay, connection, &pair);
+    pair_close(&pair);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+}
+
 static void two_connections_share_a_lane_without_mixing(void) {
     enum { LENGTH = 12 << 20 };
     struct pr_relay *relay = relay_start(options_with(1));
@@ -252,6 +274,7 @@ int main(void) {
     RUN(many_extents_arrive_in_their_order);
     RUN(a_head_and_literals_arrive_in_their_places);
     RUN(a_head_that_the_socket_has_no_room_for_is_kept);
+    RUN(a_fin_waits_for_the_end_of_the_body);
     RUN(two_connections_share_a_lane_without_mixing);
     RUN(a_sleeping_lane_is_woken);
     RUN(a_lane_that_waits_for_a_reader_uses_no_processor);

@@ -91,7 +91,7 @@ export class Connection {
     internals._final = (callback) => {
       this.#finish = () => {
         this.#finish = undefined;
-        original?.call(this.#socket, callback);
+        if (!this.#socket.destroyed) original?.call(this.#socket, callback);
       };
       if (this.#relay.mayFinish(this.#id)) this.#finish();
     };
