@@ -1,0 +1,84 @@
+/** nginx in front of a service: it fetches slices by Range, keeps them, and answers from them. @module */
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { startTool, type Tool } from './client-tools.ts';
+import { until } from './poll.ts';
+import type { Child } from './process.ts';
+import { makeFolder } from './regions.ts';
+import type { Scope } from './scope.ts';
+
+/** One that answers. */
+export type Nginx = { readonly port: number; readonly child: Child };
+
+/** Starts one before a port of this machine, with nothing of its own outside of a temporary folder. */
+export async function startNginx(scope: Scope, tool: Tool, upstream: number): Promise<Nginx> {
+  const prefix = makeFolder(scope, 'tmpfs');
+  const port = await freePort();
+  mkdirSync(join(prefix, 'temporary'));
+  writeFileSync(join(prefix, 'nginx.conf'), configuration(prefix, port, upstream));
+  const child = startTool(scope, tool, ['-e', 'stderr', '-p', prefix, '-c', join(prefix, 'nginx.conf')]);
+  await until(() => answers(port), 'nginx answers', 8000, child.stderr);
+  return { port, child };
+}
+
+/** Stops it. */
+export async function stopNginx({ child }: Nginx): Promise<void> {
+  child.process.kill('SIGTERM');
+  await child.exited;
+}
+
+// One process, so that nothing outlives it when it is killed.
+function configuration(prefix: string, port: number, upstream: number): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (what) => `${what}_temp_path ${prefix}/temporary/${what};`,
+  );
+  return `
+daemon off;
+master_process off;
+pid ${prefix}/pid;
+error_log stderr warn;
+events { worker_connections 256; }
+http {
+  access_log off;
+  ${temporary.join('\n  ')}
+  proxy_cache_path ${prefix}/slices keys_zone=slices:1m use_temp_path=off;
+  upstream pagerelay {
+    server 127.0.0.1:${upstream};
+    keepalive 4;
+  }
+  server {
+    listen 127.0.0.1:${port};
+    location = /ready { return 204; }
+    location / {
+      slice 1m;
+      proxy_pass http://pagerelay;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Range $slice_range;
+      proxy_cache slices;
+      proxy_cache_key $uri$slice_range;
+      proxy_cache_valid 200 206 1h;
+    }
+  }
+}
+`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function answers(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/ready`)).status === 204;
+  } catch {
+    return false;
+  }
+}
