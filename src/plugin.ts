@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { answerError } from './http/errors.ts';
 import { answerRegion } from './http/get-region.ts';
+import type { Leaving } from './http/outgoing.ts';
 import type { RegionFields } from './http/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
@@ -68,7 +69,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
     deadline = performance.now() + (options.drain ?? 30) * 1000;
   });
   app.addHook('onClose', () => opened.close(deadline));
-  decorate(app, opened, options);
+  decorate(app, opened, options, 'as-payload');
   if (options.routes === false) return;
   await app.register(async (scope) => addRegionRoutes(scope, opened, options), { prefix: options.prefix ?? '' });
 }
@@ -77,11 +78,12 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
 export const pagerelay = fastifyPlugin(register, { fastify: '5.x', name: 'pagerelay' });
 
 /** Adds `app.pagerelay` and `reply.sendRegion` to a scope. */
-export function decorate(app: FastifyInstance, opened: Pagerelay, fields: RegionFields): void {
+export function decorate(app: FastifyInstance, opened: Pagerelay, fields: RegionFields, leaving: Leaving): void {
+  const service = { ...opened, leaving };
   app.decorate('pagerelay', opened);
   app.decorateReply('regionBody', undefined);
   app.decorateReply('sendRegion', function (this: FastifyReply, name, given = {}) {
-    return answerRegion(opened, this, name, { ...pick(fields), ...given });
+    return answerRegion(service, this, name, { ...pick(fields), ...given });
   });
 }
 

@@ -42,7 +42,7 @@ export function createService(options: ServiceOptions): Service {
   app.addHook('onRequest', async (request) => refuseBadHost(request.raw));
   refuseWhile(() => draining, app);
   answerErrors(app);
-  decorate(app, opened, {});
+  decorate(app, opened, {}, 'directly'); // This server has no hooks that look at payloads.
   addRoutes(app, opened);
   addHealth(app, () => draining);
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');

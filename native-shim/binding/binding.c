@@ -328,12 +328,14 @@ static bool count_literal_bytes(napi_env env, napi_value list, uint32_t length, 
 }
 
 /* One element: a string, or a number whose successor is its length. Moves *index on. */
-static bool take_segment(napi_env env, napi_value list, uint32_t *index, char **literals, struct pr_segment *segment) {
+static bool take_segment(napi_env env, napi_value list, uint32_t *index, char **literals, const char *end,
+                         struct pr_segment *segment) {
     napi_value element, length;
     size_t size;
     if (napi_get_element(env, list, (*index)++, &element) != napi_ok) return false;
     if (is_string(env, element)) {
         napi_get_value_string_latin1(env, element, NULL, 0, &size);
+        if (size > (size_t)(end - *literals)) return refuse_segments(env); /* a getter that says something else now */
         napi_get_value_string_latin1(env, element, *literals, size + 1, &size);
         *segment = (struct pr_segment){.literal = *literals, .length = size};
         *literals += size;
@@ -364,7 +366,7 @@ static bool want_segments(napi_env env, napi_value list, struct segments *segmen
     for (uint32_t index = 0; index < length;) {
         struct pr_segment *segment = &segments->list[segments->count];
         bool room = segments->count < MOST_SEGMENTS && extents <= MOST_EXTENTS;
-        bool taken = room && take_segment(env, list, &index, &literals, segment);
+        bool taken = room && take_segment(env, list, &index, &literals, segments->literals + bytes, segment);
         if (taken && !segment->literal) extents++;
         if (taken && extents <= MOST_EXTENTS) {
             segments->count++;

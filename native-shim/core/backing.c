@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -60,10 +61,20 @@ static bool is_memfd(int fd) {
     return length >= 7 && memcmp(target, "/memfd:", 7) == 0;
 }
 
+/* The file system's word (STATX_ATTR_DAX) and the mapping's: MAP_SYNC is refused where pages are not the medium's own.
+ */
+static bool maps_synchronously(int fd) {
+    void *address = mmap(NULL, 1, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+    if (address == MAP_FAILED) return false;
+    munmap(address, 1);
+    return true;
+}
+
 static bool is_fsdax(int fd) {
     struct statx extended;
     return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &extended) == 0 &&
-           (extended.stx_attributes_mask & STATX_ATTR_DAX) != 0 && (extended.stx_attributes & STATX_ATTR_DAX) != 0;
+           (extended.stx_attributes_mask & STATX_ATTR_DAX) != 0 && (extended.stx_attributes & STATX_ATTR_DAX) != 0 &&
+           maps_synchronously(fd);
 }
 
 static int regular_file(int fd, const struct stat *status, struct pr_backing_info *info) {

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "state.h"
 #include "sys.h"
+
+enum { RESIDENT_PAGES = 64 };
 
 /* Pipes. */
 
@@ -107,17 +110,23 @@ static ssize_t fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
     return still_present(chunk, filled);
 }
 
+/* Bytes can wait in the pipe for as long as the reader is slow, and their page can be cut meanwhile. */
+static ssize_t check_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    if (pipe->filled == 0) return fill_pipe(pipe, chunk);
+    struct pr_chunk waiting = *chunk;
+    waiting.length = pipe->filled;
+    return still_present(&waiting, (ssize_t)pipe->filled);
+}
+
 static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    if (pipe->filled == 0) {
-        ssize_t filled = fill_pipe(pipe, chunk);
-        if (filled <= 0) return filled;
-    }
-    unsigned flags =
-        SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (chunk->length > pipe->filled || chunk->more ? SPLICE_F_MORE : 0);
+    ssize_t ready = check_pipe(pipe, chunk);
+    if (ready <= 0) return ready;
+    bool more = chunk->length > pipe->filled || chunk->more;
+    unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
     ssize_t sent = pr_sys.splice(pipe->read_end, NULL, socket, NULL, pipe->filled, flags);
     if (sent < 0) return -errno;
     pipe->filled -= (size_t)sent;
-    return sent;
+    return still_present(chunk, sent);
 }
 
 static ssize_t step_literal(int socket, const struct pr_chunk *chunk) {
@@ -148,16 +157,31 @@ bool pr_engine_copies(enum pr_engine engine, enum pr_backing backing) {
     return engine == PR_ENGINE_SENDFILE && backing == PR_BACKING_FSDAX; /* copy_splice_read, on all kernels tried */
 }
 
+static bool in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
+    unsigned char states[RESIDENT_PAGES];
+    uint64_t page = generation->info.backing.page_size;
+    void *address = (void *)(uintptr_t)(generation->address + first * page);
+    if (mincore(address, (size_t)(pages * page), states) < 0) return false;
+    for (uint64_t index = 0; index < pages; index++)
+        if (!(states[index] & 1)) return false;
+    return true;
+}
+
+static bool readable_at_once(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
+    char byte;
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    for (uint64_t index = first; index < first + pages; index++) {
+        off_t offset = (off_t)(index * generation->info.backing.page_size);
+        if (preadv2(generation->fd, &vector, 1, offset, RWF_NOWAIT) != 1) return false;
+    }
+    return true;
+}
+
 bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
-    enum { PAGES_AT_ONCE = 64 };
     if (generation->info.backing.backing != PR_BACKING_PAGECACHE) return true;
     uint64_t page = generation->info.backing.page_size;
-    uint64_t first = offset / page, last = (offset + length - 1) / page;
-    if (last - first >= PAGES_AT_ONCE) return false;
-    unsigned char pages[PAGES_AT_ONCE];
-    void *address = (void *)(uintptr_t)(generation->address + first * page);
-    if (mincore(address, (size_t)((last - first + 1) * page), pages) < 0) return false;
-    for (uint64_t index = 0; index <= last - first; index++)
-        if (!(pages[index] & 1)) return false;
-    return true;
+    uint64_t first = offset / page, pages = (offset + length - 1) / page - first + 1;
+    if (pages > RESIDENT_PAGES) return false;
+    /* To those who neither own a file nor may write it, mincore says that all of it is there (since Linux 5.2). */
+    return generation->mincore_tells ? in_core(generation, first, pages) : readable_at_once(generation, first, pages);
 }

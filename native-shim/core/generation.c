@@ -117,6 +117,8 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
     result = pr_backing_of(generation->fd, &generation->info.backing);
     if (result < 0) return result;
     generation->info.size = generation->info.backing.size;
+    generation->mincore_tells =
+        status.st_uid == geteuid() || faccessat(generation->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
     return map(generation);
 }
 

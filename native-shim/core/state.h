@@ -43,6 +43,7 @@ struct pr_generation {
     struct pr_relay *relay;
     int fd;
     const char *address; /* NULL for an empty file */
+    bool mincore_tells;  /* of this file, to this process */
     uint64_t epoch, version;
     struct pr_generation_info info;
     struct pr_list references;
@@ -130,6 +131,9 @@ struct pr_relay {
     struct pr_list quarantined, broken_off;
     struct pr_list closing_connections, closing_generations;
 };
+
+/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED. */
+enum { PR_EVENTS_OF_ONE = 3 };
 
 /* relay.c */
 void pr_lock(struct pr_relay *relay);

@@ -176,6 +176,8 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, connection_id);
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, transmission_id);
     int result = check(connection, transmission);
+    /* For its end, should the caller not have taken the last one's yet. */
+    if (result == 0) result = pr_events_reserve(relay, (size_t)relay->counters.connections * PR_EVENTS_OF_ONE + 1);
     if (sent) *sent = 0;
     if (result < 0) {
         pr_unlock(relay);

@@ -4,13 +4,14 @@
  *
  * @module
  */
+import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Catalog } from '../region/catalog.ts';
 import type { Digests } from '../region/digest.ts';
 import { itsTurn } from '../relay/turn.ts';
 import { reprDigest, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
-import type { Outgoing } from './outgoing.ts';
+import { answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
 import { contentFields, type RegionFields, setFields, validatorFields } from './region-headers.ts';
 import { problemOfSystem } from './system-problems.ts';
@@ -19,7 +20,12 @@ import { problemOfSystem } from './system-problems.ts';
 const mostJudgements = 5;
 
 /** What answering with a region needs. */
-export type RegionService = { readonly catalog: Catalog; readonly outgoing: Outgoing; readonly digests: Digests };
+export type RegionService = {
+  readonly catalog: Catalog;
+  readonly outgoing: Outgoing;
+  readonly digests: Digests;
+  readonly leaving: Leaving;
+};
 
 /**
  * Answers GET and HEAD with a region: 200, 206, 304.
@@ -40,11 +46,13 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       }
       const { plan } = verdict;
       const digest = wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
-      const body = method === 'HEAD' || plan.length === 0 ? 'none' : service.outgoing.hold(reply, region, plan);
-      if (body === undefined) continue;
+      const bodiless = method === 'HEAD' || plan.length === 0;
+      const held = bodiless ? undefined : service.outgoing.hold(reply, region, plan);
+      if (!held && !bodiless) continue;
       setFields(reply.code(plan.status), contentFields(region, plan, given));
       if (digest !== undefined) reply.header('repr-digest', reprDigest(digest));
-      return reply.send(body === 'none' ? undefined : body);
+      // An empty stream, for of no payload at all Fastify says that its length is 0.
+      return held ? answerHeld(reply, held, service.leaving) : reply.send(Readable.from([]));
     }
   } catch (error) {
     throw problemOfSystem(error);

@@ -1,4 +1,5 @@
 /** From a judged request to a body whose pages are held. @module */
+import type { OutgoingHttpHeaders } from 'node:http';
 import { finished } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Plan } from '../range/plan.ts';
@@ -6,7 +7,8 @@ import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
 import { type EngineChoice, engineFor, engineTowards } from '../relay/engine.ts';
 import type { Engine, Relay } from '../relay/relay.ts';
-import { RegionBody } from './region-body.ts';
+import { sendHeld } from '../relay/send.ts';
+import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
 
 /** Chooses engines, takes references. */
 export class Outgoing {
@@ -32,27 +34,48 @@ export class Outgoing {
   }
 
   /**
-   * Takes the reference of a response and makes its body, which gives the reference back. Undefined when the region is
-   * no longer what was judged.
+   * Takes the reference of a response. Undefined when the region is no longer what was judged. What is held has to be
+   * sent, by `answerHeld`, which gives the reference back.
    *
    * @throws SystemError when descriptors or memory are short
    */
-  hold(reply: FastifyReply, region: Region, plan: Plan): RegionBody | undefined {
+  hold(reply: FastifyReply, region: Region, plan: Plan): HeldBody | undefined {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
     const engine = connection ? engineTowards(this.engineOf(region), connection.peerKind) : 'stream';
     const transmission = relay.hold(region.content, engine, plan.segments);
     if (transmission === undefined) return undefined;
     const { content } = region;
-    const body = new RegionBody({ relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold });
-    reply.regionBody = body;
-    // A hook that sends something else instead never reads the body, nor destroys it.
-    finished(reply.raw, () => body.destroy());
-    return body;
+    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold };
   }
 
   #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {
     if (this.engineOf(region) === 'stream') return undefined;
     return this.#connections?.of(reply.raw, region.content.generation.node);
   }
+}
+
+/**
+ * How held bytes leave. `as-payload`: Fastify is given a stream, which every onSend hook sees. `directly`: nothing
+ * stands between, which saves about 8 µs a response; only where no hook can want to see the payload.
+ */
+export type Leaving = 'as-payload' | 'directly';
+
+/** Sends what is held, under the status and the fields that the reply has. */
+export function answerHeld(reply: FastifyReply, held: HeldBody, leaving: Leaving): FastifyReply {
+  const direct = leaving === 'directly' ? forConnection(held) : undefined;
+  if (direct) {
+    reply.hijack();
+    reply.raw.statusCode = reply.statusCode;
+    reply.regionBody = {
+      engine: held.engine,
+      sent: sendHeld(direct, reply.raw, reply.getHeaders() as OutgoingHttpHeaders),
+    };
+    return reply;
+  }
+  const body = new RegionBody(held);
+  reply.regionBody = body;
+  // A hook that sends something else instead never reads the body, nor destroys it.
+  finished(reply.raw, () => body.destroy());
+  return reply.send(body);
 }

@@ -5,7 +5,7 @@ import type { Plan } from '../range/plan.ts';
 import type { Connection } from '../relay/connection.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
 import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../relay/relay.ts';
-import { sendHeld } from '../relay/send.ts';
+import { type HeldForConnection, sendHeld } from '../relay/send.ts';
 import { readSegments, Stalled, streamEnd } from '../relay/stream.ts';
 
 /** A body whose pages are held. */
@@ -21,13 +21,19 @@ export type HeldBody = {
   readonly maxHold: number;
 };
 
+/** A held body as what a connection can send; undefined where the portable engine serves. */
+export function forConnection(held: HeldBody): HeldForConnection | undefined {
+  const { relay, connection, transmission, plan } = held;
+  if (!connection || !(relay instanceof NativeRelay)) return undefined;
+  return { relay, connection, transmission, length: plan.length };
+}
+
 /**
  * A region's bytes as the payload of a reply. Piped straight into the response of its own connection, as Fastify does
  * when every onSend hook has left it alone, the bytes go out natively; read or piped in any other way it is an
  * ordinary stream.
  */
 export class RegionBody extends Readable implements OutgoingBody {
-  readonly engine: Engine;
   /** Settles when the last byte is with the socket or never will be. Never rejects. */
   readonly sent: Promise<Sent>;
   readonly #held: HeldBody;
@@ -41,23 +47,33 @@ export class RegionBody extends Readable implements OutgoingBody {
     super({ highWaterMark: 0 });
     const { promise, resolve } = Promise.withResolvers<Sent>();
     this.sent = promise;
-    this.engine = held.engine;
     this.#settle = resolve;
     this.#held = held;
   }
 
+  /** How the bytes go out, as far as is known by now. */
+  get engine(): Engine {
+    return this.#source ? 'stream' : this.#held.engine;
+  }
+
   override pipe<Destination extends NodeJS.WritableStream>(destination: Destination, options?: { end?: boolean }) {
-    const { connection, relay } = this.#held;
-    const mine = connection && relay instanceof NativeRelay && destination instanceof ServerResponse;
-    if (!mine || !connection.carries(destination) || this.#source) return super.pipe(destination, options);
+    const held = forConnection(this.#held);
+    const direct = held && !this.#source && options?.end !== false && this.#isFramedAsPlanned(destination);
+    if (!direct || !held.connection.carries(destination)) return super.pipe(destination, options);
     this.#native = true;
-    void this.#sendNatively(relay, connection, destination);
+    void this.#sendNatively(held, destination);
     return destination;
   }
 
-  async #sendNatively(relay: NativeRelay, connection: Connection, response: ServerResponse): Promise<void> {
-    response.writeHead(response.statusCode);
-    const sent = await sendHeld(relay, connection, response, this.#held.transmission, this.#held.plan.length);
+  // A hook may have taken the Content-Length away or asked for a trailer: then Node frames the body, in chunks.
+  #isFramedAsPlanned(destination: unknown): destination is ServerResponse {
+    if (!(destination instanceof ServerResponse) || destination.headersSent) return false;
+    const length = Number(destination.getHeader('content-length'));
+    return length === this.#held.plan.length && !destination.hasHeader('transfer-encoding');
+  }
+
+  async #sendNatively(held: HeldForConnection, response: ServerResponse): Promise<void> {
+    const sent = await sendHeld(held, response);
     this.#settle(sent);
     if (sent.outcome !== 'complete') {
       this.destroy();

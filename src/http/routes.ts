@@ -1,14 +1,15 @@
 /** The addresses of regions. @module */
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
+import type { Catalog } from '../region/catalog.ts';
 import type { Region } from '../region/region.ts';
 import { copyFree } from '../relay/engine.ts';
-import type { RegionService } from './get-region.ts';
 import { regionName } from './name-of-request.ts';
+import type { Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
 
 /** What the routes work with. */
-export type Routes = RegionService & { readonly metrics: Metrics };
+export type Routes = { readonly catalog: Catalog; readonly outgoing: Outgoing; readonly metrics: Metrics };
 
 type Querystring = { region?: string };
 

@@ -1,24 +1,46 @@
 /** Sends one held transmission as a response's body. @module */
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Connection } from './connection.ts';
 import type { NativeRelay } from './native-relay.ts';
 import type { Sent, TransmissionId } from './relay.ts';
 
 /** What Node keeps to itself of a response; undocumented, and the same since Node 0.x. */
-type ResponseInternals = { _header: string | null; _headerSent: boolean };
+type ResponseInternals = { _header?: string | null; _headerSent?: boolean };
+
+/** The shim's limit for a head that goes out natively; Node writes a longer one. */
+const longestHead = 32 * 1024;
+
+/** A held transmission of `length` bytes, and the connection that it goes out on. */
+export type HeldForConnection = {
+  readonly relay: NativeRelay;
+  readonly connection: Connection;
+  readonly transmission: TransmissionId;
+  readonly length: number;
+};
 
 /**
- * Sends the head that `writeHead` has stored in `response`, then the `length` held bytes, and ends the response. When anything
- * fails, the connection is broken off: it is never ended cleanly short of its Content-Length, and no byte of another
- * response can follow. Never rejects.
+ * Sends the response's head with `fields` added to those it has, then the held bytes, and ends the response. When
+ * anything fails, the connection is broken off: it is never ended cleanly short of its Content-Length, and no byte of
+ * another response can follow. Never rejects.
  */
 export async function sendHeld(
-  relay: NativeRelay,
-  connection: Connection,
+  held: HeldForConnection,
   response: ServerResponse,
-  transmission: TransmissionId,
-  length: number,
+  fields: OutgoingHttpHeaders = {},
 ): Promise<Sent> {
+  try {
+    response.writeHead(response.statusCode, fields);
+    return await sendBody(held, response);
+  } catch (error) {
+    // A head that Node refuses, or a relay that is gone.
+    held.relay.release(held.transmission, 'failed');
+    response.destroy();
+    return { outcome: 'failed', code: (error as NodeJS.ErrnoException).code, bytes: 0 };
+  }
+}
+
+async function sendBody(held: HeldForConnection, response: ServerResponse): Promise<Sent> {
+  const { relay, connection, transmission, length } = held;
   const head = takeHead(response, connection);
   if (head === undefined && !((await headIsOut(response)) && connection.flushed)) {
     const outcome = response.destroyed ? 'aborted' : 'failed';
@@ -35,7 +57,8 @@ export async function sendHeld(
 // The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
 function takeHead(response: ServerResponse, connection: Connection): string | undefined {
   const internals = response as unknown as ResponseInternals;
-  if (!isCurrent(response) || !connection.flushed || internals._headerSent || !internals._header) return undefined;
+  if (!isCurrent(response) || !connection.flushed || internals._headerSent !== false) return undefined;
+  if (!internals._header || internals._header.length >= longestHead) return undefined;
   internals._headerSent = true;
   return internals._header;
 }
