@@ -68,6 +68,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     inFlight,
     async close(deadline) {
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
+      catalog.close();
       await relay.close();
       demo?.close();
     },

@@ -1,5 +1,5 @@
 /** The standalone service: an HTTP server of its own over what the plugin is made of. @module */
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, LogController } from 'fastify';
 import { answerClientError, answerError, answerErrors } from './http/errors.ts';
@@ -70,12 +70,16 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refuseWhile answers with a problem document
     // What the router refuses has passed no hook.
+    http: { requireHostHeader: false }, // refuseBadHost answers with a problem document
     frameworkErrors(error, request, reply) {
       watchRequest(request, reply, metrics, 'log');
       answerError(error, request, reply);
     },
     clientErrorHandler: answerClientError,
   });
+  // So that a method which exists elsewhere is a 405 here (RFC 9110 15.5.6), not an unknown address.
+  const others = METHODS.filter((method) => !app.supportedMethods.includes(method) && method !== 'CONNECT');
+  for (const method of others) app.addHttpMethod(method, { hasBody: true });
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   return app as unknown as FastifyInstance;

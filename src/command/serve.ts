@@ -39,10 +39,12 @@ function greet(service: Service, options: ServeOptions): void {
 
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
+    let signals = 0;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
+      process.on(signal, () => {
+        signals++;
+        if (signals > 1) process.exit(1);
         resolve();
-        process.once(signal, () => process.exit(1));
       });
     }
   });

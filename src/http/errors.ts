@@ -1,5 +1,5 @@
 /** Every error answer of the service is a problem document. @module */
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ProblemCode, ProblemError, problemContentType, problemDocument } from './problems.ts';
@@ -45,16 +45,34 @@ function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Pr
   reply.code(problem.status).headers(problem.headers).header('content-type', problemContentType).send(body);
 }
 
+type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
+
 /**
- * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. Once a response has begun on the
- * connection nothing may be written into it: it is only broken off.
+ * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered after the
+ * responses that are still due before it; once one of them has begun, nothing may be written into it.
  */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  const begun = (socket as Socket & { _httpMessage?: { headersSent?: boolean } | null })._httpMessage;
-  if (begun || !socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
+export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
+  const due = socket._httpMessage;
+  if (due && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') waitForRest(due, socket);
+  else if (due && !due.headersSent) due.once('finish', () => setImmediate(answerClientError, error, socket));
+  else if (due || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
+  else answerUnparsed(error, socket);
+}
+
+/** What Node gives the head of a request by default. */
+const patienceMilliseconds = 60_000;
+
+// Part of a next request came while a response was on its way, and Node was not reading. Node reports that once, so
+// the time for the rest of it is kept here.
+function waitForRest(due: ServerResponse, socket: HttpSocket): void {
+  due.once('close', () => {
+    const timer = setTimeout(() => socket._httpMessage || socket.destroy(), patienceMilliseconds);
+    timer.unref();
+    socket.once('close', () => clearTimeout(timer));
+  });
+}
+
+function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket): void {
   const codes: Record<string, ProblemCode> = {
     HPE_HEADER_OVERFLOW: 'headers-too-large',
     ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',

@@ -1,18 +1,18 @@
+import type { FastifyRequest } from 'fastify';
 import { parseRegionName } from '../region/name.ts';
 import { ProblemError } from './problems.ts';
 
 /**
- * The region that a request-target names, from the still encoded path: the router's own decoding is not trusted with
- * it.
+ * The region that a request names, from the still encoded path: the router's own decoding is not trusted with it.
  *
- * @param target the request-target's path and query
- * @param prefix what stands before `/regions/`
+ * @param request has been routed to an address that ends in `*`
  * @throws ProblemError `region-not-found` for what is no region name
  */
-export function regionName(target: string, prefix: string): string {
-  const path = target.split('?', 1)[0] ?? '';
-  const folder = `${prefix}/regions/`;
-  const name = path.startsWith(folder) ? parseRegionName(path.slice(folder.length)) : undefined;
+export function regionName(request: FastifyRequest): string {
+  const path = request.url.split('?', 1)[0] ?? '';
+  // What stands before the name has as many segments as in the route, whatever its parameters and its case.
+  const before = (request.routeOptions.url ?? '').split('/').length - 1;
+  const name = parseRegionName(path.split('/').slice(before).join('/'));
   if (name === undefined) throw new ProblemError('region-not-found');
   return name;
 }

@@ -19,7 +19,8 @@ export type RegionFields = {
 export function validatorFields(region: Region, given: RegionFields): Fields {
   return {
     etag: region.etag,
-    'last-modified': region.lastModified.toUTCString(),
+    // RFC 9110 8.8.2.1: never later than the message itself.
+    ...(region.lastModified.getTime() <= Date.now() ? { 'last-modified': region.lastModified.toUTCString() } : {}),
     'accept-ranges': 'bytes',
     ...(given.cacheControl === undefined ? {} : { 'cache-control': given.cacheControl }),
     // What a region holds is somebody's data: no browser may run it as part of this origin.

@@ -9,18 +9,16 @@ export function targetPath(target: string): string {
 }
 
 /**
- * Refuses a request with more than one Host, or with one that is no host (RFC 9112 3.2). Node itself refuses an
- * HTTP/1.1 request without any.
+ * Refuses a request with more than one Host, with one that is no host, or, in HTTP/1.1, with none (RFC 9112 3.2).
  *
  * @throws ProblemError `bad-request`, which closes the connection
  */
 export function refuseBadHost(request: IncomingMessage): void {
   const hosts = request.rawHeaders.filter((_, at) => at % 2 === 0 && /^host$/i.test(request.rawHeaders[at] ?? ''));
-  if (hosts.length <= 1 && isHost(request.headers.host ?? '')) return;
-  throw new ProblemError('bad-request', {
-    detail: hosts.length > 1 ? 'Host is there more than once.' : 'Host is no host.',
-    headers: { connection: 'close' },
-  });
+  const missing = hosts.length === 0 && request.httpVersion === '1.1';
+  if (!missing && hosts.length <= 1 && isHost(request.headers.host ?? '')) return;
+  const detail = missing ? 'Host is missing.' : hosts.length > 1 ? 'Host is there more than once.' : 'Host is no host.';
+  throw new ProblemError('bad-request', { detail, headers: { connection: 'close' } });
 }
 
 // uri-host [ ":" port ] (RFC 9110 7.2), or empty where the target has no authority.

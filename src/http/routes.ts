@@ -18,7 +18,7 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
   scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',
-    handler: (request, reply) => reply.sendRegion(regionName(request.url, scope.prefix)),
+    handler: (request, reply) => reply.sendRegion(regionName(request)),
   });
   scope.get('/regions', () => listRegions(routes));
   scope.get<{ Querystring: Querystring }>('/references', (request) => listReferences(routes, request.query.region));

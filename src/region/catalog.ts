@@ -20,6 +20,9 @@ export class NameClash extends Error {
 /** Opened generations that nobody holds; each costs a descriptor and a mapping. */
 const mostOpen = 1024;
 
+/** How often open regions that nobody asks for are looked at; `namesAtOnce` of them at a time. */
+const sweepMilliseconds = 1000;
+
 /** Names that are looked up before other requests have their turn. */
 const namesAtOnce = 64;
 
@@ -31,6 +34,8 @@ export class Catalog {
   readonly #open: LRUCache<string, Region>;
   /** Names of generations, also of those that are closed and still held. */
   readonly #names = new Map<number, string>();
+  readonly #sweeper: NodeJS.Timeout;
+  #unswept: string[] = [];
 
   /** @throws SystemError when `dir` or one of the files can't be opened; NameClash */
   constructor(relay: Relay, source: CatalogSource) {
@@ -39,6 +44,12 @@ export class Catalog {
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
     this.#open = new LRUCache({ max: mostOpen, dispose: (region) => relay.closeGeneration(region.content.generation) });
     for (const { name } of source.files) this.#checkFile(name);
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMilliseconds).unref();
+  }
+
+  /** Ends its own looking. The relay closes what is open. */
+  close(): void {
+    clearInterval(this.#sweeper);
   }
 
   /**
@@ -50,20 +61,23 @@ export class Catalog {
   find(name: string): Region {
     const { tree, path } = this.#locate(name);
     const known = this.#open.get(name);
-    if (known && this.#relay.isAt(known.content.generation, tree, path)) return known;
+    if (known && this.#isCurrent(name, known)) return known;
     const region = describeRegion(name, this.#relay.openGeneration(tree, path));
     this.#open.set(name, region);
-    this.#names.set(region.content.generation.id, name);
+    this.#remember(region.content.generation.id, name);
     return region;
   }
 
-  /** All regions, by name. What vanishes while this looks, or can't be read, is left out. */
+  /**
+   * All regions, by name. What vanishes while this looks, or can't be read, is left out. Those that nobody reads are
+   * not kept open by it.
+   */
   async list(): Promise<Region[]> {
     const names = [...this.#files.keys()];
     if (this.#tree) names.push(...(await walkTree(this.#tree.path)));
     const regions: Region[] = [];
     for (const [at, name] of names.sort().entries()) {
-      regions.push(...this.#findQuietly(name));
+      regions.push(...this.#describeQuietly(name));
       if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
     }
     return regions;
@@ -102,12 +116,52 @@ export class Catalog {
     }
   }
 
-  #findQuietly(name: string): Region[] {
+  #describeQuietly(name: string): Region[] {
     try {
-      return isRegionName(name) ? [this.find(name)] : [];
+      return isRegionName(name) ? [this.#peek(name)] : [];
     } catch (error) {
       if (error instanceof SystemError) return [];
       throw error;
     }
+  }
+
+  #peek(name: string): Region {
+    const known = this.#open.peek(name);
+    if (known && this.#isCurrent(name, known)) return known;
+    const { tree, path } = this.#locate(name);
+    const region = describeRegion(name, this.#relay.openGeneration(tree, path));
+    this.#relay.closeGeneration(region.content.generation);
+    return region;
+  }
+
+  // A region whose file is gone or another one is closed: it would keep deleted pages in memory.
+  #isCurrent(name: string, region: Region): boolean {
+    const { tree, path } = this.#locate(name);
+    try {
+      if (this.#relay.isAt(region.content.generation, tree, path)) return true;
+    } catch (error) {
+      this.#open.delete(name);
+      throw error;
+    }
+    this.#open.delete(name);
+    return false;
+  }
+
+  #sweep(): void {
+    this.#unswept = this.#unswept.length > 0 ? this.#unswept : [...this.#open.keys()];
+    for (const name of this.#unswept.splice(0, namesAtOnce)) {
+      const region = this.#open.peek(name);
+      try {
+        if (region) this.#isCurrent(name, region);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+      }
+    }
+  }
+
+  #remember(generation: Generation['id'], name: string): void {
+    this.#names.set(generation, name);
+    if (this.#names.size <= 2 * mostOpen) return;
+    this.forgetNames(new Set(this.#relay.references().map((reference) => reference.generation)));
   }
 }

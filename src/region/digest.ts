@@ -40,13 +40,25 @@ export class Digests {
     }
   }
 
-  async #compute(content: JudgedContent): Promise<string | undefined> {
-    // A descriptor of its own: the generation may be closed while this goes on.
+  #compute(content: JudgedContent): Promise<string | undefined> {
+    const digest = this.#last.then(() => this.#digestNow(content));
+    this.#last = digest;
+    return digest;
+  }
+
+  // A failure is not kept: the next who asks may have more luck.
+  async #digestNow(content: JudgedContent): Promise<string | undefined> {
+    // A descriptor of its own, for the generation may be closed while this goes on.
     const fd = this.#relay.reopen(content.generation);
-    if (fd === undefined) return undefined;
-    const digest = this.#last.then(() => digestOf(fd, content.generation.size));
-    this.#last = digest.finally(() => closeSync(fd)).catch(() => undefined);
-    return digest.catch(() => undefined);
+    try {
+      if (fd !== undefined) return await digestOf(fd, content.generation.size);
+    } catch {
+      // A file that became shorter has another digest soon.
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+    this.#known.delete(content);
+    return undefined;
   }
 }
 

@@ -18,8 +18,10 @@ type SocketInternals = {
 /** The descriptor of a plain TCP socket; undefined for TLS, pipes and what is no socket at all. */
 function descriptorOf(socket: Socket): number | undefined {
   if (!(socket instanceof Socket) || 'encrypted' in socket || socket.destroyed) return undefined;
-  const fd = (socket as SocketInternals)._handle?.fd;
-  return fd !== undefined && fd >= 0 && socket.remoteFamily !== undefined ? fd : undefined;
+  const { _handle, _final } = socket as SocketInternals;
+  const fd = _handle?.fd;
+  const known = typeof fd === 'number' && typeof _handle?.writeQueueSize === 'number' && typeof _final === 'function';
+  return known && fd >= 0 && socket.remoteFamily !== undefined ? fd : undefined;
 }
 
 /** One adopted connection. */
