@@ -2,10 +2,10 @@
 import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, LogController } from 'fastify';
-import { answerClientError, answerError, answerErrors } from './http/errors.ts';
+import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
 import { ProblemError } from './http/problems.ts';
 import { refuseBadHost, targetPath } from './http/request-target.ts';
-import { addRoutes, refuseOtherMethods } from './http/routes.ts';
+import { addRoutes, refuseOtherMethods, tellMethods } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
@@ -82,6 +82,7 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
   for (const method of others) app.addHttpMethod(method, { hasBody: true });
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  app.server.on('checkExpectation', refuseExpectation);
   return app as unknown as FastifyInstance;
 }
 
@@ -91,6 +92,7 @@ function addHealth(app: FastifyInstance, draining: () => boolean): void {
     return reply.code(draining() ? 503 : 200).send({ status: draining() ? 'draining' : 'ready' });
   });
   for (const url of ['/healthz', '/readyz']) refuseOtherMethods(app, url);
+  tellMethods(app, '/');
 }
 
 // What still comes on open connections while the service drains. Those who watch it are answered to the end.

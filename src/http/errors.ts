@@ -1,5 +1,5 @@
 /** Every error answer of the service is a problem document. @module */
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ProblemCode, ProblemError, problemContentType, problemDocument } from './problems.ts';
@@ -45,6 +45,13 @@ function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Pr
   reply.code(problem.status).headers(problem.headers).header('content-type', problemContentType).send(body);
 }
 
+/** Node's 'checkExpectation': an Expect that is not 100-continue (RFC 9110 10.1.1). */
+export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const body = JSON.stringify(problemDocument('expectation-failed', undefined, request.url));
+  response.writeHead(417, { 'content-type': problemContentType, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
 type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
 
 /**
@@ -54,6 +61,7 @@ type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
 export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
   const due = socket._httpMessage;
   if (due && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') waitForRest(due, socket);
+  else if (due && !due.req.complete && !due.headersSent) answerInstead(due, error, socket);
   else if (due && !due.headersSent) due.once('finish', () => setImmediate(answerClientError, error, socket));
   else if (due || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
   else answerUnparsed(error, socket);
@@ -72,7 +80,14 @@ function waitForRest(due: ServerResponse, socket: HttpSocket): void {
   });
 }
 
-function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket): void {
+// The request that is being answered is itself the broken one. Without its turn its response sends nothing.
+function answerInstead(due: ServerResponse, error: NodeJS.ErrnoException, socket: HttpSocket): void {
+  socket._httpMessage = null;
+  socket.once('finish', () => due.destroy());
+  answerUnparsed(error, socket, due.req.method);
+}
+
+function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket, method?: string): void {
   const codes: Record<string, ProblemCode> = {
     HPE_HEADER_OVERFLOW: 'headers-too-large',
     ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
@@ -86,5 +101,5 @@ function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket): void 
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ];
-  socket.end(`${fields.join('\r\n')}\r\n\r\n${body}`);
+  socket.end(`${fields.join('\r\n')}\r\n\r\n${method === 'HEAD' ? '' : body}`);
 }

@@ -16,6 +16,7 @@ export const problems = {
   'payload-too-large': { status: 413, title: 'The request body is larger than is accepted here.' },
   'uri-too-long': { status: 414, title: 'The address is longer than is accepted here.' },
   'range-not-satisfiable': { status: 416, title: 'The region holds no byte of the range.' },
+  'expectation-failed': { status: 417, title: 'The expectation can not be met.' },
   'headers-too-large': { status: 431, title: 'The header fields are larger than is accepted here.' },
   internal: { status: 500, title: 'The service failed to answer.' },
   busy: { status: 503, title: 'The service is short of descriptors or memory.', retryAfter: 1 },

@@ -19,8 +19,8 @@ export type RegionFields = {
 export function validatorFields(region: Region, given: RegionFields): Fields {
   return {
     etag: region.etag,
-    // RFC 9110 8.8.2.1: never later than the message itself.
-    ...(region.lastModified.getTime() <= Date.now() ? { 'last-modified': region.lastModified.toUTCString() } : {}),
+    // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
+    'last-modified': new Date(Math.min(region.lastModified.getTime(), Date.now())).toUTCString(),
     'accept-ranges': 'bytes',
     ...(given.cacheControl === undefined ? {} : { 'cache-control': given.cacheControl }),
     // What a region holds is somebody's data: no browser may run it as part of this origin.

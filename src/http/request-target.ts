@@ -3,7 +3,9 @@ import { ProblemError } from './problems.ts';
 
 /** The path and query of a request-target; of one in absolute form (RFC 9112 3.2.2) without scheme and authority. */
 export function targetPath(target: string): string {
-  const [, path] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? [];
+  if (target === '*') return '/'; // OPTIONS * asks about the whole server (RFC 9110 9.3.7).
+  // RFC 9110 4.2.1: an http URI without a host is invalid, and then names nothing here.
+  const [, path] = /^https?:\/\/[^/?#:][^/?#]*(.*)$/i.exec(target) ?? [];
   if (path === undefined) return target;
   return path.startsWith('/') ? path : `/${path}`;
 }

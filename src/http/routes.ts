@@ -11,6 +11,8 @@ import { ProblemError } from './problems.ts';
 /** What the routes work with. */
 export type Routes = { readonly catalog: Catalog; readonly outgoing: Outgoing; readonly metrics: Metrics };
 
+const allow = 'GET, HEAD, OPTIONS';
+
 type Querystring = { region?: string };
 
 /** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
@@ -28,7 +30,6 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
 
 /** 405 with Allow (RFC 9110 15.5.6) for what `url` does not answer; OPTIONS is told the same by 204. */
 export function refuseOtherMethods(scope: FastifyInstance, url: string): void {
-  const allow = 'GET, HEAD, OPTIONS';
   scope.route({
     method: scope.supportedMethods.filter((method) => !allow.includes(method)),
     url,
@@ -38,9 +39,15 @@ export function refuseOtherMethods(scope: FastifyInstance, url: string): void {
     },
     handler: async () => {},
   });
-  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) {
-    scope.options(url, async (_, reply) => reply.code(204).header('allow', allow).send());
-  }
+  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) tellMethods(scope, url);
+}
+
+/** Answers OPTIONS by 204 with Allow (RFC 9110 9.3.7), whatever body comes with it. */
+export function tellMethods(scope: FastifyInstance, url: string): void {
+  scope.options(url, {
+    onRequest: async (_, reply) => reply.code(204).header('allow', allow).send(),
+    handler: async () => {},
+  });
 }
 
 async function listRegions(routes: Routes) {

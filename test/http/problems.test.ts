@@ -19,6 +19,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   'payload-too-large': 413,
   'uri-too-long': 414,
   'range-not-satisfiable': 416,
+  'expectation-failed': 417,
   'headers-too-large': 431,
   internal: 500,
   busy: 503,
