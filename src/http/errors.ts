@@ -56,13 +56,14 @@ type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
 
 /**
  * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered after the
- * responses that are still due before it; once one of them has begun, nothing may be written into it.
+ * responses that are still due before it. Where it is the rest of a request whose response has begun, nothing may be
+ * written any more: it is broken off.
  */
 export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
   const due = socket._httpMessage;
   if (due && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') waitForRest(due, socket);
   else if (due && !due.req.complete && !due.headersSent) answerInstead(due, error, socket);
-  else if (due && !due.headersSent) due.once('finish', () => setImmediate(answerClientError, error, socket));
+  else if (due?.req.complete) due.once('finish', () => setImmediate(answerClientError, error, socket));
   else if (due || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
   else answerUnparsed(error, socket);
 }

@@ -180,6 +180,7 @@ test('HTTP/1.0 needs no Host, and its connection ends (RFC 9112 3.2, 9.3)', asyn
   assert.deepEqual([status, version], [206, '1.1']);
   assert.ok(body.equals(content.subarray(1, 4)));
   assert.equal((await client.rest()).bytes, 0);
+  client.destroy();
   await checkRefusedForGood(t, running, `GET /regions/x.bin HTTP/1.0\r\n${host}${host}\r\n`);
 });
 
@@ -254,7 +255,9 @@ async function statusesOf(t: TestContext, running: Running, bytes: string, metho
 }
 
 for (const [what, body] of Object.entries(brokenChunks)) {
-  test(`${what} is the connection's end, after one answer (RFC 9112 6.3, 7.1)`, { timeout: 10_000 }, async (t) => {
+  test(`${what} is the connection's end, and nothing behind it is answered (RFC 9112 6.3, 7.1)`, {
+    timeout: 10_000,
+  }, async (t) => {
     const running = await start(t);
     for (const [method, own] of [
       ['GET', 200],
@@ -264,8 +267,7 @@ for (const [what, body] of Object.entries(brokenChunks)) {
       const head = `${method} /regions/x.bin HTTP/1.1\r\n${host}${chunked}\r\n`;
       // An answer that does not depend on the body may come before the body is read so far.
       const statuses = await statusesOf(t, running, head + body + marker + marker, method);
-      assert.ok(statuses.length === 1, `${method}: ${statuses.length} answers: ${statuses}`);
-      assert.ok(statuses[0] === 400 || statuses[0] === own, `${method}: ${statuses}`);
+      assert.ok([`400`, `${own}`, `${own},400`].includes(statuses.join()), `${method}: ${statuses}`);
     }
   });
 
@@ -278,6 +280,7 @@ for (const [what, body] of Object.entries(brokenChunks)) {
     const [answer, more] = [await next(client, 'GET'), await next(client, 'GET')];
     assert.ok(answer === undefined || answer.status === 400, `then ${answer?.status}`);
     assert.equal(more, undefined);
+    client.destroy();
   });
 }
 
@@ -320,6 +323,7 @@ for (const engine of ['sendfile', 'stream'] as const) {
     const last = await next(client, 'GET');
     assert.ok(last === undefined || last.status === 400, `then ${last?.status}`);
     assert.equal(await next(client, 'GET'), undefined);
+    client.destroy();
   });
 }
 
@@ -427,16 +431,17 @@ for (const [status, what, bytes] of errors) {
     if (answer) checkProblem(answer);
     assert.equal(after?.body.toString(), '{"status":"ok"}');
   });
+}
 
+// Range on HEAD is ignored, so that there is no 416.
+for (const [status, what, bytes] of errors.filter(([status, , bytes]) => bytes.startsWith('GET') && status !== 416)) {
   test(`HEAD: ${what} is ${status} without a body`, async (t) => {
-    if (!bytes.startsWith('GET')) return t.skip('not GET');
-    if (status === 416) return t.skip('Range on HEAD is ignored');
     const running = await start(t);
-    const [got] = await ask(t, running, bytes);
+    const got = await askOnce(t, running, bytes);
     const [answer, after] = await ask(t, running, bytes.replace('GET', 'HEAD') + marker, 2, 'HEAD');
     assert.equal(answer?.status, status);
     for (const name of ['content-type', 'content-length', 'etag']) {
-      assert.equal(answer?.fields.get(name), got?.fields.get(name), name);
+      assert.equal(answer?.fields.get(name), got.fields.get(name), name);
     }
     assert.equal(after?.body.toString(), '{"status":"ok"}');
   });
