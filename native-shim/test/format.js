@@ -16,7 +16,7 @@ function sources(directory) {
   });
 }
 
-const files = sources(root);
+const files = [...sources(root), ...sources(join(dirname(root), 'loadtest'))];
 const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '--Werror'];
 const result = spawnSync('clang-format', [...mode, '--style=file', ...files], { stdio: 'inherit' });
 

@@ -1,0 +1,28 @@
+/** The processor time that a server has used. @module */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** USER_HZ (time(7)): the same on every architecture that Node runs on. */
+const ticksPerSecond = 100;
+
+/**
+ * Seconds of processor time, user and system, of a process with all its threads and of its children. What the kernel
+ * does for its packets on the loopback device is part of it.
+ */
+export function cpuSecondsOf(pid: number): number {
+  const own = cpuTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) / ticksPerSecond;
+  return childrenOf(pid).reduce((sum, child) => sum + cpuSecondsOf(child), own);
+}
+
+/** utime + stime of a /proc/PID/stat (proc_pid_stat(5), fields 14 and 15): for all threads of the process. */
+export function cpuTicks(stat: string): number {
+  // The name before them may hold anything, also spaces and brackets.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+    const list = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
+    return list.split(' ').filter(Boolean).map(Number);
+  });
+}

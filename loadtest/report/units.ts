@@ -1,0 +1,32 @@
+/** How numbers read and are written. @module */
+
+const binary: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** Reads `4096`, `4K`, `4KiB`; undefined when it is none. */
+export function parseSize(text: string): number | undefined {
+  const [, digits, unit] = /^(\d+)([KMG]?)(?:iB)?$/.exec(text) ?? [];
+  const factor = binary[unit ?? ''];
+  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+}
+
+/** Writes a number of bytes in the largest unit that leaves it whole: `4 KiB`. */
+export function writeSize(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB'];
+  let at = 0;
+  let value = bytes;
+  for (; at < units.length - 1 && value !== 0 && value % 1024 === 0; at++) value /= 1024;
+  return `${value} ${units[at]}`;
+}
+
+/** Three digits that count, and all of those before the point: `12,345`, `12.3`, `0.0123`. */
+export function writeNumber(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');
+  return value === 0 ? '0' : Number(value.toPrecision(3)).toString();
+}
+
+/** A list in a sentence. */
+export function writeList(parts: readonly string[]): string {
+  if (parts.length < 2) return parts.join('');
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}

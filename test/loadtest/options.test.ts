@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseBenchOptions, UsageError, usage } from '../../loadtest/options.ts';
+
+const known = ['ours', 'theirs', 'another'];
+const parse = (...argv: string[]) => parseBenchOptions(argv, known, 64 * 2 ** 20);
+
+test('without flags everything is measured', () => {
+  assert.deepEqual(parse(), {
+    rounds: 5,
+    seconds: 1,
+    sizes: [4096, 65536, 2 ** 20, 2 ** 24],
+    peers: known,
+    connections: 16,
+    out: 'docs/benchmarks.md',
+  });
+});
+
+test('flags replace the defaults', () => {
+  const options = parse('--rounds', '2', '--seconds=0.3', '--sizes', '8K,1MiB', '--connections', '4', '--out', '/x');
+  assert.deepEqual(options, {
+    rounds: 2,
+    seconds: 0.3,
+    sizes: [8192, 2 ** 20],
+    peers: known,
+    connections: 4,
+    out: '/x',
+  });
+});
+
+test('the baseline runs whoever is picked, and peers keep their order', () => {
+  assert.deepEqual(parse('--peers', 'another').peers, ['ours', 'another']);
+  assert.deepEqual(parse('--peers', 'theirs,ours').peers, ['ours', 'theirs']);
+});
+
+for (const argv of [
+  ['--rounds', '0'],
+  ['--rounds', '1.5'],
+  ['--seconds', '0'],
+  ['--seconds', 'x'],
+  ['--sizes', '4k'],
+  ['--sizes', '128M'],
+  ['--sizes', ''],
+  ['--peers', 'nobody'],
+  ['--connections', '1001'],
+  ['--unknown', '1'],
+  ['argument'],
+]) {
+  test(`${argv.join(' ')} is a usage error`, () => assert.throws(() => parse(...argv), UsageError));
+}
+
+test('usage names every peer', () => {
+  for (const peer of known) assert.ok(usage(known).includes(peer));
+});
