@@ -90,8 +90,20 @@ export function decorate(app: FastifyInstance, opened: Pagerelay, fields: Region
 function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: PagerelayOptions): void {
   scope.setErrorHandler(answerError);
   scope.addHook('onRequest', async (request, reply) => watchRequest(request, reply, opened.metrics, 'count'));
-  if (options.cors) scope.register(cors, corsOptions(options.cors));
+  if (options.cors) addCors(scope, corsOptions(options.cors));
   addRoutes(scope, opened);
+}
+
+// Without the plugin's own route for every OPTIONS, which would stand for the whole application: each route here has one.
+function addCors(scope: FastifyInstance, options: FastifyCorsOptions): void {
+  const known = scope.hasRequestDecorator('corsPreflightEnabled');
+  const withoutRoute = Object.create(scope, {
+    options: { value: () => scope },
+    ...(known ? { decorateRequest: { value: () => scope } } : {}),
+  }) as FastifyInstance;
+  cors(withoutRoute, options, (error) => {
+    if (error) throw error;
+  });
 }
 
 // What a page of another origin may ask for and may see, beyond what any request may (Fetch 3.2.6).

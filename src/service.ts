@@ -1,10 +1,10 @@
 /** The standalone service: an HTTP server of its own over what the plugin is made of. @module */
 import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import fastify, { type FastifyInstance, LogController } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
 import { ProblemError } from './http/problems.ts';
-import { refuseBadHost, targetPath } from './http/request-target.ts';
+import { badFraming, badHost, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods, tellMethods } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -38,9 +38,10 @@ export function createService(options: ServiceOptions): Service {
   const { relay, catalog, metrics } = opened;
   const app = createServer(options.logLevel, metrics);
   let draining = false;
-  app.addHook('onRequest', async (request, reply) => watchRequest(request, reply, metrics, 'log'));
-  app.addHook('onRequest', async (request) => refuseBadHost(request.raw));
-  refuseWhile(() => draining, app);
+  app.addHook('onRequest', (request, reply, done) => {
+    watchRequest(request, reply, metrics, 'log');
+    done(refusal(request, draining));
+  });
   answerErrors(app);
   decorate(app, opened, {}, 'directly'); // This server has no hooks that look at payloads.
   addRoutes(app, opened);
@@ -68,9 +69,9 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
     routerOptions: { maxParamLength: longestParameter },
     rewriteUrl: (request: IncomingMessage) => targetPath(request.url ?? '/'),
     forceCloseConnections: 'idle',
-    return503OnClosing: false, // refuseWhile answers with a problem document
+    return503OnClosing: false, // refusal answers with a problem document
     // What the router refuses has passed no hook.
-    http: { requireHostHeader: false }, // refuseBadHost answers with a problem document
+    http: { requireHostHeader: false }, // badHost answers with a problem document
     frameworkErrors(error, request, reply) {
       watchRequest(request, reply, metrics, 'log');
       answerError(error, request, reply);
@@ -95,11 +96,10 @@ function addHealth(app: FastifyInstance, draining: () => boolean): void {
   tellMethods(app, '/');
 }
 
-// What still comes on open connections while the service drains. Those who watch it are answered to the end.
-function refuseWhile(draining: () => boolean, app: FastifyInstance): void {
-  app.addHook('onRequest', async (request) => {
-    if (draining() && request.url.startsWith('/regions')) throw new ProblemError('draining');
-  });
+// While the service drains, what still comes on open connections is refused; those who watch it are answered.
+function refusal(request: FastifyRequest, draining: boolean): ProblemError | undefined {
+  if (draining && request.url.startsWith('/regions')) return new ProblemError('draining');
+  return badHost(request.raw) ?? badFraming(request.raw);
 }
 
 const pollMilliseconds = 20;

@@ -3,6 +3,8 @@
  * breaks off what makes no progress.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "state.h"
@@ -57,8 +60,16 @@ static void accepted(struct pr_connection *connection) {
     pr_unlock(relay);
 }
 
+/* Node closes a connection also because its client has reset it: then it is the client who went away. */
+static int why_aborted(const struct pr_connection *connection) {
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+    return info.tcpi_state == TCP_CLOSE ? -ECONNRESET : connection->abort;
+}
+
 static void turn(struct pr_connection *connection) {
-    int result = connection->abort ? connection->abort : register_with_epoll(connection);
+    int result = connection->abort ? why_aborted(connection) : register_with_epoll(connection);
     if (result == 0) result = pr_push(connection, connection->current, TURN_BYTES);
     if (result < 0) {
         pr_break_off(connection, result);

@@ -13,7 +13,7 @@ export function wantsReprDigest(headers: IncomingHttpHeaders): boolean {
   }
 }
 
-/** The Repr-Digest field's value (RFC 9530 3). */
-export function reprDigest(sha256: string): string {
-  return `sha-256=:${sha256}:`;
+/** The Repr-Digest field (RFC 9530 3), or none. */
+export function digestField(sha256: string | undefined): Record<string, string> {
+  return sha256 === undefined ? {} : { 'repr-digest': `sha-256=:${sha256}:` };
 }

@@ -52,7 +52,11 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
   response.end(body);
 }
 
-type HttpSocket = Socket & { _httpMessage?: ServerResponse | null };
+/** The response whose turn it is, and the request that is read. */
+type HttpSocket = Socket & {
+  _httpMessage?: ServerResponse | null;
+  parser?: { readonly incoming?: IncomingMessage | null } | null;
+};
 
 /**
  * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered after the
@@ -65,6 +69,8 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSock
   else if (due && !due.req.complete && !due.headersSent) answerInstead(due, error, socket);
   else if (due?.req.complete) due.once('finish', () => setImmediate(answerClientError, error, socket));
   else if (due || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
+  // The rest of a request that has been answered before it was read so far.
+  else if (socket.parser?.incoming?.complete === false) socket.end();
   else answerUnparsed(error, socket);
 }
 
@@ -81,11 +87,11 @@ function waitForRest(due: ServerResponse, socket: HttpSocket): void {
   });
 }
 
-// The request that is being answered is itself the broken one. Without its turn its response sends nothing.
+// The request that is being answered is itself the broken one. A few bytes behind an empty queue are with the kernel at
+// once; destroying then ends the response, so that what it holds goes, and it is logged.
 function answerInstead(due: ServerResponse, error: NodeJS.ErrnoException, socket: HttpSocket): void {
-  socket._httpMessage = null;
-  socket.once('finish', () => due.destroy());
   answerUnparsed(error, socket, due.req.method);
+  socket.destroy();
 }
 
 function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket, method?: string): void {

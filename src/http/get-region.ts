@@ -4,14 +4,13 @@
  *
  * @module
  */
-import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Catalog } from '../region/catalog.ts';
 import type { Digests } from '../region/digest.ts';
-import { itsTurn } from '../relay/turn.ts';
-import { reprDigest, wantsReprDigest } from './digest-fields.ts';
+import { hasTurn, itsTurn } from '../relay/turn.ts';
+import { digestField, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
-import { answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
+import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
 import { contentFields, type RegionFields, setFields, validatorFields } from './region-headers.ts';
 import { problemOfSystem } from './system-problems.ts';
@@ -36,7 +35,7 @@ export type RegionService = {
  */
 export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: RegionFields) {
   const { method, headers } = reply.request;
-  if (!(await itsTurn(reply.raw))) return reply.hijack();
+  if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
   try {
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
       const region = service.catalog.find(name);
@@ -46,13 +45,10 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       }
       const { plan } = verdict;
       const digest = wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
-      const bodiless = method === 'HEAD' || plan.length === 0;
-      const held = bodiless ? undefined : service.outgoing.hold(reply, region, plan);
-      if (!held && !bodiless) continue;
-      setFields(reply.code(plan.status), contentFields(region, plan, given));
-      if (digest !== undefined) reply.header('repr-digest', reprDigest(digest));
-      // An empty stream, for of no payload at all Fastify says that its length is 0.
-      return held ? answerHeld(reply, held, service.leaving) : reply.send(Readable.from([]));
+      const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
+      if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
+      const held = service.outgoing.hold(reply, region, plan);
+      if (held) return answerHeld(reply, held, fields, service.leaving);
     }
   } catch (error) {
     throw problemOfSystem(error);

@@ -1,6 +1,5 @@
 /** From a judged request to a body whose pages are held. @module */
-import type { OutgoingHttpHeaders } from 'node:http';
-import { finished } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
@@ -9,6 +8,7 @@ import { type EngineChoice, engineFor, engineTowards } from '../relay/engine.ts'
 import type { Engine, Relay } from '../relay/relay.ts';
 import { sendHeld } from '../relay/send.ts';
 import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
+import { type Fields, setFields } from './region-headers.ts';
 
 /** Chooses engines, takes references. */
 export class Outgoing {
@@ -61,21 +61,24 @@ export class Outgoing {
  */
 export type Leaving = 'as-payload' | 'directly';
 
-/** Sends what is held, under the status and the fields that the reply has. */
-export function answerHeld(reply: FastifyReply, held: HeldBody, leaving: Leaving): FastifyReply {
+/** Sends what is held. */
+export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields, leaving: Leaving): FastifyReply {
   const direct = leaving === 'directly' ? forConnection(held) : undefined;
   if (direct) {
     reply.hijack();
-    reply.raw.statusCode = reply.statusCode;
-    reply.regionBody = {
-      engine: held.engine,
-      sent: sendHeld(direct, reply.raw, reply.getHeaders() as OutgoingHttpHeaders),
-    };
+    reply.raw.statusCode = held.plan.status;
+    reply.regionBody = { engine: held.engine, sent: sendHeld(direct, reply.raw, fields) };
     return reply;
   }
   const body = new RegionBody(held);
   reply.regionBody = body;
   // A hook that sends something else instead never reads the body, nor destroys it.
   finished(reply.raw, () => body.destroy());
-  return reply.send(body);
+  return setFields(reply.code(held.plan.status), fields).send(body);
+}
+
+/** Answers HEAD, and GET of an empty region. */
+export function answerBodiless(reply: FastifyReply, status: number, fields: Fields): FastifyReply {
+  // An empty stream, for of no payload at all Fastify says that its length is 0.
+  return setFields(reply.code(status), fields).send(Readable.from([]));
 }

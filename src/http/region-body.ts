@@ -65,11 +65,13 @@ export class RegionBody extends Readable implements OutgoingBody {
     return destination;
   }
 
-  // A hook may have taken the Content-Length away or asked for a trailer: then Node frames the body, in chunks.
+  // A hook may have taken the Content-Length away or asked for a trailer: then Node frames the body, in chunks. One that
+  // has given another length is wrong, and would mix this body with the next response.
   #isFramedAsPlanned(destination: unknown): destination is ServerResponse {
     if (!(destination instanceof ServerResponse) || destination.headersSent) return false;
-    const length = Number(destination.getHeader('content-length'));
-    return length === this.#held.plan.length && !destination.hasHeader('transfer-encoding');
+    if (!destination.hasHeader('content-length') || destination.hasHeader('transfer-encoding')) return false;
+    destination.setHeader('content-length', this.#held.plan.length);
+    return true;
   }
 
   async #sendNatively(held: HeldForConnection, response: ServerResponse): Promise<void> {

@@ -3,7 +3,8 @@ import type { FastifyReply } from 'fastify';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 
-type Fields = Record<string, string | number>;
+/** Response fields, names in lower case. */
+export type Fields = Record<string, string | number>;
 
 /** Fields of a region's answers that whoever serves it may choose. */
 export type RegionFields = {
@@ -20,7 +21,7 @@ export function validatorFields(region: Region, given: RegionFields): Fields {
   return {
     etag: region.etag,
     // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
-    'last-modified': new Date(Math.min(region.lastModified.getTime(), Date.now())).toUTCString(),
+    'last-modified': region.lastModified.getTime() > Date.now() ? new Date().toUTCString() : region.lastModifiedField,
     'accept-ranges': 'bytes',
     ...(given.cacheControl === undefined ? {} : { 'cache-control': given.cacheControl }),
     // What a region holds is somebody's data: no browser may run it as part of this origin.

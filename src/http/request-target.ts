@@ -11,16 +11,35 @@ export function targetPath(target: string): string {
 }
 
 /**
- * Refuses a request with more than one Host, with one that is no host, or, in HTTP/1.1, with none (RFC 9112 3.2).
+ * What is wrong with a request that has more than one Host, one that is no host, or, in HTTP/1.1, none (RFC 9112 3.2).
  *
- * @throws ProblemError `bad-request`, which closes the connection
+ * @returns a `bad-request` that closes the connection; undefined when all is well
  */
-export function refuseBadHost(request: IncomingMessage): void {
-  const hosts = request.rawHeaders.filter((_, at) => at % 2 === 0 && /^host$/i.test(request.rawHeaders[at] ?? ''));
-  const missing = hosts.length === 0 && request.httpVersion === '1.1';
-  if (!missing && hosts.length <= 1 && isHost(request.headers.host ?? '')) return;
-  const detail = missing ? 'Host is missing.' : hosts.length > 1 ? 'Host is there more than once.' : 'Host is no host.';
-  throw new ProblemError('bad-request', { detail, headers: { connection: 'close' } });
+export function badHost(request: IncomingMessage): ProblemError | undefined {
+  let hosts = 0;
+  for (let at = 0; at < request.rawHeaders.length; at += 2) {
+    const name = request.rawHeaders[at] ?? '';
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  const missing = hosts === 0 && request.httpVersion === '1.1';
+  if (!missing && hosts <= 1 && isHost(request.headers.host ?? '')) return undefined;
+  const detail = missing ? 'Host is missing.' : hosts > 1 ? 'Host is there more than once.' : 'Host is no host.';
+  return new ProblemError('bad-request', { detail, headers: { connection: 'close' } });
+}
+
+/**
+ * What is wrong with a request whose body has an end that nobody here can find: any transfer coding but `chunked`
+ * (RFC 9112 6.1, 6.3). The parser says so itself, but only after the head has been answered.
+ *
+ * @returns a `bad-request` that closes the connection; undefined when all is well
+ */
+export function badFraming(request: IncomingMessage): ProblemError | undefined {
+  const coding = request.headers['transfer-encoding'];
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
+  return new ProblemError('bad-request', {
+    detail: 'Transfer-Encoding is not chunked.',
+    headers: { connection: 'close' },
+  });
 }
 
 // uri-host [ ":" port ] (RFC 9110 7.2), or empty where the target has no authority.

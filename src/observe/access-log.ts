@@ -1,4 +1,4 @@
-import { finished } from 'node:stream';
+import { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine, Sent } from '../relay/relay.ts';
 import type { Metrics } from './metrics.ts';
@@ -22,28 +22,26 @@ export type Logging = 'log' | 'count';
  */
 export function watchRequest(request: FastifyRequest, reply: FastifyReply, metrics: Metrics, logging: Logging): void {
   const began = performance.now();
-  finished(reply.raw, (error) => {
-    metrics.countRequest(request.method, reply.raw.statusCode);
-    if (logging === 'log') void log(request, reply, performance.now() - began, Boolean(error));
+  const { raw } = reply;
+  // A response to inject() has no connection whose end would close it.
+  raw.once(raw.socket instanceof Socket || raw.socket === null ? 'close' : 'finish', () => {
+    const status = raw.headersSent ? raw.statusCode : undefined;
+    metrics.countRequest(request.method, status);
+    if (logging === 'log' && request.log.level !== 'silent') void log(request, reply, performance.now() - began);
   });
 }
 
-async function log(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  milliseconds: number,
-  aborted: boolean,
-): Promise<void> {
+async function log(request: FastifyRequest, reply: FastifyReply, milliseconds: number): Promise<void> {
+  const { regionBody, raw } = reply;
   const fields = {
     method: request.method,
     url: request.url,
-    status: reply.raw.statusCode,
+    status: raw.headersSent ? raw.statusCode : undefined,
     remoteAddress: request.ip,
     milliseconds: Math.round(milliseconds * 1000) / 1000,
   };
-  const { regionBody } = reply;
   const body = regionBody
     ? { engine: regionBody.engine, ...(await regionBody.sent) }
-    : { outcome: aborted ? 'aborted' : 'complete' };
+    : { outcome: raw.writableFinished ? 'complete' : 'aborted' };
   request.log.info({ ...fields, ...body }, 'request');
 }

@@ -10,17 +10,21 @@ export type Region = {
   /** Strong (RFC 9110 8.8.3), with its quotes. */
   readonly etag: string;
   readonly lastModified: Date;
+  /** The same as an HTTP-date. */
+  readonly lastModifiedField: string;
 };
 
 /** Describes a region whose content was never changed in place. */
 export function describeRegion(name: string, generation: JudgedContent['generation']): Region {
+  const lastModified = new Date(generation.modifiedSeconds * 1000);
   const state = { generation: generationName(generation), epoch: 0, version: 0 };
   return {
     name,
     contentType: contentTypeOf(name),
     content: { generation, epoch: 0, version: 0 },
     etag: etagOf(state),
-    lastModified: new Date(generation.modifiedSeconds * 1000),
+    lastModified,
+    lastModifiedField: lastModified.toUTCString(),
   };
 }
 

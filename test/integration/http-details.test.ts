@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { METHODS } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { problems } from '../../src/http/problems.ts';
+import { until } from '../support/poll.ts';
 import { EndedEarly, type Head, RawClient, type RawResponse } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256OfFile, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
@@ -269,6 +270,8 @@ for (const [what, body] of Object.entries(brokenChunks)) {
       const statuses = await statusesOf(t, running, head + body + marker + marker, method);
       assert.ok([`400`, `${own}`, `${own},400`].includes(statuses.join()), `${method}: ${statuses}`);
     }
+    await until(() => running.service.relay.references().length === 0, 'nothing is held');
+    assert.equal(await running.close(), true, 'nothing is left in flight');
   });
 
   test(`${what} that comes after the answer is the connection's end`, { timeout: 10_000 }, async (t) => {
