@@ -51,6 +51,7 @@ static struct pr_chunk next_chunk(const struct pr_transmission *transmission, ui
 static void advance(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t bytes) {
     pr_lock(connection->relay);
     pr_hold_sent(transmission, bytes);
+    if (!pr_holds_until_done(transmission)) pr_hold_shrink(transmission, transmission->sent);
     connection->progress_at = pr_now();
     pr_unlock(connection->relay);
     transmission->segment_sent += bytes;

@@ -1,9 +1,26 @@
 import { once } from 'node:events';
 import { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** Whether the connection is at this response: the usual case, in which nothing has to be waited for. */
 export function hasTurn(response: unknown): boolean {
   return !(response instanceof ServerResponse) || response.socket !== null;
+}
+
+/** So many responses of a connection may wait before no more of its requests are read: waiting ones cost memory. */
+const mostWaiting = 64;
+
+const waiting = new WeakMap<Socket, number>();
+
+function count(socket: Socket, change: 1 | -1): void {
+  const now = (waiting.get(socket) ?? 0) + change;
+  waiting.set(socket, now);
+  if (change > 0 && now > mostWaiting) {
+    // In the next turn of the loop, for a pause in the handler itself is undone when the request has no body.
+    setImmediate(() => (waiting.get(socket) ?? 0) > mostWaiting && socket.pause());
+  } else if (change < 0 && now === mostWaiting && !socket.destroyed) {
+    socket.resume();
+  }
 }
 
 /**
@@ -15,12 +32,16 @@ export function hasTurn(response: unknown): boolean {
 export async function itsTurn(response: unknown): Promise<boolean> {
   if (!(response instanceof ServerResponse) || hasTurn(response)) return true;
   if (response.closed || response.destroyed) return false;
+  const { socket } = response.req;
   const closed = new AbortController();
   response.once('close', () => closed.abort());
+  count(socket, 1);
   try {
     await once(response, 'socket', { signal: closed.signal });
     return true;
   } catch {
     return false;
+  } finally {
+    count(socket, -1);
   }
 }

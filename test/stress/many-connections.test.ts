@@ -1,0 +1,109 @@
+/** Thousands of connections at once, and more than there are descriptors for. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Engine } from '../../src/relay/relay.ts';
+import { connectionsOf, untilReturned, warmUp } from '../support/holds.ts';
+import { until } from '../support/poll.ts';
+import { type Child, originOf, start } from '../support/process.ts';
+import { EndedEarly, RawClient } from '../support/raw.ts';
+import { bytesOf, makeFolder, type RegionFile, writeRegion } from '../support/regions.ts';
+import { startService } from '../support/service.ts';
+
+const mebibyte = 1 << 20;
+const script = (name: string) => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+const wanted = 5000;
+
+/** How many descriptors this process may have. */
+function descriptorLimit(): number {
+  const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft?: number | string } } };
+  return Number(userLimits?.open_files?.soft ?? 0);
+}
+
+function startClients(t: TestContext, port: number, file: RegionFile, count: number): Child {
+  const args = [script('many-clients.ts'), String(port), `/regions/${file.name}`, file.path, String(count)];
+  return start(t, process.execPath, args);
+}
+
+async function printed(child: Child, line: string): Promise<void> {
+  const says = () => child.stdout().includes(`${line}\n`);
+  await until(says, line, 30_000, () => [child.stdout(), child.stderr()]);
+}
+
+async function serveMany(t: TestContext, engine: Engine): Promise<void> {
+  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 2 * mebibyte, 161);
+  const running = await startService(t, { engine, lanes: 2, regions: [file] });
+  const before = await warmUp(t, running, file.name);
+  const groups = [0, 1].map(() => startClients(t, running.port, file, wanted / 2));
+  for (const group of groups) await printed(group, 'connected');
+  await until(async () => (await connectionsOf(running)) === wanted, 'all are accepted');
+  for (const group of groups) group.process.stdin.write('ask\n');
+  for (const group of groups) await printed(group, `right ${wanted / 2}`);
+  assert.equal(await connectionsOf(running), wanted, 'all are still connected');
+  const { connections, allocatedBytes } = running.service.relay.counters();
+  if (engine !== 'stream') assert.equal(connections, wanted);
+  assert.ok(allocatedBytes < 64 * mebibyte, `${allocatedBytes} bytes for ${wanted} connections`);
+  for (const group of groups) group.process.stdin.write('close\n');
+  for (const group of groups) assert.deepEqual(await group.exited, { code: 0, signal: null });
+  await untilReturned(running, before);
+}
+
+for (const engine of ['sendfile', 'stream'] as const) {
+  test(`${wanted} connections at once each get their range, by ${engine}`, { timeout: 60_000 }, async (t) => {
+    if (descriptorLimit() < 2.5 * wanted) {
+      t.skip(`SKIP: ${descriptorLimit()} descriptors are too few; ulimit -n ${3 * wanted}`);
+      return;
+    }
+    await serveMany(t, engine);
+  });
+}
+
+type Tried = 'right' | 'busy' | 'closed';
+
+async function tryOnce(t: TestContext, port: number, file: RegionFile, keep: RawClient[]): Promise<Tried> {
+  try {
+    const client = await RawClient.connect(t, port);
+    keep.push(client);
+    client.get(`/regions/${file.name}`, '3-1002');
+    const { status, fields, body } = await client.response();
+    if (status === 206) {
+      assert.ok(body.equals(bytesOf(file.path, 3, 1002)));
+      return 'right';
+    }
+    assert.equal(status, 503, body.toString());
+    assert.equal((JSON.parse(body.toString()) as { code: string }).code, 'busy');
+    assert.match(fields.get('retry-after') ?? '', /^\d+$/);
+    return 'busy';
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (error instanceof EndedEarly || ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'].includes(code)) return 'closed';
+    throw error;
+  }
+}
+
+for (const engine of ['auto', 'splice', 'stream'] as const) {
+  test(`short of descriptors it refuses, survives, and serves again, by ${engine}`, { timeout: 40_000 }, async (t) => {
+    const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', mebibyte, 162);
+    const limited = ['--nofile=64', process.execPath, cli, 'serve', '--port', '0', '--lanes', '1'];
+    const args = ['--engine', engine, '--region', `${file.name}=${file.path}`, '--drain', '0', '--log-level', 'error'];
+    const child = start(t, 'prlimit', [...limited, ...args]);
+    const port = Number(new URL(await originOf(child)).port);
+
+    for (let round = 0; round < 2; round++) {
+      const open: RawClient[] = [];
+      const tried: Tried[] = [];
+      for (let at = 0; at < 80; at++) tried.push(await tryOnce(t, port, file, open));
+      const count = (verdict: Tried) => tried.filter((each) => each === verdict).length;
+      assert.ok(count('right') >= 5, `some were served: ${tried}`);
+      assert.ok(count('busy') + count('closed') >= 20, `some were refused: ${tried}`);
+      assert.equal(child.process.exitCode, null, child.stderr());
+      for (const client of open) client.destroy();
+      const again: RawClient[] = [];
+      await until(async () => (await tryOnce(t, port, file, again)) === 'right', 'it serves again');
+      for (const client of again) client.destroy();
+    }
+    child.process.kill('SIGTERM');
+    assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stderr());
+  });
+}

@@ -1,0 +1,106 @@
+/** Mixed traffic for a while (`SOAK_SECONDS`, default 10): afterwards everything is as it was before. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Engine } from '../../src/relay/relay.ts';
+import { countOpen, type Open } from '../support/descriptors.ts';
+import { everyEngine } from '../support/engines.ts';
+import { connectionsOf, outcomesOf, untilReturned } from '../support/holds.ts';
+import { until } from '../support/poll.ts';
+import { RawClient } from '../support/raw.ts';
+import { makeFolder, seededBytes, writeRegion } from '../support/regions.ts';
+import { type Running, startService } from '../support/service.ts';
+import { type Done, makeDice, playClients, type Target } from '../support/traffic.ts';
+
+const mebibyte = 1 << 20;
+const seconds = Number(process.env.SOAK_SECONDS || 10);
+const warmSeconds = 2;
+const clientsEach = 6;
+const size = 6 * mebibyte + 321;
+
+type Served = { readonly engine: Engine; readonly running: Running; readonly target: Target };
+type State = { readonly open: Open; readonly allocated: readonly number[]; readonly memory: number };
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+async function serve(t: TestContext, engine: Engine): Promise<Served> {
+  const file = writeRegion(makeFolder(t, 'tmpfs'), `${engine}.bin`, size, 171);
+  const running = await startService(t, { engine, lanes: 2, maxHold: 20, regions: [file] });
+  const target = { port: running.port, path: `/regions/${file.name}`, content: seededBytes(size, 171) };
+  return { engine, running, target };
+}
+
+async function play(served: readonly Served[], seed: number, milliseconds: number): Promise<Done> {
+  const done: Done = {};
+  const deadline = performance.now() + milliseconds;
+  const playing = served.flatMap(({ target }, place) =>
+    Array.from({ length: clientsEach }, (_, at) =>
+      playClients(target, makeDice(seed + place * 100 + at), deadline, done),
+    ),
+  );
+  await Promise.all(playing);
+  return done;
+}
+
+/** Splice keeps up to 64 pipes for their next use: so many transmissions at once leave no room for more. */
+async function fillPipes(t: TestContext, { running, target }: Served): Promise<void> {
+  const clients = await Promise.all(Array.from({ length: 64 }, () => RawClient.connect(t, running.port)));
+  for (const client of clients) client.get(target.path);
+  await until(() => running.service.relay.counters().references === clients.length, 'all are on their way');
+  for (const client of clients) {
+    await client.head();
+    await client.hash(size);
+    client.destroy();
+  }
+}
+
+/** Waits until nothing is in flight, and tells what is there. */
+async function settle(served: readonly Served[], atMost: Open): Promise<State> {
+  for (const { running } of served) {
+    await until(async () => (await connectionsOf(running)) === 0, 'the connections are closed');
+    await untilReturned(running, { descriptors: 1e9, pipes: 1e9, mappings: 1e9 });
+  }
+  const isClosed = () => countOpen().descriptors <= atMost.descriptors && countOpen().pipes <= atMost.pipes;
+  await until(isClosed, 'descriptors are back', 5000, () => ({ was: atMost, is: countOpen() }));
+  collectGarbage();
+  return {
+    open: countOpen(),
+    allocated: served.map(({ running }) => running.service.relay.counters().allocatedBytes),
+    memory: process.memoryUsage.rss(),
+  };
+}
+
+function checkCounts({ engine, running }: Served): void {
+  const { references, heldBytes, quarantined, brokenOff, connections, transmissions } =
+    running.service.relay.counters();
+  assert.deepEqual([references, heldBytes, connections, brokenOff, quarantined], [0, 0, 0, 0, 0], engine);
+  const outcomes = outcomesOf(running.service);
+  assert.ok((outcomes.complete ?? 0) > 0 && (outcomes.aborted ?? 0) > 0, JSON.stringify(transmissions));
+  assert.deepEqual([outcomes.failed, outcomes.truncated, outcomes.stalled], [undefined, undefined, undefined], engine);
+}
+
+test(`${seconds} s of mixed traffic by every engine leave nothing behind`, {
+  timeout: (seconds + 60) * 1000,
+}, async (t) => {
+  const seed = Date.now() % 100_000;
+  t.diagnostic(`seed ${seed}`);
+  const served: Served[] = [];
+  for (const engine of everyEngine) served.push(await serve(t, engine));
+  await play(served, seed, warmSeconds * 1000);
+  for (const each of served) if (each.engine === 'splice') await fillPipes(t, each);
+  const before = await settle(served, { descriptors: 1e9, pipes: 1e9, mappings: 1e9 });
+
+  const done = await play(served, seed + 50_000, seconds * 1000);
+  const after = await settle(served, before.open);
+  t.diagnostic(`clients: ${JSON.stringify(done)}`);
+  assert.deepEqual({ ...after.open, pipes: 0 }, { ...before.open, pipes: 0 });
+  assert.ok(after.open.pipes <= before.open.pipes);
+  for (const [at, bytes] of after.allocated.entries()) {
+    assert.ok(bytes <= (before.allocated[at] ?? 0), `${bytes} bytes, before ${before.allocated[at]}`);
+  }
+  const grown = after.memory - before.memory;
+  assert.ok(grown < 64 * mebibyte, `${grown} bytes more memory`);
+  for (const each of served) checkCounts(each);
+});
