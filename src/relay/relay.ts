@@ -1,5 +1,5 @@
 /**
- * What a relay is, whichever way it works: `openNativeRelay` over the shim, `openPortableRelay` where there is none.
+ * What a relay is, whichever way it works: `NativeRelay` over the shim, `PortableRelay` where there is none.
  *
  * @module
  */
