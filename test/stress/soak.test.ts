@@ -1,6 +1,7 @@
 /** Mixed traffic for a while (`SOAK_SECONDS`, default 10): afterwards everything is as it was before. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Engine } from '../../src/relay/relay.ts';
@@ -8,18 +9,20 @@ import { countOpen, type Open } from '../support/descriptors.ts';
 import { everyEngine } from '../support/engines.ts';
 import { connectionsOf, outcomesOf, untilReturned } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
+import { start } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
-import { makeFolder, seededBytes, writeRegion } from '../support/regions.ts';
+import { makeFolder, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
-import { type Done, makeDice, playClients, type Target } from '../support/traffic.ts';
+import type { Played } from '../support/traffic-clients.ts';
 
 const mebibyte = 1 << 20;
+const clients = fileURLToPath(new URL('../support/traffic-clients.ts', import.meta.url));
 const seconds = Number(process.env.SOAK_SECONDS || 10);
 const warmSeconds = 2;
 const clientsEach = 6;
 const size = 6 * mebibyte + 321;
 
-type Served = { readonly engine: Engine; readonly running: Running; readonly target: Target };
+type Served = { readonly engine: Engine; readonly running: Running; readonly target: Played['targets'][number] };
 type State = { readonly open: Open; readonly allocated: readonly number[]; readonly memory: number };
 
 setFlagsFromString('--expose-gc');
@@ -28,28 +31,22 @@ const collectGarbage = runInNewContext('gc') as () => void;
 async function serve(t: TestContext, engine: Engine): Promise<Served> {
   const file = writeRegion(makeFolder(t, 'tmpfs'), `${engine}.bin`, size, 171);
   const running = await startService(t, { engine, lanes: 2, maxHold: 20, regions: [file] });
-  const target = { port: running.port, path: `/regions/${file.name}`, content: seededBytes(size, 171) };
-  return { engine, running, target };
+  return { engine, running, target: { port: running.port, path: `/regions/${file.name}`, file: file.path } };
 }
 
-async function play(served: readonly Served[], seed: number, milliseconds: number): Promise<Done> {
-  const done: Done = {};
-  const deadline = performance.now() + milliseconds;
-  const playing = served.flatMap(({ target }, place) =>
-    Array.from({ length: clientsEach }, (_, at) =>
-      playClients(target, makeDice(seed + place * 100 + at), deadline, done),
-    ),
-  );
-  await Promise.all(playing);
-  return done;
+async function play(t: TestContext, served: readonly Served[], seed: number, milliseconds: number): Promise<string> {
+  const played: Played = { targets: served.map(({ target }) => target), clientsEach, seed, milliseconds };
+  const child = start(t, process.execPath, [clients, JSON.stringify(played)]);
+  assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stderr());
+  return child.stdout().trim();
 }
 
 /** Splice keeps up to 64 pipes for their next use: so many transmissions at once leave no room for more. */
 async function fillPipes(t: TestContext, { running, target }: Served): Promise<void> {
-  const clients = await Promise.all(Array.from({ length: 64 }, () => RawClient.connect(t, running.port)));
-  for (const client of clients) client.get(target.path);
-  await until(() => running.service.relay.counters().references === clients.length, 'all are on their way');
-  for (const client of clients) {
+  const readers = await Promise.all(Array.from({ length: 64 }, () => RawClient.connect(t, running.port)));
+  for (const client of readers) client.get(target.path);
+  await until(() => running.service.relay.counters().references === readers.length, 'all are on their way');
+  for (const client of readers) {
     await client.head();
     await client.hash(size);
     client.destroy();
@@ -88,13 +85,13 @@ test(`${seconds} s of mixed traffic by every engine leave nothing behind`, {
   t.diagnostic(`seed ${seed}`);
   const served: Served[] = [];
   for (const engine of everyEngine) served.push(await serve(t, engine));
-  await play(served, seed, warmSeconds * 1000);
+  await play(t, served, seed, warmSeconds * 1000);
   for (const each of served) if (each.engine === 'splice') await fillPipes(t, each);
   const before = await settle(served, { descriptors: 1e9, pipes: 1e9, mappings: 1e9 });
 
-  const done = await play(served, seed + 50_000, seconds * 1000);
+  const done = await play(t, served, seed + 50_000, seconds * 1000);
   const after = await settle(served, before.open);
-  t.diagnostic(`clients: ${JSON.stringify(done)}`);
+  t.diagnostic(`clients: ${done}`);
   assert.deepEqual({ ...after.open, pipes: 0 }, { ...before.open, pipes: 0 });
   assert.ok(after.open.pipes <= before.open.pipes);
   for (const [at, bytes] of after.allocated.entries()) {
