@@ -1,23 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import type { NamedFile } from '../region/catalog.ts';
 import { isRegionName } from '../region/name.ts';
 import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
+import type { EngineChoice } from '../relay/engine.ts';
+import { engines as everyEngine } from '../relay/relay.ts';
 
-const engines = ['auto', 'sendfile', 'splice', 'copy', 'stream'] as const;
+const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const maxLanes = 256;
 // Node fires a timer of 2^31 milliseconds or more at once.
 const maxSeconds = 2_147_483;
 
-/** How bytes may be made to reach the socket; `auto` leaves the choice to the witness. */
-export type EngineChoice = (typeof engines)[number];
-
 /** The least severe messages that are logged. */
 export type LogLevel = (typeof logLevels)[number];
-
-/** A file or device that is served in place under a name. */
-export type RegionOption = { readonly name: string; readonly path: string };
 
 /** What `pagerelay serve` runs with. */
 export type ServeOptions = {
@@ -25,7 +22,7 @@ export type ServeOptions = {
   /** 0 picks a free one. */
   readonly port: number;
   readonly dir: string | undefined;
-  readonly regions: readonly RegionOption[];
+  readonly regions: readonly NamedFile[];
   readonly engine: EngineChoice;
   readonly lanes: number;
   readonly unaskable: readonly AddressBlock[];
@@ -366,13 +363,13 @@ function readPath(text: string): string | undefined {
   return text === '' || text.includes('\0') ? undefined : text;
 }
 
-function readRegions(texts: readonly string[]): readonly RegionOption[] | undefined {
+function readRegions(texts: readonly string[]): readonly NamedFile[] | undefined {
   const regions = readAll(texts, readRegion);
   const names = new Set(regions?.map(({ name }) => name));
   return names.size === regions?.length ? regions : undefined;
 }
 
-function readRegion(text: string): RegionOption | undefined {
+function readRegion(text: string): NamedFile | undefined {
   const [name = '', ...rest] = text.split('=');
   const path = readPath(rest.join('='));
   return path !== undefined && isRegionName(name) ? { name, path } : undefined;

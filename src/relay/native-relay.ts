@@ -1,6 +1,5 @@
-import { read } from 'node:fs';
-import { promisify } from 'node:util';
 import type { Segment } from '../range/plan.ts';
+import { Reads } from './reads.ts';
 import {
   type Counters,
   type Engine,
@@ -18,8 +17,6 @@ import {
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
 import { errnoName, type Shim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
-
-const readDescriptor = promisify(read);
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -40,7 +37,7 @@ export class NativeRelay implements Relay {
   readonly #relay: ShimRelay;
   readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
   readonly #listeners = new Map<number, ConnectionListener>();
-  readonly #reads = new Set<Promise<unknown>>();
+  readonly #reads = new Reads();
   #closed = false;
 
   constructor(shim: Shim, options: ShimOptions) {
@@ -85,13 +82,7 @@ export class NativeRelay implements Relay {
 
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     const fd = checked(this.#shim.generationDescriptor(this.#relay, generation.id), 'descriptor');
-    const reading = readDescriptor(fd, buffer, 0, buffer.byteLength, offset);
-    this.#reads.add(reading);
-    try {
-      return (await reading).bytesRead;
-    } finally {
-      this.#reads.delete(reading);
-    }
+    return this.#reads.read(fd, buffer, offset);
   }
 
   reopen(generation: Generation): number | undefined {
@@ -118,7 +109,7 @@ export class NativeRelay implements Relay {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.allSettled(this.#reads); // A read that is under way must not find its descriptor's number reused.
+    await this.#reads.ended();
     this.#shim.closeRelay(this.#relay);
     for (const resolve of this.#ends.values()) resolve({ outcome: 'cancelled', code: 'ECANCELED', bytes: 0 });
     this.#ends.clear();

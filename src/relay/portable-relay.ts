@@ -1,7 +1,7 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, read, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
-import { promisify } from 'node:util';
 import type { Extent, Segment } from '../range/plan.ts';
+import { Reads } from './reads.ts';
 import {
   type Counters,
   type Engine,
@@ -19,7 +19,6 @@ import {
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
 
-const readDescriptor = promisify(read);
 const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
 
 type OpenGeneration = Generation & { readonly fd: number; references: number; closed: boolean };
@@ -37,7 +36,7 @@ export class PortableRelay implements Relay {
   readonly portableBecause: string;
   readonly #generations = new Map<number, OpenGeneration>();
   readonly #holds = new Map<TransmissionId, Hold>();
-  readonly #reads = new Set<Promise<unknown>>();
+  readonly #reads = new Reads();
   readonly #sent = zeros(engines);
   readonly #transmissions = Object.fromEntries(engines.map((engine) => [engine, zeros(outcomes)])) as Record<
     Engine,
@@ -108,13 +107,7 @@ export class PortableRelay implements Relay {
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     const open = this.#generations.get(generation.id);
     if (!open) throw new SystemError('EBADF', 'read');
-    const reading = readDescriptor(open.fd, buffer, 0, buffer.byteLength, offset);
-    this.#reads.add(reading);
-    try {
-      return (await reading).bytesRead;
-    } finally {
-      this.#reads.delete(reading);
-    }
+    return this.#reads.read(open.fd, buffer, offset);
   }
 
   reopen(generation: Generation): number | undefined {
@@ -158,7 +151,7 @@ export class PortableRelay implements Relay {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#reads);
+    await this.#reads.ended();
     for (const id of [...this.#holds.keys()]) this.release(id, 'cancelled');
     for (const generation of [...this.#generations.values()]) this.closeGeneration(generation);
   }
