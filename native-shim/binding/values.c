@@ -16,6 +16,10 @@ static bool is(napi_env env, napi_value value, napi_valuetype wanted) {
     return value && napi_typeof(env, value, &type) == napi_ok && type == wanted;
 }
 
+bool is_string(napi_env env, napi_value value) {
+    return is(env, value, napi_string);
+}
+
 bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer) {
     double number_;
     if (!is(env, value, napi_number) || napi_get_value_double(env, value, &number_) != napi_ok)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+bool is_string(napi_env env, napi_value value);
+
 /* A safe integer from 0 to `most`. */
 bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer);
 bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolean);

@@ -1,0 +1,56 @@
+/* A call from JavaScript: its arguments, and the relay that the first of them is. */
+#ifndef PR_CALL_H
+#define PR_CALL_H
+
+#include "../core/relay.h"
+#include "values.h"
+
+#define MOST_INTEGER ((uint64_t)9007199254740991)
+
+enum { MOST_ARGUMENTS = 8 };
+
+/* One relay of one environment. */
+struct handle {
+    struct pr_relay *relay; /* NULL once closed */
+    napi_threadsafe_function events;
+    napi_env env;
+};
+
+struct call {
+    napi_env env;
+    size_t count;
+    napi_value arguments[MOST_ARGUMENTS];
+    struct pr_relay *relay;
+};
+
+bool take_arguments(napi_env env, napi_callback_info info, struct call *call);
+
+/* The relay that a value is, open or closed; NULL after a TypeError. */
+struct handle *handle_of(napi_env env, napi_value value);
+
+/* The first argument is an open relay. */
+bool open_call(napi_env env, napi_callback_info info, struct call *call);
+
+bool want_id(struct call *call, size_t place, const char *name, uint64_t *id);
+
+extern const napi_type_tag relay_tag;
+extern const char *const engine_names[PR_ENGINE_COUNT];
+extern const char *const outcome_names[PR_OUTCOME_COUNT];
+extern const char *const backing_names[PR_BACKING_COUNT];
+extern const char *const peer_names[PR_PEER_UNASKABLE + 1];
+
+/* What a file of this folder adds to the module. */
+struct export {
+    const char *name;
+    napi_callback function;
+};
+struct exports {
+    const struct export *list;
+    size_t count;
+};
+#define EXPORTS(list)                                                                                                  \
+    { list, sizeof list / sizeof *list }
+extern const struct exports relay_exports, generation_exports, hold_exports, connection_exports, counter_exports,
+    process_exports;
+
+#endif

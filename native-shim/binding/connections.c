@@ -1,0 +1,80 @@
+/* Connections. */
+#include "call.h"
+
+static napi_value adopt(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t fd, connection;
+    bool unaskable;
+    int node;
+    enum pr_peer_kind kind;
+    if (!open_call(env, info, &call) || !want_integer(env, call.arguments[1], "fd", INT32_MAX, &fd) ||
+        !want_boolean(env, call.arguments[2], "unaskable", &unaskable) || !want_node(env, call.arguments[3], &node))
+        return NULL;
+    int result = pr_connection_adopt(call.relay, (int)fd, unaskable, node, &connection, &kind);
+    if (result < 0) return number(env, result);
+    napi_value object;
+    napi_create_object(env, &object);
+    set_number(env, object, "id", (double)connection);
+    set(env, object, "peerKind", string(env, peer_names[kind]));
+    return object;
+}
+
+/* The head of a response: Node's own limit for a request's is 16 KiB; ours has room for cookies and policies. */
+enum { HEAD_CAPACITY = 32 << 10 };
+
+static bool want_head(napi_env env, napi_value value, char *head, size_t *length) {
+    size_t size = 0;
+    if (!is_string(env, value) || napi_get_value_string_latin1(env, value, NULL, 0, &size) != napi_ok ||
+        size >= HEAD_CAPACITY || napi_get_value_string_latin1(env, value, head, HEAD_CAPACITY, length) != napi_ok) {
+        napi_throw_type_error(env, "ERR_INVALID_ARG", "head must be a string below 32 KiB");
+        return false;
+    }
+    return true;
+}
+
+static napi_value send_held(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t connection, transmission;
+    char head[HEAD_CAPACITY];
+    size_t length;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection) ||
+        !want_id(&call, 2, "transmission", &transmission) || !want_head(env, call.arguments[3], head, &length))
+        return NULL;
+    uint64_t sent = 0;
+    int result = pr_send(call.relay, connection, transmission, head, length, &sent);
+    if (result >= 0) return number(env, result);
+    napi_value failure;
+    napi_create_object(env, &failure);
+    set_number(env, failure, "errno", result);
+    set_number(env, failure, "bytes", (double)sent);
+    set(env, failure, "outcome", string(env, outcome_names[pr_outcome_of(result)]));
+    return failure;
+}
+
+static napi_value with_connection(napi_env env, napi_callback_info info, int (*act)(struct pr_relay *, uint64_t)) {
+    struct call call;
+    uint64_t connection;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
+    return number(env, act(call.relay, connection));
+}
+
+static napi_value finish(napi_env env, napi_callback_info info) {
+    return with_connection(env, info, pr_connection_finish);
+}
+
+static napi_value break_off(napi_env env, napi_callback_info info) {
+    return with_connection(env, info, pr_connection_break);
+}
+
+static napi_value close_connection(napi_env env, napi_callback_info info) {
+    return with_connection(env, info, pr_connection_close);
+}
+
+static const struct export list[] = {
+    {"adopt", adopt},
+    {"send", send_held},
+    {"finish", finish},
+    {"breakOff", break_off},
+    {"closeConnection", close_connection},
+};
+const struct exports connection_exports = EXPORTS(list);

@@ -1,0 +1,63 @@
+/* Counters. */
+#include "call.h"
+
+static napi_value transmissions_object(napi_env env, const struct pr_counters *counters) {
+    napi_value all;
+    napi_create_object(env, &all);
+    for (int engine = 0; engine < PR_ENGINE_COUNT; engine++) {
+        napi_value outcomes;
+        napi_create_object(env, &outcomes);
+        for (int outcome = 0; outcome < PR_OUTCOME_COUNT; outcome++)
+            set_number(env, outcomes, outcome_names[outcome], (double)counters->transmissions[engine][outcome]);
+        set(env, all, engine_names[engine], outcomes);
+    }
+    return all;
+}
+
+static napi_value hold_seconds_object(napi_env env, const struct pr_counters *counters) {
+    static const double bounds[] = PR_HOLD_BOUNDS;
+    napi_value object, buckets;
+    napi_create_object(env, &object);
+    napi_create_array(env, &buckets);
+    for (uint32_t bucket = 0; bucket < PR_HOLD_BUCKETS; bucket++) {
+        napi_value pair;
+        napi_create_array_with_length(env, 2, &pair);
+        napi_set_element(env, pair, 0, number(env, bucket < PR_HOLD_BUCKETS - 1 ? bounds[bucket] : 1.0 / 0.0));
+        napi_set_element(env, pair, 1, number(env, (double)counters->holds_by_time[bucket]));
+        napi_set_element(env, buckets, bucket, pair);
+    }
+    set(env, object, "buckets", buckets);
+    set_number(env, object, "sum", counters->hold_seconds);
+    return object;
+}
+
+static napi_value counters_object(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct pr_counters counters;
+    if (!open_call(env, info, &call)) return NULL;
+    pr_counters(call.relay, &counters);
+    napi_value object, sent;
+    napi_create_object(env, &object);
+    napi_create_object(env, &sent);
+    for (int engine = 0; engine < PR_ENGINE_COUNT; engine++)
+        set_number(env, sent, engine_names[engine], (double)counters.sent_bytes[engine]);
+    set(env, object, "sentBytes", sent);
+    set(env, object, "transmissions", transmissions_object(env, &counters));
+    set(env, object, "holdSeconds", hold_seconds_object(env, &counters));
+    set_number(env, object, "references", (double)counters.references);
+    set_number(env, object, "heldBytes", (double)counters.held_bytes);
+    set_number(env, object, "quarantined", (double)counters.quarantined);
+    set_number(env, object, "quarantinedBytes", (double)counters.quarantined_bytes);
+    set_number(env, object, "connections", (double)counters.connections);
+    set_number(env, object, "brokenOff", (double)counters.broken_off);
+    set_number(env, object, "inlineSends", (double)counters.inline_sends);
+    set_number(env, object, "laneSends", (double)counters.lane_sends);
+    set_number(env, object, "looks", (double)counters.looks);
+    set_number(env, object, "allocatedBytes", (double)counters.allocated_bytes);
+    return object;
+}
+
+static const struct export list[] = {
+    {"counters", counters_object},
+};
+const struct exports counter_exports = EXPORTS(list);

@@ -1,0 +1,97 @@
+/* Trees and generations. */
+#include "call.h"
+
+#define PATH_CAPACITY 4096
+
+static napi_value open_tree(napi_env env, napi_callback_info info) {
+    struct call call;
+    char path[PATH_CAPACITY];
+    uint64_t tree;
+    if (!open_call(env, info, &call) || !want_string(env, call.arguments[1], "path", path, sizeof path)) return NULL;
+    int result = pr_tree_open(call.relay, path, &tree);
+    return number(env, result < 0 ? result : (double)tree);
+}
+
+static napi_value close_tree(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t tree;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "tree", &tree)) return NULL;
+    return number(env, pr_tree_close(call.relay, tree));
+}
+
+static napi_value identity(napi_env env, const struct pr_generation_info *info) {
+    napi_value object;
+    napi_create_object(env, &object);
+    set_number(env, object, "device", (double)info->device);
+    set_number(env, object, "inode", (double)info->inode);
+    set_number(env, object, "size", (double)info->size);
+    set_number(env, object, "modifiedSeconds", (double)info->modified_seconds);
+    set_number(env, object, "modifiedNanoseconds", (double)info->modified_nanoseconds);
+    return object;
+}
+
+static bool tree_and_path(napi_env env, napi_callback_info info, struct call *call, uint64_t *tree, char *path) {
+    return open_call(env, info, call) && want_id(call, 1, "tree", tree) &&
+           want_string(env, call->arguments[2], "path", path, PATH_CAPACITY);
+}
+
+static napi_value stat_generation(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t tree;
+    char path[PATH_CAPACITY];
+    struct pr_generation_info found;
+    if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
+    int result = pr_generation_stat(call.relay, tree, path, &found);
+    return result < 0 ? number(env, result) : identity(env, &found);
+}
+
+static napi_value generation_is_at(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation, tree;
+    char path[PATH_CAPACITY];
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
+        !want_id(&call, 2, "tree", &tree) || !want_string(env, call.arguments[3], "path", path, sizeof path))
+        return NULL;
+    return number(env, pr_generation_is_at(call.relay, generation, tree, path));
+}
+
+static napi_value open_generation(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t tree, generation;
+    char path[PATH_CAPACITY];
+    struct pr_generation_info found;
+    if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
+    int result = pr_generation_open(call.relay, tree, path, &generation, &found);
+    if (result < 0) return number(env, result);
+    napi_value object = identity(env, &found);
+    set_number(env, object, "id", (double)generation);
+    set_number(env, object, "pageSize", (double)found.backing.page_size);
+    set_number(env, object, "node", found.backing.node);
+    set(env, object, "backing", string(env, backing_names[found.backing.backing]));
+    return object;
+}
+
+static napi_value close_generation(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
+    return number(env, pr_generation_close(call.relay, generation));
+}
+
+static napi_value generation_descriptor(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
+    return number(env, pr_generation_descriptor(call.relay, generation));
+}
+
+static const struct export list[] = {
+    {"openTree", open_tree},
+    {"closeTree", close_tree},
+    {"statGeneration", stat_generation},
+    {"generationIsAt", generation_is_at},
+    {"openGeneration", open_generation},
+    {"closeGeneration", close_generation},
+    {"generationDescriptor", generation_descriptor},
+};
+const struct exports generation_exports = EXPORTS(list);

@@ -1,0 +1,99 @@
+/* References. */
+#include <errno.h>
+
+#include "../core/sys.h"
+#include "call.h"
+#include "segments.h"
+
+static const char *const state_names[] = {"unsent", "sent", "quarantined"};
+
+static napi_value hold(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation, epoch, version, transmission;
+    int engine;
+    struct segments segments;
+    /* First, for reading an array can run JavaScript (a getter, a proxy), which can close the relay. */
+    if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[5], &segments)) return NULL;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
+        !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version) ||
+        !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine)) {
+        pr_free(segments.literals);
+        return NULL;
+    }
+    int result = segments.error;
+    if (result == 0)
+        result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, segments.list, segments.count,
+                         &transmission);
+    pr_free(segments.literals);
+    return number(env, result < 0 ? result : (double)transmission);
+}
+
+static napi_value change_to_stream(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t transmission;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission)) return NULL;
+    return number(env, pr_change_to_stream(call.relay, transmission));
+}
+
+static napi_value advance(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t transmission, bytes;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission) ||
+        !want_id(&call, 2, "bytes", &bytes))
+        return NULL;
+    return number(env, pr_advance(call.relay, transmission, bytes));
+}
+
+static napi_value release(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t transmission;
+    int outcome;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission) ||
+        !want_name(env, call.arguments[2], "outcome", outcome_names, PR_OUTCOME_COUNT, &outcome))
+        return NULL;
+    return number(env, pr_release(call.relay, transmission, (enum pr_outcome)outcome));
+}
+
+static napi_value reference_object(napi_env env, const struct pr_reference_info *info) {
+    napi_value object;
+    napi_create_object(env, &object);
+    set_number(env, object, "id", (double)info->id);
+    set_number(env, object, "generation", (double)info->generation);
+    set_number(env, object, "first", (double)info->first);
+    set_number(env, object, "last", (double)info->last);
+    set_number(env, object, "bytes", (double)info->bytes);
+    set(env, object, "state", string(env, state_names[info->state]));
+    set(env, object, "engine", string(env, engine_names[info->engine]));
+    set(env, object, "peer", string(env, info->peer));
+    set(env, object, "peerKind", string(env, peer_names[info->peer_kind]));
+    set_number(env, object, "ageSeconds", info->age_seconds);
+    return object;
+}
+
+static napi_value references(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
+    size_t capacity = 64, count;
+    struct pr_reference_info *list;
+    for (;;) { /* lanes go on meanwhile: more may be there than at the last count */
+        list = pr_allocate(capacity, sizeof *list);
+        if (!list) return number(env, -ENOMEM);
+        count = pr_references(call.relay, generation, list, capacity);
+        if (count <= capacity) break;
+        pr_free(list);
+        capacity = count + 64;
+    }
+    napi_value array;
+    napi_create_array_with_length(env, count, &array);
+    for (size_t index = 0; index < count; index++)
+        napi_set_element(env, array, (uint32_t)index, reference_object(env, &list[index]));
+    pr_free(list);
+    return array;
+}
+
+static const struct export list[] = {
+    {"hold", hold},       {"advance", advance},       {"changeToStream", change_to_stream},
+    {"release", release}, {"references", references},
+};
+const struct exports hold_exports = EXPORTS(list);
