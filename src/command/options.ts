@@ -1,37 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import type { NamedFile } from '../region/catalog.ts';
-import { isRegionName } from '../region/name.ts';
-import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
-import type { EngineChoice } from '../relay/engine.ts';
-import { engines as everyEngine } from '../relay/relay.ts';
+import { isLoopbackAddress } from '../http/loopback-host.ts';
+import { type AnyFlag, type Flag, flags, type ServeOptions } from './flags.ts';
 
-const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
-const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-const maxLanes = 256;
-// Node fires a timer of 2^31 milliseconds or more at once.
-const maxSeconds = 2_147_483;
-
-/** The least severe messages that are logged. */
-export type LogLevel = (typeof logLevels)[number];
-
-/** What `pagerelay serve` runs with. */
-export type ServeOptions = {
-  readonly host: string;
-  /** 0 picks a free one. */
-  readonly port: number;
-  readonly dir: string | undefined;
-  readonly regions: readonly NamedFile[];
-  readonly engine: EngineChoice;
-  readonly lanes: number;
-  readonly unaskable: readonly AddressBlock[];
-  /** Seconds, above 0, with fractions. */
-  readonly maxHold: number;
-  /** Seconds, with fractions. */
-  readonly drain: number;
-  readonly logLevel: LogLevel;
-};
+export type { LogLevel, ServeOptions } from './flags.ts';
 
 /** What a command line asks for. */
 export type ServeCommand =
@@ -44,140 +16,8 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-type Flag<Value> = {
-  /** Without the dashes. The environment variable and the configuration key are derived from it. */
-  readonly flag: string;
-  readonly placeholder: string;
-  readonly meaning: string;
-  /** How usage text shows the default. */
-  readonly shownDefault: string;
-  readonly repeatable: boolean;
-  /** What the configuration file writes the value as. */
-  readonly json: 'string' | 'number';
-  readonly fallback: () => Value;
-  /** Completes the sentence "--flag must be ..." */
-  readonly rule: string;
-  /** Takes at least one text; undefined breaks the rule. */
-  readonly read: (texts: readonly string[]) => Value | undefined;
-};
-
-type Flags = { readonly [Key in keyof ServeOptions]: Flag<ServeOptions[Key]> };
-type AnyFlag = Omit<Flags[keyof Flags], 'read' | 'fallback'>;
 type Environment = Readonly<Record<string, string | undefined>>;
 type Source = { readonly label: string; readonly texts: readonly string[] };
-
-const flags: Flags = {
-  host: {
-    flag: 'host',
-    placeholder: 'HOST',
-    meaning: 'address to listen on',
-    shownDefault: '127.0.0.1',
-    repeatable: false,
-    json: 'string',
-    fallback: () => '127.0.0.1',
-    rule: 'a host name or an address',
-    read: (texts) => lastText(texts, (text) => (/^[^\s/]+$/.test(text) ? text : undefined)),
-  },
-  port: {
-    flag: 'port',
-    placeholder: 'PORT',
-    meaning: 'port to listen on; 0 picks one',
-    shownDefault: '8080',
-    repeatable: false,
-    json: 'number',
-    fallback: () => 8080,
-    rule: 'a whole number from 0 to 65535',
-    read: (texts) => lastText(texts, (text) => readWhole(text, 0, 65_535)),
-  },
-  dir: {
-    flag: 'dir',
-    placeholder: 'PATH',
-    meaning: 'a tree of regions',
-    shownDefault: 'none',
-    repeatable: false,
-    json: 'string',
-    fallback: () => undefined,
-    rule: 'a path that is not empty',
-    read: (texts) => lastText(texts, readPath),
-  },
-  regions: {
-    flag: 'region',
-    placeholder: 'NAME=PATH',
-    meaning: 'one file or device, served in place',
-    shownDefault: 'none',
-    repeatable: true,
-    json: 'string',
-    fallback: () => [],
-    rule: 'NAME=PATH with a region name that is given once and a path that is not empty',
-    read: readRegions,
-  },
-  engine: {
-    flag: 'engine',
-    placeholder: 'ENGINE',
-    meaning: 'how bytes reach the socket',
-    shownDefault: 'auto',
-    repeatable: false,
-    json: 'string',
-    fallback: () => 'auto',
-    rule: `one of ${engines.join(', ')}`,
-    read: (texts) => lastText(texts, (text) => engines.find((engine) => engine === text)),
-  },
-  lanes: {
-    flag: 'lanes',
-    placeholder: 'N',
-    meaning: 'native threads that carry responses',
-    shownDefault: 'cores - 1',
-    repeatable: false,
-    json: 'number',
-    fallback: () => Math.min(maxLanes, Math.max(1, availableParallelism() - 1)),
-    rule: `a whole number from 1 to ${maxLanes}`,
-    read: (texts) => lastText(texts, (text) => readWhole(text, 1, maxLanes)),
-  },
-  unaskable: {
-    flag: 'unaskable',
-    placeholder: 'CIDR',
-    meaning: 'peers that this kernel may hold out of sight, such as containers behind NAT',
-    shownDefault: 'none',
-    repeatable: true,
-    json: 'string',
-    fallback: () => [],
-    rule: 'an IPv4 or IPv6 address with a prefix length, such as 10.0.0.0/8 or fd00::/8',
-    read: (texts) => readAll(texts, parseAddressBlock),
-  },
-  maxHold: {
-    flag: 'max-hold',
-    placeholder: 'SECONDS',
-    meaning: 'how long a response may make no progress before it is broken off',
-    shownDefault: '300',
-    repeatable: false,
-    json: 'number',
-    fallback: () => 300,
-    rule: `a number of seconds above 0, at most ${maxSeconds}`,
-    read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
-  },
-  drain: {
-    flag: 'drain',
-    placeholder: 'SECONDS',
-    meaning: 'how long SIGTERM waits for responses on their way',
-    shownDefault: '30',
-    repeatable: false,
-    json: 'number',
-    fallback: () => 30,
-    rule: `a number of seconds from 0 to ${maxSeconds}`,
-    read: (texts) => lastText(texts, readSeconds),
-  },
-  logLevel: {
-    flag: 'log-level',
-    placeholder: 'LEVEL',
-    meaning: 'the least severe messages to log',
-    shownDefault: 'info',
-    repeatable: false,
-    json: 'string',
-    fallback: () => 'info',
-    rule: `one of ${logLevels.join(', ')}`,
-    read: (texts) => lastText(texts, (text) => logLevels.find((level) => level === text)),
-  },
-};
 
 // These steer the reading itself, so no configuration file holds them.
 const steering = [
@@ -197,7 +37,8 @@ const steering = [
  * An empty variable counts as not set. Of a flag that takes one value and is given several times, the last one counts.
  *
  * @param argv the arguments after `serve`
- * @throws UsageError for an unknown flag or key, a positional, a value that breaks its rule, an unreadable file
+ * @throws UsageError for an unknown flag or key, a positional, a value that breaks its rule, an unreadable file,
+ * and writing without `--dir` or, beyond loopback, without a token file
  */
 export function parseServeOptions(argv: readonly string[], env: Environment): ServeCommand {
   const given = parseFlags(argv);
@@ -213,14 +54,21 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     host: settle(flags.host),
     port: settle(flags.port),
     dir: settle(flags.dir),
+    writable: settle(flags.writable),
+    writeTokenFile: settle(flags.writeTokenFile),
+    readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),
     engine: settle(flags.engine),
     lanes: settle(flags.lanes),
     unaskable: settle(flags.unaskable),
     maxHold: settle(flags.maxHold),
+    breakHolds: settle(flags.breakHolds),
+    maxPartial: settle(flags.maxPartial),
+    maxBytes: settle(flags.maxBytes),
     drain: settle(flags.drain),
     logLevel: settle(flags.logLevel),
   };
+  refuseUnsafeWriting(options);
   return { kind: 'serve', options };
 }
 
@@ -237,11 +85,20 @@ export function usage(): string {
     '',
     ...lines,
     '',
-    `Every flag with a value can also be an environment variable (--max-hold is ${variableName('max-hold')};`,
-    `lists are split at commas), and all but --config a key of the JSON file (${configKey('max-hold')}; lists`,
-    'are arrays). Flags win over variables, and variables over the file.',
+    `Every flag but --help and --version can also be an environment variable (--max-hold is`,
+    `${variableName('max-hold')}; lists are split at commas; ${variableName('writable')} is 1 or 0), and all of these`,
+    `but --config a key of the JSON file (${configKey('max-hold')}; lists are arrays). Flags win over variables, and`,
+    'variables over the file.',
     '',
   ].join('\n');
+}
+
+function refuseUnsafeWriting({ writable, dir, host, writeTokenFile }: ServeOptions): void {
+  if (!writable) return;
+  if (dir === undefined) throw new UsageError('--writable needs --dir: only a tree of regions can be written to');
+  // Names below localhost may lead anywhere where the system's resolver does not know them.
+  if (isLoopbackAddress(host) || host.toLowerCase() === 'localhost' || writeTokenFile !== undefined) return;
+  throw new UsageError(`--writable on --host ${host}, beyond loopback, needs --write-token-file`);
 }
 
 function usageNote(flag: AnyFlag): string {
@@ -261,9 +118,12 @@ function configKey(flag: string): string {
 }
 
 function parseFlags(argv: readonly string[]): ReadonlyMap<string, readonly string[]> {
-  const valued = [...Object.values(flags).map(({ flag }) => flag), 'config'];
+  const typed = Object.values(flags).map(
+    ({ flag, placeholder }) => [flag, { type: placeholder === '' ? 'boolean' : 'string', multiple: true }] as const,
+  );
   const options = {
-    ...Object.fromEntries(valued.map((flag) => [flag, { type: 'string', multiple: true } as const])),
+    ...Object.fromEntries(typed),
+    config: { type: 'string', multiple: true },
     help: { type: 'boolean' },
     version: { type: 'boolean' },
   } as const;
@@ -325,10 +185,9 @@ function readJson(path: string): unknown {
 
 function configTexts(flag: AnyFlag, value: unknown, label: string): readonly string[] {
   const values: readonly unknown[] | undefined = flag.repeatable ? arrayOf(value) : [value];
-  if (values?.every((item) => typeof item === flag.json)) return values.map(String);
-  throw new UsageError(
-    `${label} must be ${flag.repeatable ? `an array of JSON ${flag.json}s` : `a JSON ${flag.json}`}`,
-  );
+  if (values?.every((item) => flag.json.some((type) => typeof item === type))) return values.map(String);
+  const types = flag.json.join(' or ');
+  throw new UsageError(`${label} must be ${flag.repeatable ? `an array of JSON ${types}s` : `a JSON ${types}`}`);
 }
 
 function arrayOf(value: unknown): readonly unknown[] | undefined {
@@ -337,40 +196,4 @@ function arrayOf(value: unknown): readonly unknown[] | undefined {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function lastText<Value>(texts: readonly string[], read: (text: string) => Value): Value | undefined {
-  const text = texts.at(-1);
-  return text === undefined ? undefined : read(text);
-}
-
-function readAll<Item>(texts: readonly string[], read: (text: string) => Item | undefined): Item[] | undefined {
-  const items = texts.map(read).filter((item) => item !== undefined);
-  return items.length === texts.length ? items : undefined;
-}
-
-function readWhole(text: string, least: number, most: number): number | undefined {
-  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : -1;
-  return value >= least && value <= most ? value : undefined;
-}
-
-function readSeconds(text: string): number | undefined {
-  const value = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
-  return value <= maxSeconds ? value : undefined;
-}
-
-function readPath(text: string): string | undefined {
-  return text === '' || text.includes('\0') ? undefined : text;
-}
-
-function readRegions(texts: readonly string[]): readonly NamedFile[] | undefined {
-  const regions = readAll(texts, readRegion);
-  const names = new Set(regions?.map(({ name }) => name));
-  return names.size === regions?.length ? regions : undefined;
-}
-
-function readRegion(text: string): NamedFile | undefined {
-  const [name = '', ...rest] = text.split('=');
-  const path = readPath(rest.join('='));
-  return path !== undefined && isRegionName(name) ? { name, path } : undefined;
 }

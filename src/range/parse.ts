@@ -1,4 +1,5 @@
 import { coalesce } from './coalesce.ts';
+import { exceeds, saturate } from './digits.ts';
 
 /** What the client asked for: the first and the last byte, both inclusive. */
 export type ByteRange = { readonly first: number; readonly last: number };
@@ -79,18 +80,6 @@ function selectBytes(spec: RangeSpec, size: number): ByteRange | undefined {
   if (spec.length === 0 || size === 0) return undefined;
   // RFC 9110 14.1.2: a suffix longer than the representation selects all of it.
   return { first: Math.max(0, size - spec.length), last: size - 1 };
-}
-
-// From 2^53 on doubles round, and very many digits come to Infinity: both lie beyond every region.
-function saturate(digits: string): number {
-  return Number(digits);
-}
-
-// Compares the digits themselves: two numbers that saturate could look equal.
-function exceeds(left: string, right: string): boolean {
-  const a = left.replace(/^0+/, '');
-  const b = right.replace(/^0+/, '');
-  return a.length === b.length ? a > b : a.length > b.length;
 }
 
 // String.prototype.trim takes more than RFC 9110 5.6.3 allows, and /[ \t]+$/ is quadratic on inner white space.

@@ -39,11 +39,17 @@ test('nothing given means the defaults', () => {
     host: '127.0.0.1',
     port: 8080,
     dir: undefined,
+    writable: false,
+    writeTokenFile: undefined,
+    readTokenFile: undefined,
     regions: [],
     engine: 'auto',
     lanes: Math.min(256, Math.max(1, availableParallelism() - 1)),
     unaskable: [],
     maxHold: 300,
+    breakHolds: 30,
+    maxPartial: 67_108_864,
+    maxBytes: undefined,
     drain: 30,
     logLevel: 'info',
   });
@@ -65,6 +71,15 @@ const spellings: readonly Spelling[] = [
   ['port', ['--port', '0'], ['PAGERELAY_PORT', '0'], { port: 0 }, 0],
   ['port', ['--port=65535'], ['PAGERELAY_PORT', '65535'], { port: 65535 }, 65535],
   ['dir', ['--dir', '/srv/a b'], ['PAGERELAY_DIR', '/srv/a b'], { dir: '/srv/a b' }, '/srv/a b'],
+  ['writable', ['--dir', 'x', '--writable'], ['PAGERELAY_WRITABLE', '1'], { writable: true }, true],
+  [
+    'writeTokenFile',
+    ['--write-token-file', '/w'],
+    ['PAGERELAY_WRITE_TOKEN_FILE', '/w'],
+    { writeTokenFile: '/w' },
+    '/w',
+  ],
+  ['readTokenFile', ['--read-token-file', '/r'], ['PAGERELAY_READ_TOKEN_FILE', '/r'], { readTokenFile: '/r' }, '/r'],
   [
     'regions',
     ['--region', 'a=/x', '--region', 'b/c=/y=z'],
@@ -85,6 +100,19 @@ const spellings: readonly Spelling[] = [
     [ten, unique],
   ],
   ['maxHold', ['--max-hold', '0.5'], ['PAGERELAY_MAX_HOLD', '0.5'], { maxHold: 0.5 }, 0.5],
+  ['breakHolds', ['--break-holds', '0.5'], ['PAGERELAY_BREAK_HOLDS', '0.5'], { breakHolds: 0.5 }, 0.5],
+  ['maxPartial', ['--max-partial', '1'], ['PAGERELAY_MAX_PARTIAL', '1'], { maxPartial: 1 }, 1],
+  ['maxPartial', ['--max-partial', '3KiB'], ['PAGERELAY_MAX_PARTIAL', '3KiB'], { maxPartial: '3KiB' }, 3072],
+  ['maxPartial', ['--max-partial', '64MiB'], ['PAGERELAY_MAX_PARTIAL', '64MiB'], { maxPartial: '64MiB' }, 67_108_864],
+  ['maxBytes', ['--max-bytes', '2GiB'], ['PAGERELAY_MAX_BYTES', '2GiB'], { maxBytes: 2_147_483_648 }, 2_147_483_648],
+  ['maxBytes', ['--max-bytes', '2TiB'], ['PAGERELAY_MAX_BYTES', '2TiB'], { maxBytes: '2TiB' }, 2_199_023_255_552],
+  [
+    'maxBytes',
+    ['--max-bytes', '9007199254740991'],
+    ['PAGERELAY_MAX_BYTES', '9007199254740991'],
+    { maxBytes: Number.MAX_SAFE_INTEGER },
+    Number.MAX_SAFE_INTEGER,
+  ],
   ['drain', ['--drain', '0'], ['PAGERELAY_DRAIN', '0'], { drain: 0 }, 0],
   ['logLevel', ['--log-level', 'silent'], ['PAGERELAY_LOG_LEVEL', 'silent'], { logLevel: 'silent' }, 'silent'],
 ];
@@ -92,8 +120,10 @@ const spellings: readonly Spelling[] = [
 for (const [key, argv, [variable, text], file, value] of spellings) {
   test(`${argv.join(' ')}, ${variable} and ${JSON.stringify(file)} mean the same`, () => {
     assert.deepEqual(optionsOf(argv)[key], value);
-    assert.deepEqual(optionsOf([], { [variable]: text })[key], value);
-    assert.deepEqual(optionsOf(['--config', configFile(file)])[key], value);
+    // Nothing is writable without a folder.
+    const dir = { PAGERELAY_DIR: 'x', PAGERELAY_WRITABLE: '' };
+    assert.deepEqual(optionsOf([], { ...dir, [variable]: text })[key], value);
+    assert.deepEqual(optionsOf(['--config', configFile(file)], key === 'dir' ? {} : dir)[key], value);
   });
 }
 
@@ -181,6 +211,22 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--max-hold must be/, ['--max-hold', '1e3']],
   [/^--max-hold must be/, ['--max-hold', 'Infinity']],
   [/^--max-hold must be/, ['--max-hold', '2147484']],
+  [/^--break-holds must be a number of seconds above 0, at most 2147483, not "0"$/, ['--break-holds', '0']],
+  [/^--break-holds must be/, ['--break-holds', '2147484']],
+  [/^--max-partial must be a whole number of bytes from 1 to 2\^53 - 1, .*, not "0"$/, ['--max-partial', '0']],
+  [/^--max-partial must be/, ['--max-partial', '64MB']],
+  [/^--max-partial must be/, ['--max-partial', '64mib']],
+  [/^--max-partial must be/, ['--max-partial', '64 MiB']],
+  [/^--max-partial must be/, ['--max-partial', '1.5MiB']],
+  [/^--max-partial must be/, ['--max-partial', 'MiB']],
+  [/^--max-partial must be/, ['--max-partial', '']],
+  [/^--max-partial must be/, ['--max-partial', '9007199254740993']],
+  [/^--max-partial must be/, ['--max-partial', '8192TiB']],
+  [/^--max-bytes must be a whole number of bytes/, ['--max-bytes=-1']],
+  [/^--write-token-file must be a path that is not empty, not ""$/, ['--write-token-file', '']],
+  [/^--read-token-file must be/, ['--read-token-file', 'a\0b']],
+  [/--writable/, ['--writable=yes']],
+  [/'true'/, ['--writable', 'true']],
   [/^--drain must be a number of seconds from 0 to 2147483, not "x"$/, ['--drain', 'x']],
   [/^--log-level must be one of trace, .*, silent, not "loud"$/, ['--log-level', 'loud']],
 ];
@@ -194,6 +240,50 @@ test('a wrong variable is refused under its own name and its flag', () => {
   refuses(/^--region \(from PAGERELAY_REGION\) must be/, [], { PAGERELAY_REGION: 'a=/x,' });
 });
 
+const variables: readonly (readonly [text: string, writable: boolean])[] = [
+  ['1', true],
+  ['true', true],
+  ['0', false],
+  ['false', false],
+  ['', false],
+];
+
+for (const [text, writable] of variables) {
+  test(`PAGERELAY_WRITABLE=${text} means ${writable}`, () => {
+    assert.equal(optionsOf(['--dir', 'x'], { PAGERELAY_WRITABLE: text }).writable, writable);
+  });
+}
+
+test('PAGERELAY_WRITABLE of anything else is refused', () => {
+  const rule = /^--writable \(from PAGERELAY_WRITABLE\) must be 1, true, 0 or false, not "yes"$/;
+  refuses(rule, ['--dir', 'x'], { PAGERELAY_WRITABLE: 'yes' });
+});
+
+test('writing without a folder is refused, wherever it was asked for', () => {
+  const rule = /^--writable needs --dir: only a tree of regions can be written to$/;
+  refuses(rule, ['--writable']);
+  refuses(rule, ['--writable', '--region', 'a=/x', '--write-token-file', 'w']);
+  refuses(rule, [], { PAGERELAY_WRITABLE: 'true' });
+  refuses(rule, ['--config', configFile({ writable: true })]);
+});
+
+for (const host of ['127.0.0.1', '127.9.9.9', '::1', '0:0::1', 'localhost', 'LocalHost']) {
+  test(`on ${host}, beside no one else, writing needs no tokens`, () => {
+    assert.equal(optionsOf(['--dir', 'x', '--writable', '--host', host]).writable, true);
+  });
+}
+
+for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org', 'localhost.example.org', 'app.localhost']) {
+  test(`on ${host} writing needs a file of write tokens`, () => {
+    const argv = ['--dir', 'x', '--writable', '--host', host];
+    const rule = new RegExp(`^--writable on --host ${host}, beyond loopback, needs --write-token-file$`);
+    refuses(rule, argv);
+    refuses(rule, [...argv, '--read-token-file', 'r']);
+    assert.equal(optionsOf([...argv, '--write-token-file', 'w']).writable, true);
+    assert.equal(optionsOf(['--dir', 'x', '--host', host]).writable, false);
+  });
+}
+
 const wrongFiles: readonly (readonly [message: RegExp, content: unknown])[] = [
   [/unknown key "max-hold"; known are host, port,.*maxHold/, { 'max-hold': 1 }],
   [/unknown key "config"/, { config: 'a.json' }],
@@ -204,6 +294,10 @@ const wrongFiles: readonly (readonly [message: RegExp, content: unknown])[] = [
   [/^--host \(from "host" in .*\) must be a JSON string$/, { host: 1 }],
   [/^--region \(from "region" in .*\) must be an array of JSON strings$/, { region: 'a=/x' }],
   [/^--region \(from "region" in .*\) must be an array of JSON strings$/, { region: ['a=/x', 1] }],
+  [/^--writable \(from "writable" in .*\) must be a JSON boolean$/, { writable: 1 }],
+  [/^--writable \(from "writable" in .*\) must be a JSON boolean$/, { writable: 'true' }],
+  [/^--max-partial \(from "maxPartial" in .*\) must be a JSON number or string$/, { maxPartial: true }],
+  [/^--max-partial \(from "maxPartial" in .*\) must be a whole number of bytes/, { maxPartial: 1.5 }],
   [/^--unaskable \(from "unaskable" in .*\) must be an IPv4/, { unaskable: ['x'] }],
   [/^--config .* must hold one JSON object$/, []],
   [/^--config .* must hold one JSON object$/, 'null'],
@@ -241,12 +335,16 @@ test('every accepted address block fits a BlockList', () => {
 
 test('usage text names every flag, its default and the other sources', () => {
   const text = usage();
-  const names = ['host', 'port', 'dir', 'region', 'engine', 'lanes', 'unaskable', 'max-hold', 'drain', 'log-level'];
+  const names = [
+    ...['host', 'port', 'dir', 'writable', 'write-token-file', 'read-token-file', 'region', 'engine', 'lanes'],
+    ...['unaskable', 'max-hold', 'break-holds', 'max-partial', 'max-bytes', 'drain', 'log-level'],
+  ];
   for (const name of [...names, 'config', 'help', 'version']) {
     assert.match(text, new RegExp(`^  --${name}( [A-Z=]+)? {2,}\\S`, 'm'));
   }
   assert.match(text, /--port PORT .*default 8080/);
   assert.match(text, /--region NAME=PATH .*repeatable/);
+  assert.match(text, /--writable {2,}.*default off/);
   assert.match(text, /PAGERELAY_MAX_HOLD/);
   assert.match(text, /maxHold/);
   assert.ok(text.endsWith('\n'));
@@ -254,8 +352,10 @@ test('usage text names every flag, its default and the other sources', () => {
 
 test('the defaults that usage text shows are the ones in force', () => {
   const text = usage();
-  const { host, port, engine, maxHold, drain, logLevel } = optionsOf([]);
-  const shown = { host, port, engine, 'max-hold': maxHold, drain, 'log-level': logLevel };
+  const { host, port, engine, maxHold, breakHolds, maxPartial, drain, logLevel } = optionsOf([]);
+  const inMiB = `${maxPartial / 2 ** 20}MiB`;
+  const holds = { 'max-hold': maxHold, 'break-holds': breakHolds };
+  const shown = { host, port, engine, ...holds, 'max-partial': inMiB, drain, 'log-level': logLevel };
   for (const [flag, value] of Object.entries(shown)) {
     assert.match(text, new RegExp(`--${flag} .*\\(default ${value}\\)$`, 'm'));
   }

@@ -1,0 +1,196 @@
+/** What pagerelay remembers of a region beside its file. @module */
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { FileIdentity } from '../relay/relay.ts';
+import { DamagedSidecar, type Description, parseSidecar, type Sidecar, serializeSidecar } from './sidecar-format.ts';
+import type { ContentState } from './validator.ts';
+
+export { DamagedSidecar, type Description, type Sidecar } from './sidecar-format.ts';
+
+/** Makes things durable. Given by the caller, so that tests can have it fail. */
+export type Sync = {
+  /** What was written to a descriptor is on its medium. */
+  file(fd: number): Promise<void>;
+  /** What was made, renamed or removed in a folder is on its medium. */
+  folder(path: string): Promise<void>;
+};
+
+const sidecarName = /^[0-9a-f]{32}\.json$/;
+const unfinishedName = /^[0-9a-f]{32}\.json\.[0-9a-f]+\.new$/;
+
+/**
+ * Reads what is remembered of a region.
+ *
+ * @param folder the state folder of the tree
+ * @returns undefined when nothing is
+ * @throws DamagedSidecar for a file that `writeSidecar` did not write for this name
+ * @throws the file system's error for one that can't be read
+ */
+export function readSidecar(folder: string, name: string): Sidecar | undefined {
+  const path = sidecarPath(folder, name);
+  const text = missingIsUndefined(() => readFileSync(path, 'utf8'));
+  if (text === undefined) return undefined;
+  const sidecar = parseSidecar(path, text);
+  if (sidecar.name !== name) throw new DamagedSidecar(path, new Error('it is of another region'));
+  return sidecar;
+}
+
+/**
+ * Puts a sidecar in place of the one before it, durably. Calls for one region must not overlap: the last rename wins.
+ *
+ * @param folder the state folder of the tree
+ * @throws RangeError for what `readSidecar` would refuse
+ * @throws the file system's error, or that of `sync`; there is no temporary file then. Unless it was the last step that
+ * failed, syncing the folder, the sidecar is still the one before; after that step, which of the two a crash leaves is
+ * unknown
+ */
+export async function writeSidecar(folder: string, sidecar: Sidecar, sync: Sync): Promise<void> {
+  const text = serializeSidecar(sidecar);
+  const regions = regionsFolder(folder);
+  if ((await mkdir(regions, { recursive: true })) !== undefined) await sync.folder(folder);
+  const path = sidecarPath(folder, sidecar.name);
+  const unfinished = `${path}.${randomName()}.new`;
+  try {
+    await writeDurably(unfinished, text, sync);
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+  await sync.folder(regions);
+}
+
+/** Forgets a region, not durably; quiet when nothing is remembered of it. @throws the file system's error */
+export async function removeSidecar(folder: string, name: string): Promise<void> {
+  await rm(sidecarPath(folder, name), { force: true });
+}
+
+/**
+ * All sidecars of a tree, in no order, one read at a time. Files that are no sidecars by their names are passed over.
+ *
+ * @param folder the state folder of the tree; without one there are none
+ * @throws the file system's error
+ */
+export async function* allSidecars(
+  folder: string,
+): AsyncGenerator<{ readonly sidecar: Sidecar } | { readonly damaged: string; readonly cause: DamagedSidecar }> {
+  for (const path of await regionFiles(folder, sidecarName)) {
+    const text = await readFile(path, 'utf8').catch(undefinedWhenMissing);
+    if (text === undefined) continue; // Its region was deleted since the folder was listed.
+    const read = tryParse(path, text);
+    yield read instanceof DamagedSidecar ? { damaged: path, cause: read } : { sidecar: read };
+  }
+}
+
+/**
+ * Removes what writers left behind that a crash has ended. Not while anybody writes sidecars here.
+ *
+ * @throws the file system's error
+ */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const path of await regionFiles(folder, unfinishedName)) await rm(path, { force: true });
+}
+
+/**
+ * Moves a damaged sidecar out of the way, into `damaged/`, for people to look at. A random part in its new name keeps it
+ * from taking the place of another.
+ *
+ * @param path as `DamagedSidecar` has it
+ * @param now goes into the name
+ * @returns where it is now
+ * @throws the file system's error
+ */
+export async function setAside(folder: string, path: string, now: Date): Promise<string> {
+  const damaged = join(folder, 'damaged');
+  await mkdir(damaged, { recursive: true });
+  const to = join(damaged, `${basename(path)}.${now.toISOString().replaceAll(':', '')}.${randomName()}`);
+  await rename(path, to);
+  return to;
+}
+
+/**
+ * Whether a description is of this file: by inode, and where no run may still be at it also by size and modification
+ * time. (A run changes both as it goes on, and writes them down when it ends.)
+ */
+export function describes(description: Description, file: FileIdentity): boolean {
+  if (description.inode !== file.inode) return false;
+  if (description.version === undefined || description.run !== undefined) return true;
+  return description.fileSize === file.size && description.modified === modifiedOf(file);
+}
+
+/** What a sidecar has on this file: across a replacement it has two descriptions, of which one fits at most. */
+export function describe(sidecar: Sidecar | undefined, file: FileIdentity): Description | undefined {
+  return sidecar?.descriptions.find((description) => describes(description, file));
+}
+
+/**
+ * The state of a described file that no run is changing. Where the last run to change it ended without saying how far it
+ * came, that is the beginning of the next epoch, which that run can't have shown to anyone.
+ */
+export function stateOf({ generation, epoch, version }: Description): ContentState {
+  return version === undefined ? { generation, epoch: epoch + 1, version: 0 } : { generation, epoch, version };
+}
+
+/** A file's modification time as descriptions have it: nanoseconds since 1970, in decimal. */
+export function modifiedOf({ modifiedSeconds, modifiedNanoseconds }: FileIdentity): string {
+  return String(BigInt(modifiedSeconds) * 1_000_000_000n + BigInt(modifiedNanoseconds));
+}
+
+async function writeDurably(path: string, text: string, sync: Sync): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(text);
+    await sync.file(file.fd);
+  } finally {
+    await file.close();
+  }
+}
+
+function tryParse(path: string, text: string): Sidecar | DamagedSidecar {
+  try {
+    const sidecar = parseSidecar(path, text);
+    if (basename(path) === fileNameOf(sidecar.name)) return sidecar;
+    return new DamagedSidecar(path, new Error('it is of another region'));
+  } catch (error) {
+    if (error instanceof DamagedSidecar) return error;
+    throw error;
+  }
+}
+
+async function regionFiles(folder: string, pattern: RegExp): Promise<string[]> {
+  const regions = regionsFolder(folder);
+  const names = await readdir(regions).catch(undefinedWhenMissing);
+  return (names ?? []).filter((name) => pattern.test(name)).map((name) => join(regions, name));
+}
+
+// Names hold slashes, and are up to four times as long as a file's name may be.
+function fileNameOf(name: string): string {
+  return `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.json`;
+}
+
+function sidecarPath(folder: string, name: string): string {
+  return join(regionsFolder(folder), fileNameOf(name));
+}
+
+function regionsFolder(folder: string): string {
+  return join(folder, 'regions');
+}
+
+function randomName(): string {
+  return randomBytes(8).toString('hex');
+}
+
+function missingIsUndefined<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    return undefinedWhenMissing(error);
+  }
+}
+
+function undefinedWhenMissing(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  throw error;
+}
