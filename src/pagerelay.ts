@@ -1,16 +1,24 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Outgoing } from './http/outgoing.ts';
-import { Metrics } from './observe/metrics.ts';
+import type { Writer } from './http/writer.ts';
+import { Metrics, type RegionCounts } from './observe/metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
 import { makeDemo } from './region/demo.ts';
 import { Digests } from './region/digest.ts';
+import { Leases } from './region/leases.ts';
+import { Quota } from './region/quota.ts';
+import { recover } from './region/recovery.ts';
+import { statePaths } from './region/state-folder.ts';
+import { RegionStates } from './region/states.ts';
+import { checkWritable, makeStore, NotWritable, type Report } from './region/store.ts';
+import { TreeLock } from './region/tree-lock.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import { Connections } from './relay/connection.ts';
 import type { EngineChoice } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import { openRelay, type RelayOptions } from './relay/open-relay.ts';
-import type { Relay } from './relay/relay.ts';
+import type { Relay, Tree } from './relay/relay.ts';
 
 /** What is served, and how. */
 export type OpenOptions = RelayOptions & {
@@ -19,6 +27,14 @@ export type OpenOptions = RelayOptions & {
   readonly engine: EngineChoice;
   /** Peers that may be in this kernel, out of its sight: they get copies. */
   readonly unaskable: readonly AddressBlock[];
+  /** Whether the regions of `dir` can be changed. */
+  readonly writable: boolean;
+  /** Bytes: the largest overwrite in place. */
+  readonly maxPartial: number;
+  /** Bytes that the regions of `dir` may have in all; undefined for no quota. */
+  readonly maxBytes: number | undefined;
+  /** Is told what someone who reads the log should know of. */
+  readonly report: Report;
 };
 
 /** Regions that are open and can be answered with. */
@@ -28,6 +44,12 @@ export type Pagerelay = {
   readonly outgoing: Outgoing;
   readonly digests: Digests;
   readonly metrics: Metrics;
+  /** Undefined where there is no tree. */
+  readonly lock: TreeLock | undefined;
+  /** Undefined where nothing can be changed. */
+  readonly writer: Writer | undefined;
+  /** Resolves when what the last run left behind has been put right; nothing may be asked for before. */
+  ready(): Promise<void>;
   /** Whether anything is on its way that somebody could still see change. */
   inFlight(): boolean;
   /** Waits until nothing is in flight or the deadline (`performance.now()`) has passed; then gives everything back. */
@@ -39,7 +61,7 @@ const pollMilliseconds = 20;
 /**
  * Opens regions. Without `dir` and `regions` there is one, `demo`.
  *
- * @throws SystemError when one can't be opened; NameClash
+ * @throws SystemError when one can't be opened; NameClash; NotWritable
  */
 export function openPagerelay(options: OpenOptions): Pagerelay {
   const relay = openRelay(options);
@@ -56,7 +78,13 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const { dir, regions, unaskable, engine, maxHold } = options;
   const demo = dir === undefined && regions.length === 0 ? makeDemo(relay) : undefined;
   if (demo) closers.push(demo.close);
-  const catalog = new Catalog(relay, { dir, files: demo ? [demo.file] : regions });
+  const tree = dir === undefined ? undefined : relay.openTree(dir);
+  const states = tree && openStates(relay, tree, options);
+  const catalog = new Catalog(relay, { tree, files: demo ? [demo.file] : regions, states });
+  closers.push(() => catalog.close());
+  const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
+  if (lock) closers.push(() => lock.close());
+  const writer = options.writable ? openWriter(relay, catalog, states, lock, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
   const inFlight = () => relay.references().some(({ state }) => state !== 'quarantined');
   return {
@@ -64,13 +92,75 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     catalog,
     outgoing: new Outgoing(relay, connections, engine, maxHold),
     digests: new Digests(relay),
-    metrics: new Metrics(relay),
+    metrics: new Metrics(relay, countsOf(catalog, writer)),
+    lock,
+    writer,
+    async ready() {
+      if (writer) await start(writer, lock);
+    },
     inFlight,
     async close(deadline) {
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
+      if (writer) await stop(writer, deadline);
       catalog.close();
+      lock?.close();
       await relay.close();
       demo?.close();
     },
   };
+}
+
+function openStates(relay: Relay, tree: Tree, { writable, report }: OpenOptions): RegionStates {
+  const files = writable && relay instanceof NativeRelay ? relay.files : undefined;
+  return new RegionStates(statePaths(tree.path), files, (damage) =>
+    report('a damaged sidecar is not used', { path: damage.path, err: damage }),
+  );
+}
+
+function openWriter(
+  relay: Relay,
+  catalog: Catalog,
+  states: RegionStates | undefined,
+  lock: TreeLock | undefined,
+  { maxPartial, maxBytes, report }: OpenOptions,
+): Writer {
+  const { tree } = catalog;
+  if (!tree || !states) throw new NotWritable('regions can only be changed in a tree: dir is missing');
+  if (!(relay instanceof NativeRelay) || !lock) throw new NotWritable('changing regions needs the native shim');
+  const paths = statePaths(tree.path);
+  checkWritable(tree, paths);
+  const quota = new Quota(maxBytes ?? Number.POSITIVE_INFINITY);
+  const store = makeStore({ relay, tree, catalog, states, lock, paths, quota, maxPartial, report });
+  return { store, leases: new Leases(store) };
+}
+
+function countsOf({ externalChanges }: Catalog, writer: Writer | undefined): RegionCounts {
+  if (!writer) return { externalChanges, changes: undefined };
+  const { store, leases } = writer;
+  const changes = {
+    overwrites: store.overwrites,
+    expiredLeases: () => leases.expired,
+    oldGenerations: () => store.old.count,
+    regionBytes: () => store.quota.used,
+  };
+  return { externalChanges, changes };
+}
+
+// A second service that may write to the tree leaves alone what the first one has there.
+async function start({ store }: Writer, lock: TreeLock | undefined): Promise<void> {
+  const alone = await lock?.whileAlone(() => recover(store));
+  if (!alone) store.report('another service can write to this tree: nothing of it is recovered', {});
+  lock?.join();
+  for await (const bytes of store.catalog.sizes()) store.quota.found(bytes);
+}
+
+async function stop({ store, leases }: Writer, deadline: number): Promise<void> {
+  leases.close();
+  await store.settled();
+  const settled = new AbortController();
+  const late = delay(Math.max(0, deadline - performance.now()), undefined, { signal: settled.signal });
+  await Promise.race([store.old.settled(), late]);
+  late.catch(() => {});
+  settled.abort();
+  await store.states.close();
 }

@@ -38,6 +38,17 @@ export type PagerelayOptions = {
   readonly drain?: number;
   /** Peers that may be in this kernel, out of its sight, as `10.0.0.0/8`: they get copies. Default none. */
   readonly unaskable?: readonly string[];
+  /**
+   * Whether the regions of `dir` can be changed, by the plugin's own routes: PUT, PATCH, DELETE, and leases. Default
+   * false. Who may do so is up to the application's own hooks.
+   */
+  readonly writable?: boolean;
+  /** Seconds that a waiting writer lets a response cost before it is broken off. Default 30. */
+  readonly breakHolds?: number;
+  /** Bytes: the largest overwrite in place. Default 64 MiB. */
+  readonly maxPartial?: number;
+  /** Bytes that the regions of `dir` may have in all. Default no quota. */
+  readonly maxBytes?: number;
   /** Cross-origin requests (`@fastify/cors`) for these routes; `true` allows every origin. Default off. */
   readonly cors?: boolean | FastifyCorsOptions;
 } & RegionFields;
@@ -63,7 +74,8 @@ declare module 'fastify' {
 }
 
 async function register(app: FastifyInstance, options: PagerelayOptions): Promise<void> {
-  const opened = openPagerelay(openOptions(options));
+  const opened = openPagerelay(openOptions(app, options));
+  await opened.ready();
   let deadline = 0;
   app.addHook('preClose', async () => {
     deadline = performance.now() + (options.drain ?? 30) * 1000;
@@ -112,7 +124,7 @@ function corsOptions(given: true | FastifyCorsOptions): FastifyCorsOptions {
   return { methods: ['GET', 'HEAD'], exposedHeaders, ...(given === true ? {} : given) };
 }
 
-function openOptions(options: PagerelayOptions): OpenOptions {
+function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptions {
   return {
     dir: options.dir,
     regions: options.regions ?? [],
@@ -120,6 +132,11 @@ function openOptions(options: PagerelayOptions): OpenOptions {
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
     unaskable: (options.unaskable ?? []).map(readBlock),
+    writable: options.writable ?? false,
+    breakHolds: options.breakHolds,
+    maxPartial: options.maxPartial ?? 64 * 1024 * 1024,
+    maxBytes: options.maxBytes,
+    report: (message, details) => app.log.warn(details, message),
   };
 }
 

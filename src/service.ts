@@ -2,7 +2,9 @@
 import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import { Tokens } from './http/bearer.ts';
 import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
+import { type Guards, refusalOf } from './http/guard.ts';
 import { ProblemError } from './http/problems.ts';
 import { badFraming, badHost, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods, tellMethods } from './http/routes.ts';
@@ -12,14 +14,17 @@ import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts'
 import { decorate } from './plugin.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = OpenOptions & {
+export type ServiceOptions = Omit<OpenOptions, 'report'> & {
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   readonly logLevel: string;
+  /** Files of bearer tokens; undefined: nobody is asked for one. */
+  readonly readTokenFile: string | undefined;
+  readonly writeTokenFile: string | undefined;
 };
 
 /** A service that is ready to listen. */
-export type Service = Pick<Pagerelay, 'relay' | 'catalog'> & {
+export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
   readonly app: FastifyInstance;
   /**
    * Takes no new connections, waits until nothing is in flight or `drain` seconds have passed, breaks off the rest and
@@ -31,17 +36,22 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog'> & {
 /**
  * Opens the regions and builds the server. Without `dir` and `regions` it serves the built-in region `demo`.
  *
- * @throws SystemError when a region can't be opened; NameClash
+ * @throws SystemError when a region can't be opened; NameClash; NotWritable; TokenFileError
  */
 export function createService(options: ServiceOptions): Service {
-  const opened = openPagerelay(options);
-  const { relay, catalog, metrics } = opened;
+  const guards = openGuards(options);
+  let log: FastifyInstance['log'] | undefined;
+  const opened = openPagerelay({ ...options, report: (message, details) => log?.warn(details, message) });
+  const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options.logLevel, metrics);
+  log = app.log;
+  reportTokens(guards, log);
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, 'log');
-    done(refusal(request, draining));
+    done(refusal(request, draining) ?? refusalOf(guards, request));
   });
+  app.addHook('onReady', () => opened.ready());
   answerErrors(app);
   decorate(app, opened, {}, 'directly'); // This server has no hooks that look at payloads.
   addRoutes(app, opened);
@@ -51,11 +61,28 @@ export function createService(options: ServiceOptions): Service {
     app,
     relay,
     catalog,
+    writer,
     close() {
       draining = true;
+      guards.readTokens?.close();
+      guards.writeTokens?.close();
       return close(app, opened, options.drain);
     },
   };
+}
+
+function openGuards({ writable, readTokenFile, writeTokenFile }: ServiceOptions): Guards {
+  const tokens = (path: string | undefined) => (path === undefined ? undefined : Tokens.fromFile(path));
+  return { writable, readTokens: tokens(readTokenFile), writeTokens: tokens(writeTokenFile) };
+}
+
+function reportTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['log']): void {
+  for (const tokens of [readTokens, writeTokens]) {
+    tokens?.onChange(({ error }) => {
+      if (error) log.error({ err: error }, 'no token is valid until the file is mended');
+      else log.info('tokens were read again');
+    });
+  }
 }
 
 /** A name has at most 1,024 bytes, each of which may come as three. */
@@ -84,6 +111,8 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   app.server.on('checkExpectation', refuseExpectation);
+  // A body is asked for when it is known to be wanted (http/writing-routes.ts).
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
   return app as unknown as FastifyInstance;
 }
 
@@ -98,7 +127,8 @@ function addHealth(app: FastifyInstance, draining: () => boolean): void {
 
 // While the service drains, what still comes on open connections is refused; those who watch it are answered.
 function refusal(request: FastifyRequest, draining: boolean): ProblemError | undefined {
-  if (draining && request.url.startsWith('/regions')) return new ProblemError('draining');
+  const isLeaseAsked = request.method === 'POST' && request.url.startsWith('/leases');
+  if (draining && (isLeaseAsked || request.url.startsWith('/regions'))) return new ProblemError('draining');
   return badHost(request.raw) ?? badFraming(request.raw);
 }
 

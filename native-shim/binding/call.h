@@ -39,6 +39,9 @@ extern const char *const outcome_names[PR_OUTCOME_COUNT];
 extern const char *const backing_names[PR_BACKING_COUNT];
 extern const char *const peer_names[PR_PEER_UNASKABLE + 1];
 
+/* What a file is, for JavaScript. */
+napi_value identity(napi_env env, const struct pr_generation_info *info);
+
 /* What a file of this folder adds to the module. */
 struct export {
     const char *name;
@@ -51,6 +54,6 @@ struct exports {
 #define EXPORTS(list)                                                                                                  \
     { list, sizeof list / sizeof *list }
 extern const struct exports relay_exports, generation_exports, hold_exports, connection_exports, counter_exports,
-    process_exports;
+    process_exports, lease_exports, job_exports;
 
 #endif

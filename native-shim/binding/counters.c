@@ -53,6 +53,10 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "inlineSends", (double)counters.inline_sends);
     set_number(env, object, "laneSends", (double)counters.lane_sends);
     set_number(env, object, "looks", (double)counters.looks);
+    set_number(env, object, "leases", (double)counters.leases);
+    set_number(env, object, "waitingWriters", (double)counters.waiting_writers);
+    set_number(env, object, "waitingReaders", (double)counters.waiting_readers);
+    set_number(env, object, "breaks", (double)counters.breaks);
     set_number(env, object, "allocatedBytes", (double)counters.allocated_bytes);
     return object;
 }

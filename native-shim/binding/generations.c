@@ -19,7 +19,7 @@ static napi_value close_tree(napi_env env, napi_callback_info info) {
     return number(env, pr_tree_close(call.relay, tree));
 }
 
-static napi_value identity(napi_env env, const struct pr_generation_info *info) {
+napi_value identity(napi_env env, const struct pr_generation_info *info) {
     napi_value object;
     napi_create_object(env, &object);
     set_number(env, object, "device", (double)info->device);
@@ -60,8 +60,9 @@ static napi_value open_generation(napi_env env, napi_callback_info info) {
     uint64_t tree, generation;
     char path[PATH_CAPACITY];
     struct pr_generation_info found;
-    if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
-    int result = pr_generation_open(call.relay, tree, path, &generation, &found);
+    uint64_t limit;
+    if (!tree_and_path(env, info, &call, &tree, path) || !want_id(&call, 3, "limit", &limit)) return NULL;
+    int result = pr_generation_open(call.relay, tree, path, limit, &generation, &found);
     if (result < 0) return number(env, result);
     napi_value object = identity(env, &found);
     set_number(env, object, "id", (double)generation);
@@ -78,6 +79,68 @@ static napi_value close_generation(napi_env env, napi_callback_info info) {
     return number(env, pr_generation_close(call.relay, generation));
 }
 
+static napi_value retire_generation(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
+    return number(env, pr_generation_retire(call.relay, generation));
+}
+
+static bool want_versioned(napi_env env, napi_callback_info info, struct call *call, uint64_t *generation,
+                           uint64_t *epoch, uint64_t *version) {
+    return open_call(env, info, call) && want_id(call, 1, "generation", generation) &&
+           want_id(call, 2, "epoch", epoch) && want_id(call, 3, "version", version);
+}
+
+static napi_value set_version(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation, epoch, version;
+    if (!want_versioned(env, info, &call, &generation, &epoch, &version)) return NULL;
+    int result = pr_generation_set_version(call.relay, generation, &epoch, &version);
+    if (result < 0) return number(env, result);
+    napi_value object;
+    napi_create_object(env, &object);
+    set_number(env, object, "epoch", (double)epoch);
+    set_number(env, object, "version", (double)version);
+    return object;
+}
+
+static napi_value is_settled(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation, epoch, version;
+    if (!want_versioned(env, info, &call, &generation, &epoch, &version)) return NULL;
+    return number(env, pr_generation_is_settled(call.relay, generation, epoch, version));
+}
+
+static napi_value at_path(napi_env env, napi_callback_info info,
+                          int (*act)(struct pr_relay *, uint64_t, const char *)) {
+    struct call call;
+    uint64_t tree;
+    char path[PATH_CAPACITY];
+    if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
+    return number(env, act(call.relay, tree, path));
+}
+
+static napi_value open_folder(napi_env env, napi_callback_info info) {
+    return at_path(env, info, pr_tree_folder);
+}
+
+static napi_value open_file(napi_env env, napi_callback_info info) {
+    return at_path(env, info, pr_tree_file);
+}
+
+static napi_value lock_tree(napi_env env, napi_callback_info info) {
+    static const char *const modes[] = {"unlocked", "shared", "exclusive"};
+    struct call call;
+    uint64_t tree, byte;
+    int mode;
+    char path[PATH_CAPACITY];
+    if (!tree_and_path(env, info, &call, &tree, path) || !want_integer(env, call.arguments[3], "byte", 7, &byte) ||
+        !want_name(env, call.arguments[4], "mode", modes, 3, &mode))
+        return NULL;
+    return number(env, pr_tree_lock(call.relay, tree, path, (unsigned)byte, (enum pr_lock_mode)mode));
+}
+
 static napi_value generation_descriptor(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t generation;
@@ -92,6 +155,12 @@ static const struct export list[] = {
     {"generationIsAt", generation_is_at},
     {"openGeneration", open_generation},
     {"closeGeneration", close_generation},
+    {"retireGeneration", retire_generation},
+    {"setVersion", set_version},
+    {"isSettled", is_settled},
+    {"openFolder", open_folder},
+    {"openFile", open_file},
+    {"lockTree", lock_tree},
     {"generationDescriptor", generation_descriptor},
 };
 const struct exports generation_exports = EXPORTS(list);

@@ -9,21 +9,22 @@ static const char *const state_names[] = {"unsent", "sent", "quarantined"};
 
 static napi_value hold(napi_env env, napi_callback_info info) {
     struct call call;
-    uint64_t generation, epoch, version, transmission;
+    uint64_t generation, epoch, version, place, transmission;
     int engine;
     struct segments segments;
     /* First, for reading an array can run JavaScript (a getter, a proxy), which can close the relay. */
-    if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[5], &segments)) return NULL;
+    if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[6], &segments)) return NULL;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
         !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version) ||
-        !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine)) {
+        !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine) ||
+        !want_id(&call, 5, "place", &place)) {
         pr_free(segments.literals);
         return NULL;
     }
     int result = segments.error;
     if (result == 0)
-        result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, segments.list, segments.count,
-                         &transmission);
+        result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, place, segments.list,
+                         segments.count, &transmission);
     pr_free(segments.literals);
     return number(env, result < 0 ? result : (double)transmission);
 }

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include "../core/sys.h"
+#include "../core/witness.h"
 #include "call.h"
 
 static napi_value create_memfd(napi_env env, napi_callback_info info) {
@@ -17,6 +18,14 @@ static napi_value create_memfd(napi_env env, napi_callback_info info) {
 static napi_value nudge(napi_env env, napi_callback_info info) {
     (void)info;
     return number(env, pr_nudge());
+}
+
+static napi_value witness_fresh_pages(napi_env env, napi_callback_info info) {
+    struct call call;
+    char path[4096];
+    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "path", path, sizeof path))
+        return NULL;
+    return number(env, pr_witness_fresh_pages(path));
 }
 
 static napi_value enable_faults(napi_env env, napi_callback_info info) {
@@ -45,9 +54,7 @@ static napi_value set_fault(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"createMemfd", create_memfd},
-    {"nudge", nudge},
-    {"enableFaults", enable_faults},
-    {"setFault", set_fault},
+    {"createMemfd", create_memfd},   {"nudge", nudge},        {"witnessFreshPages", witness_fresh_pages},
+    {"enableFaults", enable_faults}, {"setFault", set_fault},
 };
 const struct exports process_exports = EXPORTS(list);

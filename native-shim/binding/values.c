@@ -50,6 +50,18 @@ bool want_seconds(napi_env env, napi_value value, const char *name, double *seco
     return *seconds > 0 && *seconds < 1e9 ? true : refuse(env, name, "a positive number of seconds");
 }
 
+bool want_bytes(napi_env env, napi_value value, const char *name, void **bytes, size_t *length) {
+    bool typed = false;
+    napi_typedarray_type type;
+    napi_value buffer;
+    size_t offset;
+    if (!value || napi_is_typedarray(env, value, &typed) != napi_ok || !typed ||
+        napi_get_typedarray_info(env, value, &type, length, bytes, &buffer, &offset) != napi_ok ||
+        type != napi_uint8_array)
+        return refuse(env, name, "a Uint8Array");
+    return true;
+}
+
 bool want_string(napi_env env, napi_value value, const char *name, char *buffer, size_t capacity) {
     size_t length = 0;
     if (!is(env, value, napi_string)) return refuse(env, name, "a string");

@@ -16,6 +16,9 @@ bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolea
 bool want_node(napi_env env, napi_value value, int *node);
 bool want_seconds(napi_env env, napi_value value, const char *name, double *seconds);
 
+/* The bytes of a Uint8Array, valid while it is kept. */
+bool want_bytes(napi_env env, napi_value value, const char *name, void **bytes, size_t *length);
+
 /* UTF-8 without NUL, at most `capacity` - 1 bytes. */
 bool want_string(napi_env env, napi_value value, const char *name, char *buffer, size_t capacity);
 

@@ -36,7 +36,7 @@ static int classify(struct pr_connection *connection, bool unaskable) {
 /* Under the lock. */
 static int enter(struct pr_connection *connection, int node) {
     struct pr_relay *relay = connection->relay;
-    int result = pr_events_reserve(relay, PR_EVENTS_OF_ONE * (size_t)(relay->counters.connections + 1) + 1);
+    int result = pr_events_reserve(relay, PR_EVENTS_OF_ONE + 1);
     if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CONNECTION, connection, &connection->id);
     if (result < 0) return result;
     relay->counters.connections++;

@@ -39,6 +39,7 @@ static struct pr_transmission *new_transmission(enum pr_engine engine, const str
     transmission->engine = engine;
     transmission->segment_count = count;
     transmission->held_since = pr_now();
+    transmission->peer_kind = PR_PEER_UNASKABLE;
     memcpy(transmission->segments, segments, count * sizeof *segments);
     char *literals = (char *)&transmission->segments[count];
     for (size_t index = 0; index < count; index++) {
@@ -62,28 +63,41 @@ static int enter(struct pr_relay *relay, struct pr_generation *generation, struc
         return result;
     }
     transmission->generation = generation;
-    pr_list_append(&generation->references, &transmission->reference);
+    pr_list_append(&generation->inode->references, &transmission->reference);
+    generation->holds++;
     relay->counters.references++;
     relay->counters.held_bytes += transmission->total;
     return 0;
 }
 
+/* Under the lock. */
+static int take(struct pr_relay *relay, struct pr_generation *generation, uint64_t epoch, uint64_t version,
+                const struct pr_claim *place, struct pr_transmission *transmission) {
+    if (!generation) return -EBADF;
+    const struct pr_segment *segments = transmission->segments;
+    size_t count = transmission->segment_count;
+    const struct pr_inode *inode = generation->inode;
+    bool usable = place && place->granted && place->generation->inode == inode;
+    if (generation->closed || inode->epoch != epoch || inode->version != version) return -ESTALE;
+    int result = check_segments(generation, segments, count, &transmission->total);
+    if (result == 0 && !pr_pages_free(generation, usable ? place : NULL, segments, count)) result = -EAGAIN;
+    /* Its own, and what pr_send asks for: that must not fail for want of memory when a head is half out. */
+    if (result == 0) result = pr_events_reserve(relay, 3);
+    return result == 0 ? enter(relay, generation, transmission) : result;
+}
+
 int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
-            const struct pr_segment *segments, size_t count, uint64_t *id) {
-    struct pr_transmission *transmission = new_transmission(engine, segments, count);
-    if (!transmission) return -ENOMEM;
-    transmission->peer_kind = PR_PEER_UNASKABLE;
+            uint64_t place_id, const struct pr_segment *segments, size_t count, uint64_t *id) {
+    int result = pr_generation_check(relay, generation_id);
+    struct pr_transmission *transmission = result == 0 ? new_transmission(engine, segments, count) : NULL;
+    if (result == 0 && !transmission) result = -ENOMEM;
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
-    int result = 0;
-    if (!generation)
-        result = -EBADF;
-    else if (generation->closed || generation->epoch != epoch || generation->version != version)
-        result = -ESTALE;
-    else
-        result = check_segments(generation, segments, count, &transmission->total);
-    if (result == 0) result = enter(relay, generation, transmission);
+    struct pr_claim *place = pr_slots_find(&relay->slots, PR_KIND_CLAIM, place_id);
+    if (place && place->writer) place = NULL;
+    if (result == 0) result = take(relay, generation, epoch, version, place, transmission);
     if (result == 0) *id = transmission->id;
+    if (place && result != -ESTALE && result != -EAGAIN) pr_claim_end(place); /* now that the reference is there */
     pr_unlock(relay);
     if (result < 0) pr_free(transmission);
     return result;
@@ -117,6 +131,7 @@ static void give_back(struct pr_transmission *transmission, uint64_t bytes) {
 void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes) {
     transmission->sent += bytes;
     transmission->generation->relay->counters.sent_bytes[transmission->engine] += bytes;
+    pr_claims_settle(transmission->generation->inode);
 }
 
 void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done) {
@@ -124,11 +139,13 @@ void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done) {
     if (released <= transmission->released) return;
     give_back(transmission, released - transmission->released);
     transmission->released = released;
+    pr_claims_settle(transmission->generation->inode);
 }
 
 void pr_hold_cut(struct pr_transmission *transmission) {
     give_back(transmission, transmission->total - transmission->sent);
     transmission->total = transmission->sent;
+    pr_claims_settle(transmission->generation->inode);
 }
 
 static void count_hold(struct pr_counters *counters, uint64_t nanoseconds) {
@@ -154,6 +171,8 @@ void pr_hold_drop(struct pr_transmission *transmission) {
     pr_give_pipe_back(transmission);
     pr_free(transmission->kept_head);
     pr_free(transmission);
+    generation->holds--;
+    pr_claims_settle(generation->inode);
     pr_generation_settle(generation);
 }
 
@@ -165,6 +184,7 @@ void pr_hold_quarantine(struct pr_transmission *transmission) {
     relay->counters.quarantined_bytes += transmission->total - transmission->released;
     pr_list_remove(&transmission->undone);
     pr_list_append(&relay->quarantined, &transmission->undone);
+    pr_claims_settle(transmission->generation->inode);
 }
 
 void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome) {

@@ -242,7 +242,7 @@ int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
 
 /* Opening: the query is tried on a connection of our own, for a kernel without tcp_diag or a filter may refuse it. */
 
-static int own_pair(int fds[2]) {
+int pr_socket_pair(int fds[2]) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     fds[0] = fds[1] = -1;
@@ -265,7 +265,7 @@ static bool diag_sees_own_pair(struct pr_prober *prober) {
     int fds[2];
     struct pr_peer peer;
     bool seen = false;
-    if (own_pair(fds) == 0 && addresses_of(fds[1], &peer) == 0) {
+    if (pr_socket_pair(fds) == 0 && addresses_of(fds[1], &peer) == 0) {
         peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
         struct pollfd arrival = {.fd = fds[0], .events = POLLIN}; /* under load the loopback device has a delay */
         uint32_t unread = 0;

@@ -34,6 +34,9 @@ void pr_prober_close(struct pr_prober *prober);
 /* Fills in the addresses, the kind and the cookie. -EPROTOTYPE when fd is no TCP connection. */
 int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
 
+/* A connection of our own over loopback: 0, or -errno with both ends -1 or open. fds[1] is the accepted end. */
+int pr_socket_pair(int fds[2]);
+
 enum pr_sight {
     PR_SIGHT_QUEUE,  /* the peer's socket was seen: `unread` counts, a queued FIN as 1 */
     PR_SIGHT_CLOSED, /* a process that closed it leaves an orphan or a TIME_WAIT entry; its queue was thrown away */

@@ -38,10 +38,12 @@ void pr_unlock(struct pr_relay *relay) {
     if (notify && relay->options.notify) relay->options.notify(relay->options.context);
 }
 
-/* Events: the room for all that a connection can cause is set aside when it is adopted, so adding never fails. */
+/* Events: the room for all that something can cause is set aside when it is made, so adding never fails. */
 
 int pr_events_reserve(struct pr_relay *relay, size_t more) {
     struct pr_ring *ring = &relay->ring;
+    const struct pr_counters *now = &relay->counters;
+    more += now->connections * PR_EVENTS_OF_ONE + now->claims + now->references + relay->retired;
     if (ring->capacity - ring->used >= more) return 0;
     size_t capacity = ring->capacity * 2 > ring->used + more ? ring->capacity * 2 : ring->used + more;
     struct pr_event *larger = pr_allocate(capacity, sizeof *larger);
@@ -93,6 +95,8 @@ int pr_relay_create(const struct pr_options *options, struct pr_relay **created)
     pr_list_init(&relay->broken_off);
     pr_list_init(&relay->closing_connections);
     pr_list_init(&relay->closing_generations);
+    pr_list_init(&relay->inodes);
+    pthread_cond_init(&relay->disposed, NULL);
     int result = pr_prober_open(&relay->prober);
     if (result == 0) result = pr_lanes_start(relay);
     if (result < 0) {
@@ -127,12 +131,15 @@ void pr_relay_destroy(struct pr_relay *relay) {
     }
     drop_list(&relay->quarantined);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor));) pr_hold_drop(object);
+    for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_CLAIM, &cursor));) pr_claim_end(object);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor));) {
         ((struct pr_generation *)object)->closed = true;
         pr_generation_settle(object);
     }
     relay->notify_due = false;
+    relay->options.notify = NULL;
     pr_unlock(relay);
+    pr_generations_closed(relay);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TREE, &cursor));)
         pr_tree_close(relay, ((struct pr_tree *)object)->id);
     pr_pipes_free(&relay->pipes);
@@ -140,6 +147,7 @@ void pr_relay_destroy(struct pr_relay *relay) {
     pr_slots_free(&relay->slots);
     pr_free(relay->ring.events);
     pr_free(relay->lanes);
+    pthread_cond_destroy(&relay->disposed);
     pthread_mutex_destroy(&relay->lock);
     pr_free(relay);
 }

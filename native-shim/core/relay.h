@@ -24,6 +24,7 @@ enum pr_outcome {
     PR_OUTCOME_TRUNCATED, /* the file behind the region became shorter */
     PR_OUTCOME_FAILED,    /* a system call failed */
     PR_OUTCOME_CANCELLED, /* given up on this side: shutdown, or Node closed the socket */
+    PR_OUTCOME_BROKEN,    /* broken off, for a writer had waited long enough for its pages */
     PR_OUTCOME_COUNT,
 };
 
@@ -60,18 +61,52 @@ struct pr_generation_info {
 int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *tree);
 int pr_tree_close(struct pr_relay *relay, uint64_t tree);
 
+/* A folder inside the tree, for calls relative to it: a descriptor (O_PATH) that the caller closes, or -errno. */
+int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path);
+
+/* A regular file inside the tree, to be written in place: a descriptor that the caller closes, or -errno. */
+int pr_tree_file(struct pr_relay *relay, uint64_t tree, const char *path);
+
+/*
+ * Locks one byte of a file inside the tree against other relays, of this process or another (fcntl(2), open file
+ * description locks: unlike flock's, a lock that can't be had more strongly stays as it was). Never waits: -EAGAIN.
+ */
+enum pr_lock_mode { PR_UNLOCKED, PR_SHARED, PR_EXCLUSIVE };
+int pr_tree_lock(struct pr_relay *relay, uint64_t tree, const char *path, unsigned byte, enum pr_lock_mode mode);
+
 /* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
 int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info);
 
-/* Whether `path` still names this generation: one inode, unchanged in size and time. 1, 0, or -errno as above. */
+/*
+ * Whether `path` still names this generation: one inode, unchanged in size and time, but for what is changed under a
+ * lease right now. 1, 0, or -errno as above.
+ */
 int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
 
-/* Opens and maps the file; inside a tree no link may lead out of it. -EINVAL when it is nothing that has pages. */
-int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t *generation,
+/*
+ * Opens the file and maps at most `limit` bytes of it; inside a tree no link may lead out of it. -EINVAL when it is
+ * nothing that has pages.
+ */
+int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *generation,
                        struct pr_generation_info *info);
+
+/*
+ * How far the file was changed in place before it was opened. Where the relay knows that already, from another opening
+ * or a change of its own, it stays, and is filled in.
+ */
+int pr_generation_set_version(struct pr_relay *relay, uint64_t generation, uint64_t *epoch, uint64_t *version);
+
+/* Whether its content is still at this epoch and version, and nobody may be changing bytes of it: 1, 0. */
+int pr_generation_is_settled(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version);
 
 /* No new references; descriptor and mapping go when the last reference does. */
 int pr_generation_close(struct pr_relay *relay, uint64_t generation);
+
+/*
+ * The same, for a file that has lost its name: an event tells when no reference to any page of it is left, and its
+ * descriptors are closed.
+ */
+int pr_generation_retire(struct pr_relay *relay, uint64_t generation);
 
 /* For the portable engine, which reads through it: valid while the caller has a reference. */
 int pr_generation_descriptor(struct pr_relay *relay, uint64_t generation);
@@ -86,11 +121,13 @@ struct pr_segment {
 
 /*
  * Takes one reference on the pages of all extents, for one transmission; literals are copied. -ESTALE when the
- * generation is no longer at the epoch and version that the caller judged, or is closed; -ERANGE when an extent lies
- * outside of it.
+ * generation is no longer at the epoch and version that the caller judged, or is closed, or its file has changed;
+ * -ERANGE when an extent lies outside of it; -EAGAIN when a writer has pages of it, or waits for them.
+ *
+ * `place` (0 for none) is a granted place in the queue: it ends with the call, but for -ESTALE and -EAGAIN.
  */
 int pr_hold(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
-            const struct pr_segment *segments, size_t count, uint64_t *transmission);
+            uint64_t place, const struct pr_segment *segments, size_t count, uint64_t *transmission);
 
 /* For the portable engine: so many more bytes were copied out of the pages. */
 int pr_advance(struct pr_relay *relay, uint64_t transmission, uint64_t bytes);
@@ -114,6 +151,55 @@ struct pr_reference_info {
  * `capacity`; returns how many there are.
  */
 size_t pr_references(struct pr_relay *relay, uint64_t generation, struct pr_reference_info *into, size_t capacity);
+
+/*
+ * Leases.
+ *
+ * Whoever wants pages that somebody else has waits in one queue for each file, in the order of asking: a claim is
+ * granted when nothing that it can't be shared with is held, or was asked for earlier. So readers can't keep a writer
+ * out by coming again and again, nor writers a reader.
+ */
+
+/* What a writer has to wait for. */
+enum pr_needs {
+    PR_NEEDS_DONE,     /* references to its pages, until they are done: it changes the pages themselves */
+    PR_NEEDS_ACCEPTED, /* until the socket has the bytes: it writes to fresh pages */
+    PR_NEEDS_NOTHING,  /* no reference, only other writers: it changes no byte that is held */
+};
+
+/*
+ * Asks for a lease on whole pages that cover `length` bytes from `offset`, up to UINT64_MAX for no end. 1: it is
+ * granted; 0: an event will tell (never when `wait` is false: then -EAGAIN); -EBUSY: pages are quarantined, so that
+ * nobody can say when they can be had.
+ */
+int pr_lease(struct pr_relay *relay, uint64_t generation, uint64_t offset, uint64_t length, enum pr_needs needs,
+             bool wait, uint64_t *lease);
+
+/*
+ * Bytes are about to change, or may have changed without notice: the version moves, in this epoch. Fills in the new
+ * one. -EBADF for a lease that isn't granted.
+ */
+int pr_lease_begin(struct pr_relay *relay, uint64_t lease, uint64_t epoch, uint64_t *version);
+
+/* The file's size or time is about to change, but no byte that is served: the version stays. */
+int pr_lease_touch(struct pr_relay *relay, uint64_t lease);
+
+/*
+ * Ends a lease, or the waiting for one. Where bytes could change under it, what `generation` (may be 0) knows of its
+ * file's time is brought up to date first; `info` (may be NULL) tells.
+ */
+int pr_lease_end(struct pr_relay *relay, uint64_t lease, uint64_t generation, struct pr_generation_info *info);
+
+/* A reader's place in the queue, for pr_hold; results as of pr_lease. */
+int pr_place(struct pr_relay *relay, uint64_t generation, const struct pr_segment *segments, size_t count,
+             uint64_t *place);
+int pr_place_end(struct pr_relay *relay, uint64_t place);
+
+/*
+ * For the writers that wait: looks at what is in their way, and breaks off what a writer has waited for since
+ * `break_seconds`. Returns how many references are in the way.
+ */
+int pr_press(struct pr_relay *relay, double break_seconds);
 
 /* Connections. */
 
@@ -151,7 +237,10 @@ enum pr_event_kind {
     PR_EVENT_ACCEPTED, /* a lane has given the socket the last byte; the connection is Node's again */
     PR_EVENT_BROKEN,   /* a lane broke the transmission off; `error` says why */
     PR_EVENT_DRAINED,  /* the FIN that was asked for may go out */
-    PR_EVENT_STALLED,  /* a connection that Node owns made no progress for too long: break it */
+    PR_EVENT_STALLED,  /* a connection that Node owns has held pages for too long: break it */
+    PR_EVENT_GRANTED,  /* a claim was granted, or with `error` EBUSY refused and gone */
+    PR_EVENT_UNWANTED, /* a transmission that no connection carries holds a writer up for too long: release it */
+    PR_EVENT_GONE,     /* nothing refers to a retired generation's file any more */
 };
 
 struct pr_event {
@@ -159,7 +248,7 @@ struct pr_event {
     enum pr_outcome outcome;
     int error;
     uint64_t bytes; /* of the body, that the socket took (ACCEPTED, BROKEN) */
-    uint64_t id;    /* the transmission (ACCEPTED, BROKEN) or the connection */
+    uint64_t id;    /* of the transmission (ACCEPTED, BROKEN, UNWANTED), connection, claim or generation */
 };
 
 size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity);
@@ -181,6 +270,7 @@ struct pr_counters {
     double hold_seconds;
     uint64_t references, held_bytes, quarantined_bytes, quarantined;
     uint64_t connections, broken_off, inline_sends, lane_sends, looks;
+    uint64_t claims, leases, waiting_writers, waiting_readers, breaks;
     size_t allocated_bytes;
 };
 

@@ -5,8 +5,8 @@
 
 #include "sys.h"
 
-/* id = serial (30 bits) | kind (2 bits) | index (20 bits) */
-enum { INDEX_BITS = 20, KIND_BITS = 2, SERIAL_BITS = 30 };
+/* id = serial (29 bits) | kind (3 bits) | index (20 bits) */
+enum { INDEX_BITS = 20, KIND_BITS = 3, SERIAL_BITS = 29 };
 #define NO_SLOT UINT32_MAX
 
 struct pr_slot {

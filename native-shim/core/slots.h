@@ -8,7 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pr_kind { PR_KIND_TREE = 0, PR_KIND_GENERATION = 1, PR_KIND_CONNECTION = 2, PR_KIND_TRANSMISSION = 3 };
+enum pr_kind {
+    PR_KIND_TREE = 0,
+    PR_KIND_GENERATION = 1,
+    PR_KIND_CONNECTION = 2,
+    PR_KIND_TRANSMISSION = 3,
+    PR_KIND_CLAIM = 4,
+};
 
 struct pr_slots {
     struct pr_slot *slots;

@@ -36,17 +36,50 @@
 struct pr_tree {
     uint64_t id;
     int fd; /* O_PATH */
+    int lock_fd;
 };
 
+/*
+ * What all openings of one file share: who holds its pages, and how far it was changed in place. It lives as long as
+ * one of them is open, so the file's number can't become another's.
+ */
+struct pr_inode {
+    uint64_t device, number;
+    struct pr_relay *relay;
+    unsigned generations; /* open ones, and closed ones with references */
+    uint64_t epoch, version;
+    unsigned changing;         /* leases under which the file may change now */
+    uint64_t retired;          /* the generation whose end shall be told, or 0 */
+    struct pr_list references; /* of transmissions */
+    struct pr_list claims;     /* in the order of asking */
+    struct pr_list inodes;     /* of the relay */
+};
+
+/* A place in the queue for an inode's pages: a writer's becomes a lease, a reader's is exchanged for a reference. */
+struct pr_claim {
+    uint64_t id;
+    struct pr_generation *generation; /* kept open by it */
+    bool writer, granted;
+    bool begun; /* the file may change now */
+    enum pr_needs needs;
+    struct pr_list queue; /* of its inode */
+    size_t count;
+    struct pr_pages {
+        uint64_t first, end; /* bytes: whole pages, half-open */
+    } pages[];
+};
+
+/* One opening of a file: a descriptor and a mapping of so many bytes. */
 struct pr_generation {
     uint64_t id;
     struct pr_relay *relay;
+    struct pr_inode *inode;
     int fd;
     const char *address; /* NULL for an empty file */
     bool mincore_tells;  /* of this file, to this process */
-    uint64_t epoch, version;
+    uint64_t file_size;  /* may be more than is served: a shrunk region's file is cut later */
     struct pr_generation_info info;
-    struct pr_list references;
+    unsigned holds; /* references, and claims */
     bool closed;
     struct pr_list garbage;
 };
@@ -58,15 +91,17 @@ struct pr_transmission {
     enum pr_state state;
     enum pr_engine engine;
     struct pr_generation *generation;
-    struct pr_list reference; /* in its generation */
+    struct pr_list reference; /* in its inode */
     struct pr_list undone;    /* in its connection, in the order of their bytes */
     struct pr_connection *connection;
     struct pr_pipe *pipe; /* engine splice */
 
-    uint64_t total, sent; /* bytes of the body */
-    uint64_t released;    /* of them given back, from the front, by whole pages; <= sent <= total */
-    uint64_t start;       /* position of the first byte in what the connection has ever sent */
-    uint64_t held_since;  /* ns */
+    uint64_t total, sent;      /* bytes of the body */
+    uint64_t released;         /* of them given back, from the front, by whole pages; <= sent <= total */
+    uint64_t start;            /* position of the first byte in what the connection has ever sent */
+    uint64_t held_since;       /* ns */
+    uint64_t waited_for_since; /* ns: a writer waits, or waited, for its pages; 0 for none */
+    bool break_told;
     char peer[64];
     enum pr_peer_kind peer_kind;
 
@@ -96,7 +131,7 @@ struct pr_connection {
     uint64_t vanished_at;
     atomic_int abort;  /* -errno: what the lane shall break it off with */
     atomic_bool blind; /* a peer that is not seen may still read; set before our FIN can make it so */
-    bool in_epoll, node_closed, broken, reset, drain_wanted, stall_reported;
+    bool in_epoll, node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off, garbage;
 };
 
@@ -130,22 +165,49 @@ struct pr_relay {
     unsigned lane_count;
     struct pr_list quarantined, broken_off;
     struct pr_list closing_connections, closing_generations;
+    struct pr_list inodes;
+    unsigned retired;   /* inodes whose end shall be told */
+    unsigned disposing; /* threads that close a generation */
+    pthread_cond_t disposed;
 };
 
-/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED. */
-enum { PR_EVENTS_OF_ONE = 3 };
+/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, twice. */
+enum { PR_EVENTS_OF_ONE = 4 };
 
 /* relay.c */
 void pr_lock(struct pr_relay *relay);
 /* Also closes, outside of the lock, what has become unused under it, and notifies of events. */
 void pr_unlock(struct pr_relay *relay);
+/* Room for all that what is there now can cause, and for `more`: adding never fails. */
 int pr_events_reserve(struct pr_relay *relay, size_t more);
 void pr_event_add(struct pr_relay *relay, struct pr_event event);
 uint64_t pr_now(void);
 
+/* inode.c; all under the lock */
+/* The one of this file, made where there is none; counts one generation more. NULL: no memory. */
+struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t number);
+void pr_inode_give(struct pr_inode *inode);
+
+/* claim.c; all under the lock */
+/* May a reference be taken on these pages now, by the holder of `place` (may be NULL)? */
+bool pr_pages_free(const struct pr_generation *generation, const struct pr_claim *place,
+                   const struct pr_segment *segments, size_t count);
+/* After a reference became smaller or went: grants leases that waited for it. */
+void pr_claims_settle(struct pr_inode *inode);
+void pr_claim_end(struct pr_claim *claim);
+/* Whether a reference stands in the way of a writer that waits. */
+bool pr_is_waited_for(const struct pr_transmission *transmission);
+
 /* generation.c */
+/* 0, or -ESTALE when it is closed, or its file was changed by others. */
+int pr_generation_check(struct pr_relay *relay, uint64_t id);
+/* What the openings of its file know of its time and size, brought up to date after a change of our own. */
+int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
 void pr_generation_settle(struct pr_generation *generation);
+/* Without the lock. */
 void pr_generation_dispose(struct pr_generation *generation);
+/* Without the lock: waits for the threads that close generations. */
+void pr_generations_closed(struct pr_relay *relay);
 
 /* hold.c; all under the lock */
 void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes);

@@ -33,11 +33,18 @@ static ssize_t real_diag(int fd, const void *request, size_t length) {
     return send(fd, request, length, 0);
 }
 
+/* A directory can only be synced as a whole. */
+static int real_fsync(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) ? fsync(fd) : fdatasync(fd);
+}
+
 #define REAL_CALLS                                                                                                     \
     {                                                                                                                  \
         .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup, .pipe = real_pipe,       \
         .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice, .splice = splice,            \
-        .diag = real_diag,                                                                                             \
+        .diag = real_diag, .pread = pread, .pwrite = pwrite, .fallocate = fallocate, .ftruncate = ftruncate,           \
+        .fsync = real_fsync,                                                                                           \
     }
 
 static const struct pr_sys real = REAL_CALLS;
@@ -114,6 +121,26 @@ static ssize_t faulty_diag(int fd, const void *request, size_t length) {
     return fails(PR_CALL_DIAG) ? -1 : real.diag(fd, request, length);
 }
 
+static ssize_t faulty_pread(int fd, void *buffer, size_t length, off_t offset) {
+    return fails(PR_CALL_PREAD) ? -1 : real.pread(fd, buffer, length, offset);
+}
+
+static ssize_t faulty_pwrite(int fd, const void *buffer, size_t length, off_t offset) {
+    return fails(PR_CALL_PWRITE) ? -1 : real.pwrite(fd, buffer, length, offset);
+}
+
+static int faulty_fallocate(int fd, int mode, off_t offset, off_t length) {
+    return fails(PR_CALL_FALLOCATE) ? -1 : real.fallocate(fd, mode, offset, length);
+}
+
+static int faulty_ftruncate(int fd, off_t size) {
+    return fails(PR_CALL_FTRUNCATE) ? -1 : real.ftruncate(fd, size);
+}
+
+static int faulty_fsync(int fd) {
+    return fails(PR_CALL_FSYNC) ? -1 : real.fsync(fd);
+}
+
 void pr_faults_enable(void) {
     pthread_mutex_lock(&fault_lock);
     if (!enabled) {
@@ -131,6 +158,11 @@ void pr_faults_enable(void) {
             .vmsplice = faulty_vmsplice,
             .splice = faulty_splice,
             .diag = faulty_diag,
+            .pread = faulty_pread,
+            .pwrite = faulty_pwrite,
+            .fallocate = faulty_fallocate,
+            .ftruncate = faulty_ftruncate,
+            .fsync = faulty_fsync,
         };
     }
     pthread_mutex_unlock(&fault_lock);
@@ -155,6 +187,8 @@ int pr_call_by_name(const char *name) {
         [PR_CALL_MMAP] = "mmap",           [PR_CALL_DUP] = "dup",       [PR_CALL_PIPE] = "pipe",
         [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",     [PR_CALL_SENDFILE] = "sendfile",
         [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
+        [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
+        [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",
     };
     for (int call = 0; call < PR_CALL_COUNT; call++)
         if (strcmp(names[call], name) == 0) return call;

@@ -26,6 +26,11 @@ enum pr_call {
     PR_CALL_VMSPLICE,
     PR_CALL_SPLICE,
     PR_CALL_DIAG,
+    PR_CALL_PREAD,
+    PR_CALL_PWRITE,
+    PR_CALL_FALLOCATE,
+    PR_CALL_FTRUNCATE,
+    PR_CALL_FSYNC,
     PR_CALL_COUNT,
 };
 
@@ -43,6 +48,11 @@ struct pr_sys {
     ssize_t (*vmsplice)(int fd, const struct iovec *vectors, size_t count, unsigned flags);
     ssize_t (*splice)(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned flags);
     ssize_t (*diag)(int fd, const void *request, size_t length);
+    ssize_t (*pread)(int fd, void *buffer, size_t length, off_t offset);
+    ssize_t (*pwrite)(int fd, const void *buffer, size_t length, off_t offset);
+    int (*fallocate)(int fd, int mode, off_t offset, off_t length);
+    int (*ftruncate)(int fd, off_t size);
+    int (*fsync)(int fd); /* of a file: its data, and what is needed to find it */
 };
 
 extern struct pr_sys pr_sys;

@@ -30,6 +30,7 @@ enum pr_outcome pr_outcome_of(int error) {
     case ETIMEDOUT: return PR_OUTCOME_STALLED;
     case ENODATA: return PR_OUTCOME_TRUNCATED;
     case ECANCELED: return PR_OUTCOME_CANCELLED;
+    case EBUSY: return PR_OUTCOME_BROKEN;
     default: return PR_OUTCOME_FAILED;
     }
 }
@@ -128,6 +129,7 @@ static void begin(struct pr_connection *connection, struct pr_transmission *tran
     pr_peer_name(&connection->peer, transmission->peer, sizeof transmission->peer);
     connection->current = transmission;
     connection->progress_at = pr_now();
+    connection->abort = 0; /* an earlier one may have ended before its lane saw that it was to be broken off */
     if (pr_holds_until_done(transmission)) pr_list_append(&connection->undone, &transmission->undone);
     pr_watch(connection);
 }
@@ -178,7 +180,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, transmission_id);
     int result = check(connection, transmission);
     /* For its end, should the caller not have taken the last one's yet. */
-    if (result == 0) result = pr_events_reserve(relay, (size_t)relay->counters.connections * PR_EVENTS_OF_ONE + 1);
+    if (result == 0) result = pr_events_reserve(relay, 1);
     if (sent) *sent = 0;
     if (result < 0) {
         pr_unlock(relay);

@@ -127,7 +127,7 @@ static void a_client_that_resets_in_mid_body_inline(void) {
     EACH_ENGINE(engine) {
         struct scene scene = scene_open(options_with(1), ROOMY);
         uint64_t transmission;
-        CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, engine, extents, 2, &transmission), 0);
+        CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, engine, 0, extents, 2, &transmission), 0);
         hook_on_call(&scene, 2, reset_and_wait);
         CHECK(is_reset(-pr_send(scene.relay, scene.connection, transmission, NULL, 0, NULL)));
         hook = NULL;
@@ -234,7 +234,8 @@ static void node_that_closes_during_the_last_send(void) {
     struct pr_segment extents[] = {EXTENT(0, 64 << 10), EXTENT(1 << 20, 1000)};
     struct scene scene = scene_open(options, ROOMY);
     uint64_t transmission;
-    CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, PR_ENGINE_SENDFILE, extents, 2, &transmission), 0);
+    CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, PR_ENGINE_SENDFILE, 0, extents, 2, &transmission),
+                0);
     hook_on_call(&scene, 2, close_connection);
     CHECK_EQUAL(pr_send(scene.relay, scene.connection, transmission, NULL, 0, NULL), 0);
     CHECK_EQUAL(next_event(scene.relay).kind, PR_EVENT_ACCEPTED);
@@ -359,13 +360,13 @@ static void a_generation_outlives_its_closing_by_its_references(void) {
     CHECK_EQUAL(pr_generation_close(scene.relay, generation), 0);
     CHECK_EQUAL(pr_generation_close(scene.relay, generation), -EBADF);
     struct pr_segment extent = EXTENT(0, 1);
-    CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, &extent, 1, &transmission), -ESTALE);
+    CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &transmission), -ESTALE);
     CHECK_EQUAL(only_reference(scene.relay).generation, generation);
     CHECK_EQUAL(test_mappings(), mappings);
     read_body(scene.pair.peer, 0, SMALL, 0);
     CHECK_EQUAL(references(scene.relay), 0);
     CHECK_EQUAL(test_mappings(), mappings - 1);
-    CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, &extent, 1, &transmission), -EBADF);
+    CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &transmission), -EBADF);
     int fd = scene.region.fd;
     scene.region = region_open(scene.relay, fd);
     scene_close(&scene);

@@ -41,7 +41,7 @@ static int send_it(struct pr_relay *relay, uint64_t generation, const struct pai
                    enum pr_engine engine, uint64_t length) {
     struct pr_segment extent = EXTENT(0, length);
     uint64_t transmission;
-    int result = pr_hold(relay, generation, 0, 0, engine, &extent, 1, &transmission);
+    int result = pr_hold(relay, generation, 0, 0, engine, 0, &extent, 1, &transmission);
     if (result < 0) return result;
     result = pr_send(relay, connection, transmission, NULL, 0, NULL);
     if (result < 0) pr_release(relay, transmission, PR_OUTCOME_FAILED); /* finds nothing where it was broken off */
@@ -54,7 +54,7 @@ static int request(struct pr_relay *relay, enum pr_engine engine, uint64_t lengt
     struct pr_generation_info info;
     enum pr_peer_kind kind;
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    int result = pr_generation_open(relay, 0, path, &generation, &info);
+    int result = pr_generation_open(relay, 0, path, UINT64_MAX, &generation, &info);
     if (result < 0) return result;
     struct pair pair = pair_open(ROOMY);
     CHECK_EQUAL(MUST(send(pair.peer, "GET", 3, 0)), 3);
@@ -168,10 +168,10 @@ static void a_pipe_that_cannot_be_had_fails_its_hold(void) {
     struct pr_segment extent = EXTENT(0, SMALL);
     uint64_t id;
     pr_fault_set(PR_CALL_PIPE, EMFILE, 0, 1);
-    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, &extent, 1, &id), -EMFILE);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, 0, &extent, 1, &id), -EMFILE);
     for (unsigned place = 0; place < 2; place++) {
         pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, place, 1);
-        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, &extent, 1, &id), -ENOMEM);
+        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, 0, &extent, 1, &id), -ENOMEM);
     }
     pr_fault_set(PR_CALL_ALLOCATE, 0, 0, 0);
     CHECK_EQUAL(counted(relay).references, 0);
@@ -181,25 +181,69 @@ static void a_pipe_that_cannot_be_had_fails_its_hold(void) {
     pr_relay_destroy(relay);
 }
 
-static void a_table_that_cannot_grow_fails_one_hold(void) {
-    enum { MANY = 200 };
-    struct pr_relay *relay = relay_start(options_with(1));
+/* Holds, each at first with a failing allocation after the transmission's own. Returns how many were refused. */
+static unsigned refused_holds(struct pr_relay *relay, uint64_t *ids, unsigned count) {
     struct region region = region_create(relay, SMALL);
     struct pr_segment extent = EXTENT(0, SMALL);
-    uint64_t ids[MANY];
     unsigned refused = 0;
-    for (unsigned index = 0; index < MANY; index++) {
-        pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 1, 1); /* the transmission's own goes well */
-        int result = pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, &extent, 1, &ids[index]);
+    for (unsigned index = 0; index < count; index++) {
+        pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 1, 1);
+        int result = pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &ids[index]);
         pr_fault_set(PR_CALL_ALLOCATE, 0, 0, 0);
+        CHECK_EQUAL(counted(relay).references, index + (result == 0));
         if (result == 0) continue;
         CHECK_EQUAL(result, -ENOMEM);
         refused++;
         ids[index] = hold(relay, &region, PR_ENGINE_COPY, 0, SMALL);
     }
-    CHECK_EQUAL(refused, 2); /* at 64 and at 128 */
-    CHECK_EQUAL(counted(relay).references, MANY);
-    for (unsigned index = 0; index < MANY; index++) CHECK_EQUAL(pr_release(relay, ids[index], PR_OUTCOME_CANCELLED), 0);
+    for (unsigned index = 0; index < count; index++)
+        CHECK_EQUAL(pr_release(relay, ids[index], PR_OUTCOME_CANCELLED), 0);
+    region_close(relay, &region);
+    return refused;
+}
+
+static void a_table_that_cannot_grow_fails_one_hold(void) {
+    enum { MANY = 200 };
+    uint64_t ids[MANY];
+    struct pr_relay *relay = relay_start(options_with(1));
+    pr_lock(relay);
+    CHECK_EQUAL(pr_events_reserve(relay, MANY), 0); /* so that only the table of ids has to grow */
+    pr_unlock(relay);
+    CHECK_EQUAL(refused_holds(relay, ids, MANY), 2); /* at 64 and at 128 */
+    pr_relay_destroy(relay);
+}
+
+static void a_ring_that_cannot_grow_fails_one_hold(void) {
+    enum { FEW = 60 }; /* the table of ids begins with more */
+    uint64_t ids[FEW];
+    struct pr_relay *relay = relay_start(options_with(1));
+    CHECK_EQUAL(refused_holds(relay, ids, FEW), 7); /* at 1, 2, 4, 8, 16, 32 and 64 */
+    pr_relay_destroy(relay);
+}
+
+static void a_claim_without_memory_is_refused_alone(void) {
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_create(relay, SMALL);
+    struct pr_segment extent = EXTENT(0, SMALL);
+    uint64_t lease, place;
+    for (unsigned count = 0; count < 2; count++) { /* itself, the ring of events */
+        pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, count, 1);
+        CHECK_EQUAL(pr_lease(relay, region.generation, 0, 1, PR_NEEDS_DONE, true, &lease), -ENOMEM);
+        pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, count, 1);
+        CHECK_EQUAL(pr_place(relay, region.generation, &extent, 1, &place), -ENOMEM);
+    }
+    pr_fault_set(PR_CALL_ALLOCATE, 0, 0, 0);
+    CHECK_EQUAL(counted(relay).claims, 0);
+    CHECK_EQUAL(pr_lease(relay, region.generation, 0, 1, PR_NEEDS_DONE, true, &lease), 1);
+    CHECK_EQUAL(pr_place(relay, region.generation, &extent, 1, &place), 0);
+    CHECK_EQUAL(pr_lease_end(relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(next_event(relay).id, place);
+    /* A granted place ends with the hold that fails. */
+    pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, place, &extent, 1, &lease), -ENOMEM);
+    pr_fault_set(PR_CALL_ALLOCATE, 0, 0, 0);
+    CHECK_EQUAL(pr_place_end(relay, place), -EBADF);
+    CHECK_EQUAL(counted(relay).claims, 0);
     region_close(relay, &region);
     pr_relay_destroy(relay);
 }
@@ -278,6 +322,8 @@ int main(void) {
     RUN(interrupted_calls_are_made_again);
     RUN(a_pipe_that_cannot_be_had_fails_its_hold);
     RUN(a_table_that_cannot_grow_fails_one_hold);
+    RUN(a_ring_that_cannot_grow_fails_one_hold);
+    RUN(a_claim_without_memory_is_refused_alone);
     RUN(a_connection_that_is_not_adopted_loses_nothing);
     RUN(a_relay_or_a_tree_that_cannot_be_made);
     RUN(calls_are_known_by_name);

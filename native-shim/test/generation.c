@@ -34,7 +34,7 @@ static void end(void) {
 
 static int open_and_close(const char *path, struct pr_generation_info *info) {
     uint64_t generation;
-    int result = pr_generation_open(relay, tree, path, &generation, info);
+    int result = pr_generation_open(relay, tree, path, UINT64_MAX, &generation, info);
     if (result == 0) CHECK_EQUAL(pr_generation_close(relay, generation), 0);
     return result;
 }
@@ -95,8 +95,8 @@ static void what_has_no_pages_is_refused(void) {
     MUST(mkfifo(path, 0600));
     CHECK_EQUAL(open_and_close("fifo", &info), -EINVAL);
     CHECK_EQUAL(open_and_close(".", &info), -EINVAL);
-    CHECK_EQUAL(pr_generation_open(relay, 0, "/dev/null", &generation, &info), -EINVAL);
-    CHECK_EQUAL(pr_generation_open(relay, 0, "/tmp", &generation, &info), -EINVAL);
+    CHECK_EQUAL(pr_generation_open(relay, 0, "/dev/null", UINT64_MAX, &generation, &info), -EINVAL);
+    CHECK_EQUAL(pr_generation_open(relay, 0, "/tmp", UINT64_MAX, &generation, &info), -EINVAL);
     end();
 }
 

@@ -10,12 +10,12 @@ static void a_moved_generation_is_stale(void) {
     struct region region = region_create(relay, SIZE);
     struct pr_segment extent = EXTENT(0, 10);
     uint64_t id;
-    CHECK_EQUAL(pr_hold(relay, region.generation, 1, 0, PR_ENGINE_COPY, &extent, 1, &id), -ESTALE);
-    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 1, PR_ENGINE_COPY, &extent, 1, &id), -ESTALE);
-    CHECK_EQUAL(pr_hold(relay, region.generation + 1, 0, 0, PR_ENGINE_COPY, &extent, 1, &id), -EBADF);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 1, 0, PR_ENGINE_COPY, 0, &extent, 1, &id), -ESTALE);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 1, PR_ENGINE_COPY, 0, &extent, 1, &id), -ESTALE);
+    CHECK_EQUAL(pr_hold(relay, region.generation + 1, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &id), -EBADF);
     id = hold(relay, &region, PR_ENGINE_COPY, 0, 10);
     CHECK_EQUAL(pr_generation_close(relay, region.generation), 0);
-    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, &extent, 1, &id), -ESTALE);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &id), -ESTALE);
     CHECK(pr_generation_descriptor(relay, region.generation) >= 0);
     CHECK_EQUAL(pr_release(relay, id, PR_OUTCOME_COMPLETE), 0);
     CHECK_EQUAL(pr_generation_descriptor(relay, region.generation), -EBADF);
@@ -42,11 +42,11 @@ static void extents_outside_are_refused(void) {
     uint64_t id;
     for (size_t index = 0; index < sizeof wrong / sizeof *wrong; index++) {
         struct pr_segment extents[] = {EXTENT(0, SIZE), wrong[index]};
-        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, &wrong[index], 1, &id), -ERANGE);
-        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, extents, 2, &id), -ERANGE);
-        CHECK_EQUAL(pr_hold(relay, empty.generation, 0, 0, PR_ENGINE_COPY, &wrong[index], 1, &id), -ERANGE);
+        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, 0, &wrong[index], 1, &id), -ERANGE);
+        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_SPLICE, 0, extents, 2, &id), -ERANGE);
+        CHECK_EQUAL(pr_hold(relay, empty.generation, 0, 0, PR_ENGINE_COPY, 0, &wrong[index], 1, &id), -ERANGE);
     }
-    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, wrong, 0, &id), -ERANGE);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_COPY, 0, wrong, 0, &id), -ERANGE);
     CHECK_EQUAL(references(relay), 0);
     CHECK_EQUAL(counted(relay).references, 0);
     region_close(relay, &empty);
@@ -114,7 +114,7 @@ static void take_one(struct pr_relay *relay, const struct region *region) {
         extent->length = 1 + test_below(&random_state, left < most ? left : most);
         model->total += extent->length;
     }
-    CHECK_EQUAL(pr_hold(relay, region->generation, 0, 0, PR_ENGINE_STREAM, model->extents, model->count, &model->id),
+    CHECK_EQUAL(pr_hold(relay, region->generation, 0, 0, PR_ENGINE_STREAM, 0, model->extents, model->count, &model->id),
                 0);
     live++;
 }
@@ -211,7 +211,7 @@ static void what_is_told_is_what_is_held(void) {
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, SIZE);
     uint64_t id;
-    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_STREAM, extents, 3, &id), 0);
+    CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, PR_ENGINE_STREAM, 0, extents, 3, &id), 0);
     struct pr_reference_info info = only_reference(relay);
     CHECK_EQUAL(info.first, 100);
     CHECK_EQUAL(info.last, 9 * PAGE + 16);

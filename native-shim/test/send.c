@@ -80,7 +80,7 @@ static void many_extents_arrive_in_their_order(void) {
     for (unsigned index = 0; index < COUNT; index++)
         extents[index] = (struct pr_segment){.offset = (COUNT - 1 - index) * 131071u, .length = 1 + index * 1000u};
     EACH_ENGINE(engine) {
-        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, engine, extents, COUNT, &transmission), 0);
+        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, engine, 0, extents, COUNT, &transmission), 0);
         int result = pr_send(relay, connection, transmission, NULL, 0, NULL);
         for (unsigned index = 0; index < COUNT; index++)
             read_body(pair.peer, extents[index].offset, extents[index].length, 0);
@@ -113,7 +113,7 @@ static void a_head_and_literals_arrive_in_their_places(void) {
     };
     EACH_ENGINE(engine) {
         uint64_t before = counted(relay).sent_bytes[engine];
-        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, engine, segments, 5, &transmission), 0);
+        CHECK_EQUAL(pr_hold(relay, region.generation, 0, 0, engine, 0, segments, 5, &transmission), 0);
         CHECK_EQUAL(counted(relay).held_bytes, LONG + 24);
         int result = pr_send(relay, connection, transmission, "HEAD", 4, &sent);
         read_literal(pair.peer, "HEADfirst", 9);

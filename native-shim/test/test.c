@@ -169,7 +169,7 @@ struct region region_open(struct pr_relay *relay, int fd) {
     struct region region = {.fd = fd};
     struct pr_generation_info info;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    CHECK_EQUAL(pr_generation_open(relay, 0, path, &region.generation, &info), 0);
+    CHECK_EQUAL(pr_generation_open(relay, 0, path, UINT64_MAX, &region.generation, &info), 0);
     region.size = info.size;
     region.page = info.backing.page_size;
     return region;
@@ -301,7 +301,7 @@ uint64_t hold(struct pr_relay *relay, const struct region *region, enum pr_engin
               uint64_t length) {
     uint64_t transmission;
     struct pr_segment extent = {.offset = offset, .length = length};
-    CHECK_EQUAL(pr_hold(relay, region->generation, 0, 0, engine, &extent, 1, &transmission), 0);
+    CHECK_EQUAL(pr_hold(relay, region->generation, 0, 0, engine, 0, &extent, 1, &transmission), 0);
     return transmission;
 }
 

@@ -12,8 +12,12 @@ const codesOfStatus: Record<number, ProblemCode> = {
   408: 'request-timeout',
   413: 'payload-too-large',
   414: 'uri-too-long',
+  415: 'unsupported-media-type',
   503: 'draining',
 };
+
+/** What someone who reads the log should look into. */
+const worthReporting: ReadonlySet<ProblemCode> = new Set(['internal', 'busy', 'no-space']);
 
 /** Answers errors of routes, unknown routes and closing with problem documents. */
 export function answerErrors(app: FastifyInstance): void {
@@ -24,7 +28,7 @@ export function answerErrors(app: FastifyInstance): void {
 /** Also Fastify's `frameworkErrors`: what it refuses before a route is found. */
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error);
-  if (problem.status >= 500 && problem.code !== 'draining') request.log.error({ err: error }, problem.message);
+  if (worthReporting.has(problem.code)) request.log.error({ err: error }, problem.message);
   answerProblem(request, reply, problem);
 }
 

@@ -7,7 +7,9 @@
 import type { FastifyReply } from 'fastify';
 import type { Catalog } from '../region/catalog.ts';
 import type { Digests } from '../region/digest.ts';
+import type { TreeLock } from '../region/tree-lock.ts';
 import { hasTurn, itsTurn } from '../relay/turn.ts';
+import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
 import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
@@ -23,6 +25,8 @@ export type RegionService = {
   readonly catalog: Catalog;
   readonly outgoing: Outgoing;
   readonly digests: Digests;
+  /** Undefined where there is no tree that others could write to. */
+  readonly lock: TreeLock | undefined;
   readonly leaving: Leaving;
 };
 
@@ -36,8 +40,10 @@ export type RegionService = {
 export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: RegionFields) {
   const { method, headers } = reply.request;
   if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
+  const behind = new BehindWriters(service, reply.raw);
   try {
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
+      if (service.lock?.share() === false) await behind.otherService();
       const region = service.catalog.find(name);
       const verdict = judge(method, headers, region, new Date(), given.contentType);
       if (verdict.kind === 'not-modified') {
@@ -47,11 +53,14 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       const digest = wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
-      const held = service.outgoing.hold(reply, region, plan);
-      if (held) return answerHeld(reply, held, fields, service.leaving);
+      const held = service.outgoing.hold(reply, region, plan, behind.place);
+      if (held === 'blocked') await behind.writersOf(region, plan);
+      else if (held !== 'stale') return answerHeld(reply, held, fields, service.leaving);
     }
   } catch (error) {
     throw problemOfSystem(error);
+  } finally {
+    behind.leave();
   }
   throw new ProblemError('region-unstable');
 }

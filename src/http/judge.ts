@@ -23,7 +23,7 @@ export function judge(
 ): Verdict {
   const { size } = region.content.generation;
   const planned = { size, contentType };
-  const validators: Validators = { ...region, writtenInPlace: region.content.version > 0 };
+  const validators: Validators = { ...region, writtenInPlace: region.state.inPlace };
   switch (judgePreconditions(headers, method, validators)) {
     case 'failed':
       throw new ProblemError('precondition-failed', { headers: { etag: region.etag } });

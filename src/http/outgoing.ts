@@ -5,7 +5,7 @@ import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
 import { type EngineChoice, engineFor, engineTowards } from '../relay/engine.ts';
-import type { Engine, Relay } from '../relay/relay.ts';
+import type { Claim, Engine, Relay } from '../relay/relay.ts';
 import { sendHeld } from '../relay/send.ts';
 import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
@@ -34,17 +34,18 @@ export class Outgoing {
   }
 
   /**
-   * Takes the reference of a response. Undefined when the region is no longer what was judged. What is held has to be
-   * sent, by `answerHeld`, which gives the reference back.
+   * Takes the reference of a response: `stale` when the region is no longer what was judged, `blocked` while a writer
+   * has pages of it. What is held has to be sent, by `answerHeld`, which gives the reference back.
    *
+   * @param place in the queue behind writers, if the reader has waited for one
    * @throws SystemError when descriptors or memory are short
    */
-  hold(reply: FastifyReply, region: Region, plan: Plan): HeldBody | undefined {
+  hold(reply: FastifyReply, region: Region, plan: Plan, place?: Claim): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
     const engine = connection ? engineTowards(this.engineOf(region), connection.peerKind) : 'stream';
-    const transmission = relay.hold(region.content, engine, plan.segments);
-    if (transmission === undefined) return undefined;
+    const transmission = relay.hold(region.content, engine, plan.segments, place);
+    if (typeof transmission === 'string') return transmission;
     const { content } = region;
     return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold };
   }

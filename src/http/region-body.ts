@@ -6,7 +6,7 @@ import type { Connection } from '../relay/connection.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
 import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../relay/relay.ts';
 import { type HeldForConnection, sendHeld } from '../relay/send.ts';
-import { readSegments, Stalled, streamEnd } from '../relay/stream.ts';
+import { readSegments, Stalled, streamEnd, Unwanted } from '../relay/stream.ts';
 
 /** A body whose pages are held. */
 export type HeldBody = {
@@ -49,6 +49,7 @@ export class RegionBody extends Readable implements OutgoingBody {
     this.sent = promise;
     this.#settle = resolve;
     this.#held = held;
+    held.relay.onUnwanted(held.transmission, () => this.destroy(new Unwanted('a writer has waited long enough')));
   }
 
   /** How the bytes go out, as far as is known by now. */

@@ -6,12 +6,21 @@ import type { Region } from '../region/region.ts';
 import { copyFree } from '../relay/engine.ts';
 import { regionName } from './name-of-request.ts';
 import type { Outgoing } from './outgoing.ts';
+import { mergePatch } from './patch-region.ts';
 import { ProblemError } from './problems.ts';
+import type { Writer } from './writer.ts';
+import { addWritingRoutes } from './writing-routes.ts';
 
 /** What the routes work with. */
-export type Routes = { readonly catalog: Catalog; readonly outgoing: Outgoing; readonly metrics: Metrics };
+export type Routes = {
+  readonly catalog: Catalog;
+  readonly outgoing: Outgoing;
+  readonly metrics: Metrics;
+  /** Undefined where nothing can be changed. */
+  readonly writer: Writer | undefined;
+};
 
-const allow = 'GET, HEAD, OPTIONS';
+const readable = ['GET', 'HEAD', 'OPTIONS'];
 
 type Querystring = { region?: string };
 
@@ -25,27 +34,33 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
   scope.get('/regions', () => listRegions(routes));
   scope.get<{ Querystring: Querystring }>('/references', (request) => listReferences(routes, request.query.region));
   scope.get('/metrics', async (_, reply) => reply.type(routes.metrics.contentType).send(await routes.metrics.text()));
-  for (const url of ['/regions/*', '/regions', '/references', '/metrics']) refuseOtherMethods(scope, url);
+  if (routes.writer) addWritingRoutes(scope, routes.writer);
+  refuseOtherMethods(scope, '/regions/*', routes.writer ? [...readable, 'PUT', 'PATCH', 'DELETE'] : readable);
+  for (const url of ['/regions', '/references', '/metrics']) refuseOtherMethods(scope, url);
+  if (!routes.writer) return;
+  refuseOtherMethods(scope, '/leases', ['GET', 'HEAD', 'POST', 'OPTIONS']);
+  refuseOtherMethods(scope, '/leases/:id', ['PUT', 'DELETE', 'OPTIONS']);
 }
 
 /** 405 with Allow (RFC 9110 15.5.6) for what `url` does not answer; OPTIONS is told the same by 204. */
-export function refuseOtherMethods(scope: FastifyInstance, url: string): void {
+export function refuseOtherMethods(scope: FastifyInstance, url: string, allowed: readonly string[] = readable): void {
   scope.route({
-    method: scope.supportedMethods.filter((method) => !allow.includes(method)),
+    method: scope.supportedMethods.filter((method) => !allowed.includes(method)),
     url,
     // Before a body is looked at: its type and size do not matter.
     onRequest: async () => {
-      throw new ProblemError('method-not-allowed', { headers: { allow } });
+      throw new ProblemError('method-not-allowed', { headers: { allow: allowed.join(', ') } });
     },
     handler: async () => {},
   });
-  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) tellMethods(scope, url);
+  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) tellMethods(scope, url, allowed);
 }
 
 /** Answers OPTIONS by 204 with Allow (RFC 9110 9.3.7), whatever body comes with it. */
-export function tellMethods(scope: FastifyInstance, url: string): void {
+export function tellMethods(scope: FastifyInstance, url: string, allowed: readonly string[] = readable): void {
+  const patch = allowed.includes('PATCH') ? { 'accept-patch': mergePatch } : {}; // RFC 5789 3.1
   scope.options(url, {
-    onRequest: async (_, reply) => reply.code(204).header('allow', allow).send(),
+    onRequest: async (_, reply) => reply.code(204).header('allow', allowed.join(', ')).headers(patch).send(),
     handler: async () => {},
   });
 }
@@ -66,7 +81,7 @@ function describe(routes: Routes, region: Region) {
     contentType: region.contentType,
     etag: region.etag,
     node: node < 0 ? null : node,
-    writable: false,
+    writable: routes.writer?.store.catalog.isOfTree(region.name) ?? false,
   };
 }
 

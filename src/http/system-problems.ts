@@ -1,3 +1,4 @@
+import { Refusal } from '../region/refusal.ts';
 import { SystemError } from '../relay/relay.ts';
 import { type ProblemCode, ProblemError } from './problems.ts';
 
@@ -19,10 +20,13 @@ const codes: Record<string, ProblemCode> = {
   ENOMEM: 'busy',
   ENOBUFS: 'busy',
   EAGAIN: 'busy',
+  ENOSPC: 'no-space',
+  EDQUOT: 'no-space',
 };
 
-/** The answer to a failed system call; anything else is given back as it is. */
+/** The answer to a failed system call, or a refused change; anything else is given back as it is. */
 export function problemOfSystem(error: unknown): unknown {
+  if (error instanceof Refusal) return new ProblemError(error.code, { detail: error.message, cause: error });
   if (!(error instanceof SystemError)) return error;
   return new ProblemError(codes[error.code] ?? 'internal', { cause: error });
 }

@@ -2,13 +2,29 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from '@prometheus-io/client';
 import type { Counters, Relay } from '../relay/relay.ts';
 
+/** What happens to regions, counted where it happens; each is read when asked. */
+export type RegionCounts = {
+  /** Files of open regions that others have touched, by what they did. */
+  readonly externalChanges: Readonly<Record<string, number>>;
+  /** Undefined where nothing can be changed. */
+  readonly changes:
+    | {
+        /** Overwrites in place, by how they ended. */
+        readonly overwrites: Readonly<Record<string, number>>;
+        expiredLeases(): number;
+        oldGenerations(): number;
+        regionBytes(): number;
+      }
+    | undefined;
+};
+
 /** The service's metrics. */
 export class Metrics {
   readonly #registry = new Registry();
   /** By method and status, with a space between: counted here, for the library's labels cost more than the request. */
   readonly #requests = new Map<string, number>();
 
-  constructor(relay: Relay) {
+  constructor(relay: Relay, counts: RegionCounts) {
     const registers = [this.#registry];
     const requests = this.#requests;
     new Counter({
@@ -25,6 +41,7 @@ export class Metrics {
       },
     });
     for (const metric of relayMetrics(relay, registers)) this.#registry.registerMetric(metric);
+    for (const metric of regionMetrics(counts, registers)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -84,7 +101,52 @@ function relayMetrics(relay: Relay, registers: Registry[]): Metric<string>[] {
     counter('pagerelay_inline_sends_total', 'Bodies that the main thread sent at once.', (now) => now.inlineSends),
     counter('pagerelay_lane_sends_total', 'Bodies that a lane carried.', (now) => now.laneSends),
     counter('pagerelay_looks_total', 'Looks at whether a connection is done.', (now) => now.looks),
+    gauge('pagerelay_leases', 'Leases on pages that writers have now.', (now) => now.leases),
+    gauge('pagerelay_waiting_writers', 'Writers that wait for pages.', (now) => now.waitingWriters),
+    gauge('pagerelay_waiting_readers', 'Readers that wait behind writers.', (now) => now.waitingReaders),
+    counter('pagerelay_broken_holds_total', 'References that were broken off for a writer.', (now) => now.breaks),
     gauge('pagerelay_native_allocated_bytes', 'Memory that the shim has set aside.', (now) => now.allocatedBytes),
+  ];
+}
+
+function regionMetrics({ externalChanges, changes }: RegionCounts, registers: Registry[]): Metric<string>[] {
+  const byLabel = (name: string, help: string, label: string, counts: Readonly<Record<string, number>>) =>
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(counts)) this.inc({ [label]: value }, count);
+      },
+    });
+  const external = 'Files of open regions that others have replaced, changed or removed.';
+  const metrics: Metric<string>[] = [byLabel('pagerelay_external_changes_total', external, 'kind', externalChanges)];
+  if (!changes) return metrics;
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  return [
+    ...metrics,
+    byLabel('pagerelay_overwrites_total', 'Overwrites in place, by how they ended.', 'outcome', changes.overwrites),
+    new Counter({
+      name: 'pagerelay_expired_leases_total',
+      help: 'Leases of processes that ended by their time, unreleased.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(changes.expiredLeases());
+      },
+    }),
+    gauge('pagerelay_old_generations', 'Files without a name that are kept for their readers.', changes.oldGenerations),
+    gauge('pagerelay_region_bytes', 'Bytes that count against the quota.', changes.regionBytes),
   ];
 }
 

@@ -1,16 +1,27 @@
 /** Which regions there are, and which generation each is now. @module */
 import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
-import { type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
+import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
 import { isRegionName } from './name.ts';
 import { describeRegion, type Region } from './region.ts';
+import { type RegionStates, type State, stateOfFile } from './states.ts';
 import { walkTree } from './walk.ts';
+import { Watcher } from './watcher.ts';
 
 /** A file or device that is served in place under a name. */
 export type NamedFile = { readonly name: string; readonly path: string };
 
 /** What a catalog is made of. A name in `files` that also is in `dir` is an error. */
-export type CatalogSource = { readonly dir: string | undefined; readonly files: readonly NamedFile[] };
+export type CatalogSource = {
+  readonly tree: Tree | undefined;
+  readonly files: readonly NamedFile[];
+  /** What is known of the tree's regions; files have none. */
+  readonly states: RegionStates | undefined;
+};
+
+/** What others have done to the file of an open region. */
+export const externalChanges = ['replaced', 'changed', 'removed'] as const;
+export type ExternalChange = (typeof externalChanges)[number];
 
 /** Two sources for one name. */
 export class NameClash extends Error {
@@ -23,33 +34,56 @@ const mostOpen = 1024;
 /** How often open regions that nobody asks for are looked at; `namesAtOnce` of them at a time. */
 const sweepMilliseconds = 1000;
 
+/** A file that is replaced each time it is opened is given up. */
+const mostTries = 8;
+
 /** Names that are looked up before other requests have their turn. */
 const namesAtOnce = 64;
 
 /** Finds regions by name, and keeps the generation of each open for the next request. */
 export class Catalog {
+  readonly tree: Tree | undefined;
+  /** How often others have changed the files of open regions. */
+  readonly externalChanges: Record<ExternalChange, number> = { replaced: 0, changed: 0, removed: 0 };
   readonly #relay: Relay;
-  readonly #tree: Tree | undefined;
   readonly #files: ReadonlyMap<string, string>;
+  readonly #states: RegionStates | undefined;
   readonly #open: LRUCache<string, Region>;
   /** Names of generations, also of those that are closed and still held. */
   readonly #names = new Map<number, string>();
+  /** Names whose files the service itself is exchanging; one at a time each. */
+  readonly #ours = new Set<string>();
+  readonly #watcher: Watcher;
   readonly #sweeper: NodeJS.Timeout;
   #unswept: string[] = [];
 
-  /** @throws SystemError when `dir` or one of the files can't be opened; NameClash */
+  /** @throws SystemError when one of the files can't be opened; NameClash */
   constructor(relay: Relay, source: CatalogSource) {
     this.#relay = relay;
-    this.#tree = source.dir === undefined ? undefined : relay.openTree(source.dir);
+    this.tree = source.tree;
+    this.#states = source.states;
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
-    this.#open = new LRUCache({ max: mostOpen, dispose: (region) => relay.closeGeneration(region.content.generation) });
-    for (const { name } of source.files) this.#checkFile(name);
+    this.#watcher = new Watcher((name) => this.#lookAt(name));
+    this.#open = new LRUCache({
+      max: mostOpen,
+      dispose: (region, name) => {
+        this.#watcher.unwatch(name);
+        relay.closeGeneration(region.content.generation);
+      },
+    });
     this.#sweeper = setInterval(() => this.#sweep(), sweepMilliseconds).unref();
+    try {
+      for (const { name } of source.files) this.#checkFile(name);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Ends its own looking. The relay closes what is open. */
   close(): void {
     clearInterval(this.#sweeper);
+    this.#watcher.close();
   }
 
   /**
@@ -59,13 +93,46 @@ export class Catalog {
    * @throws SystemError: ENOENT and its like when there is none
    */
   find(name: string): Region {
-    const { tree, path } = this.#locate(name);
     const known = this.#open.get(name);
     if (known && this.#isCurrent(name, known)) return known;
-    const region = describeRegion(name, this.#relay.openGeneration(tree, path));
+    const region = this.#describe(name);
     this.#open.set(name, region);
     this.#remember(region.content.generation.id, name);
+    const { tree, path } = this.#locate(name);
+    this.#watcher.watch(name, tree ? `${tree.path}/${path}` : path);
     return region;
+  }
+
+  /** Like `find`; undefined where there is no region of this name. */
+  findAny(name: string): Region | undefined {
+    try {
+      return this.find(name);
+    } catch (error) {
+      if (error instanceof SystemError && missing.has(error.code)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether a region of this name could be changed: it is one of the tree's, or would be. */
+  isOfTree(name: string): boolean {
+    return this.tree !== undefined && !this.#files.has(name);
+  }
+
+  /** What was changed through the service is at another version, or at another time: the region as it is from now on. */
+  moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
+    const current = this.#open.peek(region.name);
+    if (current?.content.generation.id !== region.content.generation.id) return region;
+    const { modifiedSeconds, modifiedNanoseconds } = file ?? region.content.generation;
+    const generation = { ...region.content.generation, modifiedSeconds, modifiedNanoseconds };
+    const state = { ...region.state, epoch, version, inPlace: true };
+    const moved = describeRegion(region.name, { generation, epoch, version }, state);
+    this.#open.set(region.name, moved, { noDisposeOnSet: true });
+    return moved;
+  }
+
+  /** Opens a region anew the next time it is asked for: its size is another one, or its file. */
+  letGo(name: string): void {
+    this.#open.delete(name);
   }
 
   /**
@@ -74,13 +141,42 @@ export class Catalog {
    */
   async list(): Promise<Region[]> {
     const names = [...this.#files.keys()];
-    if (this.#tree) names.push(...(await walkTree(this.#tree.path)));
+    if (this.tree) names.push(...(await walkTree(this.tree.path)));
     const regions: Region[] = [];
     for (const [at, name] of names.sort().entries()) {
       regions.push(...this.#describeQuietly(name));
       if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
     }
     return regions;
+  }
+
+  /** The sizes of all files of the tree that are regions, in bytes; none is opened. */
+  async *sizes(): AsyncGenerator<number> {
+    const names = this.tree ? await walkTree(this.tree.path) : [];
+    for (const [at, name] of names.entries()) {
+      const file = isRegionName(name) ? this.#identifyAny(name) : undefined;
+      if (file) yield file.size;
+      if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
+    }
+  }
+
+  #identifyAny(name: string): FileIdentity | undefined {
+    try {
+      return this.#relay.identify(this.tree, name);
+    } catch (error) {
+      if (error instanceof SystemError) return undefined;
+      throw error;
+    }
+  }
+
+  /** While `act` runs, a change of this name's file is the service's own. */
+  async whileOurs<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
+    this.#ours.add(name);
+    try {
+      return await act();
+    } finally {
+      this.#ours.delete(name);
+    }
   }
 
   /** The region name of a generation that is or was open. */
@@ -97,18 +193,18 @@ export class Catalog {
   #locate(name: string): { tree: Tree | undefined; path: string } {
     const file = this.#files.get(name);
     if (file !== undefined) return { tree: undefined, path: file };
-    if (!this.#tree) throw new SystemError('ENOENT', name);
-    return { tree: this.#tree, path: name };
+    if (!this.tree) throw new SystemError('ENOENT', name);
+    return { tree: this.tree, path: name };
   }
 
   #checkFile(name: string): void {
     this.find(name);
-    if (this.#tree && this.#inTree(name)) throw new NameClash(`region ${name} is also a file of the tree`);
+    if (this.tree && this.#inTree(name)) throw new NameClash(`region ${name} is also a file of the tree`);
   }
 
   #inTree(name: string): boolean {
     try {
-      this.#relay.identify(this.#tree, name);
+      this.#relay.identify(this.tree, name);
       return true;
     } catch (error) {
       if (error instanceof SystemError) return false;
@@ -128,10 +224,29 @@ export class Catalog {
   #peek(name: string): Region {
     const known = this.#open.peek(name);
     if (known && this.#isCurrent(name, known)) return known;
-    const { tree, path } = this.#locate(name);
-    const region = describeRegion(name, this.#relay.openGeneration(tree, path));
+    const region = this.#describe(name);
     this.#relay.closeGeneration(region.content.generation);
     return region;
+  }
+
+  // How much of a file is served is known before it is opened; another one may have its name by then.
+  #describe(name: string): Region {
+    const { tree, path } = this.#locate(name);
+    for (let tries = 0; tries < mostTries; tries++) {
+      const file = this.#relay.identify(tree, path);
+      const state = this.#stateOf(name, file);
+      const generation = this.#relay.openGeneration(tree, path, state.limit);
+      if (generation.inode === file.inode) {
+        return describeRegion(name, this.#relay.judge(generation, state.epoch, state.version), state);
+      }
+      this.#relay.closeGeneration(generation);
+    }
+    throw new SystemError('EAGAIN', name);
+  }
+
+  #stateOf(name: string, file: FileIdentity): State {
+    const states = this.#files.has(name) ? undefined : this.#states;
+    return states ? states.of(name, file) : stateOfFile(file);
   }
 
   // A region whose file is gone or another one is closed: it would keep deleted pages in memory.
@@ -139,7 +254,10 @@ export class Catalog {
     const { tree, path } = this.#locate(name);
     try {
       if (this.#relay.isAt(region.content.generation, tree, path)) return true;
+      const { inode } = this.#relay.identify(tree, path);
+      this.#count(name, inode === region.content.generation.inode ? 'changed' : 'replaced');
     } catch (error) {
+      if (error instanceof SystemError && missing.has(error.code)) this.#count(name, 'removed');
       this.#open.delete(name);
       throw error;
     }
@@ -147,16 +265,22 @@ export class Catalog {
     return false;
   }
 
+  #count(name: string, change: ExternalChange): void {
+    if (!this.#ours.has(name)) this.externalChanges[change]++;
+  }
+
+  #lookAt(name: string): void {
+    const region = this.#open.peek(name);
+    try {
+      if (region) this.#isCurrent(name, region);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+    }
+  }
+
   #sweep(): void {
     this.#unswept = this.#unswept.length > 0 ? this.#unswept : [...this.#open.keys()];
-    for (const name of this.#unswept.splice(0, namesAtOnce)) {
-      const region = this.#open.peek(name);
-      try {
-        if (region) this.#isCurrent(name, region);
-      } catch (error) {
-        if (!(error instanceof SystemError)) throw error;
-      }
-    }
+    for (const name of this.#unswept.splice(0, namesAtOnce)) this.#lookAt(name);
   }
 
   #remember(generation: Generation['id'], name: string): void {
@@ -165,3 +289,15 @@ export class Catalog {
     this.forgetNames(new Set(this.#relay.references().map((reference) => reference.generation)));
   }
 }
+
+/** What a look at a path fails with where no region is. */
+const missing: ReadonlySet<string> = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'EINVAL',
+  'ENXIO',
+  'EXDEV',
+]);

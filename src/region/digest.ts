@@ -49,9 +49,11 @@ export class Digests {
   // A failure is not kept: the next who asks may have more luck.
   async #digestNow(content: JudgedContent): Promise<string | undefined> {
     // A descriptor of its own, for the generation may be closed while this goes on.
-    const fd = this.#relay.reopen(content.generation);
+    const fd = this.#relay.isSettled(content) ? this.#relay.reopen(content.generation) : undefined;
     try {
-      if (fd !== undefined) return await digestOf(fd, content.generation.size);
+      const digest = fd === undefined ? undefined : await digestOf(fd, content.generation.size);
+      // Bytes that were overwritten meanwhile belong to another version.
+      if (this.#relay.isSettled(content)) return digest;
     } catch {
       // A file that became shorter has another digest soon.
     } finally {

@@ -1,12 +1,14 @@
-import type { FileIdentity, JudgedContent } from '../relay/relay.ts';
+import type { JudgedContent } from '../relay/relay.ts';
 import { contentTypeOf } from './content-type.ts';
-import { etagOf, generationOfFile } from './validator.ts';
+import type { State } from './states.ts';
+import { etagOf } from './validator.ts';
 
 /** A named sequence of bytes as it is now: one generation at one version. */
 export type Region = {
   readonly name: string;
   readonly contentType: string;
   readonly content: JudgedContent;
+  readonly state: State;
   /** Strong (RFC 9110 8.8.3), with its quotes. */
   readonly etag: string;
   readonly lastModified: Date;
@@ -14,21 +16,16 @@ export type Region = {
   readonly lastModifiedField: string;
 };
 
-/** Describes a region whose content was never changed in place. */
-export function describeRegion(name: string, generation: JudgedContent['generation']): Region {
-  const lastModified = new Date(generation.modifiedSeconds * 1000);
-  const state = { generation: generationName(generation), epoch: 0, version: 0 };
+/** Describes a region whose content is open. */
+export function describeRegion(name: string, content: JudgedContent, state: State): Region {
+  const lastModified = new Date(content.generation.modifiedSeconds * 1000);
   return {
     name,
-    contentType: contentTypeOf(name),
-    content: { generation, epoch: 0, version: 0 },
+    contentType: state.contentType ?? contentTypeOf(name),
+    content,
+    state,
     etag: etagOf(state),
     lastModified,
     lastModifiedField: lastModified.toUTCString(),
   };
-}
-
-function generationName(file: FileIdentity): string {
-  const nanoseconds = BigInt(file.modifiedSeconds) * 1_000_000_000n + BigInt(file.modifiedNanoseconds);
-  return generationOfFile(BigInt(file.size), nanoseconds);
 }

@@ -1,11 +1,16 @@
 import type { Segment } from '../range/plan.ts';
+import { Files } from './files.ts';
+import { Press } from './press.ts';
 import { Reads } from './reads.ts';
 import {
+  type Claim,
   type Counters,
   type Engine,
   type FileIdentity,
   type Generation,
   type JudgedContent,
+  type LockMode,
+  type Needs,
   type Outcome,
   type PeerKind,
   type Reference,
@@ -16,7 +21,7 @@ import {
   type Tree,
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
-import { errnoName, type Shim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
+import { errnoName, type Shim, type ShimClaim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -27,22 +32,33 @@ export type ConnectionListener = {
 };
 
 // enum pr_event_kind
-const eventKinds = { accepted: 0, broken: 1, drained: 2, stalled: 3 } as const;
+const eventKinds = { accepted: 0, broken: 1, drained: 2, stalled: 3, granted: 4, unwanted: 5, gone: 6 } as const;
 const fieldsOfEvent = 5;
+
+const noLimit = Number.MAX_SAFE_INTEGER;
 
 /** A relay over the native shim. It keeps the listeners of what lanes carry, and no truth about holds. */
 export class NativeRelay implements Relay {
   readonly portableBecause = undefined;
+  /** Work on files, off the event loop. */
+  readonly files: Files;
   readonly #shim: Shim;
   readonly #relay: ShimRelay;
   readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
   readonly #listeners = new Map<number, ConnectionListener>();
+  readonly #claims = new Map<number, (granted: boolean) => void>();
+  readonly #unwanted = new Map<TransmissionId, () => void>();
+  readonly #retired = new Map<number, () => void>();
   readonly #reads = new Reads();
+  readonly #press: Press;
   #closed = false;
 
-  constructor(shim: Shim, options: ShimOptions) {
+  /** @param breakHolds seconds that a writer waits for a reference before it is broken off */
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
+    this.#press = new Press(() => shim.press(this.#relay, breakHolds));
+    this.files = new Files(shim);
   }
 
   openTree(path: string): Tree {
@@ -57,23 +73,126 @@ export class NativeRelay implements Relay {
     return checked(this.#shim.generationIsAt(this.#relay, generation.id, tree?.id ?? 0, path), path) === 1;
   }
 
-  openGeneration(tree: Tree | undefined, path: string): Generation {
-    return checkedObject(this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path), path);
+  openGeneration(tree: Tree | undefined, path: string, limit = noLimit): Generation {
+    return checkedObject(this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path, limit), path);
   }
 
   closeGeneration(generation: Generation): void {
     this.#shim.closeGeneration(this.#relay, generation.id);
   }
 
-  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | undefined {
+  /** Closes a generation whose file has lost its name. Resolves when nothing refers to any page of it. */
+  retireGeneration(generation: Generation): Promise<void> {
+    const result = this.#shim.retireGeneration(this.#relay, generation.id);
+    if (result < 0) return Promise.resolve();
+    return new Promise((resolve) => this.#retired.set(generation.id, resolve));
+  }
+
+  judge(generation: Generation, epoch: number, version: number): JudgedContent {
+    const known = checkedObject(this.#shim.setVersion(this.#relay, generation.id, epoch, version), 'judge');
+    return { generation, ...known };
+  }
+
+  isSettled({ generation, epoch, version }: JudgedContent): boolean {
+    return this.#shim.isSettled(this.#relay, generation.id, epoch, version) === 1;
+  }
+
+  hold(
+    judged: JudgedContent,
+    engine: Engine,
+    segments: readonly Segment[],
+    place?: Claim,
+  ): TransmissionId | 'stale' | 'blocked' {
     const { generation, epoch, version } = judged;
-    const flat = segments.flatMap((segment): (string | number)[] =>
-      typeof segment === 'string' ? [segment] : [segment.offset, segment.length],
-    );
-    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, flat);
+    const id = place?.id ?? 0;
+    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, id, flatten(segments));
+    if (result >= 0) return result;
+    const code = errnoName(result);
+    if (code === 'EAGAIN') return 'blocked';
     // EBADF: closed, and its last reference gone, since it was judged.
-    if (result < 0 && ['ESTALE', 'EBADF'].includes(errnoName(result))) return undefined;
-    return checked(result, 'hold');
+    if (code === 'ESTALE' || code === 'EBADF') return 'stale';
+    throw new SystemError(code, 'hold');
+  }
+
+  place(generation: Generation, segments: readonly Segment[]): Claim {
+    return this.#claim(checkedObject(this.#shim.place(this.#relay, generation.id, flatten(segments)), 'place'));
+  }
+
+  endPlace(place: Claim): void {
+    this.#claims.delete(place.id);
+    if (!this.#closed) this.#shim.endPlace(this.#relay, place.id);
+  }
+
+  onUnwanted(transmission: TransmissionId, callback: () => void): void {
+    this.#unwanted.set(transmission, callback);
+  }
+
+  /**
+   * Asks for a lease on the pages of `length` bytes from `offset`; Infinity for all that follow. It ends by `endLease`,
+   * also while it waits.
+   *
+   * @throws SystemError: ESTALE, EBADF when the generation is closed; EBUSY when pages are quarantined; EAGAIN when it
+   * can't be had at once and `wait` is false
+   */
+  lease(generation: Generation, offset: number, length: number, needs: Needs, wait = true): Claim {
+    const bytes = length === Number.POSITIVE_INFINITY ? noLimit : length;
+    const claim = this.#shim.lease(this.#relay, generation.id, offset, bytes, needs, wait);
+    const made = this.#claim(checkedObject(claim, 'lease'));
+    if (this.#claims.has(made.id)) this.#press.whilst(made.granted);
+    return made;
+  }
+
+  /** Bytes are about to change, or may have: the version moves. Gives the new one. */
+  beginLease(lease: Claim, epoch: number): number {
+    return checked(this.#shim.beginLease(this.#relay, lease.id, epoch), 'beginLease');
+  }
+
+  /** The file's size or time is about to change, but no byte that is served: the version stays. */
+  touchLease(lease: Claim): void {
+    checked(this.#shim.touchLease(this.#relay, lease.id), 'touchLease');
+  }
+
+  /** Ends a lease. What was changed under it is not taken for a change by others. */
+  endLease(lease: Claim, generation?: Generation): void {
+    this.#settleClaim(lease.id, false);
+    if (!this.#closed) this.#shim.endLease(this.#relay, lease.id, generation?.id ?? 0);
+  }
+
+  /** A folder inside the tree: a descriptor for paths relative to it; the caller closes it. @throws SystemError */
+  openFolder(tree: Tree, path: string): number {
+    return checked(this.#shim.openFolder(this.#relay, tree.id, path), path);
+  }
+
+  /** A regular file inside the tree, to be written in place; the caller closes it. @throws SystemError */
+  openFile(tree: Tree, path: string): number {
+    return checked(this.#shim.openFile(this.#relay, tree.id, path), path);
+  }
+
+  /**
+   * Locks a byte of a file in the tree against other relays, of this process or another. Whether it could be had.
+   *
+   * @throws SystemError
+   */
+  lockTree(tree: Tree, path: string, byte: number, mode: LockMode): boolean {
+    if (this.#closed) return false;
+    const result = this.#shim.lockTree(this.#relay, tree.id, path, byte, mode);
+    if (result < 0 && errnoName(result) === 'EAGAIN') return false;
+    checked(result, path);
+    return true;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Makes every CPU let go of buffers that were read. */
+  nudge(): void {
+    this.#shim.nudge();
+  }
+
+  /** Whether pages in flight can be punched out and written anew on the file system of `path`, a new file's. */
+  witnessFreshPages(path: string): boolean {
+    return this.#shim.witnessFreshPages(path) === 1;
   }
 
   changeToStream(transmission: TransmissionId): void {
@@ -95,6 +214,7 @@ export class NativeRelay implements Relay {
   }
 
   release(transmission: TransmissionId, outcome: Outcome): void {
+    this.#unwanted.delete(transmission);
     if (!this.#closed) this.#shim.release(this.#relay, transmission, outcome);
   }
 
@@ -113,6 +233,9 @@ export class NativeRelay implements Relay {
     this.#shim.closeRelay(this.#relay);
     for (const resolve of this.#ends.values()) resolve({ outcome: 'cancelled', code: 'ECANCELED', bytes: 0 });
     this.#ends.clear();
+    for (const id of [...this.#claims.keys()]) this.#settleClaim(id, false);
+    for (const resolve of this.#retired.values()) resolve();
+    this.#retired.clear();
   }
 
   /** A new memfd, writable and sealable; the caller closes it. @throws SystemError */
@@ -141,6 +264,7 @@ export class NativeRelay implements Relay {
    * rejects.
    */
   send(connection: number, transmission: TransmissionId, head: string, length: number): Sent | Promise<Sent> {
+    this.#unwanted.delete(transmission);
     const result = this.#shim.send(this.#relay, connection, transmission, head);
     if (result === 1) return { outcome: 'complete', code: undefined, bytes: length };
     if (typeof result === 'number') return new Promise((resolve) => this.#ends.set(transmission, resolve));
@@ -169,8 +293,28 @@ export class NativeRelay implements Relay {
       const [kind, id, outcome, errno, bytes] = event;
       if (kind === eventKinds.drained) this.#listeners.get(id)?.drained();
       else if (kind === eventKinds.stalled) this.#listeners.get(id)?.stalled();
+      else if (kind === eventKinds.granted) this.#settleClaim(id, errno === 0);
+      else if (kind === eventKinds.unwanted) this.#unwanted.get(id)?.();
+      else if (kind === eventKinds.gone) this.#gone(id);
       else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
+  }
+
+  #claim({ id, granted }: ShimClaim): Claim {
+    if (granted) return { id, granted: Promise.resolve(true) };
+    return { id, granted: new Promise((resolve) => this.#claims.set(id, resolve)) };
+  }
+
+  #settleClaim(id: number, granted: boolean): void {
+    const resolve = this.#claims.get(id);
+    this.#claims.delete(id);
+    resolve?.(granted);
+  }
+
+  #gone(generation: number): void {
+    const resolve = this.#retired.get(generation);
+    this.#retired.delete(generation);
+    resolve?.();
   }
 
   #end(transmission: TransmissionId, end: Sent): void {
@@ -178,6 +322,13 @@ export class NativeRelay implements Relay {
     this.#ends.delete(transmission);
     resolve?.(end);
   }
+}
+
+/** [offset, length, "literal", offset, length, …] */
+function flatten(segments: readonly Segment[]): (string | number)[] {
+  return segments.flatMap((segment): (string | number)[] =>
+    typeof segment === 'string' ? [segment] : [segment.offset, segment.length],
+  );
 }
 
 function checked(result: number, what: string): number {

@@ -9,6 +9,8 @@ export type RelayOptions = {
   readonly lanes: number;
   /** Seconds: a transmission that makes no progress for so long is broken off. */
   readonly maxHold: number;
+  /** Seconds that a waiting writer lets a reference cost before it is broken off. Default 30. */
+  readonly breakHolds?: number | undefined;
   /**
    * Broken-off connections to local peers whose descriptors stay under watch until their readers have read. Beyond it
    * the oldest is reset, and its bytes are quarantined.
@@ -21,16 +23,18 @@ export type RelayOptions = {
 };
 
 const defaultMaxBrokenOff = 1024;
+const defaultBreakHolds = 30;
 
 /** Opens a relay over the shim, or a portable one that says why. */
 export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
   const verdict = loadShim();
   if ('missing' in verdict) return new PortableRelay(verdict.missing);
-  return new NativeRelay(verdict.shim, {
+  const shimOptions = {
     lanes: options.lanes,
     maxHoldSeconds: options.maxHold,
     maxBrokenOff: options.maxBrokenOff ?? defaultMaxBrokenOff,
     peerKind: options.treatPeersAs,
     releaseWhenAccepted: options.releaseWhenAccepted,
-  });
+  };
+  return new NativeRelay(verdict.shim, shimOptions, options.breakHolds ?? defaultBreakHolds);
 }

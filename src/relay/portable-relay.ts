@@ -3,6 +3,7 @@ import { sep } from 'node:path';
 import type { Extent, Segment } from '../range/plan.ts';
 import { Reads } from './reads.ts';
 import {
+  type Claim,
   type Counters,
   type Engine,
   engines,
@@ -19,9 +20,15 @@ import {
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
 
+const pageSize = 4096;
 const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
 
-type OpenGeneration = Generation & { readonly fd: number; references: number; closed: boolean };
+type OpenGeneration = Generation & {
+  readonly fd: number;
+  readonly fileSize: number;
+  references: number;
+  closed: boolean;
+};
 type Hold = {
   readonly id: TransmissionId;
   readonly generation: OpenGeneration;
@@ -60,26 +67,30 @@ export class PortableRelay implements Relay {
 
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {
     const now = this.identify(tree, path);
-    return (['inode', 'device', 'size', 'modifiedSeconds', 'modifiedNanoseconds'] as const).every(
+    const { fileSize } = this.#generations.get(generation.id) ?? {};
+    const same = (['inode', 'device', 'modifiedSeconds', 'modifiedNanoseconds'] as const).every(
       (what) => now[what] === generation[what],
     );
+    return same && now.size === fileSize;
   }
 
-  openGeneration(tree: Tree | undefined, path: string): Generation {
+  openGeneration(tree: Tree | undefined, path: string, limit = Number.POSITIVE_INFINITY): Generation {
     const judged = inside(tree, path);
     this.identify(tree, path); // A FIFO must not be opened: it would wait for a writer.
     const fd = attempt(path, () => openSync(judged, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
     const identity = identityOf(fstatSync(fd, { bigint: true }), path);
     const generation = {
       ...identity,
+      size: Math.min(identity.size, limit),
       id: ++this.#ids,
+      pageSize,
       backing: 'pagecache',
       node: -1,
       fd,
       references: 0,
       closed: false,
     } as const;
-    this.#generations.set(generation.id, { ...generation });
+    this.#generations.set(generation.id, { ...generation, fileSize: identity.size });
     return generation;
   }
 
@@ -90,9 +101,9 @@ export class PortableRelay implements Relay {
     this.#settle(open);
   }
 
-  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | undefined {
+  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | 'stale' {
     const generation = this.#generations.get(judged.generation.id);
-    if (!generation || generation.closed || judged.epoch !== 0 || judged.version !== 0) return undefined;
+    if (!generation || generation.closed) return 'stale';
     const left = segments.reduce((sum, { length }) => sum + length, 0);
     const extents = segments.filter((segment) => typeof segment !== 'string');
     const hold: Hold = { id: ++this.#ids, generation, engine, extents, since: performance.now(), left };
@@ -101,8 +112,22 @@ export class PortableRelay implements Relay {
     return hold.id;
   }
 
-  // Nothing but streams here.
+  // Nothing but streams here, and nobody writes.
   changeToStream(): void {}
+  onUnwanted(): void {}
+  endPlace(): void {}
+
+  judge(generation: Generation, epoch: number, version: number): JudgedContent {
+    return { generation, epoch, version };
+  }
+
+  place(): Claim {
+    throw new SystemError('ENOSYS', 'place');
+  }
+
+  isSettled(judged: JudgedContent): boolean {
+    return this.#generations.get(judged.generation.id)?.closed === false;
+  }
 
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     const open = this.#generations.get(generation.id);
@@ -147,6 +172,7 @@ export class PortableRelay implements Relay {
       heldBytes: held,
       ...{ quarantined: 0, quarantinedBytes: 0, connections: 0, brokenOff: 0 },
       ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
+      ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0 },
     };
   }
 

@@ -10,7 +10,7 @@ export const engines = ['sendfile', 'splice', 'copy', 'stream'] as const;
 export type Engine = (typeof engines)[number];
 
 /** How a transmission ended. */
-export const outcomes = ['complete', 'aborted', 'stalled', 'truncated', 'failed', 'cancelled'] as const;
+export const outcomes = ['complete', 'aborted', 'stalled', 'truncated', 'failed', 'cancelled', 'broken'] as const;
 export type Outcome = (typeof outcomes)[number];
 
 /** What holds a generation's pages. */
@@ -33,12 +33,42 @@ export type FileIdentity = {
 export type Generation = FileIdentity & {
   readonly id: number;
   readonly backing: Backing;
+  /** Bytes: what references and leases are counted by. */
+  readonly pageSize: number;
   /** NUMA node of its first page; -1 when nobody knows. */
   readonly node: number;
 };
 
 /** The content that was judged: a reference to anything else is refused. */
 export type JudgedContent = { readonly generation: Generation; readonly epoch: number; readonly version: number };
+
+/**
+ * What a writer waits for: that references to its pages are done, that sockets have their bytes (it writes to fresh
+ * pages), or for other writers alone (no byte that is held changes).
+ */
+export type Needs = 'done' | 'accepted' | 'nothing';
+
+/** How a byte of a tree's lock file is locked against other relays, of this process or another. */
+export type LockMode = 'unlocked' | 'shared' | 'exclusive';
+
+/** An overwrite in place: `length` bytes of the descriptor `from`, from its beginning, to `offset` of `to`. */
+export type Overwrite = {
+  readonly to: number;
+  readonly from: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly pageSize: number;
+  readonly fileSize: number;
+  /** Punch the pages out of the file and write them anew (DESIGN: fresh pages). */
+  readonly fresh: boolean;
+};
+
+/** A place in the queue for pages of one file. */
+export type Claim = {
+  readonly id: number;
+  /** True when it is had; false when it can't be, for pages of it are quarantined. */
+  readonly granted: Promise<boolean>;
+};
 
 /** Names one transmission, and its reference, inside its relay. */
 export type TransmissionId = number;
@@ -72,6 +102,11 @@ export type Counters = {
   readonly inlineSends: number;
   readonly laneSends: number;
   readonly looks: number;
+  readonly leases: number;
+  readonly waitingWriters: number;
+  readonly waitingReaders: number;
+  /** References that were broken off for a writer. */
+  readonly breaks: number;
   readonly allocatedBytes: number;
 };
 
@@ -107,18 +142,36 @@ export type Relay = {
    * @throws SystemError when it names nothing that has pages
    */
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean;
-  /** @throws SystemError */
-  openGeneration(tree: Tree | undefined, path: string): Generation;
+  /** Opens a file, to serve at most `limit` bytes of it. @throws SystemError */
+  openGeneration(tree: Tree | undefined, path: string, limit?: number): Generation;
+  /**
+   * The content of a generation that is open, for `hold`.
+   *
+   * @param epoch how far it was changed in place before it was opened, and
+   * @param version where the relay does not know better, from a change of its own
+   */
+  judge(generation: Generation, epoch: number, version: number): JudgedContent;
   /** No new references; its descriptor and mapping go with its last one. */
   closeGeneration(generation: Generation): void;
 
   /**
-   * Takes a reference on the pages of all segments. Undefined when the content is no longer what was judged: judge
-   * again. Ends by `release`, or by the connection that it is given to.
+   * Takes a reference on the pages of all segments: `stale` when the content is no longer what was judged, `blocked`
+   * while a writer has some of them or waits for them. Ends by `release`, or by the connection that it is given to.
    *
+   * @param place a granted one; it ends with the call, but for `stale` and `blocked`
    * @throws SystemError when descriptors or memory are short
    */
-  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | undefined;
+  hold(
+    judged: JudgedContent,
+    engine: Engine,
+    segments: readonly Segment[],
+    place?: Claim,
+  ): TransmissionId | 'stale' | 'blocked';
+  /** A reader's place in the queue behind the writers of these pages. Ends by `hold` or `endPlace`. */
+  place(generation: Generation, segments: readonly Segment[]): Claim;
+  endPlace(place: Claim): void;
+  /** Calls back when a writer has waited too long for a transmission that is read, not sent: release it soon. */
+  onUnwanted(transmission: TransmissionId, callback: () => void): void;
   /** The transmission will be read, not sent, whatever engine it was held for. */
   changeToStream(transmission: TransmissionId): void;
   /** Reads into `buffer` at `offset` of a generation that the caller holds; 0 at the end of its file. */
@@ -132,6 +185,9 @@ export type Relay = {
   advance(transmission: TransmissionId, bytes: number): void;
   /** Ends a transmission that no connection carries. */
   release(transmission: TransmissionId, outcome: Outcome): void;
+
+  /** Whether content is still what was judged, and nobody may be changing bytes of it right now. */
+  isSettled(judged: JudgedContent): boolean;
 
   /** All references, or those of one generation, after a look at what is done. */
   references(generation?: Generation): Reference[];

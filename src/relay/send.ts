@@ -41,6 +41,7 @@ export async function sendHeld(
 
 async function sendBody(held: HeldForConnection, response: ServerResponse): Promise<Sent> {
   const { relay, connection, transmission, length } = held;
+  relay.onUnwanted(transmission, () => response.destroy());
   const head = takeHead(response, connection);
   if (head === undefined && !((await headIsOut(response)) && connection.flushed)) {
     const outcome = response.destroyed ? 'aborted' : 'failed';

@@ -6,7 +6,18 @@
  */
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
-import type { Counters, Engine, FileIdentity, Generation, Outcome, PeerKind, Reference } from './relay.ts';
+import type {
+  Counters,
+  Engine,
+  FileIdentity,
+  Generation,
+  LockMode,
+  Needs,
+  Outcome,
+  Overwrite,
+  PeerKind,
+  Reference,
+} from './relay.ts';
 
 declare const relayBrand: unique symbol;
 /** A relay of the shim: an object that only the shim can make. */
@@ -31,8 +42,20 @@ export type Shim = {
   openTree(relay: ShimRelay, path: string): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
-  openGeneration(relay: ShimRelay, tree: number, path: string): Generation | number;
+  /** Maps at most `limit` bytes. */
+  openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): Generation | number;
   closeGeneration(relay: ShimRelay, generation: number): number;
+  retireGeneration(relay: ShimRelay, generation: number): number;
+  setVersion(
+    relay: ShimRelay,
+    generation: number,
+    epoch: number,
+    version: number,
+  ): { readonly epoch: number; readonly version: number } | number;
+  isSettled(relay: ShimRelay, generation: number, epoch: number, version: number): number;
+  openFolder(relay: ShimRelay, tree: number, path: string): number;
+  openFile(relay: ShimRelay, tree: number, path: string): number;
+  lockTree(relay: ShimRelay, tree: number, path: string, byte: number, mode: LockMode): number;
   generationDescriptor(relay: ShimRelay, generation: number): number;
   hold(
     relay: ShimRelay,
@@ -40,8 +63,24 @@ export type Shim = {
     epoch: number,
     version: number,
     engine: Engine,
+    place: number,
     segments: readonly (number | string)[],
   ): number;
+  place(relay: ShimRelay, generation: number, segments: readonly (number | string)[]): ShimClaim | number;
+  endPlace(relay: ShimRelay, place: number): number;
+  lease(
+    relay: ShimRelay,
+    generation: number,
+    offset: number,
+    length: number,
+    needs: Needs,
+    wait: boolean,
+  ): ShimClaim | number;
+  beginLease(relay: ShimRelay, lease: number, epoch: number): number;
+  touchLease(relay: ShimRelay, lease: number): number;
+  endLease(relay: ShimRelay, lease: number, generation: number): FileIdentity | number;
+  press(relay: ShimRelay, breakSeconds: number): number;
+
   changeToStream(relay: ShimRelay, transmission: number): number;
   advance(relay: ShimRelay, transmission: number, bytes: number): number;
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
@@ -57,11 +96,21 @@ export type Shim = {
   breakOff(relay: ShimRelay, connection: number): number;
   closeConnection(relay: ShimRelay, connection: number): number;
   counters(relay: ShimRelay): Counters;
+  fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number>;
+  fileSync(fd: number): Promise<number>;
+  fileCopy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<number>;
+  fileOverwrite(overwrite: Overwrite): Promise<number>;
+  fileCut(fd: number, size: number): Promise<number>;
+  fileExtend(fd: number, size: number): Promise<number>;
   createMemfd(name: string): number;
   nudge(): number;
+  witnessFreshPages(path: string): number;
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };
+
+/** A place in the queue for pages; one that is not granted yet is by an event. */
+export type ShimClaim = { readonly id: number; readonly granted: boolean };
 
 /** A send that failed at once; `errno` is negated. */
 export type ShimFailure = { readonly errno: number; readonly bytes: number; readonly outcome: Outcome };

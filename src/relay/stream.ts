@@ -17,6 +17,12 @@ export class Stalled extends Error {
   readonly code = 'ETIMEDOUT';
 }
 
+/** A writer has waited long enough for the pages. */
+export class Unwanted extends Error {
+  override readonly name = 'Unwanted';
+  readonly code = 'EBUSY';
+}
+
 /**
  * Reads the body of a held transmission, giving back the pages of what is read.
  *
@@ -55,6 +61,7 @@ async function* readExtent(relay: Relay, generation: Generation, extent: { offse
 export function streamEnd(error: Error | null, ended: boolean): { outcome: Outcome; code: string | undefined } {
   if (ended && !error) return { outcome: 'complete', code: undefined };
   if (error instanceof EndedShort) return { outcome: 'truncated', code: error.code };
+  if (error instanceof Unwanted) return { outcome: 'broken', code: error.code };
   if (error instanceof Stalled) return { outcome: 'stalled', code: error.code };
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const failed = error instanceof Error && code !== 'ERR_STREAM_PREMATURE_CLOSE' && code !== 'ABORT_ERR';

@@ -4,18 +4,10 @@ import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { createService } from '../../src/service.ts';
+import { serviceDefaults } from '../support/service.ts';
 
 async function started(t: TestContext) {
-  const service = createService({
-    dir: undefined,
-    regions: [],
-    engine: 'auto',
-    unaskable: [],
-    lanes: 1,
-    maxHold: 10,
-    drain: 1,
-    logLevel: 'silent',
-  });
+  const service = createService({ ...serviceDefaults, maxHold: 10 });
   t.after(() => service.close());
   await service.app.listen({ port: 0, host: '127.0.0.1' });
   return service;

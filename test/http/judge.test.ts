@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { judge } from '../../src/http/judge.ts';
 import { ProblemError } from '../../src/http/problems.ts';
 import { describeRegion } from '../../src/region/region.ts';
+import { stateOfFile } from '../../src/region/states.ts';
+import type { Generation } from '../../src/relay/relay.ts';
 
-const region = describeRegion('weights.bin', {
+const generation: Generation = {
   id: 1,
   device: 1,
   inode: 1,
@@ -12,8 +14,10 @@ const region = describeRegion('weights.bin', {
   modifiedSeconds: 1_700_000_000,
   modifiedNanoseconds: 5,
   backing: 'tmpfs',
+  pageSize: 4096,
   node: 0,
-});
+};
+const region = describeRegion('weights.bin', { generation, epoch: 0, version: 0 }, stateOfFile(generation));
 const now = new Date(1_800_000_000_000);
 const codeOf = (code: string) => (error: unknown) => error instanceof ProblemError && error.code === code;
 

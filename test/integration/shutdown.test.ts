@@ -8,7 +8,7 @@ import { copyFreeEngines, everyEngine } from '../support/engines.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, sha256OfFile, writeRegion } from '../support/regions.ts';
-import { startService } from '../support/service.ts';
+import { serviceDefaults, startService } from '../support/service.ts';
 import { warmProcess } from '../support/warm-process.ts';
 
 const mebibyte = 1 << 20;
@@ -98,16 +98,7 @@ test('idle connections do not hold up a shutdown', { timeout: 20_000 }, async (t
 
 test('a service that can not start leaves nothing open', { timeout: 20_000 }, async () => {
   const start = () =>
-    createService({
-      dir: undefined,
-      regions: [{ name: 'none', path: '/nowhere/none' }],
-      engine: 'auto',
-      unaskable: [],
-      lanes: 2,
-      maxHold: 1,
-      drain: 1,
-      logLevel: 'silent',
-    });
+    createService({ ...serviceDefaults, regions: [{ name: 'none', path: '/nowhere/none' }], lanes: 2, maxHold: 1 });
   const before = countOpen();
   assert.throws(start, { code: 'ENOENT' });
   await untilClosed(before);

@@ -25,7 +25,8 @@ for (const [kind, open] of Object.entries(relays)) {
     const relay = open();
     t.after(() => relay.close());
     writeFileSync(join(dir, 'a'), 'one');
-    const catalog = new Catalog(relay, { dir, files: [] });
+    const catalog = new Catalog(relay, { tree: relay.openTree(dir), files: [], states: undefined });
+    t.after(() => catalog.close());
     const before = catalog.find('a');
     assert.equal(catalog.find('a'), before, 'unchanged: the same generation');
     writeFileSync(join(dir, 'b'), 'two');
@@ -34,7 +35,7 @@ for (const [kind, open] of Object.entries(relays)) {
     const after = catalog.find('a');
     assert.notEqual(after.etag, before.etag);
     assert.notEqual(after.content.generation.id, before.content.generation.id);
-    assert.equal(relay.hold(before.content, 'copy', [{ offset: 0, length: 1 }]), undefined, 'the old one is closed');
+    assert.equal(relay.hold(before.content, 'copy', [{ offset: 0, length: 1 }]), 'stale', 'the old one is closed');
   });
 
   test(`${kind}: copies of equal size and time have equal entity-tags`, (t) => {
@@ -45,7 +46,8 @@ for (const [kind, open] of Object.entries(relays)) {
       writeFileSync(join(dir, name), 'same');
       utimesSync(join(dir, name), 1_700_000_000.25, 1_700_000_000.25);
     }
-    const catalog = new Catalog(relay, { dir, files: [] });
+    const catalog = new Catalog(relay, { tree: relay.openTree(dir), files: [], states: undefined });
+    t.after(() => catalog.close());
     assert.equal(catalog.find('a').etag, catalog.find('b').etag);
   });
 
@@ -57,7 +59,12 @@ for (const [kind, open] of Object.entries(relays)) {
     for (const name of ['a.txt', 'folder/b.bin', '.hidden', 'bad name']) writeFileSync(join(dir, name), name);
     symlinkSync('/etc/passwd', join(dir, 'outside'));
     symlinkSync('a.txt', join(dir, 'inside'));
-    const catalog = new Catalog(relay, { dir, files: [{ name: 'named', path: join(dir, '.hidden') }] });
+    const catalog = new Catalog(relay, {
+      tree: relay.openTree(dir),
+      files: [{ name: 'named', path: join(dir, '.hidden') }],
+      states: undefined,
+    });
+    t.after(() => catalog.close());
     const names = (await catalog.list()).map(({ name }) => name);
     assert.deepEqual(names, ['a.txt', 'folder/b.bin', 'inside', 'named']);
   });
@@ -68,15 +75,18 @@ for (const [kind, open] of Object.entries(relays)) {
     t.after(() => relay.close());
     writeFileSync(join(dir, 'a'), 'x');
     const files = [{ name: 'a', path: join(dir, 'a') }];
-    assert.throws(() => new Catalog(relay, { dir, files }), NameClash);
+    assert.throws(() => new Catalog(relay, { tree: relay.openTree(dir), files, states: undefined }), NameClash);
   });
 
   test(`${kind}: a file that is not there fails by its errno`, (t) => {
     const relay = open();
     t.after(() => relay.close());
     const missing = (error: unknown) => error instanceof SystemError && error.code === 'ENOENT';
-    assert.throws(() => new Catalog(relay, { dir: undefined, files: [{ name: 'a', path: '/nowhere/a' }] }), missing);
-    assert.throws(() => new Catalog(relay, { dir: '/nowhere', files: [] }), missing);
-    assert.throws(() => new Catalog(relay, { dir: undefined, files: [] }).find('a'), missing);
+    assert.throws(
+      () => new Catalog(relay, { tree: undefined, files: [{ name: 'a', path: '/nowhere/a' }], states: undefined }),
+      missing,
+    );
+    assert.throws(() => relay.openTree('/nowhere'), missing);
+    assert.throws(() => new Catalog(relay, { tree: undefined, files: [], states: undefined }).find('a'), missing);
   });
 }

@@ -164,7 +164,7 @@ function step(text: string, run: (model: Model, real: Real) => void): Step {
 
 function openStep(file: number): Step {
   return step(`open(${sizes[file]})`, (model, { shim, relay, paths }) => {
-    const opened = shim.openGeneration(relay, 0, paths[file] ?? '') as Generation;
+    const opened = shim.openGeneration(relay, 0, paths[file] ?? '', Number.MAX_SAFE_INTEGER) as Generation;
     assert.equal(opened.size, sizes[file]);
     assert.ok(!model.generations.has(opened.id) && !model.gone.includes(opened.id), 'ids are never used again');
     model.generations.set(opened.id, { size: opened.size, closed: false });
@@ -196,7 +196,7 @@ function holdStep(asked: Asked): Step {
     const { pick, epoch, version, engine, extents } = asked;
     const generation = model.pickGeneration(pick);
     const expected = expectedOfHold(model.generations.get(generation), asked);
-    const result = shim.hold(relay, generation, epoch, version, engine, extents.flat());
+    const result = shim.hold(relay, generation, epoch, version, engine, 0, extents.flat());
     assert.equal(Math.min(result, 0), expected);
     if (expected === 0) model.holds.set(result, { generation, engine, extents, sent: 0 });
   });

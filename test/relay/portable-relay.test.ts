@@ -49,9 +49,9 @@ test('a closed generation gives no new references, and its descriptor goes with 
   const before = readdirSync('/proc/self/fd').length;
   const generation = relay.openGeneration(tree, 'file');
   const held = relay.hold(judged(generation), 'stream', [{ offset: 0, length: 100 }]);
-  assert.ok(held);
+  assert.ok(typeof held === 'number');
   relay.closeGeneration(generation);
-  assert.equal(relay.hold(judged(generation), 'stream', [{ offset: 0, length: 100 }]), undefined);
+  assert.equal(relay.hold(judged(generation), 'stream', [{ offset: 0, length: 100 }]), 'stale');
   assert.equal(readdirSync('/proc/self/fd').length, before + 1);
   relay.release(held, 'cancelled');
   assert.equal(readdirSync('/proc/self/fd').length, before);

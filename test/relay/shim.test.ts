@@ -13,6 +13,7 @@ import { makeFolder, writeRegion } from '../support/regions.ts';
 import { makeRelay, shimOrFail } from '../support/shim.ts';
 import { makeSocketPair } from '../support/sockets.ts';
 
+const noLimit = Number.MAX_SAFE_INTEGER;
 const { EBADF, EBUSY, EINVAL, ENOENT, ERANGE, ESTALE } = constants.errno;
 
 /** Nothing that TypeScript would let through. */
@@ -55,17 +56,17 @@ const wrongValues: readonly unknown[] = [
 /** Every call with a relay, each with arguments that would be right, but for the relay itself. */
 async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<Record<string, unknown[]>> {
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
-  const { id } = untyped(shim, 'openGeneration')(relay, 0, path) as Generation;
-  const hold = untyped(shim, 'hold')(relay, id, 0, 0, 'sendfile', [0, 100]);
+  const { id } = untyped(shim, 'openGeneration')(relay, 0, path, noLimit) as Generation;
+  const hold = untyped(shim, 'hold')(relay, id, 0, 0, 'sendfile', 0, [0, 100]);
   const { fd } = await makeSocketPair(t);
   const connection = (untyped(shim, 'adopt')(relay, fd, false, -1) as { id: number }).id;
   return {
     openTree: [path],
     closeTree: [1],
     statGeneration: [0, path],
-    openGeneration: [0, path],
+    openGeneration: [0, path, noLimit],
     generationDescriptor: [id],
-    hold: [id, 0, 0, 'copy', [0, 100]],
+    hold: [id, 0, 0, 'copy', 0, [0, 100]],
     advance: [hold, 0],
     references: [id],
     adopt: [fd, false, -1],
@@ -75,6 +76,21 @@ async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<Reco
     closeConnection: [2 ** 52],
     release: [2 ** 52, 'complete'],
     closeGeneration: [2 ** 52],
+    retireGeneration: [2 ** 52],
+    generationIsAt: [id, 0, path],
+    setVersion: [id, 0, 0],
+    isSettled: [id, 0, 0],
+    openFolder: [1, path],
+    openFile: [1, path],
+    lockTree: [1, path, 0, 'shared'],
+    changeToStream: [2 ** 52],
+    lease: [2 ** 52, 0, 100, 'done', false],
+    beginLease: [2 ** 52, 1],
+    touchLease: [2 ** 52],
+    endLease: [2 ** 52, 0],
+    place: [2 ** 52, [0, 100]],
+    endPlace: [2 ** 52],
+    press: [1],
     counters: [],
   };
 }
@@ -96,6 +112,7 @@ function isRefusal(outcome: unknown): boolean {
 function mayBeRight(name: string, at: number, value: unknown): boolean {
   if (name === 'adopt' && at === 2) return typeof value === 'boolean';
   if (name === 'adopt' && at === 3) return typeof value === 'number';
+  if (name === 'press' && at === 1) return value === 0.5;
   return name === 'hold' && at === 6 && Array.isArray(value) && value.length === 2;
 }
 
@@ -189,15 +206,15 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
   const { shim, relay } = makeRelay(t);
   const other = makeRelay(t).relay;
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
-  const { id: generation } = shim.openGeneration(relay, 0, path) as Generation;
+  const { id: generation } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
   const { fd } = await makeSocketPair(t);
   const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
-  const hold = shim.hold(relay, generation, 0, 0, 'sendfile', [0, 100]);
+  const hold = shim.hold(relay, generation, 0, 0, 'sendfile', 0, [0, 100]);
   const tree = shim.openTree(relay, '/dev/shm');
   assert.ok(hold > 0 && tree > 0);
 
   for (const id of [0, 1, connection, hold, tree, generation + 2 ** 22]) {
-    assert.equal(shim.hold(relay, id, 0, 0, 'copy', [0, 1]), -EBADF);
+    assert.equal(shim.hold(relay, id, 0, 0, 'copy', 0, [0, 1]), -EBADF);
     assert.equal(shim.closeGeneration(relay, id), -EBADF);
     assert.equal(shim.generationDescriptor(relay, id), -EBADF);
   }
@@ -212,7 +229,7 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
   }
   for (const id of [generation, hold, connection]) assert.equal(shim.statGeneration(relay, id, 'file'), -EBADF);
 
-  assert.equal(shim.hold(other, generation, 0, 0, 'copy', [0, 1]), -EBADF);
+  assert.equal(shim.hold(other, generation, 0, 0, 'copy', 0, [0, 1]), -EBADF);
   assert.equal(sendOf(shim, other, connection, hold), -EBADF);
   assert.equal(shim.release(other, hold, 'complete'), -EBADF);
 
@@ -226,33 +243,33 @@ test('expected failures are negated errnos', { timeout: 10_000 }, async (t) => {
   const { shim, relay } = makeRelay(t);
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000);
-  assert.equal(shim.openGeneration(relay, 0, `${folder}/none`), -ENOENT);
+  assert.equal(shim.openGeneration(relay, 0, `${folder}/none`, noLimit), -ENOENT);
   assert.equal(shim.statGeneration(relay, 0, `${folder}/none`), -ENOENT);
   assert.equal(shim.openTree(relay, `${folder}/none`), -ENOENT);
-  assert.equal(shim.openGeneration(relay, 0, folder), -EINVAL);
+  assert.equal(shim.openGeneration(relay, 0, folder, noLimit), -EINVAL);
 
-  const { id } = shim.openGeneration(relay, 0, path) as Generation;
-  assert.equal(shim.hold(relay, id, 1, 0, 'copy', [0, 1]), -ESTALE);
-  assert.equal(shim.hold(relay, id, 0, 1, 'copy', [0, 1]), -ESTALE);
+  const { id } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
+  assert.equal(shim.hold(relay, id, 1, 0, 'copy', 0, [0, 1]), -ESTALE);
+  assert.equal(shim.hold(relay, id, 0, 1, 'copy', 0, [0, 1]), -ESTALE);
   for (const extents of [[], [0, 0], [0, 10_001], [10_000, 1], [9999, 2], [2 ** 52, 2 ** 52], [0, 1, 5, 0]]) {
-    assert.equal(shim.hold(relay, id, 0, 0, 'copy', extents), -ERANGE, String(extents));
+    assert.equal(shim.hold(relay, id, 0, 0, 'copy', 0, extents), -ERANGE, String(extents));
   }
   const most = Array.from({ length: 128 }, () => 1);
-  assert.ok(shim.hold(relay, id, 0, 0, 'copy', most) > 0);
+  assert.ok(shim.hold(relay, id, 0, 0, 'copy', 0, most) > 0);
 
-  const streamed = shim.hold(relay, id, 0, 0, 'stream', [0, 100]);
+  const streamed = shim.hold(relay, id, 0, 0, 'stream', 0, [0, 100]);
   const { fd } = await makeSocketPair(t);
   const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
   assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
   assert.equal(shim.advance(relay, streamed, 101), -ERANGE);
 
-  const unread = shim.hold(relay, id, 0, 0, 'sendfile', [0, 10_000]);
+  const unread = shim.hold(relay, id, 0, 0, 'sendfile', 0, [0, 10_000]);
   assert.equal(sendOf(shim, relay, connection, unread), 1);
   assert.equal(sendOf(shim, relay, connection, unread), -EINVAL, 'it is sent already');
   assert.equal(shim.release(relay, unread, 'cancelled'), -EBADF, 'a connection carries it');
   assert.equal(shim.closeConnection(relay, connection), 0);
   assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
-  const again = shim.hold(relay, id, 0, 0, 'sendfile', [0, 10_000]);
+  const again = shim.hold(relay, id, 0, 0, 'sendfile', 0, [0, 10_000]);
   assert.equal(sendOf(shim, relay, connection, again), -EBUSY, 'Node has closed it');
 });
 

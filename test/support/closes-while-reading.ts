@@ -12,7 +12,7 @@ const path = process.argv[2] ?? '';
 
 for (let again = 0; again < 50; again++) {
   const { shim, relay } = makeRelay(scope);
-  const { id } = shim.openGeneration(relay, 0, path) as Generation;
+  const { id } = shim.openGeneration(relay, 0, path, Number.MAX_SAFE_INTEGER) as Generation;
   const extents: number[] = [];
   Object.defineProperty(extents, 0, {
     get() {
@@ -22,7 +22,7 @@ for (let again = 0; again < 50; again++) {
   });
   extents[1] = 100;
   try {
-    const result = shim.hold(relay, id, 0, 0, 'copy', extents);
+    const result = shim.hold(relay, id, 0, 0, 'copy', 0, extents);
     if (result >= 0) throw new Error(`held ${result} in a closed relay`);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

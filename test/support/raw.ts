@@ -72,7 +72,7 @@ export class RawClient {
   /** Asks for a range of a region; `range` as in the field, without `bytes=`. */
   get(path: string, range?: string, fields = ''): void {
     const rangeField = range === undefined ? '' : `Range: bytes=${range}\r\n`;
-    this.write(`GET ${path} HTTP/1.1\r\nHost: test\r\n${rangeField}${fields}\r\n`);
+    this.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${rangeField}${fields}\r\n`);
   }
 
   /** Sends a FIN; reading goes on. */

@@ -12,7 +12,8 @@ export type Running = {
   close(): Promise<boolean>;
 };
 
-const defaults: ServiceOptions = {
+/** What a test's service runs with where the test does not say. */
+export const serviceDefaults: ServiceOptions = {
   dir: undefined,
   regions: [],
   engine: 'auto',
@@ -21,11 +22,17 @@ const defaults: ServiceOptions = {
   maxHold: 30,
   drain: 1,
   logLevel: 'silent',
+  writable: false,
+  breakHolds: 30,
+  maxPartial: 64 * 1024 * 1024,
+  maxBytes: undefined,
+  readTokenFile: undefined,
+  writeTokenFile: undefined,
 };
 
 /** Starts a service and closes it when the test ends. */
 export async function startService(scope: Scope, options: Partial<ServiceOptions> = {}): Promise<Running> {
-  const service = createService({ ...defaults, ...options });
+  const service = createService({ ...serviceDefaults, ...options });
   let closing: Promise<boolean> | undefined;
   const close = () => {
     closing ??= service.close();

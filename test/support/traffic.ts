@@ -25,7 +25,7 @@ type Act = (client: RawClient, target: Target, dice: Dice) => Promise<void>;
 
 const kibibyte = 1 << 10;
 const requestLine = (method: string, { path }: Target, fields = '') =>
-  `${method} ${path} HTTP/1.1\r\nHost: test\r\n${fields}\r\n`;
+  `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`;
 
 function rangeOf({ content }: Target, dice: Dice, most: number): { first: number; last: number; bytes: Buffer } {
   const length = 1 + dice(most);

@@ -25,13 +25,13 @@ static void open_region(void) {
     int fd = memfd_create("region", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)SIZE) < 0) must(-1, "memfd");
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    must(pr_generation_open(relay, 0, path, &generation, &info), "pr_generation_open");
+    must(pr_generation_open(relay, 0, path, UINT64_MAX, &generation, &info), "pr_generation_open");
     close(fd);
 }
 
 static void take(unsigned index, enum pr_engine engine) {
     struct pr_segment extent = {.offset = (uint64_t)index * 4096 * 7, .length = 65536};
-    must(pr_hold(relay, generation, 0, 0, engine, &extent, 1, &ids[index]), "pr_hold");
+    must(pr_hold(relay, generation, 0, 0, engine, 0, &extent, 1, &ids[index]), "pr_hold");
 }
 
 static int compare(const void *a, const void *b) {

@@ -1,0 +1,103 @@
+/* What a waiting writer does about the references in its way: looks whether they are done, and has old ones broken. */
+#include <errno.h>
+
+#include "state.h"
+
+/* Looks are system calls on the caller's thread: so many in one go. */
+enum { AT_ONCE = 128 };
+
+/* Under the lock: the references of an inode that a writer waits for; those that were not looked at for longest. */
+static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
+    uint64_t now = pr_now();
+    size_t count = 0;
+    struct pr_list looked_at;
+    pr_list_init(&looked_at);
+    pr_list_each(node, &inode->references) {
+        struct pr_transmission *transmission = pr_container(node, struct pr_transmission, reference);
+        if (count == most) break;
+        if (!pr_is_waited_for(transmission)) continue;
+        if (transmission->waited_for_since == 0) transmission->waited_for_since = now;
+        ids[count++] = transmission->id;
+        pr_list_remove(node);
+        pr_list_append(&looked_at, node);
+    }
+    pr_list_each(node, &looked_at) {
+        pr_list_remove(node);
+        pr_list_append(&inode->references, node);
+    }
+    return count;
+}
+
+/*
+ * Under the lock. Returns the lane to wake, or NULL. What is told is told once; a lane is asked each time, for what it
+ * was asked for before can have ended just then, with its pages still in the way.
+ */
+static struct pr_lane *break_one(struct pr_transmission *transmission) {
+    struct pr_connection *connection = transmission->connection;
+    struct pr_relay *relay = transmission->generation->relay;
+    if (transmission->state == PR_QUARANTINED || (connection && connection->broken)) return NULL;
+    bool first = !transmission->break_told;
+    transmission->break_told = true;
+    if (first) relay->counters.breaks++;
+    if (!connection) {
+        if (first) pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_UNWANTED, .id = transmission->id});
+    } else if (connection->owner == PR_OWNER_LANE && connection->current) {
+        connection->abort = -EBUSY;
+        if (pr_lane_ready(connection)) return connection->lane;
+    } else if (!connection->node_closed && !connection->break_told) {
+        connection->break_told = true;
+        pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_STALLED, .id = connection->id});
+    }
+    return NULL;
+}
+
+/* Whether it is still in the way after a look. */
+static bool press_one(struct pr_relay *relay, uint64_t id, uint64_t longest) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
+    struct pr_connection *connection = transmission ? transmission->connection : NULL;
+    if (connection && transmission->state != PR_QUARANTINED) {
+        connection->pins++;
+        pr_unlock(relay);
+        pr_look(connection, &relay->prober);
+        pr_lock(relay);
+        connection->pins--;
+        pr_connection_settle(connection);
+        transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
+    }
+    struct pr_lane *wake = NULL;
+    bool waited_for = transmission && pr_is_waited_for(transmission);
+    if (waited_for && pr_now() - transmission->waited_for_since >= longest) wake = break_one(transmission);
+    pr_unlock(relay);
+    if (wake) pr_lane_wake(wake);
+    return waited_for;
+}
+
+/* Under the lock: of all inodes; the next time others of them come first. */
+static size_t collect_all(struct pr_relay *relay, uint64_t *ids) {
+    size_t count = 0;
+    struct pr_list looked_at;
+    pr_list_init(&looked_at);
+    pr_list_each(node, &relay->inodes) {
+        struct pr_inode *inode = pr_container(node, struct pr_inode, inodes);
+        if (count == AT_ONCE) break;
+        if (!pr_list_empty(&inode->claims)) count += collect(inode, ids + count, AT_ONCE - count);
+        pr_list_remove(node);
+        pr_list_append(&looked_at, node);
+    }
+    pr_list_each(node, &looked_at) {
+        pr_list_remove(node);
+        pr_list_append(&relay->inodes, node);
+    }
+    return count;
+}
+
+int pr_press(struct pr_relay *relay, double break_seconds) {
+    uint64_t ids[AT_ONCE], longest = (uint64_t)(break_seconds * 1e9);
+    int left = 0;
+    pr_lock(relay);
+    size_t count = collect_all(relay, ids);
+    pr_unlock(relay);
+    for (size_t index = 0; index < count; index++) left += press_one(relay, ids[index], longest);
+    return left;
+}

@@ -1,0 +1,79 @@
+import type { ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Plan } from '../range/plan.ts';
+import type { Region } from '../region/region.ts';
+import type { TreeLock } from '../region/tree-lock.ts';
+import type { Claim, Relay } from '../relay/relay.ts';
+import type { Outgoing } from './outgoing.ts';
+import { ProblemError } from './problems.ts';
+
+/** What a reader waits behind writers, in all. */
+const longestWaitMilliseconds = 10_000;
+
+const pollMilliseconds = 25;
+
+/** One reader's waiting: in the queue for its pages, and for other services. */
+export class BehindWriters {
+  /** Had, and not yet exchanged for a reference. */
+  place: Claim | undefined;
+  readonly #relay: Relay;
+  readonly #lock: TreeLock | undefined;
+  readonly #response: unknown;
+  #deadline: number | undefined;
+
+  /** @param response that of an HTTP/1 connection ends the waiting when its client goes away */
+  constructor({ outgoing, lock }: { outgoing: Outgoing; lock: TreeLock | undefined }, response: ServerResponse) {
+    this.#relay = outgoing.relay;
+    this.#lock = lock;
+    this.#response = response;
+  }
+
+  /**
+   * Waits until the writers that came before have had the pages of a plan. The region has to be judged again then.
+   *
+   * @throws ProblemError `region-leased` after 10 s, or when the client is gone
+   */
+  async writersOf(region: Region, plan: Plan): Promise<void> {
+    this.leave();
+    const place = this.#relay.place(region.content.generation, plan.segments);
+    this.place = place;
+    const ended = new AbortController();
+    try {
+      await Promise.race([place.granted, this.#patience(ended.signal)]);
+    } finally {
+      ended.abort();
+    }
+  }
+
+  /** Waits until no other service changes bytes of the tree. @throws ProblemError `region-leased` */
+  async otherService(): Promise<void> {
+    const ended = new AbortController();
+    const late = this.#patience(ended.signal);
+    late.catch(() => {});
+    try {
+      while (this.#lock?.share() === false) await Promise.race([delay(pollMilliseconds), late]);
+    } finally {
+      ended.abort();
+    }
+  }
+
+  /** Gives up a place that was not used. */
+  leave(): void {
+    if (this.place) this.#relay.endPlace(this.place);
+    this.place = undefined;
+  }
+
+  async #patience(signal: AbortSignal): Promise<never> {
+    this.#deadline ??= performance.now() + longestWaitMilliseconds;
+    while (performance.now() < this.#deadline && !this.#isGone()) {
+      const left = Math.max(1, this.#deadline - performance.now());
+      await delay(Math.min(left, 250), undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return await new Promise<never>(() => {});
+    }
+    throw new ProblemError('region-leased');
+  }
+
+  #isGone(): boolean {
+    return (this.#response as { destroyed?: boolean }).destroyed === true;
+  }
+}

@@ -1,0 +1,64 @@
+/** Who may ask for what. @module */
+import type { AddressInfo } from 'node:net';
+import type { FastifyRequest } from 'fastify';
+import type { Tokens } from './bearer.ts';
+import { isLoopbackAddress, isLoopbackHost } from './loopback-host.ts';
+import { ProblemError } from './problems.ts';
+
+/** What a service is guarded by. */
+export type Guards = {
+  readonly writable: boolean;
+  readonly readTokens: Tokens | undefined;
+  readonly writeTokens: Tokens | undefined;
+};
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** Routes that tell of regions and of those who read them. */
+const guarded: ReadonlySet<string> = new Set([
+  '/regions',
+  '/regions/*',
+  '/references',
+  '/leases',
+  '/leases/:id',
+  '/metrics',
+]);
+
+/**
+ * What a request is refused with.
+ *
+ * @returns `unauthorized`, `misdirected`; undefined when it may go on
+ */
+export function refusalOf(guards: Guards, request: FastifyRequest): ProblemError | undefined {
+  return misdirected(guards, request) ?? unauthorized(guards, request);
+}
+
+// A page in somebody's browser can have a name of its own resolve to this machine, and is of one origin with us then.
+function misdirected({ writable }: Guards, request: FastifyRequest): ProblemError | undefined {
+  if (!writable || isLoopbackHost(request.headers.host) || !isBoundToLoopback(request)) return undefined;
+  return new ProblemError('misdirected', { detail: 'A writable service on loopback answers to loopback names only.' });
+}
+
+function isBoundToLoopback(request: FastifyRequest): boolean {
+  const address = request.server.server.address() as AddressInfo | null;
+  return address === null || isLoopbackAddress(address.address);
+}
+
+function unauthorized(guards: Guards, request: FastifyRequest): ProblemError | undefined {
+  const { readTokens, writeTokens } = guards;
+  const { authorization } = request.headers;
+  if (request.method === 'OPTIONS' || !guarded.has(request.routeOptions.url ?? '')) return undefined;
+  if (!safeMethods.has(request.method)) {
+    const tokens = writeTokens ?? readTokens;
+    return tokens && !tokens.accepts(authorization) ? refused(authorization) : undefined;
+  }
+  // Who may write may read.
+  if (!readTokens || readTokens.accepts(authorization) || writeTokens?.accepts(authorization)) return undefined;
+  return refused(authorization);
+}
+
+// RFC 6750 3: without credentials no error code is given.
+function refused(authorization: string | undefined): ProblemError {
+  const error = authorization === undefined ? '' : ', error="invalid_token"';
+  return new ProblemError('unauthorized', { headers: { 'www-authenticate': `Bearer realm="pagerelay"${error}` } });
+}

@@ -1,0 +1,81 @@
+/** The methods that change regions. @module */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { deleteRegion } from './delete-region.ts';
+import { addLeaseRoutes } from './lease-routes.ts';
+import { mergePatch, patchRegion } from './patch-region.ts';
+import { ProblemError } from './problems.ts';
+import { checkPut, putRegion } from './put-region.ts';
+import { problemOfSystem } from './system-problems.ts';
+import { type Writer, writeOf } from './writer.ts';
+
+/** Largest body of a request that says something about a region or a lease, in bytes. */
+const bodyLimit = 16 * 1024;
+
+/** Adds PUT, PATCH and DELETE of `/regions/NAME`, and `/leases`, to a scope. */
+export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
+  void scope.register(async (regions) => {
+    continueWhenAsked(regions);
+    regions.removeAllContentTypeParsers();
+    // Whatever a region is said to be, its bytes are taken as they come.
+    regions.addContentTypeParser('*', (_, payload, done) => done(null, payload));
+    regions.put('/regions/*', {
+      onRequest: async (request) => refuseEarly(() => checkPut(writer, request)),
+      handler: (request, reply) => putRegion(writer, request, reply),
+    });
+    regions.delete('/regions/*', {
+      onRequest: async (request) => refuseEarly(() => void writeOf(writer, request)),
+      handler: (request, reply) => deleteRegion(writer, request, reply),
+    });
+  });
+  void scope.register(async (patches) => {
+    continueWhenAsked(patches);
+    patches.removeAllContentTypeParsers();
+    patches.addContentTypeParser(
+      mergePatch,
+      { parseAs: 'string', bodyLimit },
+      patches.getDefaultJsonParser('error', 'error'),
+    );
+    patches.patch('/regions/*', {
+      onRequest: async (request) => refuseEarly(() => checkPatch(writer, request)),
+      handler: (request, reply) => patchRegion(writer, request, reply),
+    });
+  });
+  void scope.register(async (leases) => {
+    continueWhenAsked(leases);
+    leases.removeAllContentTypeParsers();
+    leases.addContentTypeParser(
+      'application/json',
+      { parseAs: 'string', bodyLimit },
+      leases.getDefaultJsonParser('error', 'error'),
+    );
+    addLeaseRoutes(leases, writer);
+  });
+}
+
+function checkPatch(writer: Writer, request: FastifyRequest): void {
+  const { name, judge } = writeOf(writer, request);
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== mergePatch) {
+    throw new ProblemError('unsupported-media-type', { headers: { 'accept-patch': mergePatch } });
+  }
+  const region = writer.store.catalog.findAny(name);
+  judge(region);
+  if (!region) throw new ProblemError('region-not-found');
+}
+
+function refuseEarly(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw problemOfSystem(error);
+  }
+}
+
+// Where somebody listens, Node leaves `Expect: 100-continue` to the service (RFC 9110 10.1.1): a body that will be refused
+// is not asked for.
+function continueWhenAsked(scope: FastifyInstance): void {
+  scope.addHook('preParsing', async (request, reply) => {
+    const isAsked = request.headers.expect?.toLowerCase() === '100-continue';
+    if (isAsked && scope.server.listenerCount('checkContinue') > 0) reply.raw.writeContinue();
+  });
+}

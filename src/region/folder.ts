@@ -1,0 +1,55 @@
+/** Files of a tree by their names, through descriptors of their folders: no link leads a change out of the tree. @module */
+import { close } from 'node:fs';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { SystemError } from '../relay/relay.ts';
+import type { Store } from './store.ts';
+
+/** A region's file as a path that stays what it is while its folder is open. */
+export type Place = { readonly file: string; readonly folder: string };
+
+const pathOf = (fd: number) => `/proc/self/fd/${fd}`;
+
+/** Runs `act` with the folder of a region open. @throws SystemError ENOENT when it is not there */
+export async function inFolderOf<Result>(store: Store, name: string, act: (place: Place) => Promise<Result>) {
+  const fd = store.relay.openFolder(store.tree, dirname(name));
+  try {
+    return await act({ file: `${pathOf(fd)}/${basename(name)}`, folder: `${pathOf(fd)}/.` });
+  } finally {
+    close(fd);
+  }
+}
+
+/** Makes the folders that a name asks for, durably. @throws SystemError ENOTDIR where a region is in the way */
+export async function makeFoldersOf(store: Store, name: string): Promise<void> {
+  const segments = name.split('/').slice(0, -1);
+  for (let depth = 1; depth <= segments.length; depth++) {
+    const folder = segments.slice(0, depth).join('/');
+    await inFolderOf(store, folder, async (place) => {
+      if (await makeFolder(place.file)) await store.relay.files.syncFolder(place.folder);
+    });
+  }
+  if (segments.length > 0) close(store.relay.openFolder(store.tree, segments.join('/')));
+}
+
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Removes the folders that a name leaves empty: a folder without regions must not keep a region from being made. */
+export async function removeEmptyFoldersOf(store: Store, name: string): Promise<void> {
+  for (let folder = dirname(name); folder !== '.'; folder = dirname(folder)) {
+    try {
+      await inFolderOf(store, folder, ({ file }) => rmdir(file));
+    } catch (error) {
+      if (error instanceof SystemError || error instanceof Error) return;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** Leases of processes on this machine that map a region's file and write to it themselves. @module */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { ByteRange } from '../range/parse.ts';
+import { beginChange, type Change, endChange, leaseRegion, moveAgain, type Patience } from './in-place.ts';
+import { Refusal } from './refusal.ts';
+import type { Judge } from './replace.ts';
+import type { Store } from './store.ts';
+
+/** Seconds. */
+export const longestTtl = 300;
+
+/** An exclusive hold on a range, as `GET /leases` shows it. Bytes, both inclusive. */
+export type Lease = {
+  /** Secret enough: who knows it can end the lease. */
+  readonly id: string;
+  readonly region: string;
+  readonly first: number;
+  readonly last: number;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  /** The file to be mapped. */
+  readonly path: string;
+  /** Who has it: a name that it gave itself, and where it asked from. */
+  readonly owner: string;
+};
+
+type Held = { lease: Lease; readonly change: Change; timer: NodeJS.Timeout };
+
+/** All leases that processes have. */
+export class Leases {
+  /** How many ended by their time, unreleased. */
+  expired = 0;
+  readonly #store: Store;
+  readonly #held = new Map<string, Held>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /**
+   * Takes a lease on the whole pages of a range: waits until nobody sends them, moves the version.
+   *
+   * @param ttl seconds
+   * @throws Refusal; what `judge` throws
+   */
+  async take(
+    region: string,
+    range: ByteRange,
+    ttl: number,
+    owner: string,
+    judge: Judge,
+    patience: Patience,
+  ): Promise<Lease> {
+    const wanted = { offset: range.first, length: range.last - range.first + 1, needs: 'done' } as const;
+    const leased = await leaseRegion(this.#store, region, judge, () => wanted, patience);
+    let change: Change;
+    try {
+      change = await beginChange(this.#store, leased);
+    } catch (error) {
+      this.#store.relay.endLease(leased.claim);
+      throw error;
+    }
+    const id = randomBytes(15).toString('base64url');
+    const path = join(this.#store.tree.path, region);
+    const lease = { id, region, ...range, expiresAt: expiry(ttl), path, owner };
+    this.#held.set(id, { lease, change, timer: this.#expireAfter(id, ttl) });
+    return lease;
+  }
+
+  /** @throws Refusal `lease-not-found` */
+  renew(id: string, ttl: number): Lease {
+    const held = this.#find(id);
+    clearTimeout(held.timer);
+    held.timer = this.#expireAfter(id, ttl);
+    held.lease = { ...held.lease, expiresAt: expiry(ttl) };
+    return held.lease;
+  }
+
+  /** @throws Refusal `lease-not-found` */
+  release(id: string): void {
+    const held = this.#find(id);
+    clearTimeout(held.timer);
+    this.#held.delete(id);
+    endChange(this.#store, held.change);
+  }
+
+  list(): Lease[] {
+    return [...this.#held.values()].map(({ lease }) => lease);
+  }
+
+  /** Ends all. Holders may go on writing, so what they change belongs to no version that was shown. */
+  close(): void {
+    for (const [id, { lease }] of [...this.#held]) {
+      this.#store.states.leaveOpen(lease.region);
+      this.release(id);
+    }
+  }
+
+  #find(id: string): Held {
+    const held = this.#held.get(id);
+    if (!held) throw new Refusal('lease-not-found', 'It has ended, or never was.');
+    return held;
+  }
+
+  #expireAfter(id: string, seconds: number): NodeJS.Timeout {
+    return setTimeout(() => this.#expire(id), seconds * 1000).unref();
+  }
+
+  // Its holder may still write: what was read up to now is another version than what is read from now on.
+  #expire(id: string): void {
+    const held = this.#find(id);
+    this.expired++;
+    moveAgain(this.#store, held.change);
+    this.release(id);
+    this.#store.report('a lease ended by its time', { region: held.lease.region, owner: held.lease.owner });
+  }
+}
+
+function expiry(seconds: number): string {
+  return new Date(Date.now() + seconds * 1000).toISOString();
+}

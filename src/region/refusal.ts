@@ -1,0 +1,32 @@
+/** Why a change of a region is refused; each is a problem code of its own (http/problems.ts). */
+export type RefusalCode =
+  | 'bad-range'
+  | 'name-conflict'
+  | 'no-space'
+  | 'range-busy'
+  | 'region-not-found'
+  | 'other-writer'
+  | 'lease-not-found';
+
+/** A change that can't be made, or not now. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: RefusalCode;
+
+  constructor(code: RefusalCode, detail: string, cause?: unknown) {
+    super(detail, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+const full: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const inTheWay: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV', 'ENAMETOOLONG']);
+
+/** A file system's error as the refusal that it means; anything else is given back as it is. */
+export function refusalOf(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (error instanceof Refusal) return error;
+  if (full.has(code)) return new Refusal('no-space', 'There is no room for it.', error);
+  if (inTheWay.has(code)) return new Refusal('name-conflict', 'Another region or a file system is in the way.', error);
+  return error;
+}

@@ -1,0 +1,142 @@
+/** Regions that get their whole content anew, or lose it. @module */
+import { randomBytes } from 'node:crypto';
+import { fstatSync } from 'node:fs';
+import { rename, rmdir, unlink } from 'node:fs/promises';
+import { inFolderOf, makeFoldersOf, type Place, removeEmptyFoldersOf } from './folder.ts';
+import { Refusal, refusalOf } from './refusal.ts';
+import type { Region } from './region.ts';
+import type { Description } from './sidecar.ts';
+import type { Store } from './store.ts';
+import type { Upload } from './upload.ts';
+
+/** Judges what is there now, and throws what the request is to be refused with. */
+export type Judge = (current: Region | undefined) => void;
+
+/** A region that has new content, and whether it is a new region. */
+export type Replaced = { readonly region: Region; readonly created: boolean };
+
+/** Another request makes or removes the folder meanwhile. */
+const mostTries = 8;
+
+/**
+ * Gives a region the content that was received: a new generation, durable before it takes the name at once. Readers of
+ * the old one go on with it. The upload is used up.
+ *
+ * @throws Refusal `name-conflict`, `no-space`; what `judge` throws
+ */
+export async function replaceRegion(
+  store: Store,
+  name: string,
+  upload: Upload,
+  contentType: string | undefined,
+  judge: Judge,
+): Promise<Replaced> {
+  try {
+    await store.relay.files.sync(upload.fd);
+    const take = () => takeName(store, name, upload, contentType, judge);
+    const replaced = await store.turns.take(name, () => store.catalog.whileOurs(name, take));
+    upload.close();
+    return replaced;
+  } catch (error) {
+    upload.discard();
+    throw refusalOf(error);
+  }
+}
+
+async function takeName(
+  store: Store,
+  name: string,
+  upload: Upload,
+  contentType: string | undefined,
+  judge: Judge,
+): Promise<Replaced> {
+  const before = store.catalog.findAny(name);
+  judge(before);
+  const described = before && store.states.describe(name, before.content.generation);
+  await store.states.replacing(name, described, describeUpload(upload, contentType));
+  for (let tries = 1; ; tries++) {
+    try {
+      await makeFoldersOf(store, name);
+      await inFolderOf(store, name, (place) => exchange(store, place, upload, before));
+      break;
+    } catch (error) {
+      if (tries === mostTries || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  await store.states.forget(name, false);
+  store.catalog.letGo(name);
+  return { region: store.catalog.find(name), created: before === undefined };
+}
+
+function describeUpload(upload: Upload, contentType: string | undefined): Description {
+  const { ino, size, mtimeNs } = fstatSync(upload.fd, { bigint: true });
+  return {
+    inode: Number(ino),
+    generation: randomBytes(12).toString('hex'),
+    contentType,
+    epoch: 0,
+    version: 0,
+    run: undefined,
+    size: Number(size),
+    cut: false,
+    fileSize: Number(size),
+    modified: String(mtimeNs),
+  };
+}
+
+async function exchange(store: Store, place: Place, upload: Upload, before: Region | undefined): Promise<void> {
+  const kept = before && (await store.old.keep(place.file));
+  try {
+    if (!before) await rmdir(place.file).catch(() => {}); // A folder that holds nothing is nobody's region.
+    await rename(upload.path, place.file);
+  } catch (error) {
+    if (kept !== undefined) await unlink(kept);
+    throw error;
+  }
+  try {
+    await store.relay.files.syncFolder(place.folder);
+  } catch (error) {
+    // Who is told that it failed must find the old content.
+    await (kept === undefined ? unlink(place.file) : rename(kept, place.file));
+    throw error;
+  }
+  if (before && kept !== undefined) leave(store, before, kept);
+}
+
+// The name has gone from it; its pages go when nobody sends them any more.
+function leave(store: Store, region: Region, kept: string): void {
+  const { generation } = region.content;
+  store.quota.give(generation.size);
+  store.old.letGo(generation, kept);
+}
+
+/**
+ * Removes a region: its name at once, its pages when nobody sends them any more.
+ *
+ * @throws Refusal `region-not-found`; what `judge` throws
+ */
+export async function removeRegion(store: Store, name: string, judge: Judge): Promise<void> {
+  await store.turns.take(name, async () => {
+    const region = store.catalog.findAny(name);
+    judge(region);
+    if (!region) throw new Refusal('region-not-found', 'There is no such region.');
+    await store.catalog.whileOurs(name, async () => {
+      await inFolderOf(store, name, (place) => removeName(store, place, region));
+      await store.states.forget(name, true);
+      store.catalog.letGo(name);
+    });
+  });
+  await removeEmptyFoldersOf(store, name);
+}
+
+async function removeName(store: Store, place: Place, region: Region): Promise<void> {
+  const kept = await store.old.keep(place.file);
+  try {
+    await unlink(place.file);
+    await store.relay.files.syncFolder(place.folder);
+  } catch (error) {
+    await rename(kept, place.file).catch(() => {});
+    throw error;
+  }
+  leave(store, region, kept);
+}

@@ -1,0 +1,40 @@
+/** Where a tree of regions keeps what belongs to it: no region can be called so. @module */
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Relative to the tree. */
+export const stateFolder = '.pagerelay';
+
+/** The lock file's path inside the tree. */
+export const lockFile = `${stateFolder}/lock`;
+
+/** Absolute paths. */
+export type StatePaths = {
+  readonly root: string;
+  /** Uploads on their way, and what an overwrite in place would be undone by. */
+  readonly uploads: string;
+  /** Links to files that have lost their names and whose pages are still in flight. */
+  readonly old: string;
+};
+
+/** What is where for a tree. */
+export function statePaths(tree: string): StatePaths {
+  const root = join(tree, stateFolder);
+  return { root, uploads: join(root, 'tmp'), old: join(root, 'old') };
+}
+
+/** Makes the folders that writing needs. @throws the file system's error */
+export function makeStateFolders(paths: StatePaths): void {
+  for (const folder of [paths.uploads, paths.old, join(paths.root, 'regions')]) mkdirSync(folder, { recursive: true });
+}
+
+/** Makes the lock file where it is missing. Whether it is there. */
+export function makeLockFile(tree: string): boolean {
+  try {
+    mkdirSync(join(tree, stateFolder), { recursive: true });
+    closeSync(openSync(join(tree, lockFile), 'a'));
+    return true;
+  } catch {
+    return false; // A tree that can't be written: nobody writes under its readers either.
+  }
+}

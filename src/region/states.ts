@@ -1,0 +1,231 @@
+/** What is known of regions beyond their files: generations, versions, media types, logical sizes. @module */
+import { randomBytes } from 'node:crypto';
+import type { Files } from '../relay/files.ts';
+import { type FileIdentity, SystemError } from '../relay/relay.ts';
+import {
+  DamagedSidecar,
+  type Description,
+  describe,
+  describes,
+  modifiedOf,
+  readSidecar,
+  removeSidecar,
+  type Sync,
+  writeSidecar,
+} from './sidecar.ts';
+import type { StatePaths } from './state-folder.ts';
+import { generationOfFile } from './validator.ts';
+
+/** How a file is to be served. */
+export type State = {
+  /** Names the generation. */
+  readonly generation: string;
+  readonly epoch: number;
+  readonly version: number;
+  /** As given when the region was made; undefined: the name decides. */
+  readonly contentType: string | undefined;
+  /** Whether its content was ever changed in place: then its date is a weak validator (RFC 9110 8.8.2.2). */
+  readonly inPlace: boolean;
+  /** Bytes to serve where the file has more, which are to be cut; undefined: all. */
+  readonly limit: number | undefined;
+};
+
+/** What a region changed in place in this run is now; its version is on disk only after `close`. */
+type Own = { description: Description & { readonly version: number }; changes: number };
+
+/** Knows sidecars, and what this run has changed since they were written. */
+export class RegionStates {
+  /** Names this service run in sidecars. */
+  readonly run: string = randomBytes(8).toString('hex');
+  readonly #root: string;
+  readonly #sync: Sync | undefined;
+  readonly #onDamage: (damage: DamagedSidecar) => void;
+  readonly #own = new Map<string, Own>();
+  /** Changed in place by this run, and then by others: what their sidecars say is about neither. */
+  readonly #lost = new Set<string>();
+  readonly #left = new Set<string>();
+
+  /** @param files undefined where nothing is written */
+  constructor(paths: StatePaths, files: Files | undefined, onDamage: (damage: DamagedSidecar) => void) {
+    this.#root = paths.root;
+    this.#sync = files && { file: (fd) => files.sync(fd), folder: (path) => files.syncFolder(path) };
+    this.#onDamage = onDamage;
+  }
+
+  /** The state of a region whose file is this one. */
+  of(region: string, file: FileIdentity): State {
+    const description = this.#ownOf(region, file)?.description ?? this.#onDisk(region, file);
+    if (!description) return stateOfFile(file);
+    const { generation, epoch, version, contentType, size, cut } = description;
+    const limit = cut ? size : undefined;
+    if (version !== undefined) return { generation, epoch, version, contentType, limit, inPlace: epoch > 0 };
+    // Another service may be changing it right now, and alone knows the version. Its file's time has to do.
+    const name = `${generation}.${epoch}.${nameOfFile(file)}`;
+    return { ...untouched, generation: name, contentType, limit, inPlace: true };
+  }
+
+  /** What a file is described by now, for whoever replaces it. */
+  describe(name: string, file: FileIdentity): Description | undefined {
+    return this.#ownOf(name, file)?.description ?? this.#onDisk(name, file);
+  }
+
+  /**
+   * Makes it durable that this run changes a region in place, before it does so for the first time; later it costs
+   * nothing. Gives the epoch.
+   */
+  async openEpoch(name: string, file: FileIdentity, state: State): Promise<number> {
+    const known = this.#ownOf(name, file);
+    if (known) return known.description.epoch;
+    const description = {
+      inode: file.inode,
+      generation: state.generation,
+      contentType: state.contentType,
+      epoch: state.epoch + 1,
+      run: undefined,
+      size: state.limit ?? file.size,
+      cut: state.limit !== undefined,
+      fileSize: file.size,
+      modified: modifiedOf(file),
+    };
+    await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
+    this.#own.set(name, { description: { ...description, version: 0 }, changes: 0 });
+    this.#lost.delete(name);
+    return description.epoch;
+  }
+
+  /** Makes a logical size durable, of a region whose epoch is open. */
+  async resize(name: string, size: number, cut: boolean): Promise<void> {
+    const own = this.#own.get(name);
+    if (!own) return;
+    const description = { ...own.description, size, cut };
+    await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
+    own.description = description;
+  }
+
+  /** Whether this run has changed this file of a region in place, or may do so without another word. */
+  isOpen(name: string, inode: number): boolean {
+    return this.#own.get(name)?.description.inode === inode;
+  }
+
+  /** A change of the file begins: until it ends, its size and time are no one else's doing. */
+  changing(name: string, inode: number, version: number | undefined): void {
+    const own = this.#own.get(name);
+    if (own?.description.inode !== inode) return;
+    own.changes++;
+    if (version !== undefined) own.description = { ...own.description, version };
+  }
+
+  /**
+   * It has ended, and left the file so. Gives the version by now; undefined where no epoch is open for this file.
+   *
+   * @param size the region's, where that has changed; the file may be longer
+   */
+  changed(name: string, file: FileIdentity, size?: number): number | undefined {
+    const own = this.#own.get(name);
+    if (own?.description.inode !== file.inode) return undefined;
+    own.changes--;
+    const { description } = own;
+    const cut = size === undefined ? description.cut : file.size > size;
+    own.description = {
+      ...description,
+      cut,
+      size: cut ? (size ?? description.size) : file.size,
+      fileSize: file.size,
+      modified: modifiedOf(file),
+    };
+    return own.description.version;
+  }
+
+  /** Bytes may have changed again: the version without a change of ours. */
+  moved(name: string, inode: number, version: number): void {
+    const own = this.#own.get(name);
+    if (own?.description.inode === inode) own.description = { ...own.description, version };
+  }
+
+  /** The file of a region that this run has not changed in place is about to be brought to its size. */
+  async settling(name: string, description: Description): Promise<void> {
+    await this.#write(name, [{ ...description, run: this.run }]);
+  }
+
+  /**
+   * Writes down a region that this run has not changed in place, whose file is this one by now.
+   *
+   * @param cut whether the file still has bytes behind the region's end
+   */
+  async settle(name: string, description: Description, file: FileIdentity, cut: boolean): Promise<void> {
+    const size = cut ? description.size : file.size;
+    const settled = { ...description, run: undefined, size, cut, fileSize: file.size, modified: modifiedOf(file) };
+    await this.#write(name, [settled]);
+  }
+
+  /** Before a file takes a name: durable, whichever of the two has the name after a crash. */
+  async replacing(name: string, before: Description | undefined, after: Description): Promise<void> {
+    const closed = before && this.#own.has(name) ? { ...before, version: undefined, run: this.run } : before;
+    await this.#write(name, closed ? [closed, after] : [after]);
+  }
+
+  /** The name has another file, or none. */
+  async forget(name: string, removed: boolean): Promise<void> {
+    this.#own.delete(name);
+    this.#lost.delete(name);
+    if (removed) await removeSidecar(this.#root, name);
+  }
+
+  /** A region that somebody may go on changing when this run has ended: as after a crash. */
+  leaveOpen(name: string): void {
+    this.#left.add(name);
+  }
+
+  /** Writes down how far this run came, so that a restart changes no validator. */
+  async close(): Promise<void> {
+    for (const [name, { description }] of this.#own) {
+      if (!this.#left.has(name)) await this.#write(name, [description]);
+    }
+    for (const name of this.#lost) await removeSidecar(this.#root, name);
+    this.#own.clear();
+    this.#lost.clear();
+  }
+
+  async #write(name: string, descriptions: readonly Description[]): Promise<void> {
+    if (this.#sync) await writeSidecar(this.#root, { name, descriptions }, this.#sync);
+  }
+
+  #ownOf(name: string, file: FileIdentity): Own | undefined {
+    const own = this.#own.get(name);
+    if (!own) return undefined;
+    const same = own.changes > 0 ? own.description.inode === file.inode : describes(own.description, file);
+    if (same) return own;
+    this.#own.delete(name);
+    this.#lost.add(name);
+    return undefined;
+  }
+
+  #onDisk(name: string, file: FileIdentity): Description | undefined {
+    try {
+      return describe(readSidecar(this.#root, name), file);
+    } catch (error) {
+      if (error instanceof DamagedSidecar) this.#onDamage(error);
+      else if (!notOurs.has((error as NodeJS.ErrnoException).code)) throw asSystemError(error, name);
+      return undefined;
+    }
+  }
+}
+
+// Where somebody else's file has the folder's name, or nobody may look into it, nothing is known.
+const notOurs: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EACCES', 'EPERM', 'ELOOP']);
+
+function asSystemError(error: unknown, name: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined ? error : new SystemError(code, name, error);
+}
+
+const untouched = { epoch: 0, version: 0, contentType: undefined, limit: undefined, inPlace: false } as const;
+
+/** The state of a file that nothing is known of. */
+export function stateOfFile(file: FileIdentity): State {
+  return { ...untouched, generation: nameOfFile(file) };
+}
+
+function nameOfFile(file: FileIdentity): string {
+  return generationOfFile(BigInt(file.size), BigInt(modifiedOf(file)));
+}

@@ -1,0 +1,87 @@
+import type { NativeRelay } from '../relay/native-relay.ts';
+import { SystemError, type Tree } from '../relay/relay.ts';
+import { lockFile, makeLockFile } from './state-folder.ts';
+
+// Bytes of the lock file. `references`: shared by whoever holds pages of the tree, exclusive while a byte is changed in
+// place. `writers`: shared by every service that may write, exclusive while one recovers what a crash left behind.
+const bytes = { references: 0, writers: 1 } as const;
+
+const sweepMilliseconds = 1000;
+
+/**
+ * Keeps services on one tree out of each other's way: none changes bytes in place that another one may be sending.
+ *
+ * These are open file description locks (fcntl(2)), not flock: turning a shared flock into an exclusive one first gives
+ * the shared one up, and when that fails another process may write under the readers of this one.
+ */
+export class TreeLock {
+  readonly #relay: NativeRelay;
+  readonly #tree: Tree;
+  readonly #exists: boolean;
+  readonly #sweeper: NodeJS.Timeout;
+  #shared = false;
+  #changes = 0;
+
+  constructor(relay: NativeRelay, tree: Tree) {
+    this.#relay = relay;
+    this.#tree = tree;
+    this.#exists = makeLockFile(tree.path) && this.#opens();
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMilliseconds).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+  }
+
+  /** Before references are taken. False while another service changes bytes. */
+  share(): boolean {
+    if (this.#shared || !this.#exists) return true;
+    this.#shared = this.#changes > 0 || this.#lock(bytes.references, 'shared');
+    return this.#shared;
+  }
+
+  /** Before bytes are changed in place. False while another service holds pages, or changes some itself. */
+  exclude(): boolean {
+    if (this.#changes === 0 && !this.#lock(bytes.references, 'exclusive')) return false;
+    this.#changes++;
+    return true;
+  }
+
+  /** After `exclude`. */
+  readmit(): void {
+    this.#changes--;
+    if (this.#changes === 0) this.#lock(bytes.references, this.#shared ? 'shared' : 'unlocked');
+  }
+
+  /** Whether this is the only service that may write to the tree, for as long as `act` runs; if so, runs it. */
+  async whileAlone(act: () => Promise<void>): Promise<boolean> {
+    if (!this.#lock(bytes.writers, 'exclusive')) return false;
+    await act();
+    return true;
+  }
+
+  /** This service may write from now on. */
+  join(): void {
+    this.#lock(bytes.writers, 'shared');
+  }
+
+  // The lock file is open from here on. Where it can't be, nobody else's locks can be seen either.
+  #opens(): boolean {
+    try {
+      return this.#lock(bytes.references, 'unlocked');
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  }
+
+  #sweep(): void {
+    if (!this.#shared || this.#changes > 0 || this.#relay.counters().references > 0) return;
+    this.#shared = false;
+    this.#lock(bytes.references, 'unlocked');
+  }
+
+  #lock(byte: number, mode: 'unlocked' | 'shared' | 'exclusive'): boolean {
+    return this.#relay.lockTree(this.#tree, lockFile, byte, mode);
+  }
+}

@@ -1,0 +1,51 @@
+import { type FSWatcher, watch } from 'node:fs';
+
+/** Changes come in crowds: one look for all that are told within so many milliseconds. */
+const gatherMilliseconds = 10;
+
+/**
+ * Hears of files that somebody changes, replaces or removes (inotify). It says too late for judging a request, which
+ * looks at the file itself; it is for noticing what nobody asks for, and for letting go of it.
+ */
+export class Watcher {
+  readonly #onChange: (name: string) => void;
+  readonly #watched = new Map<string, FSWatcher>();
+  readonly #told = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(onChange: (name: string) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** From now on changes of the file at `path` are told by `name`. Where the kernel's watches are used up, none are. */
+  watch(name: string, path: string): void {
+    this.unwatch(name);
+    try {
+      const watcher = watch(path, { persistent: false }, () => this.#tell(name));
+      watcher.on('error', () => this.unwatch(name));
+      this.#watched.set(name, watcher);
+    } catch {
+      // ENOSPC, or nothing that can be watched: each request looks all the same.
+    }
+  }
+
+  unwatch(name: string): void {
+    this.#watched.get(name)?.close();
+    this.#watched.delete(name);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const name of [...this.#watched.keys()]) this.unwatch(name);
+  }
+
+  #tell(name: string): void {
+    this.#told.add(name);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      const names = [...this.#told];
+      this.#told.clear();
+      for (const each of names) if (this.#watched.has(each)) this.#onChange(each);
+    }, gatherMilliseconds).unref();
+  }
+}

@@ -1,0 +1,57 @@
+/** Work on files that may take long, done on the thread pool through the shim's system-call table. @module */
+import { closeSync, openSync } from 'node:fs';
+import { type Overwrite, SystemError } from './relay.ts';
+import { errnoName, type Shim } from './shim.ts';
+
+/** Descriptors belong to the caller. Every call rejects with a SystemError. */
+export class Files {
+  readonly #shim: Shim;
+
+  constructor(shim: Shim) {
+    this.#shim = shim;
+  }
+
+  /** Writes all of the bytes. */
+  async write(fd: number, bytes: Uint8Array, offset: number): Promise<void> {
+    check(await this.#shim.fileWrite(fd, bytes, offset), 'write');
+  }
+
+  /** What was written to a file is on its medium. */
+  async sync(fd: number): Promise<void> {
+    check(await this.#shim.fileSync(fd), 'sync');
+  }
+
+  /** What was made, renamed or removed in a folder is on its medium. */
+  async syncFolder(path: string): Promise<void> {
+    const fd = openSync(path, 'r');
+    try {
+      await this.sync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Copies bytes of one file into another. */
+  async copy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<void> {
+    check(await this.#shim.fileCopy(from, fromOffset, to, toOffset, length), 'copy');
+  }
+
+  /** Overwrites in place; only under a lease. */
+  async overwrite(overwrite: Overwrite): Promise<void> {
+    check(await this.#shim.fileOverwrite(overwrite), 'overwrite');
+  }
+
+  /** Makes a file shorter; only when nothing that the kernel would wait for is in flight. */
+  async cut(fd: number, size: number): Promise<void> {
+    check(await this.#shim.fileCut(fd, size), 'cut');
+  }
+
+  /** Makes a file longer, by zeros. */
+  async extend(fd: number, size: number): Promise<void> {
+    check(await this.#shim.fileExtend(fd, size), 'extend');
+  }
+}
+
+function check(result: number, what: string): void {
+  if (result < 0) throw new SystemError(errnoName(result), what);
+}

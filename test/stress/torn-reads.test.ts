@@ -1,0 +1,136 @@
+/**
+ * 32 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place, default 3): every page is
+ * uniform, every response a snapshot, whole or broken off. The same with a wrong done rule shows that it would be seen.
+ */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Engine } from '../../src/relay/relay.ts';
+import { untilNothingHeld } from '../support/client-tools.ts';
+import { copyFreeEngines } from '../support/engines.ts';
+import { start } from '../support/process.ts';
+import { makeFolder, type Place } from '../support/regions.ts';
+import { describePages } from '../support/self-describing.ts';
+import { startService } from '../support/service.ts';
+import { type Fault, findFaults, type Seen } from '../support/snapshots.ts';
+import type { TornReadPlay, TornReadResult } from '../support/torn-read-clients.ts';
+
+const seconds = Number(process.env.SOAK_SECONDS || 3);
+const pages = 4096;
+const breakHolds = 0.5;
+const writers = 8;
+const readers = { quick: 18, scattered: 2, stalling: 6, sleeping: 2 };
+const narrowReaders = 4;
+const engines: readonly Engine[] = [...copyFreeEngines, 'copy'];
+const places: readonly Place[] = ['tmpfs', 'ext4'];
+
+const clients = fileURLToPath(new URL('../support/torn-read-clients.ts', import.meta.url));
+const narrowClients = fileURLToPath(new URL('../support/narrow-readers.py', import.meta.url));
+
+type Configuration = { readonly engine: Engine; readonly place: Place; readonly releaseWhenAccepted?: true };
+type Narrow = (Seen & { readonly short: boolean }) | { readonly refused: string | null };
+
+async function run(t: TestContext, program: string, args: readonly string[]): Promise<string> {
+  const child = start(t, program, args);
+  assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stderr());
+  return child.stdout().trim();
+}
+
+async function readNarrowly(t: TestContext, play: object): Promise<Narrow[]> {
+  const printed = await run(t, 'python3', ['-I', narrowClients, JSON.stringify({ ...play, readers: narrowReaders })]);
+  return printed.split('\n').map((line) => JSON.parse(line) as Narrow);
+}
+
+/** Plays all clients for so many seconds, and gathers what they saw. */
+async function soak(t: TestContext, { place, ...options }: Configuration, forSeconds: number): Promise<TornReadResult> {
+  const dir = makeFolder(t, place);
+  writeFileSync(join(dir, 'pages.bin'), describePages(0, pages, 0, 0));
+  const running = await startService(t, { ...options, dir, writable: true, breakHolds, lanes: 2 });
+  const seed = Date.now() % 100_000;
+  t.diagnostic(`seed ${seed}`);
+  const shared = { port: running.port, path: '/regions/pages.bin', pages, seed, milliseconds: forSeconds * 1000 };
+  const play: TornReadPlay = { ...shared, writers, readers };
+  const [printed, narrow] = await Promise.all([
+    run(t, process.execPath, [clients, JSON.stringify(play)]),
+    readNarrowly(t, shared),
+  ]);
+  await untilNothingHeld(running);
+  return gather(JSON.parse(printed) as TornReadResult, narrow);
+}
+
+function gather(result: TornReadResult, narrow: readonly Narrow[]): TornReadResult {
+  for (const each of narrow) {
+    if ('refused' in each) {
+      result.refusals.push(`narrow: ${each.refused}`);
+      continue;
+    }
+    result.seen.push(each);
+    if (each.short) result.short.narrow = (result.short.narrow ?? 0) + 1;
+  }
+  return result;
+}
+
+function summaryOf({ writes, seen, short, refusals }: TornReadResult): string {
+  const shown = seen.flatMap(({ extents }) => extents.map(({ stamps }) => stamps.length));
+  const pagesSeen = shown.reduce((sum, count) => sum + count, 0);
+  const counts = `${writes.length} writes, ${seen.length} responses of ${pagesSeen} pages`;
+  return `${counts}, short ${JSON.stringify(short)}, refused ${JSON.stringify(countEach(refusals))}`;
+}
+
+function countEach(texts: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const text of texts) counts[text] = (counts[text] ?? 0) + 1;
+  return counts;
+}
+
+function rulesOf(faults: readonly Fault[]): Record<string, number> {
+  return countEach(faults.map(({ rule }) => rule));
+}
+
+async function staysWhole(t: TestContext, configuration: Configuration): Promise<void> {
+  const result = await soak(t, configuration, seconds);
+  t.diagnostic(summaryOf(result));
+  const faults = findFaults(result);
+  assert.deepEqual(faults.slice(0, 5), [], `${faults.length} faults: ${JSON.stringify(rulesOf(faults))}`);
+
+  const { writes, seen, short, refusals } = result;
+  const written = writes.filter(({ done, refused }) => done !== undefined && !refused).length;
+  assert.ok(written >= writers, 'the writers came through');
+  const countOf = (kind: string) => seen.filter(({ reader }) => reader === kind).length;
+  for (const kind of ['quick', 'scattered', 'stalling', 'narrow']) {
+    assert.ok(countOf(kind) > 0, `${kind} readers came through`);
+  }
+  assert.ok((short.sleeping ?? 0) > 0, 'those who slept were broken off');
+  assert.ok((short.quick ?? 0) < countOf('quick') / 2, 'most of those who read were not');
+  // A writer may have been told to come again: a page can be quarantined.
+  assert.deepEqual(
+    refusals.filter((refusal) => !refusal.startsWith('writer: 409 ')),
+    [],
+  );
+}
+
+for (const place of places) {
+  for (const engine of engines) {
+    test(
+      `every response is one snapshot of what is overwritten meanwhile, by ${engine} from ${place}`,
+      {
+        timeout: (seconds + 40) * 1000,
+      },
+      (t) => staysWhole(t, { engine, place }),
+    );
+  }
+}
+
+for (const engine of copyFreeEngines) {
+  test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, {
+    timeout: 40_000,
+  }, async (t) => {
+    const result = await soak(t, { engine, place: 'ext4', releaseWhenAccepted: true }, 2);
+    t.diagnostic(summaryOf(result));
+    const rules = rulesOf(findFaults(result));
+    t.diagnostic(`faults: ${JSON.stringify(rules)}`);
+    assert.ok((rules['from the future'] ?? 0) > 0, 'pages were overwritten behind a reader');
+  });
+}
