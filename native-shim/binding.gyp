@@ -25,6 +25,7 @@
         "core/hold.c",
         "core/inode.c",
         "core/lane.c",
+        "core/ledger.c",
         "core/nudge.c",
         "core/peer.c",
         "core/press.c",
@@ -32,7 +33,8 @@
         "core/slots.c",
         "core/sys.c",
         "core/transmission.c",
-        "core/witness.c"
+        "core/witness.c",
+        "core/zerocopy.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags_c": ["-std=c17", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-fvisibility=hidden"],

@@ -53,6 +53,12 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "inlineSends", (double)counters.inline_sends);
     set_number(env, object, "laneSends", (double)counters.lane_sends);
     set_number(env, object, "looks", (double)counters.looks);
+    static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
+    napi_value zerocopy;
+    napi_create_object(env, &zerocopy);
+    for (int result = 0; result < PR_ZEROCOPY_RESULTS; result++)
+        set_number(env, zerocopy, results[result], (double)counters.zerocopy_sends[result]);
+    set(env, object, "zerocopySends", zerocopy);
     set_number(env, object, "leases", (double)counters.leases);
     set_number(env, object, "waitingWriters", (double)counters.waiting_writers);
     set_number(env, object, "waitingReaders", (double)counters.waiting_readers);

@@ -102,6 +102,7 @@ void pr_connection_dispose(struct pr_connection *connection) {
         if (connection->node_closed && !connection->reset) discard_received(connection->fd);
         close(connection->fd);
     }
+    pr_free(connection->ledger);
     pr_free(connection);
 }
 

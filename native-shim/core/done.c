@@ -17,6 +17,7 @@
 
 #include "state.h"
 #include "sys.h"
+#include "zerocopy.h"
 
 /* glibc's struct tcp_info ends before this field. The kernel's own (linux/tcp.h) clashes with <netinet/tcp.h>. */
 enum { OFFSET_OF_BYTES_ACKED = 120, TCP_INFO_SIZE = 128 };
@@ -111,6 +112,7 @@ static void judge_vanished(struct pr_connection *connection, struct sight *sight
 }
 
 static uint64_t done_bytes(const struct pr_transmission *transmission, const struct sight *sight) {
+    if (transmission->engine == PR_ENGINE_ZEROCOPY) return pr_zerocopy_done(transmission->connection, transmission);
     if (sight->all_done) return transmission->sent;
     uint64_t done = sight->watermark > transmission->start ? sight->watermark - transmission->start : 0;
     return done < transmission->sent ? done : transmission->sent;
@@ -132,7 +134,8 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
     if (moved) connection->watermark = sight->watermark;
     pr_list_each(node, &connection->undone) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
-        if (sight->lost && transmission->state != PR_SENDING)
+        bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* its notices come, whatever became of the peer */
+        if (sight->lost && transmission->state != PR_SENDING && !tells)
             pr_hold_quarantine(transmission);
         else if (finished(transmission, sight))
             moved = true;
@@ -156,6 +159,7 @@ void pr_tell_if_drained(struct pr_connection *connection) {
 void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     struct pr_relay *relay = connection->relay;
     struct sight sight = look_at(connection, prober);
+    if (connection->ledger) pr_zerocopy_drain(connection);
     pr_lock(relay);
     relay->counters.looks++;
     if (sight.vanished) judge_vanished(connection, &sight);

@@ -65,7 +65,7 @@ void pr_pipes_free(struct pr_pipes *pipes) {
  * How much of the chunk the file still has. send() and vmsplice() take from the mapping, which goes on to the end of
  * the last page with zeros: without this check a file cut inside a page would go out padded.
  */
-static ssize_t present(const struct pr_chunk *chunk) {
+ssize_t pr_engine_present(const struct pr_chunk *chunk) {
     if (chunk->generation->info.backing.backing == PR_BACKING_DEVDAX) return (ssize_t)chunk->length;
     struct stat status;
     if (pr_sys.fstat(chunk->generation->fd, &status) < 0) return -errno;
@@ -75,10 +75,10 @@ static ssize_t present(const struct pr_chunk *chunk) {
 }
 
 /* After the fact: a file that was cut while the bytes were taken may have given zeros for some of them. */
-static ssize_t still_present(const struct pr_chunk *chunk, ssize_t taken) {
+ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken) {
     struct pr_chunk part = *chunk;
     part.length = (size_t)taken;
-    ssize_t left = present(&part);
+    ssize_t left = pr_engine_present(&part);
     return left < 0 ? left : left < taken ? 0 : taken;
 }
 
@@ -91,23 +91,23 @@ static ssize_t step_sendfile(int socket, const struct pr_chunk *chunk) {
 }
 
 static ssize_t step_copy(int socket, const struct pr_chunk *chunk) {
-    ssize_t length = present(chunk);
+    ssize_t length = pr_engine_present(chunk);
     if (length <= 0) return length;
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (chunk->more ? MSG_MORE : 0);
     ssize_t sent = pr_sys.send(socket, chunk->generation->address + chunk->offset, (size_t)length, flags);
     if (sent < 0) return errno == EFAULT ? 0 : -errno; /* EFAULT: past the end, where a load would be SIGBUS */
-    return still_present(chunk, sent);
+    return pr_engine_still_present(chunk, sent);
 }
 
 static ssize_t fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    ssize_t length = present(chunk);
+    ssize_t length = pr_engine_present(chunk);
     if (length <= 0) return length;
     struct iovec vector = {.iov_base = (void *)(uintptr_t)(chunk->generation->address + chunk->offset),
                            .iov_len = (size_t)length};
     ssize_t filled = pr_sys.vmsplice(pipe->write_end, &vector, 1, SPLICE_F_NONBLOCK);
     if (filled < 0) return errno == EFAULT ? 0 : -errno;
     pipe->filled = (size_t)filled;
-    return still_present(chunk, filled);
+    return pr_engine_still_present(chunk, filled);
 }
 
 /* Bytes can wait in the pipe for as long as the reader is slow, and their page can be cut meanwhile. */
@@ -115,7 +115,7 @@ static ssize_t check_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
     if (pipe->filled == 0) return fill_pipe(pipe, chunk);
     struct pr_chunk waiting = *chunk;
     waiting.length = pipe->filled;
-    return still_present(&waiting, (ssize_t)pipe->filled);
+    return pr_engine_still_present(&waiting, (ssize_t)pipe->filled);
 }
 
 static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
@@ -126,7 +126,7 @@ static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chu
     ssize_t sent = pr_sys.splice(pipe->read_end, NULL, socket, NULL, pipe->filled, flags);
     if (sent < 0) return -errno;
     pipe->filled -= (size_t)sent;
-    return still_present(chunk, sent);
+    return pr_engine_still_present(chunk, sent);
 }
 
 static ssize_t step_literal(int socket, const struct pr_chunk *chunk) {

@@ -44,6 +44,10 @@ struct pr_chunk {
  */
 ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk);
 
+/* How much of the chunk its file still has; and, of so many bytes that were taken, whether it still had them. */
+ssize_t pr_engine_present(const struct pr_chunk *chunk);
+ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken);
+
 /* Does this engine copy on this backing? Then the pages are free as soon as the socket has taken the bytes. */
 bool pr_engine_copies(enum pr_engine engine, enum pr_backing backing);
 

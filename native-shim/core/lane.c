@@ -17,6 +17,7 @@
 
 #include "state.h"
 #include "sys.h"
+#include "zerocopy.h"
 
 /* What one connection may send before the next has its turn (docs/performance.md). */
 enum { TURN_BYTES = 256 << 10 };
@@ -70,6 +71,7 @@ static int why_aborted(const struct pr_connection *connection) {
 
 static void turn(struct pr_connection *connection) {
     int result = connection->abort ? why_aborted(connection) : register_with_epoll(connection);
+    if (result == 0 && connection->ledger) pr_zerocopy_drain(connection);
     if (result == 0) result = pr_push(connection, connection->current, TURN_BYTES);
     if (result < 0) {
         pr_break_off(connection, result);

@@ -15,7 +15,14 @@
 #include "backing.h"
 #include "peer.h"
 
-enum pr_engine { PR_ENGINE_SENDFILE, PR_ENGINE_SPLICE, PR_ENGINE_COPY, PR_ENGINE_STREAM, PR_ENGINE_COUNT };
+enum pr_engine {
+    PR_ENGINE_SENDFILE,
+    PR_ENGINE_SPLICE,
+    PR_ENGINE_COPY,
+    PR_ENGINE_STREAM,
+    PR_ENGINE_ZEROCOPY,
+    PR_ENGINE_COUNT
+};
 
 enum pr_outcome {
     PR_OUTCOME_COMPLETE,
@@ -263,6 +270,9 @@ int pr_nudge(void);
 
 /* What happened so far. */
 
+/* Sends of the engine zerocopy: what the kernel says of each, or that copying it was better. */
+enum pr_zerocopy_result { PR_ZEROCOPY_UNCOPIED, PR_ZEROCOPY_COPIED, PR_ZEROCOPY_NOT_TRIED, PR_ZEROCOPY_RESULTS };
+
 struct pr_counters {
     uint64_t sent_bytes[PR_ENGINE_COUNT];
     uint64_t transmissions[PR_ENGINE_COUNT][PR_OUTCOME_COUNT];
@@ -270,6 +280,7 @@ struct pr_counters {
     double hold_seconds;
     uint64_t references, held_bytes, quarantined_bytes, quarantined;
     uint64_t connections, broken_off, inline_sends, lane_sends, looks;
+    uint64_t zerocopy_sends[PR_ZEROCOPY_RESULTS];
     uint64_t claims, leases, waiting_writers, waiting_readers, breaks;
     size_t allocated_bytes;
 };

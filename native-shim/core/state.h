@@ -129,8 +129,9 @@ struct pr_connection {
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
     uint64_t vanished_at;
-    atomic_int abort;  /* -errno: what the lane shall break it off with */
-    atomic_bool blind; /* a peer that is not seen may still read; set before our FIN can make it so */
+    atomic_int abort;         /* -errno: what the lane shall break it off with */
+    atomic_bool blind;        /* a peer that is not seen may still read; set before our FIN can make it so */
+    struct pr_ledger *ledger; /* engine zerocopy; NULL before its first */
     bool in_epoll, node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off, garbage;
 };

@@ -33,6 +33,10 @@ static ssize_t real_diag(int fd, const void *request, size_t length) {
     return send(fd, request, length, 0);
 }
 
+static ssize_t real_errqueue(int fd, struct msghdr *message) {
+    return recvmsg(fd, message, MSG_ERRQUEUE | MSG_DONTWAIT);
+}
+
 /* A directory can only be synced as a whole. */
 static int real_fsync(int fd) {
     struct stat status;
@@ -44,7 +48,7 @@ static int real_fsync(int fd) {
         .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup, .pipe = real_pipe,       \
         .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice, .splice = splice,            \
         .diag = real_diag, .pread = pread, .pwrite = pwrite, .fallocate = fallocate, .ftruncate = ftruncate,           \
-        .fsync = real_fsync,                                                                                           \
+        .fsync = real_fsync, .errqueue = real_errqueue,                                                                \
     }
 
 static const struct pr_sys real = REAL_CALLS;
@@ -137,6 +141,10 @@ static int faulty_ftruncate(int fd, off_t size) {
     return fails(PR_CALL_FTRUNCATE) ? -1 : real.ftruncate(fd, size);
 }
 
+static ssize_t faulty_errqueue(int fd, struct msghdr *message) {
+    return fails(PR_CALL_ERRQUEUE) ? -1 : real.errqueue(fd, message);
+}
+
 static int faulty_fsync(int fd) {
     return fails(PR_CALL_FSYNC) ? -1 : real.fsync(fd);
 }
@@ -163,6 +171,7 @@ void pr_faults_enable(void) {
             .fallocate = faulty_fallocate,
             .ftruncate = faulty_ftruncate,
             .fsync = faulty_fsync,
+            .errqueue = faulty_errqueue,
         };
     }
     pthread_mutex_unlock(&fault_lock);
@@ -188,7 +197,7 @@ int pr_call_by_name(const char *name) {
         [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",     [PR_CALL_SENDFILE] = "sendfile",
         [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
         [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
-        [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",
+        [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",   [PR_CALL_ERRQUEUE] = "errqueue",
     };
     for (int call = 0; call < PR_CALL_COUNT; call++)
         if (strcmp(names[call], name) == 0) return call;

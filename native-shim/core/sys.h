@@ -31,6 +31,7 @@ enum pr_call {
     PR_CALL_FALLOCATE,
     PR_CALL_FTRUNCATE,
     PR_CALL_FSYNC,
+    PR_CALL_ERRQUEUE,
     PR_CALL_COUNT,
 };
 
@@ -52,7 +53,8 @@ struct pr_sys {
     ssize_t (*pwrite)(int fd, const void *buffer, size_t length, off_t offset);
     int (*fallocate)(int fd, int mode, off_t offset, off_t length);
     int (*ftruncate)(int fd, off_t size);
-    int (*fsync)(int fd); /* of a file: its data, and what is needed to find it */
+    ssize_t (*errqueue)(int fd, struct msghdr *message); /* one message of a socket's error queue; never waits */
+    int (*fsync)(int fd);                                /* of a file: its data, and what is needed to find it */
 };
 
 extern struct pr_sys pr_sys;

@@ -4,6 +4,7 @@
 
 #include "state.h"
 #include "sys.h"
+#include "zerocopy.h"
 
 /*
  * What the thread that has the request sends itself before a lane takes over. 64 KiB inline is 28 µs against 53 µs
@@ -77,20 +78,40 @@ static int push_head(struct pr_connection *connection, struct pr_transmission *t
     return PR_PUSHED_ALL;
 }
 
+static ssize_t step(struct pr_connection *connection, struct pr_transmission *transmission,
+                    const struct pr_chunk *chunk) {
+    if (transmission->engine != PR_ENGINE_ZEROCOPY || chunk->literal)
+        return pr_engine_step(transmission->engine, connection->fd, transmission->pipe, chunk);
+    ssize_t sent;
+    do sent = pr_zerocopy_step(connection, transmission, chunk);
+    while (sent == -EINTR);
+    return sent;
+}
+
+/* With zerocopy the connection is given back only when the error queue has told of all: libuv would spin on it. */
+static int pushed_all(struct pr_connection *connection, struct pr_transmission *transmission) {
+    if (transmission->engine != PR_ENGINE_ZEROCOPY) return PR_PUSHED_ALL;
+    pr_zerocopy_drain(connection);
+    pr_lock(connection->relay);
+    bool all = pr_zerocopy_done(connection, transmission) == transmission->total;
+    pr_unlock(connection->relay);
+    return all ? PR_PUSHED_ALL : PR_PUSHED_FULL;
+}
+
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
     int head = push_head(connection, transmission);
     if (head != PR_PUSHED_ALL) return head;
     while (transmission->segment < transmission->segment_count) {
         if (budget == 0) return PR_PUSHED_BUDGET;
         struct pr_chunk chunk = next_chunk(transmission, budget);
-        ssize_t sent = pr_engine_step(transmission->engine, connection->fd, transmission->pipe, &chunk);
+        ssize_t sent = step(connection, transmission, &chunk);
         if (sent == -EAGAIN) return PR_PUSHED_FULL;
         if (sent == 0) return -ENODATA;
         if (sent < 0) return (int)sent;
         advance(connection, transmission, (uint64_t)sent);
         budget -= (uint64_t)sent < budget ? (uint64_t)sent : budget;
     }
-    return PR_PUSHED_ALL;
+    return pushed_all(connection, transmission);
 }
 
 void pr_give_pipe_back(struct pr_transmission *transmission) {
@@ -107,7 +128,8 @@ void pr_accepted(struct pr_connection *connection) {
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE);
     transmission->state = PR_ACCEPTED;
     pr_give_pipe_back(transmission);
-    if (!pr_holds_until_done(transmission)) pr_hold_drop(transmission);
+    bool done = transmission->engine == PR_ENGINE_ZEROCOPY || !pr_holds_until_done(transmission);
+    if (done) pr_hold_drop(transmission);
 }
 
 /* Beginning. */
@@ -116,7 +138,8 @@ static int check(const struct pr_connection *connection, const struct pr_transmi
     if (!connection || !transmission) return -EBADF;
     if (transmission->state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
     if (connection->current || connection->node_closed || connection->owner != PR_OWNER_NODE) return -EBUSY;
-    if (connection->peer.kind == PR_PEER_UNASKABLE && pr_holds_until_done(transmission)) return -EXDEV;
+    bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* the error queue does, whoever the peer is */
+    if (connection->peer.kind == PR_PEER_UNASKABLE && pr_holds_until_done(transmission) && !tells) return -EXDEV;
     return connection->broken ? -ECONNRESET : 0;
 }
 
@@ -143,6 +166,7 @@ static size_t undone_count(const struct pr_connection *connection) {
 /* Without the lock; the connection is pinned. */
 static int send_inline(struct pr_connection *connection, struct pr_transmission *transmission) {
     uint64_t reached = 0;
+    if (transmission->engine == PR_ENGINE_ZEROCOPY) return PR_PUSHED_BUDGET; /* its notices are a lane's to read */
     for (size_t index = 0; index < transmission->segment_count && reached < INLINE_BYTES; index++) {
         const struct pr_segment *segment = &transmission->segments[index];
         uint64_t left = INLINE_BYTES - reached, length = segment->length < left ? segment->length : left;
@@ -190,6 +214,8 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     bool look = undone_count(connection) >= LOOK_EVERY;
     pr_unlock(relay);
 
+    if (transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0)
+        transmission->engine = PR_ENGINE_COPY; /* nobody else knows of it yet */
     if (look) pr_look(connection, &relay->prober);
     uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
     pr_lock(relay);

@@ -101,6 +101,7 @@ function relayMetrics(relay: Relay, registers: Registry[]): Metric<string>[] {
     counter('pagerelay_inline_sends_total', 'Bodies that the main thread sent at once.', (now) => now.inlineSends),
     counter('pagerelay_lane_sends_total', 'Bodies that a lane carried.', (now) => now.laneSends),
     counter('pagerelay_looks_total', 'Looks at whether a connection is done.', (now) => now.looks),
+    zerocopySends(relay, registers),
     gauge('pagerelay_leases', 'Leases on pages that writers have now.', (now) => now.leases),
     gauge('pagerelay_waiting_writers', 'Writers that wait for pages.', (now) => now.waitingWriters),
     gauge('pagerelay_waiting_readers', 'Readers that wait behind writers.', (now) => now.waitingReaders),
@@ -174,6 +175,21 @@ function transmissions(relay: Relay, registers: Registry[]): Metric<string> {
       for (const [engine, outcomes] of Object.entries(relay.counters().transmissions)) {
         for (const [outcome, count] of Object.entries(outcomes)) this.inc({ engine, outcome }, count);
       }
+    },
+  });
+}
+
+function zerocopySends(relay: Relay, registers: Registry[]): Metric<string> {
+  return new Counter({
+    name: 'pagerelay_zerocopy_sends_total',
+    help: 'Sends of the engine zerocopy: the kernel did not copy, had to, or it was not tried for so few bytes.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset();
+      const { uncopied, copied, notTried } = relay.counters().zerocopySends;
+      for (const [result, count] of Object.entries({ uncopied, copied, not_tried: notTried }))
+        this.inc({ result }, count);
     },
   });
 }

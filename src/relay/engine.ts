@@ -26,7 +26,7 @@ export function engineFor(choice: EngineChoice, backing: Backing): Engine {
  * no later change to the pages can be seen (docs/done.md).
  */
 export function engineTowards(engine: Engine, peer: PeerKind): Engine {
-  return peer === 'unaskable' && engine !== 'stream' ? 'copy' : engine;
+  return peer === 'unaskable' && (engine === 'sendfile' || engine === 'splice') ? 'copy' : engine;
 }
 
 /** False where an engine copies; null where nobody has seen yet whether it does. */

@@ -155,7 +155,10 @@ export class NativeRelay implements Relay {
   /** Ends a lease. What was changed under it is not taken for a change by others. */
   endLease(lease: Claim, generation?: Generation): void {
     this.#settleClaim(lease.id, false);
-    if (!this.#closed) this.#shim.endLease(this.#relay, lease.id, generation?.id ?? 0);
+    if (this.#closed) return;
+    const result = this.#shim.endLease(this.#relay, lease.id, generation?.id ?? 0);
+    // Where the file can't be looked at, what was changed is taken for others' doing; the pages are free all the same.
+    if (typeof result === 'number' && result < 0 && generation) this.#shim.endLease(this.#relay, lease.id, 0);
   }
 
   /** A folder inside the tree: a descriptor for paths relative to it; the caller closes it. @throws SystemError */

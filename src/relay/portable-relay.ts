@@ -26,6 +26,8 @@ const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSI
 type OpenGeneration = Generation & {
   readonly fd: number;
   readonly fileSize: number;
+  epoch: number;
+  version: number;
   references: number;
   closed: boolean;
 };
@@ -90,7 +92,7 @@ export class PortableRelay implements Relay {
       references: 0,
       closed: false,
     } as const;
-    this.#generations.set(generation.id, { ...generation, fileSize: identity.size });
+    this.#generations.set(generation.id, { ...generation, fileSize: identity.size, epoch: 0, version: 0 });
     return generation;
   }
 
@@ -103,7 +105,8 @@ export class PortableRelay implements Relay {
 
   hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | 'stale' {
     const generation = this.#generations.get(judged.generation.id);
-    if (!generation || generation.closed) return 'stale';
+    const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;
+    if (!generation || generation.closed || !isJudged) return 'stale';
     const left = segments.reduce((sum, { length }) => sum + length, 0);
     const extents = segments.filter((segment) => typeof segment !== 'string');
     const hold: Hold = { id: ++this.#ids, generation, engine, extents, since: performance.now(), left };
@@ -118,6 +121,8 @@ export class PortableRelay implements Relay {
   endPlace(): void {}
 
   judge(generation: Generation, epoch: number, version: number): JudgedContent {
+    const open = this.#generations.get(generation.id);
+    if (open) Object.assign(open, { epoch, version });
     return { generation, epoch, version };
   }
 
@@ -172,6 +177,7 @@ export class PortableRelay implements Relay {
       heldBytes: held,
       ...{ quarantined: 0, quarantinedBytes: 0, connections: 0, brokenOff: 0 },
       ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
+      zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
       ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0 },
     };
   }

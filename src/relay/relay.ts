@@ -6,7 +6,7 @@
 import type { Segment } from '../range/plan.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
-export const engines = ['sendfile', 'splice', 'copy', 'stream'] as const;
+export const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as const;
 export type Engine = (typeof engines)[number];
 
 /** How a transmission ended. */
@@ -102,6 +102,8 @@ export type Counters = {
   readonly inlineSends: number;
   readonly laneSends: number;
   readonly looks: number;
+  /** Sends of the engine zerocopy: the kernel had not to copy, had to, or it was not tried for so few bytes. */
+  readonly zerocopySends: Readonly<Record<'uncopied' | 'copied' | 'notTried', number>>;
   readonly leases: number;
   readonly waitingWriters: number;
   readonly waitingReaders: number;

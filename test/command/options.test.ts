@@ -193,7 +193,7 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--region must be/, ['--region', '../a=/x']],
   [/^--region must be/, ['--region', '.a=/x']],
   [/given once.*not "a=\/x" and "a=\/y"$/, ['--region', 'a=/x', '--region', 'a=/y']],
-  [/^--engine must be one of auto, sendfile, splice, copy, stream, not "fast"$/, ['--engine', 'fast']],
+  [/^--engine must be one of auto, sendfile, splice, zerocopy, copy, stream, not "fast"$/, ['--engine', 'fast']],
   [/^--engine must be/, ['--engine', 'Auto']],
   [/^--lanes must be a whole number from 1 to 256, not "0"$/, ['--lanes', '0']],
   [/^--lanes must be/, ['--lanes', '257']],

@@ -71,7 +71,8 @@ for (const engine of copyFreeEngines) {
   });
 }
 
-for (const engine of copyingEngines) {
+// Not zerocopy: what the peer's queue has no room for is the pages themselves, until it is delivered.
+for (const engine of ['copy', 'stream'] as const) {
   test(`a body that is longer than one send is a copy by ${engine}`, { timeout: 15_000 }, async (t) => {
     assert.equal(await overwriteAccepted(t, engine), 'all old');
   });
