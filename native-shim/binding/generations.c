@@ -112,6 +112,31 @@ static napi_value is_settled(napi_env env, napi_callback_info info) {
     return number(env, pr_generation_is_settled(call.relay, generation, epoch, version));
 }
 
+static napi_value set_copying(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation;
+    unsigned engines = 0;
+    bool is_array = false;
+    uint32_t length = 0;
+    if (!take_arguments(env, info, &call)) return NULL;
+    if (napi_is_array(env, call.arguments[2], &is_array) != napi_ok || !is_array ||
+        napi_get_array_length(env, call.arguments[2], &length) != napi_ok || length > PR_ENGINE_COUNT) {
+        napi_throw_type_error(env, "ERR_INVALID_ARG", "engines must be an array of engines");
+        return NULL;
+    }
+    for (uint32_t index = 0; index < length; index++) {
+        napi_value element;
+        int engine;
+        if (napi_get_element(env, call.arguments[2], index, &element) != napi_ok ||
+            !want_name(env, element, "engine", engine_names, PR_ENGINE_COUNT, &engine))
+            return NULL;
+        engines |= 1u << engine;
+    }
+    /* After the array, for reading that can run JavaScript (a getter, a proxy), which can close the relay. */
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
+    return number(env, pr_generation_set_copying(call.relay, generation, engines));
+}
+
 static napi_value at_path(napi_env env, napi_callback_info info,
                           int (*act)(struct pr_relay *, uint64_t, const char *)) {
     struct call call;
@@ -157,6 +182,7 @@ static const struct export list[] = {
     {"closeGeneration", close_generation},
     {"retireGeneration", retire_generation},
     {"setVersion", set_version},
+    {"setCopying", set_copying},
     {"isSettled", is_settled},
     {"openFolder", open_folder},
     {"openFile", open_file},

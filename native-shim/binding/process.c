@@ -1,6 +1,7 @@
 /* What needs no relay. */
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "../core/sys.h"
 #include "../core/witness.h"
@@ -26,6 +27,38 @@ static napi_value witness_fresh_pages(napi_env env, napi_callback_info info) {
     if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "path", path, sizeof path))
         return NULL;
     return number(env, pr_witness_fresh_pages(path));
+}
+
+static const char *const scratch_names[] = {"folder", "memfd", "hugetlb", "device"};
+
+/* Opens scratch pages, has `act` try an engine on them, closes them. */
+static napi_value on_scratch(napi_env env, napi_callback_info info, int (*act)(int, uint64_t, enum pr_engine)) {
+    struct call call;
+    char path[4096];
+    int kind, engine, fd;
+    uint64_t size;
+    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "kind", scratch_names, 4, &kind) ||
+        !want_string(env, call.arguments[1], "path", path, sizeof path) ||
+        !want_name(env, call.arguments[2], "engine", engine_names, PR_ENGINE_COUNT, &engine))
+        return NULL;
+    int result = pr_scratch_open((enum pr_scratch)kind, path, &fd, &size);
+    if (result < 0) return number(env, result);
+    result = act(fd, size, (enum pr_engine)engine);
+    close(fd);
+    return number(env, result);
+}
+
+static napi_value witness_copy_free(napi_env env, napi_callback_info info) {
+    return on_scratch(env, info, pr_witness_copy_free);
+}
+
+static int notice(int fd, uint64_t size, enum pr_engine engine) {
+    (void)engine;
+    return pr_witness_notice_says_copied(fd, size);
+}
+
+static napi_value witness_notice(napi_env env, napi_callback_info info) {
+    return on_scratch(env, info, notice);
 }
 
 static napi_value enable_faults(napi_env env, napi_callback_info info) {
@@ -54,7 +87,12 @@ static napi_value set_fault(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"createMemfd", create_memfd},   {"nudge", nudge},        {"witnessFreshPages", witness_fresh_pages},
-    {"enableFaults", enable_faults}, {"setFault", set_fault},
+    {"createMemfd", create_memfd},
+    {"nudge", nudge},
+    {"witnessFreshPages", witness_fresh_pages},
+    {"witnessCopyFree", witness_copy_free},
+    {"witnessNotice", witness_notice},
+    {"enableFaults", enable_faults},
+    {"setFault", set_fault},
 };
 const struct exports process_exports = EXPORTS(list);

@@ -152,9 +152,9 @@ ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, 
     return result;
 }
 
-bool pr_engine_copies(enum pr_engine engine, enum pr_backing backing) {
+bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generation) {
     if (engine == PR_ENGINE_COPY || engine == PR_ENGINE_STREAM) return true;
-    return engine == PR_ENGINE_SENDFILE && backing == PR_BACKING_FSDAX; /* copy_splice_read, on all kernels tried */
+    return (generation->copying >> engine & 1) != 0;
 }
 
 static bool in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages) {

@@ -48,8 +48,8 @@ ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, 
 ssize_t pr_engine_present(const struct pr_chunk *chunk);
 ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken);
 
-/* Does this engine copy on this backing? Then the pages are free as soon as the socket has taken the bytes. */
-bool pr_engine_copies(enum pr_engine engine, enum pr_backing backing);
+/* Does this engine copy from there? Then the pages are free as soon as the socket has taken the bytes. */
+bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generation);
 
 /* Would sending these bytes wait for a disk? Only the page cache can. */
 bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length);

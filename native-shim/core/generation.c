@@ -359,6 +359,15 @@ void pr_generations_closed(struct pr_relay *relay) {
     pthread_mutex_unlock(&relay->lock);
 }
 
+int pr_generation_set_copying(struct pr_relay *relay, uint64_t id, unsigned engines) {
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    if (generation)
+        generation->copying = engines & ~(1u << PR_ENGINE_ZEROCOPY); /* its notices tell, whatever it does */
+    pr_unlock(relay);
+    return generation ? 0 : -EBADF;
+}
+
 int pr_generation_descriptor(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);

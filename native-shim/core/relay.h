@@ -115,6 +115,12 @@ int pr_generation_close(struct pr_relay *relay, uint64_t generation);
  */
 int pr_generation_retire(struct pr_relay *relay, uint64_t generation);
 
+/*
+ * What a witness has seen: these engines (by bit) copy from this generation, so that its pages are free when the socket
+ * has taken the bytes. All others are held as if they did not, but for copy and stream.
+ */
+int pr_generation_set_copying(struct pr_relay *relay, uint64_t generation, unsigned engines);
+
 /* For the portable engine, which reads through it: valid while the caller has a reference. */
 int pr_generation_descriptor(struct pr_relay *relay, uint64_t generation);
 

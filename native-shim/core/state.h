@@ -76,6 +76,7 @@ struct pr_generation {
     struct pr_inode *inode;
     int fd;
     const char *address; /* NULL for an empty file */
+    unsigned copying;    /* engines that a witness has seen copy from here, by bit */
     bool mincore_tells;  /* of this file, to this process */
     uint64_t file_size;  /* may be more than is served: a shrunk region's file is cut later */
     struct pr_generation_info info;

@@ -17,7 +17,7 @@ enum { LOOK_EVERY = 16 };
 
 bool pr_holds_until_done(const struct pr_transmission *transmission) {
     if (transmission->generation->relay->options.release_when_accepted) return false;
-    return !pr_engine_copies(transmission->engine, transmission->generation->info.backing.backing);
+    return !pr_engine_copies(transmission->engine, transmission->generation);
 }
 
 enum pr_outcome pr_outcome_of(int error) {

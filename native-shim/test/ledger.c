@@ -1,4 +1,5 @@
-/* The ledger of zero-copy sends against a model that knows every one, with notices merged, reordered, doubled, wrapping. */
+/* The ledger of zero-copy sends against a model that knows every one, with notices merged, reordered, doubled,
+ * wrapping. */
 #include "test.h"
 
 #include "../core/ledger.h"
@@ -56,13 +57,14 @@ static void check(void) {
     CHECK_EQUAL(model.ledger.base, model.base);
     CHECK_EQUAL(model.ledger.next, model.next);
     CHECK_EQUAL(pr_ledger_empty(&model.ledger), model.base == model.next);
-    if (model.next > 0 && model.base > 0 && model.base < model.next && model.positions[(model.base - 1) % (1 << 16)] > 0)
+    if (model.next > 0 && model.base > 0 && model.base < model.next &&
+        model.positions[(model.base - 1) % (1 << 16)] > 0)
         CHECK_EQUAL(model.ledger.position, model.positions[(model.base - 1) % (1 << 16)]);
 }
 
 static void any_order_of_notices_ends_each_send_once(void) {
-    static const uint64_t starts[] = {0, UINT32_MAX - 100, UINT32_MAX, (uint64_t)UINT32_MAX + 1,
-                                      ((uint64_t)1 << 40) - 3, ((uint64_t)7 << 32) - 400};
+    static const uint64_t starts[] = {
+        0, UINT32_MAX - 100, UINT32_MAX, (uint64_t)UINT32_MAX + 1, ((uint64_t)1 << 40) - 3, ((uint64_t)7 << 32) - 400};
     for (unsigned round = 0; round < ROUNDS; round++) {
         begin_at(starts[round % (sizeof starts / sizeof *starts)]);
         for (unsigned step = 0; step < STEPS; step++) {

@@ -1,6 +1,10 @@
 /* What copies and what does not, seen from outside: the sent bytes are overwritten before the peer reads them. */
 #include "test.h"
 
+#include <unistd.h>
+
+#include "../core/witness.h"
+
 enum { LENGTH = 16 << 10 };
 
 static void peer_reads(enum pr_engine engine, unsigned revision) {
@@ -30,19 +34,34 @@ static void copy_sends_what_was_there(void) {
     peer_reads(PR_ENGINE_COPY, 0);
 }
 
-static void engines_tell_whether_they_copy(void) {
-    for (enum pr_backing backing = 0; backing < PR_BACKING_COUNT; backing++) {
-        CHECK(pr_engine_copies(PR_ENGINE_COPY, backing));
-        CHECK(pr_engine_copies(PR_ENGINE_STREAM, backing));
-        CHECK(!pr_engine_copies(PR_ENGINE_SPLICE, backing));
-        CHECK_EQUAL(pr_engine_copies(PR_ENGINE_SENDFILE, backing), backing == PR_BACKING_FSDAX);
-    }
+static void engines_copy_where_a_witness_has_seen_it(void) {
+    struct pr_generation generation = {0};
+    CHECK(pr_engine_copies(PR_ENGINE_COPY, &generation));
+    CHECK(pr_engine_copies(PR_ENGINE_STREAM, &generation));
+    CHECK(!pr_engine_copies(PR_ENGINE_SENDFILE, &generation));
+    generation.copying = 1u << PR_ENGINE_SENDFILE;
+    CHECK(pr_engine_copies(PR_ENGINE_SENDFILE, &generation));
+    CHECK(!pr_engine_copies(PR_ENGINE_SPLICE, &generation));
+}
+
+static void the_witness_sees_the_same(void) {
+    int fd;
+    uint64_t size;
+    CHECK_EQUAL(pr_scratch_open(PR_SCRATCH_MEMFD, "", &fd, &size), 0);
+    CHECK_EQUAL(pr_witness_copy_free(fd, size, PR_ENGINE_SENDFILE), 1);
+    CHECK_EQUAL(pr_witness_copy_free(fd, size, PR_ENGINE_SPLICE), 1);
+    CHECK_EQUAL(pr_witness_copy_free(fd, size, PR_ENGINE_COPY), 0);
+    CHECK_EQUAL(pr_witness_copy_free(fd, size, PR_ENGINE_ZEROCOPY), 0); /* on loopback */
+    CHECK_EQUAL(pr_witness_notice_says_copied(fd, size), 1);
+    CHECK_EQUAL(pr_witness_copy_free(fd, size, PR_ENGINE_STREAM), -EINVAL);
+    close(fd);
 }
 
 int main(void) {
     RUN(sendfile_sends_the_pages_themselves);
     RUN(splice_sends_the_pages_themselves);
     RUN(copy_sends_what_was_there);
-    RUN(engines_tell_whether_they_copy);
+    RUN(engines_copy_where_a_witness_has_seen_it);
+    RUN(the_witness_sees_the_same);
     return 0;
 }

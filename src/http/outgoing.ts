@@ -4,8 +4,8 @@ import type { FastifyReply } from 'fastify';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
-import { type EngineChoice, engineFor, engineTowards } from '../relay/engine.ts';
-import type { Claim, Engine, Relay } from '../relay/relay.ts';
+import { type Chosen, type EngineChoice, engineFor, engineTowards } from '../relay/engine.ts';
+import type { Claim, Relay } from '../relay/relay.ts';
 import { sendHeld } from '../relay/send.ts';
 import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
@@ -29,8 +29,10 @@ export class Outgoing {
   }
 
   /** The engine that a region is sent by, the peer left aside. */
-  engineOf(region: Region): Engine {
-    return this.#connections ? engineFor(this.#choice, region.content.generation.backing) : 'stream';
+  engineOf(region: Region): Chosen {
+    if (!this.#connections) return { engine: 'stream', because: 'there is no native shim' };
+    const { generation } = region.content;
+    return engineFor(this.#choice, generation.backing, generation.seen);
   }
 
   /**
@@ -43,7 +45,7 @@ export class Outgoing {
   hold(reply: FastifyReply, region: Region, plan: Plan, place?: Claim): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
-    const engine = connection ? engineTowards(this.engineOf(region), connection.peerKind) : 'stream';
+    const engine = connection ? engineTowards(this.engineOf(region).engine, connection.peerKind) : 'stream';
     const transmission = relay.hold(region.content, engine, plan.segments, place);
     if (typeof transmission === 'string') return transmission;
     const { content } = region;
@@ -51,7 +53,7 @@ export class Outgoing {
   }
 
   #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {
-    if (this.engineOf(region) === 'stream') return undefined;
+    if (this.engineOf(region).engine === 'stream') return undefined;
     return this.#connections?.of(reply.raw, region.content.generation.node);
   }
 }

@@ -3,7 +3,6 @@ import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
 import type { Region } from '../region/region.ts';
-import { copyFree } from '../relay/engine.ts';
 import { regionName } from './name-of-request.ts';
 import type { Outgoing } from './outgoing.ts';
 import { mergePatch } from './patch-region.ts';
@@ -70,14 +69,15 @@ async function listRegions(routes: Routes) {
 }
 
 function describe(routes: Routes, region: Region) {
-  const { size, backing, node } = region.content.generation;
-  const engine = routes.outgoing.engineOf(region);
+  const { size, backing, node, seen } = region.content.generation;
+  const { engine, because } = routes.outgoing.engineOf(region);
   return {
     name: region.name,
     size,
     backing,
     engine,
-    copyFree: copyFree(engine, backing),
+    copyFree: seen[engine],
+    engineBecause: because,
     contentType: region.contentType,
     etag: region.etag,
     node: node < 0 ? null : node,

@@ -1,11 +1,15 @@
 import type { Backing, Engine, PeerKind } from './relay.ts';
+import type { Verdicts } from './witness.ts';
 
 /** `auto`, or an engine that is used wherever it is safe. */
 export type EngineChoice = Engine | 'auto';
 
-// The engine that sends without a copy on each backing (reference: docs/engines.md). sendfile copies on fsdax and
-// does not know hugetlb and devdax (EINVAL).
-const copyFreeEngines: Record<Backing, Engine> = {
+/** An engine, and why it was chosen. */
+export type Chosen = { readonly engine: Engine; readonly because: string };
+
+// What is taken where no witness could see: the engine that has sent without a copy on every kernel tried. sendfile
+// copies on fsdax and does not know hugetlb and devdax (EINVAL).
+const expected: Record<Backing, Engine> = {
   pagecache: 'sendfile',
   tmpfs: 'sendfile',
   memfd: 'sendfile',
@@ -14,23 +18,29 @@ const copyFreeEngines: Record<Backing, Engine> = {
   devdax: 'splice',
 };
 
-/** The engine that `choice` means for a backing, leaving the peer aside. */
-export function engineFor(choice: EngineChoice, backing: Backing): Engine {
-  const wanted = choice === 'auto' ? copyFreeEngines[backing] : choice;
-  const unable = wanted === 'sendfile' && (backing === 'hugetlb' || backing === 'devdax');
-  return unable ? 'copy' : wanted;
+/** Of two that send without a copy, the first is the cheaper one (docs/benchmarks.md). */
+const copyFreeEngines = ['sendfile', 'splice'] as const;
+
+/** The engine that `choice` means for a backing of which this was seen, leaving the peer aside. */
+export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts): Chosen {
+  const unable = choice === 'sendfile' && (backing === 'hugetlb' || backing === 'devdax');
+  if (choice !== 'auto' && !unable) return { engine: choice, because: 'it was asked for' };
+  const { engine, because } = choose(backing, seen);
+  return { engine, because: unable ? `sendfile can not read ${backing}; ${because}` : because };
+}
+
+function choose(backing: Backing, seen: Verdicts): Chosen {
+  const proven = copyFreeEngines.find((engine) => seen[engine] === true);
+  if (proven) return { engine: proven, because: `it was seen to send pages of ${backing} without a copy` };
+  const likely = expected[backing];
+  if (seen[likely] === null) return { engine: likely, because: `no experiment could be run on ${backing}` };
+  return { engine: 'copy', because: `every other engine was seen to copy from ${backing}` };
 }
 
 /**
- * The engine for one transmission: a peer whose queue can't be seen gets a copy, for only of a copy is it known when
- * no later change to the pages can be seen (docs/done.md).
+ * The engine for one transmission: a peer whose queue can't be seen gets a copy, for only of a copy, and of zerocopy,
+ * whose notices tell, is it known when no later change to the pages can be seen (docs/done.md).
  */
 export function engineTowards(engine: Engine, peer: PeerKind): Engine {
   return peer === 'unaskable' && (engine === 'sendfile' || engine === 'splice') ? 'copy' : engine;
-}
-
-/** False where an engine copies; null where nobody has seen yet whether it does. */
-export function copyFree(engine: Engine, backing: Backing): false | null {
-  const copies = engine === 'copy' || engine === 'stream' || (engine === 'sendfile' && backing === 'fsdax');
-  return copies ? false : null;
 }

@@ -6,6 +6,7 @@ import {
   type Claim,
   type Counters,
   type Engine,
+  engines,
   type FileIdentity,
   type Generation,
   type JudgedContent,
@@ -22,6 +23,7 @@ import {
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
 import { errnoName, type Shim, type ShimClaim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
+import { type Verdict, Witness } from './witness.ts';
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -42,6 +44,7 @@ export class NativeRelay implements Relay {
   readonly portableBecause = undefined;
   /** Work on files, off the event loop. */
   readonly files: Files;
+  readonly witness: Witness;
   readonly #shim: Shim;
   readonly #relay: ShimRelay;
   readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
@@ -53,12 +56,16 @@ export class NativeRelay implements Relay {
   readonly #press: Press;
   #closed = false;
 
-  /** @param breakHolds seconds that a writer waits for a reference before it is broken off */
-  constructor(shim: Shim, options: ShimOptions, breakHolds: number) {
+  /**
+   * @param breakHolds seconds that a writer waits for a reference before it is broken off
+   * @param claimed for tests: what the witness says, whatever it sees
+   */
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claimed?: Partial<Record<Engine, Verdict>>) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
     this.#press = new Press(() => shim.press(this.#relay, breakHolds));
     this.files = new Files(shim);
+    this.witness = new Witness(shim, claimed);
   }
 
   openTree(path: string): Tree {
@@ -74,7 +81,12 @@ export class NativeRelay implements Relay {
   }
 
   openGeneration(tree: Tree | undefined, path: string, limit = noLimit): Generation {
-    return checkedObject(this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path, limit), path);
+    const opened = this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path, limit);
+    const generation = checkedObject(opened, path);
+    const seen = this.witness.of(generation, tree, path);
+    const copying = engines.filter((engine) => seen[engine] === false);
+    this.#shim.setCopying(this.#relay, generation.id, copying);
+    return { ...generation, seen };
   }
 
   closeGeneration(generation: Generation): void {

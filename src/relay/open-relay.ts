@@ -1,7 +1,8 @@
 import { NativeRelay } from './native-relay.ts';
 import { PortableRelay } from './portable-relay.ts';
-import type { PeerKind } from './relay.ts';
+import type { Engine, PeerKind } from './relay.ts';
 import { loadShim } from './shim.ts';
+import type { Verdict } from './witness.ts';
 
 /** What a relay is opened with. */
 export type RelayOptions = {
@@ -20,6 +21,8 @@ export type RelayOptions = {
   readonly treatPeersAs?: PeerKind | undefined;
   /** For tests: a wrong done rule, to show that they would see one. */
   readonly releaseWhenAccepted?: boolean | undefined;
+  /** For tests: what the witness says of engines, whatever it sees. */
+  readonly witnessSays?: Partial<Record<Engine, Verdict>> | undefined;
 };
 
 const defaultMaxBrokenOff = 1024;
@@ -36,5 +39,5 @@ export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
     peerKind: options.treatPeersAs,
     releaseWhenAccepted: options.releaseWhenAccepted,
   };
-  return new NativeRelay(verdict.shim, shimOptions, options.breakHolds ?? defaultBreakHolds);
+  return new NativeRelay(verdict.shim, shimOptions, options.breakHolds ?? defaultBreakHolds, options.witnessSays);
 }

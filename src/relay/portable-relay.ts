@@ -19,6 +19,7 @@ import {
   type Tree,
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
+import { unseen } from './witness.ts';
 
 const pageSize = 4096;
 const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
@@ -86,6 +87,7 @@ export class PortableRelay implements Relay {
       size: Math.min(identity.size, limit),
       id: ++this.#ids,
       pageSize,
+      seen: unseen,
       backing: 'pagecache',
       node: -1,
       fd,

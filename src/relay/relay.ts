@@ -4,6 +4,7 @@
  * @module
  */
 import type { Segment } from '../range/plan.ts';
+import type { Verdicts } from './witness.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
 export const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as const;
@@ -35,6 +36,8 @@ export type Generation = FileIdentity & {
   readonly backing: Backing;
   /** Bytes: what references and leases are counted by. */
   readonly pageSize: number;
+  /** Which engines were seen to send pages of its kind without a copy. */
+  readonly seen: Verdicts;
   /** NUMA node of its first page; -1 when nobody knows. */
   readonly node: number;
 };

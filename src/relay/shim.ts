@@ -33,6 +33,12 @@ export type ShimOptions = {
   readonly releaseWhenAccepted?: boolean | undefined;
 };
 
+/** What is opened; what was seen of its kind is added to it. */
+export type OpenedFile = Omit<Generation, 'seen'>;
+
+/** Where scratch pages come from: a nameless file in a folder, a memfd, one of huge pages, an unused devdax device. */
+export type ScratchKind = 'folder' | 'memfd' | 'hugetlb' | 'device';
+
 /** kind, id, outcome, errno and bytes of each event, one after the other. */
 export type ShimEvents = readonly (number | Outcome)[];
 
@@ -43,9 +49,10 @@ export type Shim = {
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   /** Maps at most `limit` bytes. */
-  openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): Generation | number;
+  openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): OpenedFile | number;
   closeGeneration(relay: ShimRelay, generation: number): number;
   retireGeneration(relay: ShimRelay, generation: number): number;
+  setCopying(relay: ShimRelay, generation: number, engines: readonly Engine[]): number;
   setVersion(
     relay: ShimRelay,
     generation: number,
@@ -105,6 +112,10 @@ export type Shim = {
   createMemfd(name: string): number;
   nudge(): number;
   witnessFreshPages(path: string): number;
+  /** On scratch pages: 1 when an engine sends the pages themselves, 0 when it copies, or a negated errno. */
+  witnessCopyFree(scratch: ScratchKind, path: string, engine: Engine): number;
+  /** 1 when the kernel says that it copied what MSG_ZEROCOPY sent to this machine, 0, or a negated errno. */
+  witnessNotice(scratch: ScratchKind, path: string, engine: Engine): number;
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };

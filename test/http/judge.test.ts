@@ -5,6 +5,7 @@ import { ProblemError } from '../../src/http/problems.ts';
 import { describeRegion } from '../../src/region/region.ts';
 import { stateOfFile } from '../../src/region/states.ts';
 import type { Generation } from '../../src/relay/relay.ts';
+import { unseen } from '../../src/relay/witness.ts';
 
 const generation: Generation = {
   id: 1,
@@ -15,6 +16,7 @@ const generation: Generation = {
   modifiedNanoseconds: 5,
   backing: 'tmpfs',
   pageSize: 4096,
+  seen: unseen,
   node: 0,
 };
 const region = describeRegion('weights.bin', { generation, epoch: 0, version: 0 }, stateOfFile(generation));

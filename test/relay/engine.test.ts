@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { copyFree, engineFor, engineTowards } from '../../src/relay/engine.ts';
+import { engineFor, engineTowards } from '../../src/relay/engine.ts';
 import type { Backing, Engine } from '../../src/relay/relay.ts';
+import { unseen } from '../../src/relay/witness.ts';
 
-const chosen: [Backing, Engine][] = [
+const expected: [Backing, Engine][] = [
   ['pagecache', 'sendfile'],
   ['tmpfs', 'sendfile'],
   ['memfd', 'sendfile'],
@@ -12,26 +13,42 @@ const chosen: [Backing, Engine][] = [
   ['devdax', 'splice'],
 ];
 
-for (const [backing, engine] of chosen) {
-  test(`auto sends ${backing} by ${engine}`, () => assert.equal(engineFor('auto', backing), engine));
+for (const [backing, engine] of expected) {
+  test(`auto sends ${backing} by ${engine} where no experiment could be run`, () => {
+    assert.equal(engineFor('auto', backing, unseen).engine, engine);
+  });
 }
 
-test('sendfile falls back to a copy where the kernel refuses it', () => {
-  assert.equal(engineFor('sendfile', 'hugetlb'), 'copy');
-  assert.equal(engineFor('sendfile', 'devdax'), 'copy');
-  assert.equal(engineFor('sendfile', 'fsdax'), 'sendfile');
+test('auto takes what was seen to send without a copy, sendfile first', () => {
+  const choose = (sendfile: boolean | null, splice: boolean | null) =>
+    engineFor('auto', 'tmpfs', { ...unseen, sendfile, splice }).engine;
+  assert.equal(choose(true, true), 'sendfile');
+  assert.equal(choose(false, true), 'splice');
+  assert.equal(choose(null, true), 'splice');
+  assert.equal(choose(false, false), 'copy');
+  assert.equal(choose(false, null), 'copy');
 });
 
-test('a peer that cannot be asked gets a copy, whatever was wanted', () => {
+test('a kernel that makes vmsplice a copy moves the choice by itself', () => {
+  const fsdax = { ...unseen, sendfile: false, splice: true };
+  assert.equal(engineFor('auto', 'fsdax', fsdax).engine, 'splice');
+  const { engine, because } = engineFor('auto', 'fsdax', { ...fsdax, splice: false });
+  assert.equal(engine, 'copy');
+  assert.match(because, /every other engine was seen to copy from fsdax/);
+});
+
+test('sendfile gives way where the kernel refuses it', () => {
+  const seen = { ...unseen, splice: true };
+  assert.equal(engineFor('sendfile', 'hugetlb', seen).engine, 'splice');
+  assert.equal(engineFor('sendfile', 'devdax', unseen).engine, 'splice');
+  assert.equal(engineFor('sendfile', 'fsdax', seen).engine, 'sendfile');
+});
+
+test('a peer that cannot be asked gets a copy, unless notices tell', () => {
   assert.equal(engineTowards('sendfile', 'unaskable'), 'copy');
   assert.equal(engineTowards('splice', 'unaskable'), 'copy');
+  assert.equal(engineTowards('zerocopy', 'unaskable'), 'zerocopy');
+  assert.equal(engineTowards('stream', 'unaskable'), 'stream');
   assert.equal(engineTowards('sendfile', 'local'), 'sendfile');
   assert.equal(engineTowards('splice', 'remote'), 'splice');
-});
-
-test('nothing is called copy-free before it was seen', () => {
-  assert.equal(copyFree('sendfile', 'tmpfs'), null);
-  assert.equal(copyFree('sendfile', 'fsdax'), false);
-  assert.equal(copyFree('copy', 'tmpfs'), false);
-  assert.equal(copyFree('stream', 'memfd'), false);
 });
