@@ -257,10 +257,8 @@ int pr_lease_begin(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t
 }
 
 int pr_lease_end(struct pr_relay *relay, uint64_t id, uint64_t generation_id, struct pr_generation_info *info) {
-    if (generation_id) {
-        int result = pr_generation_refresh(relay, generation_id, info);
-        if (result < 0 && result != -EBADF) return result;
-    }
+    /* When that fails, the file counts as one that others have changed, and is opened anew. */
+    if (generation_id) pr_generation_refresh(relay, generation_id, info);
     return end(relay, id, true);
 }
 

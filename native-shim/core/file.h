@@ -33,6 +33,7 @@ struct pr_overwrite {
 
 /* The bytes of the file that an overwrite touches: its own, or with fresh pages all of theirs. */
 void pr_overwrite_span(const struct pr_overwrite *overwrite, uint64_t *first, uint64_t *end);
+/* After an error the span holds old bytes, new ones, or with fresh pages zeros: keep a copy of it before. */
 int pr_file_overwrite(const struct pr_overwrite *overwrite);
 
 /*

@@ -121,6 +121,7 @@ struct pr_connection {
     struct pr_relay *relay;
     struct pr_lane *lane;
     int fd;
+    bool in_epoll; /* its lane's alone, without the lock: apart from those that are read in one go under it */
     struct pr_peer peer;
     enum pr_owner owner;
     unsigned pins; /* threads that use it without the lock; it lives as long */
@@ -133,7 +134,7 @@ struct pr_connection {
     atomic_int abort;         /* -errno: what the lane shall break it off with */
     atomic_bool blind;        /* a peer that is not seen may still read; set before our FIN can make it so */
     struct pr_ledger *ledger; /* engine zerocopy; NULL before its first */
-    bool in_epoll, node_closed, broken, reset, drain_wanted, stall_reported, break_told;
+    bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off, garbage;
 };
 

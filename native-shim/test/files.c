@@ -146,11 +146,11 @@ struct flight {
 };
 
 /* Accepted and acknowledged, but not read. */
-static struct flight take_off(enum pr_engine engine) {
+static struct flight take_off(enum pr_engine engine, uint64_t length) {
     struct flight flight = {.relay = relay_start(options_with(1)), .pair = pair_open(ROOMY)};
-    flight.region = region_create(flight.relay, LENGTH);
+    flight.region = region_create(flight.relay, length);
     flight.connection = adopt(flight.relay, &flight.pair);
-    CHECK_EQUAL(serve(flight.relay, flight.connection, &flight.region, engine, 0, LENGTH, NULL), 1);
+    CHECK_EQUAL(serve(flight.relay, flight.connection, &flight.region, engine, 0, length, NULL), 1);
     wait_acknowledged(flight.pair.ours);
     return flight;
 }
@@ -171,7 +171,7 @@ static void overwrite_in_flight(struct flight *flight, uint64_t offset, uint64_t
 }
 
 static void the_peer_reads(enum pr_engine engine, bool fresh) {
-    struct flight flight = take_off(engine);
+    struct flight flight = take_off(engine, LENGTH);
     overwrite_in_flight(&flight, 0, LENGTH, fresh);
     read_body(flight.pair.peer, 0, LENGTH, fresh ? 0 : 1);
     land(&flight);
@@ -192,7 +192,7 @@ static void without_them_it_changes(void) {
 static void parts_of_pages_leave_it_as_it_was_too(void) {
     static const enum pr_engine engines[] = {PR_ENGINE_SENDFILE, PR_ENGINE_SPLICE};
     for (int each = 0; each < 2; each++) {
-        struct flight flight = take_off(engines[each]);
+        struct flight flight = take_off(engines[each], LENGTH);
         overwrite_in_flight(&flight, 100, 5, true);
         overwrite_in_flight(&flight, 3 * PAGE + 7, 2 * PAGE, true);
         overwrite_in_flight(&flight, LENGTH - 1, 1, true);
@@ -201,10 +201,23 @@ static void parts_of_pages_leave_it_as_it_was_too(void) {
     }
 }
 
+/* A punch that ends with the file would zero its last page instead of letting go of it. */
+static void the_last_page_is_let_go_of_though_it_is_not_full(void) {
+    static const enum pr_engine engines[] = {PR_ENGINE_SENDFILE, PR_ENGINE_SPLICE};
+    for (int each = 0; each < 2; each++) {
+        struct flight flight = take_off(engines[each], LENGTH - 1000);
+        overwrite_in_flight(&flight, LENGTH - 1010, 10, true);
+        overwrite_in_flight(&flight, PAGE, LENGTH - 1000 - PAGE, true);
+        read_body(flight.pair.peer, 0, LENGTH - 1000, 0);
+        CHECK_EQUAL(size_of(flight.region.fd), LENGTH - 1000);
+        land(&flight);
+    }
+}
+
 /* What is sent afterwards is new, also by vmsplice, which sends what the mapping shows. */
 static void who_asks_afterwards_gets_the_new_bytes(void) {
     EACH_ENGINE(engine) {
-        struct flight flight = take_off(engine);
+        struct flight flight = take_off(engine, LENGTH);
         overwrite_in_flight(&flight, 0, LENGTH, true);
         read_body(flight.pair.peer, 0, LENGTH, 0);
         uint64_t id;
@@ -433,6 +446,7 @@ int main(void) {
     RUN(fresh_pages_leave_a_body_in_flight_as_it_was);
     RUN(without_them_it_changes);
     RUN(parts_of_pages_leave_it_as_it_was_too);
+    RUN(the_last_page_is_let_go_of_though_it_is_not_full);
     RUN(who_asks_afterwards_gets_the_new_bytes);
     RUN(a_copy_is_exact);
     RUN(a_file_is_cut_and_extended_by_zeros);

@@ -19,7 +19,7 @@ static void make_folder(const char *where) {
 
 static int witness(void) {
     char path[96];
-    snprintf(path, sizeof path, "%s/scratch", folder);
+    snprintf(path, sizeof path, "%s/region", folder);
     return pr_witness_fresh_pages(path);
 }
 
@@ -70,7 +70,7 @@ static void it_says_the_same_again(void) {
 static void a_file_that_is_there_already_is_left_alone(void) {
     char path[96];
     make_folder("/dev/shm");
-    snprintf(path, sizeof path, "%s/scratch", folder);
+    snprintf(path, sizeof path, "%s/region", folder);
     int fd = (int)MUST(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     CHECK_EQUAL(MUST(write(fd, "mine", 4)), 4);
     close(fd);
