@@ -150,6 +150,7 @@ async function writeBehindSilence(t: TestContext, scene: Scene, extent: Extent, 
   const writer = await RawClient.connect(t, scene.port);
   const { value, seconds } = await timed(overwrite(writer, extent, 7, wait));
   assert.ok(seconds < wait + margin, `${seconds} s for a wait of ${wait} s`);
+  t.diagnostic(`behind a reader that never reads: ${value.status} after ${seconds.toFixed(3)} s of ${wait} s`);
   if (value.status !== 204 && !mustComeThrough(scene)) assertRefused(value, 409);
   else assert.equal(value.status, 204, value.body.toString('latin1'));
   writer.destroy();
