@@ -4,21 +4,22 @@ import { Outgoing } from './http/outgoing.ts';
 import type { Writer } from './http/writer.ts';
 import { Metrics, type RegionCounts } from './observe/metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
+import { Leases } from './region/change/leases.ts';
+import { Quota } from './region/change/quota.ts';
+import { recover } from './region/change/recovery.ts';
+import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
 import { Digests } from './region/digest.ts';
-import { Leases } from './region/leases.ts';
-import { Quota } from './region/quota.ts';
-import { recover } from './region/recovery.ts';
 import { statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
-import { checkWritable, makeStore, NotWritable, type Report } from './region/store.ts';
 import { TreeLock } from './region/tree-lock.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import { Connections } from './relay/connection.ts';
-import type { EngineChoice } from './relay/engine.ts';
+import type { EngineChoice, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import { openRelay, type RelayOptions } from './relay/open-relay.ts';
 import type { Relay, Tree } from './relay/relay.ts';
+import { enginesOfSources } from './sources.ts';
 
 /** What is served, and how. */
 export type OpenOptions = RelayOptions & {
@@ -50,6 +51,8 @@ export type Pagerelay = {
   readonly writer: Writer | undefined;
   /** Resolves when what the last run left behind has been put right; nothing may be asked for before. */
   ready(): Promise<void>;
+  /** How each backing of what is served is sent, for the log; tries engines where that was not done yet. */
+  engines(): Promise<EngineOfSources[]>;
   /** Whether anything is on its way that somebody could still see change. */
   inFlight(): boolean;
   /** Waits until nothing is in flight or the deadline (`performance.now()`) has passed; then gives everything back. */
@@ -57,6 +60,9 @@ export type Pagerelay = {
 };
 
 const pollMilliseconds = 20;
+
+/** What changes that are on their way are given to end, however late it is. */
+const leastMilliseconds = 2000;
 
 /**
  * Opens regions. Without `dir` and `regions` there is one, `demo`.
@@ -80,24 +86,27 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   if (demo) closers.push(demo.close);
   const tree = dir === undefined ? undefined : relay.openTree(dir);
   const states = tree && openStates(relay, tree, options);
-  const catalog = new Catalog(relay, { tree, files: demo ? [demo.file] : regions, states });
+  const files = demo ? [demo.file] : regions;
+  const catalog = new Catalog(relay, { tree, files, states });
   closers.push(() => catalog.close());
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
   const writer = options.writable ? openWriter(relay, catalog, states, lock, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
+  const outgoing = new Outgoing(relay, connections, engine, maxHold);
   const inFlight = () => relay.references().some(({ state }) => state !== 'quarantined');
   return {
     relay,
     catalog,
-    outgoing: new Outgoing(relay, connections, engine, maxHold),
+    outgoing,
     digests: new Digests(relay),
-    metrics: new Metrics(relay, countsOf(catalog, writer)),
+    metrics: new Metrics(relay, countsOf(catalog, writer), () => outgoing.engines()),
     lock,
     writer,
     async ready() {
       if (writer) await start(writer, lock);
     },
+    engines: () => enginesOfSources(catalog, outgoing, files),
     inFlight,
     async close(deadline) {
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
@@ -150,15 +159,15 @@ function countsOf({ externalChanges }: Catalog, writer: Writer | undefined): Reg
 async function start({ store }: Writer, lock: TreeLock | undefined): Promise<void> {
   const alone = await lock?.whileAlone(() => recover(store));
   if (!alone) store.report('another service can write to this tree: nothing of it is recovered', {});
-  lock?.join();
-  for await (const bytes of store.catalog.sizes()) store.quota.found(bytes);
+  await lock?.join();
+  for await (const [name, bytes] of store.catalog.sizes()) store.quota.set(name, bytes);
 }
 
 async function stop({ store, leases }: Writer, deadline: number): Promise<void> {
   leases.close();
-  await store.settled();
   const settled = new AbortController();
-  const late = delay(Math.max(0, deadline - performance.now()), undefined, { signal: settled.signal });
+  const late = delay(Math.max(leastMilliseconds, deadline - performance.now()), undefined, { signal: settled.signal });
+  await Promise.race([store.settled(), late]);
   await Promise.race([store.old.settled(), late]);
   late.catch(() => {});
   settled.abort();

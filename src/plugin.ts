@@ -9,6 +9,7 @@ import type { Leaving } from './http/outgoing.ts';
 import type { RegionFields } from './http/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
+import { logEngines } from './observe/engine-log.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
@@ -76,6 +77,7 @@ declare module 'fastify' {
 async function register(app: FastifyInstance, options: PagerelayOptions): Promise<void> {
   const opened = openPagerelay(openOptions(app, options));
   await opened.ready();
+  logEngines(app.log, await opened.engines());
   let deadline = 0;
   app.addHook('preClose', async () => {
     deadline = performance.now() + (options.drain ?? 30) * 1000;

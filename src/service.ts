@@ -9,6 +9,7 @@ import { ProblemError } from './http/problems.ts';
 import { badFraming, badHost, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods, tellMethods } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
+import { logEngines } from './observe/engine-log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
@@ -51,7 +52,10 @@ export function createService(options: ServiceOptions): Service {
     watchRequest(request, reply, metrics, 'log');
     done(refusal(request, draining) ?? refusalOf(guards, request));
   });
-  app.addHook('onReady', () => opened.ready());
+  app.addHook('onReady', async () => {
+    await opened.ready();
+    logEngines(app.log, await opened.engines());
+  });
   answerErrors(app);
   decorate(app, opened, {}, 'directly'); // This server has no hooks that look at payloads.
   addRoutes(app, opened);

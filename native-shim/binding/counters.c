@@ -31,17 +31,33 @@ static napi_value hold_seconds_object(napi_env env, const struct pr_counters *co
     return object;
 }
 
+static napi_value bytes_by_engine(napi_env env, const uint64_t *bytes) {
+    napi_value object;
+    napi_create_object(env, &object);
+    for (int engine = 0; engine < PR_ENGINE_COUNT; engine++)
+        set_number(env, object, engine_names[engine], (double)bytes[engine]);
+    return object;
+}
+
+static napi_value named(napi_env env, const char *const *names, const uint64_t *values, int count) {
+    napi_value object;
+    napi_create_object(env, &object);
+    for (int place = 0; place < count; place++) set_number(env, object, names[place], (double)values[place]);
+    return object;
+}
+
 static napi_value counters_object(napi_env env, napi_callback_info info) {
     struct call call;
     struct pr_counters counters;
     if (!open_call(env, info, &call)) return NULL;
     pr_counters(call.relay, &counters);
-    napi_value object, sent;
+    static const char *const localities[PR_LOCALITIES] = {"local", "remote", "unknown"};
+    static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
+    napi_value object;
     napi_create_object(env, &object);
-    napi_create_object(env, &sent);
-    for (int engine = 0; engine < PR_ENGINE_COUNT; engine++)
-        set_number(env, sent, engine_names[engine], (double)counters.sent_bytes[engine]);
-    set(env, object, "sentBytes", sent);
+    set(env, object, "sentBytes", bytes_by_engine(env, counters.sent_bytes));
+    set(env, object, "copiedBytes", bytes_by_engine(env, counters.copied_bytes));
+    set(env, object, "bytesByLocality", named(env, localities, counters.bytes_by_locality, PR_LOCALITIES));
     set(env, object, "transmissions", transmissions_object(env, &counters));
     set(env, object, "holdSeconds", hold_seconds_object(env, &counters));
     set_number(env, object, "references", (double)counters.references);
@@ -53,12 +69,7 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "inlineSends", (double)counters.inline_sends);
     set_number(env, object, "laneSends", (double)counters.lane_sends);
     set_number(env, object, "looks", (double)counters.looks);
-    static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
-    napi_value zerocopy;
-    napi_create_object(env, &zerocopy);
-    for (int result = 0; result < PR_ZEROCOPY_RESULTS; result++)
-        set_number(env, zerocopy, results[result], (double)counters.zerocopy_sends[result]);
-    set(env, object, "zerocopySends", zerocopy);
+    set(env, object, "zerocopySends", named(env, results, counters.zerocopy_sends, PR_ZEROCOPY_RESULTS));
     set_number(env, object, "leases", (double)counters.leases);
     set_number(env, object, "waitingWriters", (double)counters.waiting_writers);
     set_number(env, object, "waitingReaders", (double)counters.waiting_readers);

@@ -1,4 +1,6 @@
 /* Trees and generations. */
+#include <stdio.h>
+
 #include "call.h"
 
 #define PATH_CAPACITY 4096
@@ -55,6 +57,18 @@ static napi_value generation_is_at(napi_env env, napi_callback_info info) {
     return number(env, pr_generation_is_at(call.relay, generation, tree, path));
 }
 
+/* {"0": 3, "1": 1}: of the pages that were looked at, so many are on each node. */
+static napi_value pages_by_node(napi_env env, const struct pr_nodes *nodes) {
+    napi_value object;
+    napi_create_object(env, &object);
+    for (unsigned place = 0; place < nodes->count; place++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", nodes->list[place].node);
+        set_number(env, object, key, (double)nodes->list[place].pages);
+    }
+    return object;
+}
+
 static napi_value open_generation(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t tree, generation;
@@ -68,6 +82,7 @@ static napi_value open_generation(napi_env env, napi_callback_info info) {
     set_number(env, object, "id", (double)generation);
     set_number(env, object, "pageSize", (double)found.backing.page_size);
     set_number(env, object, "node", found.backing.node);
+    set(env, object, "pagesByNode", pages_by_node(env, &found.nodes));
     set(env, object, "backing", string(env, backing_names[found.backing.backing]));
     return object;
 }

@@ -1,21 +1,40 @@
-/* Work on files that may take long: each runs on a thread of libuv's pool and gives a promise of 0 or -errno. */
+/*
+ * Work that may take long: each job runs on a thread of libuv's pool and gives a promise of what came of it, or -errno.
+ */
 #include <errno.h>
+#include <limits.h>
 
+#include "../core/discard.h"
 #include "../core/file.h"
+#include "../core/overwrite.h"
 #include "../core/sys.h"
 #include "call.h"
 
+enum { HEADING_CAPACITY = 2048 };
+
 struct job {
     int (*run)(struct job *job);
+    napi_value (*answer)(napi_env env, const struct job *job); /* of one that went well; NULL: the result itself */
     napi_async_work work;
     napi_deferred deferred;
-    napi_ref kept; /* the buffer whose bytes are read meanwhile, or NULL */
+    napi_ref kept; /* the buffer that is read or filled meanwhile, or NULL */
     const void *bytes;
     size_t byte_count;
     uint64_t fd, offset, size;
-    struct pr_overwrite overwrite;
-    uint64_t from_offset;
+    uint64_t to, from_offset;
+    struct overwriting *overwriting; /* NULL for any other job */
+    const char *mapped;
+    struct pr_reading reading;
+    struct pr_discarded discarded;
     int result;
+};
+
+/* An overwrite, and what it points to. */
+struct overwriting {
+    struct pr_overwrite what;
+    char note[PATH_MAX], heading[HEADING_CAPACITY];
+    int result;
+    bool undone;
 };
 
 static void execute(napi_env env, void *data) {
@@ -27,19 +46,21 @@ static void execute(napi_env env, void *data) {
 static void complete(napi_env env, napi_status status, void *data) {
     struct job *job = data;
     if (status != napi_ok) job->result = -ECANCELED;
-    napi_resolve_deferred(env, job->deferred, number(env, job->result));
+    bool answers = job->answer && job->result >= 0;
+    napi_resolve_deferred(env, job->deferred, answers ? job->answer(env, job) : number(env, job->result));
     if (job->kept) napi_delete_reference(env, job->kept);
     napi_delete_async_work(env, job->work);
+    pr_free(job->overwriting);
     pr_free(job);
 }
 
-/* Takes a copy of what the job is; `buffer` may be NULL. */
+/* Takes a copy of what the job is, and what belongs to it; `buffer` may be NULL. */
 static napi_value start(napi_env env, const struct job *what, napi_value buffer) {
     napi_value promise = NULL;
     struct job *job = pr_allocate(1, sizeof *job);
     if (!job) {
-        napi_throw_error(env, "ERR_SYSTEM", "no memory");
-        return NULL;
+        pr_free(what->overwriting);
+        return number(env, -ENOMEM); /* awaited, it is what a promise would give */
     }
     *job = *what;
     if (buffer) napi_create_reference(env, buffer, 1, &job->kept);
@@ -109,24 +130,33 @@ static napi_value file_extend(napi_env env, napi_callback_info info) {
 }
 
 static int run_copy(struct job *job) {
-    return pr_file_copy(job->overwrite.from, job->from_offset, job->overwrite.to, job->offset, job->size);
+    return pr_file_copy((int)job->fd, job->from_offset, (int)job->to, job->offset, job->size);
 }
 
 static napi_value file_copy(napi_env env, napi_callback_info info) {
     struct call call;
     struct job job = {.run = run_copy};
-    uint64_t from, to;
-    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &from) ||
-        !want_offset(&call, 1, "fromOffset", &job.from_offset) || !want_fd(&call, 2, &to) ||
+    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) ||
+        !want_offset(&call, 1, "fromOffset", &job.from_offset) || !want_fd(&call, 2, &job.to) ||
         !want_offset(&call, 3, "toOffset", &job.offset) || !want_offset(&call, 4, "length", &job.size))
         return NULL;
-    job.overwrite.from = (int)from;
-    job.overwrite.to = (int)to;
     return start(env, &job, NULL);
 }
 
+/* How it ended is told beside how the job did, which always ends well. */
 static int run_overwrite(struct job *job) {
-    return pr_file_overwrite(&job->overwrite);
+    struct overwriting *overwriting = job->overwriting;
+    overwriting->result = pr_overwrite(&overwriting->what, &overwriting->undone);
+    return 0;
+}
+
+static napi_value overwritten(napi_env env, const struct job *job) {
+    napi_value object, undone;
+    napi_create_object(env, &object);
+    set_number(env, object, "errno", job->overwriting->result);
+    napi_get_boolean(env, job->overwriting->undone, &undone);
+    set(env, object, "undone", undone);
+    return object;
 }
 
 static bool want_number_property(napi_env env, napi_value object, const char *key, uint64_t most, uint64_t *value) {
@@ -134,34 +164,127 @@ static bool want_number_property(napi_env env, napi_value object, const char *ke
     return want_property(env, object, key, &property) && want_integer(env, property, key, most, value);
 }
 
+static bool want_string_property(napi_env env, napi_value object, const char *key, char *buffer, size_t capacity) {
+    napi_value property;
+    return want_property(env, object, key, &property) && want_string(env, property, key, buffer, capacity);
+}
+
+/* Where the new bytes are: in a file by its descriptor, or in `*buffer`, as many as there are to be. */
+static bool want_source(napi_env env, napi_value object, struct pr_overwrite *what, napi_value *buffer) {
+    napi_value source;
+    napi_valuetype type;
+    uint64_t from;
+    void *bytes = NULL;
+    size_t length;
+    if (!want_property(env, object, "from", &source) || napi_typeof(env, source, &type) != napi_ok) return false;
+    if (type == napi_number) {
+        if (!want_integer(env, source, "from", INT32_MAX, &from)) return false;
+        what->from = (int)from;
+        return true;
+    }
+    if (!want_bytes(env, source, "from", &bytes, &length)) return false;
+    what->bytes = bytes;
+    *buffer = source;
+    if (bytes && length == what->length) return true;
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "from must have as many bytes as are overwritten");
+    return false;
+}
+
+static bool want_place(napi_env env, napi_value object, struct pr_overwrite *what) {
+    uint64_t to;
+    napi_value fresh;
+    if (!want_number_property(env, object, "to", INT32_MAX, &to) ||
+        !want_number_property(env, object, "offset", MOST_INTEGER, &what->offset) ||
+        !want_number_property(env, object, "length", MOST_INTEGER, &what->length) ||
+        !want_number_property(env, object, "pageSize", 1 << 30, &what->page_size) ||
+        !want_number_property(env, object, "fileSize", MOST_INTEGER, &what->file_size) ||
+        !want_property(env, object, "fresh", &fresh) || !want_boolean(env, fresh, "fresh", &what->fresh))
+        return false;
+    what->to = (int)to;
+    if (what->page_size > 0 && what->offset <= what->file_size && what->length <= what->file_size - what->offset)
+        return true;
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "the overwrite must lie inside the file");
+    return false;
+}
+
+static bool want_overwrite(napi_env env, napi_value object, struct overwriting *overwriting, napi_value *buffer) {
+    overwriting->what.note = overwriting->note;
+    overwriting->what.heading = overwriting->heading;
+    return want_place(env, object, &overwriting->what) &&
+           want_string_property(env, object, "note", overwriting->note, sizeof overwriting->note) &&
+           want_string_property(env, object, "heading", overwriting->heading, sizeof overwriting->heading) &&
+           want_source(env, object, &overwriting->what, buffer);
+}
+
 static napi_value file_overwrite(napi_env env, napi_callback_info info) {
     struct call call;
-    struct job job = {.run = run_overwrite};
-    struct pr_overwrite *overwrite = &job.overwrite;
-    uint64_t to, from;
-    napi_value fresh;
+    napi_value buffer = NULL;
     if (!take_arguments(env, info, &call)) return NULL;
-    napi_value object = call.arguments[0];
-    if (!want_number_property(env, object, "to", INT32_MAX, &to) ||
-        !want_number_property(env, object, "from", INT32_MAX, &from) ||
-        !want_number_property(env, object, "offset", MOST_INTEGER, &overwrite->offset) ||
-        !want_number_property(env, object, "length", MOST_INTEGER, &overwrite->length) ||
-        !want_number_property(env, object, "pageSize", 1 << 30, &overwrite->page_size) ||
-        !want_number_property(env, object, "fileSize", MOST_INTEGER, &overwrite->file_size) ||
-        !want_property(env, object, "fresh", &fresh) || !want_boolean(env, fresh, "fresh", &overwrite->fresh))
-        return NULL;
-    if (overwrite->page_size == 0 || overwrite->offset > overwrite->file_size ||
-        overwrite->length > overwrite->file_size - overwrite->offset) {
-        napi_throw_type_error(env, "ERR_INVALID_ARG", "the overwrite must lie inside the file");
+    struct job job = {.run = run_overwrite, .answer = overwritten};
+    job.overwriting = pr_allocate(1, sizeof *job.overwriting);
+    if (!job.overwriting) return number(env, -ENOMEM);
+    if (!want_overwrite(env, call.arguments[0], job.overwriting, &buffer)) {
+        pr_free(job.overwriting);
         return NULL;
     }
-    overwrite->to = (int)to;
-    overwrite->from = (int)from;
-    return start(env, &job, NULL);
+    return start(env, &job, buffer);
+}
+
+static int run_read(struct job *job) {
+    return pr_copy_mapped(job->mapped, (void *)(uintptr_t)job->bytes, job->byte_count);
+}
+
+/* Into a buffer, out of a generation that the caller holds: a promise of the number of bytes. */
+static napi_value read_mapped(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct job job = {.run = run_read};
+    uint64_t generation;
+    void *bytes = NULL;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
+        !want_bytes(env, call.arguments[2], "buffer", &bytes, &job.byte_count) ||
+        !want_offset(&call, 3, "offset", &job.offset))
+        return NULL;
+    if (job.byte_count > INT32_MAX) job.byte_count = INT32_MAX;
+    job.mapped = pr_generation_at(call.relay, generation, job.offset, &job.byte_count);
+    job.bytes = bytes;
+    return start(env, &job, call.arguments[2]);
+}
+
+static int run_discard(struct job *job) {
+    job->reading.request = job->bytes;
+    job->reading.request_length = job->byte_count;
+    return pr_discard(&job->reading, &job->discarded);
+}
+
+static napi_value discarded(napi_env env, const struct job *job) {
+    napi_value object;
+    napi_create_object(env, &object);
+    set_number(env, object, "bytes", (double)job->discarded.bytes);
+    set_number(env, object, "seconds", job->discarded.seconds);
+    set(env, object, "head", string(env, job->discarded.head));
+    return object;
+}
+
+static napi_value discard(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct job job = {.run = run_discard, .answer = discarded};
+    void *request = NULL;
+    uint64_t port, most;
+    if (!take_arguments(env, info, &call) || !want_integer(env, call.arguments[0], "port", UINT16_MAX, &port) ||
+        !want_bytes(env, call.arguments[1], "request", &request, &job.byte_count) ||
+        !want_offset(&call, 2, "body", &job.reading.body) ||
+        !want_integer(env, call.arguments[3], "most", UINT32_MAX, &most) ||
+        !want_seconds(env, call.arguments[4], "seconds", &job.reading.seconds))
+        return NULL;
+    job.reading.port = (uint16_t)port;
+    job.reading.most = (unsigned)most;
+    job.bytes = request;
+    return start(env, &job, call.arguments[1]);
 }
 
 static const struct export list[] = {
     {"fileWrite", file_write},   {"fileSync", file_sync}, {"fileCut", file_cut},
     {"fileExtend", file_extend}, {"fileCopy", file_copy}, {"fileOverwrite", file_overwrite},
+    {"readMapped", read_mapped}, {"discard", discard},
 };
 const struct exports job_exports = EXPORTS(list);

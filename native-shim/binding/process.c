@@ -16,6 +16,16 @@ static napi_value create_memfd(napi_env env, napi_callback_info info) {
     return number(env, fd < 0 ? -errno : fd);
 }
 
+static napi_value create_huge_memfd(napi_env env, napi_callback_info info) {
+    struct call call;
+    char name[64];
+    uint64_t size;
+    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "name", name, sizeof name) ||
+        !want_integer(env, call.arguments[1], "size", MOST_INTEGER, &size))
+        return NULL;
+    return number(env, pr_huge_memfd(name, size));
+}
+
 static napi_value nudge(napi_env env, napi_callback_info info) {
     (void)info;
     return number(env, pr_nudge());
@@ -31,14 +41,33 @@ static napi_value witness_fresh_pages(napi_env env, napi_callback_info info) {
 
 static const char *const scratch_names[] = {"folder", "memfd", "hugetlb", "device"};
 
+static bool want_scratch(struct call *call, int *kind, char *path, size_t capacity) {
+    return want_name(call->env, call->arguments[0], "kind", scratch_names, 4, kind) &&
+           want_string(call->env, call->arguments[1], "path", path, capacity);
+}
+
+/* What holds scratch pages of this kind: a backing's name, or -errno. */
+static napi_value scratch_backing(napi_env env, napi_callback_info info) {
+    struct call call;
+    char path[4096];
+    int kind, fd;
+    uint64_t size;
+    struct pr_backing_info found;
+    if (!take_arguments(env, info, &call) || !want_scratch(&call, &kind, path, sizeof path)) return NULL;
+    int result = pr_scratch_open((enum pr_scratch)kind, path, &fd, &size);
+    if (result < 0) return number(env, result);
+    result = pr_backing_of(fd, &found);
+    close(fd);
+    return result < 0 ? number(env, result) : string(env, backing_names[found.backing]);
+}
+
 /* Opens scratch pages, has `act` try an engine on them, closes them. */
 static napi_value on_scratch(napi_env env, napi_callback_info info, int (*act)(int, uint64_t, enum pr_engine)) {
     struct call call;
     char path[4096];
     int kind, engine, fd;
     uint64_t size;
-    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "kind", scratch_names, 4, &kind) ||
-        !want_string(env, call.arguments[1], "path", path, sizeof path) ||
+    if (!take_arguments(env, info, &call) || !want_scratch(&call, &kind, path, sizeof path) ||
         !want_name(env, call.arguments[2], "engine", engine_names, PR_ENGINE_COUNT, &engine))
         return NULL;
     int result = pr_scratch_open((enum pr_scratch)kind, path, &fd, &size);
@@ -68,6 +97,22 @@ static napi_value enable_faults(napi_env env, napi_callback_info info) {
     return NULL;
 }
 
+static napi_value count_calls(napi_env env, napi_callback_info info) {
+    (void)env;
+    (void)info;
+    pr_counting_enable();
+    return NULL;
+}
+
+static napi_value calls_made(napi_env env, napi_callback_info info) {
+    (void)info;
+    napi_value calls;
+    napi_create_object(env, &calls);
+    for (int call = 0; call < PR_CALL_COUNT; call++)
+        set_number(env, calls, pr_call_name((enum pr_call)call), (double)pr_calls_made((enum pr_call)call));
+    return calls;
+}
+
 static napi_value set_fault(napi_env env, napi_callback_info info) {
     struct call call;
     char name[32];
@@ -88,10 +133,14 @@ static napi_value set_fault(napi_env env, napi_callback_info info) {
 
 static const struct export list[] = {
     {"createMemfd", create_memfd},
+    {"createHugeMemfd", create_huge_memfd},
     {"nudge", nudge},
     {"witnessFreshPages", witness_fresh_pages},
     {"witnessCopyFree", witness_copy_free},
     {"witnessNotice", witness_notice},
+    {"scratchBacking", scratch_backing},
+    {"countCalls", count_calls},
+    {"callsMade", calls_made},
     {"enableFaults", enable_faults},
     {"setFault", set_fault},
 };

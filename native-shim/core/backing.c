@@ -26,10 +26,11 @@ static int read_number(const char *path, uint64_t *number) {
     return result;
 }
 
-static int node_of_device(const char *kind, dev_t device) {
+/* A block device has it from the device below; a devdax one is that device. */
+static int node_of_device(const char *kind, dev_t device, const char *attribute) {
     char path[64];
     uint64_t node;
-    snprintf(path, sizeof path, "/sys/dev/%s/%u:%u/device/numa_node", kind, major(device), minor(device));
+    snprintf(path, sizeof path, "/sys/dev/%s/%u:%u/%s", kind, major(device), minor(device), attribute);
     return read_number(path, &node) == 0 ? (int)node : -1;
 }
 
@@ -49,7 +50,7 @@ static int devdax(const struct stat *status, struct pr_backing_info *info) {
     snprintf(path, sizeof path, "/sys/dev/char/%u:%u/align", high, low);
     if (read_number(path, &info->page_size) < 0) info->page_size = 2u << 20;
     info->backing = PR_BACKING_DEVDAX;
-    info->node = node_of_device("char", status->st_rdev);
+    info->node = node_of_device("char", status->st_rdev, "numa_node");
     return 0;
 }
 
@@ -90,7 +91,7 @@ static int regular_file(int fd, const struct stat *status, struct pr_backing_inf
         info->backing = is_memfd(fd) ? PR_BACKING_MEMFD : PR_BACKING_TMPFS;
     } else if (is_fsdax(fd)) {
         info->backing = PR_BACKING_FSDAX;
-        info->node = node_of_device("block", status->st_dev);
+        info->node = node_of_device("block", status->st_dev, "device/numa_node");
     } else {
         info->backing = PR_BACKING_PAGECACHE;
     }

@@ -9,6 +9,9 @@
 #include "state.h"
 #include "sys.h"
 
+/* What waits is looked at whenever a reference becomes smaller: so many writers of one file wait, no more. */
+enum { MOST_WAITING = 128 };
+
 /* Pages. */
 
 static struct pr_pages pages_of(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
@@ -99,8 +102,11 @@ static enum verdict judge(const struct pr_claim *claim) {
 
 static void count_waiting(const struct pr_claim *claim, int change) {
     struct pr_counters *counters = &claim->generation->relay->counters;
+    struct pr_inode *inode = claim->generation->inode;
     uint64_t *count = claim->writer ? &counters->waiting_writers : &counters->waiting_readers;
     *count += (uint64_t)(int64_t)change;
+    if (claim->writer) inode->waiting_writers += (unsigned)change;
+    if (claim->writer && claim->needs == PR_NEEDS_ACCEPTED) inode->waiting_for_sockets += (unsigned)change;
 }
 
 static void grant(struct pr_claim *claim) {
@@ -146,7 +152,11 @@ static void settle(struct pr_inode *inode, bool writers) {
 }
 
 void pr_claims_settle(struct pr_inode *inode) {
-    if (!pr_list_empty(&inode->claims)) settle(inode, true);
+    if (inode->waiting_writers > 0) settle(inode, true);
+}
+
+void pr_claims_settle_sent(struct pr_inode *inode) {
+    if (inode->waiting_for_sockets > 0) settle(inode, true);
 }
 
 void pr_claim_end(struct pr_claim *claim) {
@@ -214,8 +224,9 @@ int pr_lease(struct pr_relay *relay, uint64_t generation_id, uint64_t offset, ui
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
     int result = -EBADF;
     if (generation && generation->closed) result = -ESTALE;
-    if (generation && !generation->closed && length == 0) result = -ERANGE;
-    if (generation && !generation->closed && length > 0) {
+    bool crowded = generation && wait && generation->inode->waiting_writers >= MOST_WAITING;
+    if (generation && !generation->closed) result = length == 0 ? -ERANGE : crowded ? -EUSERS : 0;
+    if (result == 0) {
         claim->count = 1;
         claim->pages[0] = pages_of(generation, offset, length);
         result = enter(claim, generation, wait, id);

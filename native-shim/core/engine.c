@@ -157,7 +157,7 @@ bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generat
     return (generation->copying >> engine & 1) != 0;
 }
 
-static bool in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
+bool pr_in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
     unsigned char states[RESIDENT_PAGES];
     uint64_t page = generation->info.backing.page_size;
     void *address = (void *)(uintptr_t)(generation->address + first * page);
@@ -183,5 +183,6 @@ bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64
     uint64_t first = offset / page, pages = (offset + length - 1) / page - first + 1;
     if (pages > RESIDENT_PAGES) return false;
     /* To those who neither own a file nor may write it, mincore says that all of it is there (since Linux 5.2). */
-    return generation->mincore_tells ? in_core(generation, first, pages) : readable_at_once(generation, first, pages);
+    return generation->mincore_tells ? pr_in_core(generation, first, pages)
+                                     : readable_at_once(generation, first, pages);
 }

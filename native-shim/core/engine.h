@@ -51,6 +51,9 @@ ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken);
 /* Does this engine copy from there? Then the pages are free as soon as the socket has taken the bytes. */
 bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generation);
 
+/* Are so many pages from this one in memory, as mincore has it? Only of files where it tells. */
+bool pr_in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages);
+
 /* Would sending these bytes wait for a disk? Only the page cache can. */
 bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "state.h"
@@ -240,9 +241,7 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
         pr_generation_dispose(generation);
         return result;
     }
-    struct pr_backing_info *backing = &generation->info.backing;
-    if (backing->node < 0 && generation->address && pr_resident(generation, 0, 1))
-        backing->node = pr_node_of_page(generation->address);
+    pr_nodes_find(generation);
     *id = generation->id;
     *info = generation->info;
     return 0;
@@ -366,6 +365,24 @@ int pr_generation_set_copying(struct pr_relay *relay, uint64_t id, unsigned engi
         generation->copying = engines & ~(1u << PR_ENGINE_ZEROCOPY); /* its notices tell, whatever it does */
     pr_unlock(relay);
     return generation ? 0 : -EBADF;
+}
+
+const char *pr_generation_at(struct pr_relay *relay, uint64_t id, uint64_t offset, size_t *length) {
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    uint64_t size = generation && generation->address ? generation->info.size : 0;
+    uint64_t left = offset < size ? size - offset : 0;
+    const char *address = left > 0 ? generation->address + offset : NULL;
+    pr_unlock(relay);
+    if (*length > left) *length = (size_t)left;
+    return address;
+}
+
+int pr_copy_mapped(const char *from, void *into, size_t length) {
+    struct iovec theirs = {.iov_base = (void *)(uintptr_t)from, .iov_len = length};
+    struct iovec ours = {.iov_base = into, .iov_len = length};
+    ssize_t copied = length > 0 ? process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0) : 0;
+    return copied < 0 ? -errno : (int)copied;
 }
 
 int pr_generation_descriptor(struct pr_relay *relay, uint64_t id) {

@@ -128,10 +128,33 @@ static void give_back(struct pr_transmission *transmission, uint64_t bytes) {
     if (transmission->state == PR_QUARANTINED) counters->quarantined_bytes -= bytes;
 }
 
+/* How many of `bytes` bytes of the body, from its position `from`, are the region's. */
+static uint64_t extent_bytes(const struct pr_transmission *transmission, uint64_t from, uint64_t bytes) {
+    uint64_t before = 0, end = from + bytes, count = 0;
+    for (size_t index = 0; index < transmission->segment_count && before < end; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
+        uint64_t first = before > from ? before : from, last = before + segment->length;
+        if (last > end) last = end;
+        if (!segment->literal && last > first) count += last - first;
+        before += segment->length;
+    }
+    return count;
+}
+
+static enum pr_locality locality_of(const struct pr_transmission *transmission) {
+    int node = transmission->generation->info.backing.node;
+    if (!transmission->connection || node < 0) return PR_LOCALITY_UNKNOWN;
+    return transmission->connection->lane->node == node ? PR_LOCALITY_LOCAL : PR_LOCALITY_REMOTE;
+}
+
 void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes) {
+    struct pr_counters *counters = &transmission->generation->relay->counters;
+    if (pr_engine_copies(transmission->engine, transmission->generation))
+        counters->copied_bytes[transmission->engine] += extent_bytes(transmission, transmission->sent, bytes);
+    counters->sent_bytes[transmission->engine] += bytes;
+    counters->bytes_by_locality[locality_of(transmission)] += bytes;
     transmission->sent += bytes;
-    transmission->generation->relay->counters.sent_bytes[transmission->engine] += bytes;
-    pr_claims_settle(transmission->generation->inode);
+    pr_claims_settle_sent(transmission->generation->inode);
 }
 
 void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done) {

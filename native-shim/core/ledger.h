@@ -14,8 +14,10 @@ enum { PR_LEDGER_WINDOW = 512 };
 struct pr_ledger {
     uint64_t base, next;                  /* all before `base` have ended; `next` is the number to come */
     uint64_t positions[PR_LEDGER_WINDOW]; /* what the caller has counted up to the end of each send */
-    bool ended[PR_LEDGER_WINDOW];
-    uint64_t position; /* of the last send before `base` */
+    uint32_t lengths[PR_LEDGER_WINDOW];   /* 0 before it has returned */
+    bool ended[PR_LEDGER_WINDOW], copied[PR_LEDGER_WINDOW];
+    uint64_t position;     /* of the last send before `base` */
+    uint64_t copied_bytes; /* of all sends that the kernel copied; the caller may take it away */
 };
 
 static inline bool pr_ledger_full(const struct pr_ledger *ledger) {
@@ -28,10 +30,12 @@ static inline bool pr_ledger_empty(const struct pr_ledger *ledger) {
 
 /* Before a send, for its end can be told at once. The ledger must not be full. */
 void pr_ledger_push(struct pr_ledger *ledger, uint64_t position);
-/* That send took less, or nothing: then the kernel did not number it. */
-void pr_ledger_correct(struct pr_ledger *ledger, uint64_t position, bool numbered);
-/* The sends from `first` to `last`, inclusive, in the kernel's 32 bits, have ended: returns how many of them were new.
+/* That send took so many bytes; if none, the kernel did not number it. */
+void pr_ledger_correct(struct pr_ledger *ledger, uint64_t position, uint32_t length);
+/*
+ * The sends from `first` to `last`, inclusive, in the kernel's 32 bits, have ended, copied by the kernel or not:
+ * returns how many of them were new.
  */
-uint32_t pr_ledger_end(struct pr_ledger *ledger, uint32_t first, uint32_t last);
+uint32_t pr_ledger_end(struct pr_ledger *ledger, uint32_t first, uint32_t last, bool copied);
 
 #endif

@@ -6,6 +6,17 @@
 /* Looks are system calls on the caller's thread: so many in one go. */
 enum { AT_ONCE = 128 };
 
+/* A pause between two looks that is longer than this was one in which nobody waited. */
+#define MOST_BETWEEN 500000000u /* ns; a waiting writer presses every 50 ms */
+
+/* Under the lock: what a reference costs is the time that writers wait for it, not its age. */
+static void count_waiting(struct pr_transmission *transmission, uint64_t now) {
+    uint64_t since = now - transmission->waited_for_at;
+    bool goes_on = transmission->waited_for_at > 0 && since < MOST_BETWEEN;
+    transmission->waited_for += goes_on ? since : 1;
+    transmission->waited_for_at = now;
+}
+
 /* Under the lock: the references of an inode that a writer waits for; those that were not looked at for longest. */
 static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
     uint64_t now = pr_now();
@@ -16,7 +27,7 @@ static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, reference);
         if (count == most) break;
         if (!pr_is_waited_for(transmission)) continue;
-        if (transmission->waited_for_since == 0) transmission->waited_for_since = now;
+        count_waiting(transmission, now);
         ids[count++] = transmission->id;
         pr_list_remove(node);
         pr_list_append(&looked_at, node);
@@ -36,6 +47,8 @@ static struct pr_lane *break_one(struct pr_transmission *transmission) {
     struct pr_connection *connection = transmission->connection;
     struct pr_relay *relay = transmission->generation->relay;
     if (transmission->state == PR_QUARANTINED || (connection && connection->broken)) return NULL;
+    /* Node has closed it: nothing more will be sent, so there is nothing to break off. */
+    if (connection && connection->node_closed && !connection->current) return NULL;
     bool first = !transmission->break_told;
     transmission->break_told = true;
     if (first) relay->counters.breaks++;
@@ -67,7 +80,7 @@ static bool press_one(struct pr_relay *relay, uint64_t id, uint64_t longest) {
     }
     struct pr_lane *wake = NULL;
     bool waited_for = transmission && pr_is_waited_for(transmission);
-    if (waited_for && pr_now() - transmission->waited_for_since >= longest) wake = break_one(transmission);
+    if (waited_for && transmission->waited_for >= longest) wake = break_one(transmission);
     pr_unlock(relay);
     if (wake) pr_lane_wake(wake);
     return waited_for;

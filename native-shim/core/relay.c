@@ -90,6 +90,7 @@ int pr_relay_create(const struct pr_options *options, struct pr_relay **created)
     pthread_mutex_init(&relay->lock, NULL);
     relay->options = *options;
     relay->max_hold = (uint64_t)(options->max_hold_seconds * 1e9);
+    relay->only_node = pr_only_node();
     pr_list_init(&relay->pipes.idle);
     pr_list_init(&relay->quarantined);
     pr_list_init(&relay->broken_off);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "backing.h"
+#include "nodes.h"
 #include "peer.h"
 
 enum pr_engine {
@@ -61,6 +62,7 @@ void pr_relay_destroy(struct pr_relay *relay);
 
 struct pr_generation_info {
     struct pr_backing_info backing;
+    struct pr_nodes nodes; /* where its pages are, as far as they are there; `backing.node` is where most are */
     uint64_t device, inode, size;
     int64_t modified_seconds, modified_nanoseconds;
 };
@@ -124,6 +126,14 @@ int pr_generation_set_copying(struct pr_relay *relay, uint64_t generation, unsig
 /* For the portable engine, which reads through it: valid while the caller has a reference. */
 int pr_generation_descriptor(struct pr_relay *relay, uint64_t generation);
 
+/*
+ * For the portable engine, of what can only be mapped (devdax): where bytes of the mapping are, at most `*length`,
+ * which becomes 0 at its end; valid while the caller has a reference. They are read by pr_copy_mapped, which answers
+ * -EFAULT where a load would be SIGBUS. Any thread.
+ */
+const char *pr_generation_at(struct pr_relay *relay, uint64_t generation, uint64_t offset, size_t *length);
+int pr_copy_mapped(const char *from, void *into, size_t length);
+
 /* References. */
 
 /* A piece of a body: bytes of the generation (an extent), or literal bytes between them. */
@@ -183,7 +193,7 @@ enum pr_needs {
 /*
  * Asks for a lease on whole pages that cover `length` bytes from `offset`, up to UINT64_MAX for no end. 1: it is
  * granted; 0: an event will tell (never when `wait` is false: then -EAGAIN); -EBUSY: pages are quarantined, so that
- * nobody can say when they can be had.
+ * nobody can say when they can be had; -EUSERS: too many writers of this file wait already.
  */
 int pr_lease(struct pr_relay *relay, uint64_t generation, uint64_t offset, uint64_t length, enum pr_needs needs,
              bool wait, uint64_t *lease);
@@ -279,8 +289,17 @@ int pr_nudge(void);
 /* Sends of the engine zerocopy: what the kernel says of each, or that copying it was better. */
 enum pr_zerocopy_result { PR_ZEROCOPY_UNCOPIED, PR_ZEROCOPY_COPIED, PR_ZEROCOPY_NOT_TRIED, PR_ZEROCOPY_RESULTS };
 
+/* Whether the lane of a connection sits on the NUMA node where most of a region's pages are. */
+enum pr_locality { PR_LOCALITY_LOCAL, PR_LOCALITY_REMOTE, PR_LOCALITY_UNKNOWN, PR_LOCALITIES };
+
 struct pr_counters {
     uint64_t sent_bytes[PR_ENGINE_COUNT];
+    /*
+     * Bytes of regions that were copied on their way to the socket: by engines that copy (also where only a witness has
+     * seen it), and by zerocopy where the kernel's notice says so or it was not tried. Not what stands between extents.
+     */
+    uint64_t copied_bytes[PR_ENGINE_COUNT];
+    uint64_t bytes_by_locality[PR_LOCALITIES];
     uint64_t transmissions[PR_ENGINE_COUNT][PR_OUTCOME_COUNT];
     uint64_t holds_by_time[PR_HOLD_BUCKETS];
     double hold_seconds;

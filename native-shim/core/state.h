@@ -48,11 +48,12 @@ struct pr_inode {
     struct pr_relay *relay;
     unsigned generations; /* open ones, and closed ones with references */
     uint64_t epoch, version;
-    unsigned changing;         /* leases under which the file may change now */
-    uint64_t retired;          /* the generation whose end shall be told, or 0 */
-    struct pr_list references; /* of transmissions */
-    struct pr_list claims;     /* in the order of asking */
-    struct pr_list inodes;     /* of the relay */
+    unsigned changing;                             /* leases under which the file may change now */
+    uint64_t retired;                              /* the generation whose end shall be told, or 0 */
+    unsigned waiting_writers, waiting_for_sockets; /* of these, those whose needs are PR_NEEDS_ACCEPTED */
+    struct pr_list references;                     /* of transmissions */
+    struct pr_list claims;                         /* in the order of asking */
+    struct pr_list inodes;                         /* of the relay */
 };
 
 /* A place in the queue for an inode's pages: a writer's becomes a lease, a reader's is exchanged for a reference. */
@@ -97,11 +98,12 @@ struct pr_transmission {
     struct pr_connection *connection;
     struct pr_pipe *pipe; /* engine splice */
 
-    uint64_t total, sent;      /* bytes of the body */
-    uint64_t released;         /* of them given back, from the front, by whole pages; <= sent <= total */
-    uint64_t start;            /* position of the first byte in what the connection has ever sent */
-    uint64_t held_since;       /* ns */
-    uint64_t waited_for_since; /* ns: a writer waits, or waited, for its pages; 0 for none */
+    uint64_t total, sent;   /* bytes of the body */
+    uint64_t released;      /* of them given back, from the front, by whole pages; <= sent <= total */
+    uint64_t start;         /* position of the first byte in what the connection has ever sent */
+    uint64_t held_since;    /* ns */
+    uint64_t waited_for;    /* ns: how long writers have waited for its pages, all in all */
+    uint64_t waited_for_at; /* ns: when one was last seen to wait */
     bool break_told;
     char peer[64];
     enum pr_peer_kind peer_kind;
@@ -166,6 +168,7 @@ struct pr_relay {
     struct pr_prober prober; /* of the relay's own thread */
     struct pr_lane *lanes;
     unsigned lane_count;
+    int only_node; /* the NUMA node of a machine that has one; -1 where there are more */
     struct pr_list quarantined, broken_off;
     struct pr_list closing_connections, closing_generations;
     struct pr_list inodes;
@@ -197,9 +200,15 @@ bool pr_pages_free(const struct pr_generation *generation, const struct pr_claim
                    const struct pr_segment *segments, size_t count);
 /* After a reference became smaller or went: grants leases that waited for it. */
 void pr_claims_settle(struct pr_inode *inode);
+/* After a socket has taken bytes. */
+void pr_claims_settle_sent(struct pr_inode *inode);
 void pr_claim_end(struct pr_claim *claim);
 /* Whether a reference stands in the way of a writer that waits. */
 bool pr_is_waited_for(const struct pr_transmission *transmission);
+
+/* nodes.c */
+/* Finds out where the pages of a generation are that is about to be told of, looking at some of them. */
+void pr_nodes_find(struct pr_generation *generation);
 
 /* generation.c */
 /* 0, or -ESTALE when it is closed, or its file was changed by others. */

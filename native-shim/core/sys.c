@@ -54,16 +54,20 @@ static int real_fsync(int fd) {
 static const struct pr_sys real = REAL_CALLS;
 struct pr_sys pr_sys = REAL_CALLS;
 
-/* Fault switches. */
+/* Switches: calls are counted, and can be made to fail. */
 
 static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool enabled;
+static bool routed, faults_enabled;
+static atomic_bool armed; /* a fault was set at least once: before, no call waits for the lock */
+static atomic_uint_fast64_t made[PR_CALL_COUNT];
 static struct fault {
     int error;
     unsigned skip, count;
 } faults[PR_CALL_COUNT];
 
 static bool fails(enum pr_call call) {
+    atomic_fetch_add_explicit(&made[call], 1, memory_order_relaxed);
+    if (!atomic_load(&armed)) return false;
     pthread_mutex_lock(&fault_lock);
     struct fault *fault = &faults[call];
     bool hit = fault->count > 0 && fault->skip == 0;
@@ -149,10 +153,10 @@ static int faulty_fsync(int fd) {
     return fails(PR_CALL_FSYNC) ? -1 : real.fsync(fd);
 }
 
-void pr_faults_enable(void) {
-    pthread_mutex_lock(&fault_lock);
-    if (!enabled) {
-        enabled = true;
+/* Under fault_lock. */
+static void route(void) {
+    if (!routed) {
+        routed = true;
         pr_sys = (struct pr_sys){
             .allocate = faulty_allocate,
             .open = faulty_open,
@@ -174,12 +178,28 @@ void pr_faults_enable(void) {
             .errqueue = faulty_errqueue,
         };
     }
+}
+
+void pr_faults_enable(void) {
+    pthread_mutex_lock(&fault_lock);
+    faults_enabled = true;
+    route();
     pthread_mutex_unlock(&fault_lock);
+}
+
+void pr_counting_enable(void) {
+    pthread_mutex_lock(&fault_lock);
+    route();
+    pthread_mutex_unlock(&fault_lock);
+}
+
+uint64_t pr_calls_made(enum pr_call call) {
+    return atomic_load_explicit(&made[call], memory_order_relaxed);
 }
 
 bool pr_faults_enabled(void) {
     pthread_mutex_lock(&fault_lock);
-    bool answer = enabled;
+    bool answer = faults_enabled;
     pthread_mutex_unlock(&fault_lock);
     return answer;
 }
@@ -187,18 +207,24 @@ bool pr_faults_enabled(void) {
 void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count) {
     pthread_mutex_lock(&fault_lock);
     faults[call] = (struct fault){.error = error, .skip = skip, .count = count};
+    atomic_store(&armed, true);
     pthread_mutex_unlock(&fault_lock);
 }
 
+static const char *const names[PR_CALL_COUNT] = {
+    [PR_CALL_ALLOCATE] = "allocate",   [PR_CALL_OPEN] = "open",     [PR_CALL_FSTAT] = "fstat",
+    [PR_CALL_MMAP] = "mmap",           [PR_CALL_DUP] = "dup",       [PR_CALL_PIPE] = "pipe",
+    [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",     [PR_CALL_SENDFILE] = "sendfile",
+    [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
+    [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
+    [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",   [PR_CALL_ERRQUEUE] = "errqueue",
+};
+
+const char *pr_call_name(enum pr_call call) {
+    return names[call];
+}
+
 int pr_call_by_name(const char *name) {
-    static const char *const names[PR_CALL_COUNT] = {
-        [PR_CALL_ALLOCATE] = "allocate",   [PR_CALL_OPEN] = "open",     [PR_CALL_FSTAT] = "fstat",
-        [PR_CALL_MMAP] = "mmap",           [PR_CALL_DUP] = "dup",       [PR_CALL_PIPE] = "pipe",
-        [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",     [PR_CALL_SENDFILE] = "sendfile",
-        [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
-        [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
-        [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",   [PR_CALL_ERRQUEUE] = "errqueue",
-    };
     for (int call = 0; call < PR_CALL_COUNT; call++)
         if (strcmp(names[call], name) == 0) return call;
     return -1;

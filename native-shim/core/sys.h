@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -62,6 +63,11 @@ extern struct pr_sys pr_sys;
 /* Routes the table through the fault switches. Call it before any lane runs; it cannot be undone. */
 void pr_faults_enable(void);
 bool pr_faults_enabled(void);
+
+/* Has the table count its calls from now on; the same rules. Names are as of pr_call_by_name. */
+void pr_counting_enable(void);
+uint64_t pr_calls_made(enum pr_call call);
+const char *pr_call_name(enum pr_call call);
 
 /* After `skip` more calls, the next `count` calls of `call` fail with `error` (a positive errno); count 0 ends it. */
 void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count);

@@ -118,6 +118,15 @@ int pr_scratch_open(enum pr_scratch kind, const char *path, int *fd, uint64_t *s
     return result;
 }
 
+int pr_huge_memfd(const char *name, uint64_t size) {
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_HUGETLB);
+    if (fd < 0) return -errno;
+    if (pr_sys.fallocate(fd, 0, 0, (off_t)size) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
 static int copy_free(int fd, char *address, sender send_pages) {
     int pair[2];
     memset(address, OLD, LENGTH);

@@ -21,6 +21,9 @@ enum pr_scratch {
 /* 0 and a descriptor of at least `*size` bytes that the caller closes; or -errno. `path` may be NULL for memfds. */
 int pr_scratch_open(enum pr_scratch kind, const char *path, int *fd, uint64_t *size);
 
+/* A memfd of huge pages that are set aside: its descriptor, which the caller closes, or -errno (-ENOSPC: none free). */
+int pr_huge_memfd(const char *name, uint64_t size);
+
 /*
  * Does this engine send the pages themselves? Overwrites pages that were sent and acknowledged: if the peer then reads
  * the new bytes, they were. 1; 0 when it copies; -errno when it can't send from there at all (EINVAL).

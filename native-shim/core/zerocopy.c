@@ -51,6 +51,12 @@ static int read_notice(int fd, struct notice *notice) {
     return 0;
 }
 
+/* Under the lock. */
+static void count_copied(struct pr_connection *connection) {
+    connection->relay->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->copied_bytes;
+    connection->ledger->copied_bytes = 0;
+}
+
 void pr_zerocopy_drain(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     struct notice notice = {0};
@@ -59,9 +65,10 @@ void pr_zerocopy_drain(struct pr_connection *connection) {
         if (result == -EINTR || result == 0) continue;
         if (result < 0) return;
         pr_lock(relay);
-        uint32_t ended = pr_ledger_end(connection->ledger, notice.first, notice.last);
+        uint32_t ended = pr_ledger_end(connection->ledger, notice.first, notice.last, notice.copied);
         relay->counters.zerocopy_sends[notice.copied ? PR_ZEROCOPY_COPIED : PR_ZEROCOPY_UNCOPIED] += ended;
         if (ended > 0) connection->progress_at = pr_now();
+        count_copied(connection);
         pr_unlock(relay);
     }
 }
@@ -79,6 +86,7 @@ static ssize_t send_copied(struct pr_connection *connection, const struct pr_chu
     if (sent < 0) return errno == EFAULT ? 0 : -errno;
     pr_lock(connection->relay);
     connection->relay->counters.zerocopy_sends[PR_ZEROCOPY_NOT_TRIED]++;
+    connection->relay->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += (uint64_t)sent;
     pr_unlock(connection->relay);
     return sent;
 }
@@ -94,9 +102,10 @@ static bool enter(struct pr_connection *connection, uint64_t position) {
     return room;
 }
 
-static void correct(struct pr_connection *connection, uint64_t position, bool numbered) {
+static void correct(struct pr_connection *connection, uint64_t before, uint32_t length) {
     pr_lock(connection->relay);
-    pr_ledger_correct(connection->ledger, position, numbered);
+    pr_ledger_correct(connection->ledger, before + length, length);
+    count_copied(connection);
     pr_unlock(connection->relay);
 }
 
@@ -106,7 +115,7 @@ static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmi
     const char *bytes = chunk->generation->address + chunk->offset;
     ssize_t sent = pr_sys.send(connection->fd, bytes, chunk->length, flags | MSG_ZEROCOPY);
     int error = errno;
-    correct(connection, transmission->sent + (uint64_t)(sent > 0 ? sent : 0), sent > 0);
+    correct(connection, transmission->sent, sent > 0 ? (uint32_t)sent : 0);
     return sent >= 0 ? sent : error == EFAULT ? 0 : -error;
 }
 

@@ -188,6 +188,49 @@ void region_close(struct pr_relay *relay, struct region *region) {
     close(region->fd);
 }
 
+/* Files. */
+
+int file_on_tmpfs(void) {
+    return (int)MUST(memfd_create("scratch", MFD_CLOEXEC));
+}
+
+int file_on_disk(void) {
+    char path[] = "/tmp/pagerelay-files-XXXXXX";
+    int fd = (int)MUST(mkostemp(path, O_CLOEXEC));
+    MUST(unlink(path));
+    return fd;
+}
+
+uint64_t file_size(int fd) {
+    struct stat status;
+    MUST(fstat(fd, &status));
+    return (uint64_t)status.st_size;
+}
+
+void file_fill(int fd, uint64_t size, unsigned revision) {
+    struct region region = {.fd = fd};
+    region_write(&region, 0, size, revision);
+}
+
+void file_check(int fd, const unsigned char *expected, uint64_t size) {
+    unsigned char got[BLOCK];
+    CHECK_EQUAL(file_size(fd), size);
+    for (uint64_t at = 0; at < size; at += BLOCK) {
+        size_t part = size - at < BLOCK ? (size_t)(size - at) : BLOCK;
+        CHECK_EQUAL(MUST(pread(fd, got, part, (off_t)at)), part);
+        for (size_t index = 0; index < part; index++)
+            if (got[index] != expected[at + index]) FAIL("byte %llu is wrong", (unsigned long long)(at + index));
+    }
+}
+
+void file_check_zeros(int fd, uint64_t from, uint64_t to) {
+    unsigned char byte;
+    for (uint64_t at = from; at < to; at++) {
+        CHECK_EQUAL(MUST(pread(fd, &byte, 1, (off_t)at)), 1);
+        if (byte != 0) FAIL("byte %llu is not zero", (unsigned long long)at);
+    }
+}
+
 /* Connections. */
 
 /* The lock keeps the two ends of a pair together. */

@@ -78,6 +78,14 @@ struct region region_open(struct pr_relay *relay, int fd);
 void region_write(const struct region *region, uint64_t offset, uint64_t length, unsigned revision);
 void region_close(struct pr_relay *relay, struct region *region);
 
+/* Files without a name, with content as that of regions, compared with what they should be byte by byte. */
+int file_on_tmpfs(void);
+int file_on_disk(void); /* where /tmp is */
+uint64_t file_size(int fd);
+void file_fill(int fd, uint64_t size, unsigned revision);
+void file_check(int fd, const unsigned char *expected, uint64_t size);
+void file_check_zeros(int fd, uint64_t from, uint64_t to);
+
 /* Connections: `ours` is the accepted end, as Node would have it; `peer` is the client's. */
 
 struct pair {

@@ -82,6 +82,7 @@ export function usage(): string {
   const lines = rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
   return [
     'Usage: pagerelay serve [flags]',
+    '       pagerelay prove [--json] [--path PATH]... [--engine ENGINE]',
     '',
     ...lines,
     '',

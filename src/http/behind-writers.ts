@@ -3,14 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { TreeLock } from '../region/tree-lock.ts';
-import type { Claim, Relay } from '../relay/relay.ts';
+import { type Claim, type Relay, SystemError } from '../relay/relay.ts';
 import type { Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
 
 /** What a reader waits behind writers, in all. */
 const longestWaitMilliseconds = 10_000;
-
-const pollMilliseconds = 25;
 
 /** One reader's waiting: in the queue for its pages, and for other services. */
 export class BehindWriters {
@@ -35,7 +33,8 @@ export class BehindWriters {
    */
   async writersOf(region: Region, plan: Plan): Promise<void> {
     this.leave();
-    const place = this.#relay.place(region.content.generation, plan.segments);
+    const place = this.#placeFor(region, plan);
+    if (!place) return;
     this.place = place;
     const ended = new AbortController();
     try {
@@ -45,13 +44,21 @@ export class BehindWriters {
     }
   }
 
+  // None where the region was closed meanwhile: it is to be found again.
+  #placeFor(region: Region, plan: Plan): Claim | undefined {
+    try {
+      return this.#relay.place(region.content.generation, plan.segments);
+    } catch (error) {
+      if (error instanceof SystemError && (error.code === 'ESTALE' || error.code === 'EBADF')) return undefined;
+      throw error;
+    }
+  }
+
   /** Waits until no other service changes bytes of the tree. @throws ProblemError `region-leased` */
   async otherService(): Promise<void> {
     const ended = new AbortController();
-    const late = this.#patience(ended.signal);
-    late.catch(() => {});
     try {
-      while (this.#lock?.share() === false) await Promise.race([delay(pollMilliseconds), late]);
+      await Promise.race([this.#lock?.shared(), this.#patience(ended.signal)]);
     } finally {
       ended.abort();
     }

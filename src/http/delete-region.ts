@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { removeRegion } from '../region/replace.ts';
+import { removeRegion } from '../region/change/replace.ts';
 import { carryOut, type Writer, writeOf } from './writer.ts';
 
 /** Answers DELETE: the name is gone at once, the pages when nobody sends them. @throws ProblemError */

@@ -50,7 +50,9 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }
       const { plan } = verdict;
-      const digest = wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
+      // While it is computed the content can move: the second time it is answered without.
+      const digest = judgement === 0 && wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
+      if (digest !== undefined && service.lock?.share() === false) continue;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
       const held = service.outgoing.hold(reply, region, plan, behind.place);

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ByteRange } from '../range/parse.ts';
 import { unsatisfiedContentRange } from '../range/plan.ts';
-import { longestTtl } from '../region/leases.ts';
+import { longestTtl } from '../region/change/leases.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Region } from '../region/region.ts';
 import { ProblemError } from './problems.ts';
@@ -32,13 +32,15 @@ function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply)
   const { region, range, ttl, owner } = askedIn(request);
   if (!writer.store.catalog.isOfTree(region)) throw new ProblemError('region-not-found');
   return carryOut(writer, reply, async () => {
-    const patience = patienceOf(request, reply);
+    // Nobody may be given a lease who can't end it.
+    const patience = patienceOf(request, reply, 'is gone');
     tellWait(request, reply);
     const judge = (current: Region | undefined) => checkInside(range, current);
     const lease = await writer.leases.take(region, range, ttl, owner, judge, patience);
     // Nobody is there who could end it.
     if (patience.signal.aborted) writer.leases.release(lease.id);
-    return reply.code(201).header('location', `${request.url}/${lease.id}`).send(lease);
+    const address = request.url.split('?', 1)[0];
+    return reply.code(201).header('location', `${address}/${lease.id}`).send(lease);
   });
 }
 

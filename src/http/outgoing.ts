@@ -4,9 +4,10 @@ import type { FastifyReply } from 'fastify';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
-import { type Chosen, type EngineChoice, engineFor, engineTowards } from '../relay/engine.ts';
+import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../relay/engine.ts';
 import type { Claim, Relay } from '../relay/relay.ts';
 import { sendHeld } from '../relay/send.ts';
+import { type Seen, unseen } from '../relay/witness.ts';
 import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
 
@@ -29,10 +30,21 @@ export class Outgoing {
   }
 
   /** The engine that a region is sent by, the peer left aside. */
-  engineOf(region: Region): Chosen {
-    if (!this.#connections) return { engine: 'stream', because: 'there is no native shim' };
-    const { generation } = region.content;
-    return engineFor(this.#choice, generation.backing, generation.seen);
+  engineOf(region: Region): BackingEngine {
+    const { backing, seen } = region.content.generation;
+    return this.engineFor({ backing, verdicts: seen });
+  }
+
+  /** The same for a backing. */
+  engineFor(seen: Seen): BackingEngine {
+    if (this.#connections) return engineForBacking(this.#choice, seen);
+    return { backing: seen.backing, engine: 'stream', because: 'there is no native shim', copyFree: false };
+  }
+
+  /** The engine of each backing that was seen so far; without the shim, of the only one that it knows. */
+  engines(): readonly BackingEngine[] {
+    const seen = this.#connections ? this.relay.seen() : [{ backing: 'pagecache', verdicts: unseen } as const];
+    return seen.map((each) => this.engineFor(each));
   }
 
   /**

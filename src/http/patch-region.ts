@@ -1,6 +1,6 @@
 /** PATCH: a region's size (RFC 5789; RFC 7396). @module */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { resizeRegion } from '../region/resize.ts';
+import { resizeRegion } from '../region/change/resize.ts';
 import { ProblemError } from './problems.ts';
 import { patienceOf, tellWait } from './waiting.ts';
 import { answerChanged, carryOut, type Writer, writeOf } from './writer.ts';

@@ -3,10 +3,10 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ContentRange, parseContentRange } from '../range/content-range.ts';
 import { unsatisfiedContentRange } from '../range/plan.ts';
-import { overwriteRange } from '../region/overwrite.ts';
+import { overwriteRange } from '../region/change/overwrite.ts';
+import { replaceRegion } from '../region/change/replace.ts';
+import { FileUpload, receive, type Upload, uploadOfPart } from '../region/change/upload.ts';
 import type { Region } from '../region/region.ts';
-import { replaceRegion } from '../region/replace.ts';
-import { Upload } from '../region/upload.ts';
 import { DigestCheck, givenDigests } from './digest-fields.ts';
 import { ProblemError } from './problems.ts';
 import { patienceOf, tellWait } from './waiting.ts';
@@ -62,10 +62,10 @@ export function putRegion(writer: Writer, request: FastifyRequest, reply: Fastif
 }
 
 async function putWhole(writer: Writer, write: Write, request: FastifyRequest, reply: FastifyReply) {
-  const upload = await receive(writer, request, Number.MAX_SAFE_INTEGER);
+  const upload = await receiveBody(request, () => new FileUpload(writer.store));
   const contentType = contentTypeOf(request);
-  const { region, created } = await replaceRegion(writer.store, write.name, upload, contentType, write.judge);
-  reply.header('etag', region.etag);
+  const { etag, created } = await replaceRegion(writer.store, write.name, upload, contentType, write.judge);
+  reply.header('etag', etag);
   if (!created) return reply.code(204).send();
   return reply.code(201).header('location', request.url.split('?', 1)[0]).send();
 }
@@ -79,7 +79,7 @@ async function putPart(
 ): Promise<FastifyReply> {
   const { store } = writer;
   const length = range.last - range.first + 1;
-  const upload = await receive(writer, request, length);
+  const upload = await receiveBody(request, () => uploadOfPart(store, length));
   if (upload.length !== length) {
     upload.discard();
     throw new ProblemError('bad-range', { detail: `The body has ${upload.length} bytes, the range ${length}.` });
@@ -93,17 +93,14 @@ async function putPart(
   return answerChanged(reply, await overwriteRange(store, write.name, range, upload, judge, patience));
 }
 
-async function receive(writer: Writer, request: FastifyRequest, limit: number): Promise<Upload> {
+async function receiveBody<Into extends Upload>(request: FastifyRequest, make: () => Into): Promise<Into> {
   const check = new DigestCheck(givenDigests(request.headers));
   const body = (request.body ?? Readable.from([])) as Readable;
   const stall = setTimeout(() => body.destroy(), patienceMilliseconds);
   try {
-    const upload = await Upload.receive(writer.store, body.iterator({ destroyOnReturn: false }), {
-      limit,
-      onChunk(chunk) {
-        check.update(chunk);
-        stall.refresh();
-      },
+    const upload = await receive(make(), body.iterator({ destroyOnReturn: false }), (chunk) => {
+      check.update(chunk);
+      stall.refresh();
     });
     return checked(upload, check);
   } catch (error) {
@@ -114,7 +111,7 @@ async function receive(writer: Writer, request: FastifyRequest, limit: number): 
   }
 }
 
-function checked(upload: Upload, check: DigestCheck): Upload {
+function checked<Into extends Upload>(upload: Into, check: DigestCheck): Into {
   try {
     check.finish();
     return upload;

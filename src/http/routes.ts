@@ -69,7 +69,7 @@ async function listRegions(routes: Routes) {
 }
 
 function describe(routes: Routes, region: Region) {
-  const { size, backing, node, seen } = region.content.generation;
+  const { size, backing, node, pagesByNode, seen } = region.content.generation;
   const { engine, because } = routes.outgoing.engineOf(region);
   return {
     name: region.name,
@@ -81,8 +81,14 @@ function describe(routes: Routes, region: Region) {
     contentType: region.contentType,
     etag: region.etag,
     node: node < 0 ? null : node,
+    nodes: sharesOf(pagesByNode),
     writable: routes.writer?.store.catalog.isOfTree(region.name) ?? false,
   };
+}
+
+function sharesOf(counts: Readonly<Record<string, number>>): Record<string, number> {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / total]));
 }
 
 async function listReferences({ catalog, outgoing }: Routes, name: string | undefined) {

@@ -1,4 +1,4 @@
-import { Refusal } from '../region/refusal.ts';
+import { Refusal } from '../region/change/refusal.ts';
 import { SystemError } from '../relay/relay.ts';
 import { type ProblemCode, ProblemError } from './problems.ts';
 
@@ -27,6 +27,7 @@ const codes: Record<string, ProblemCode> = {
 /** The answer to a failed system call, or a refused change; anything else is given back as it is. */
 export function problemOfSystem(error: unknown): unknown {
   if (error instanceof Refusal) return new ProblemError(error.code, { detail: error.message, cause: error });
-  if (!(error instanceof SystemError)) return error;
-  return new ProblemError(codes[error.code] ?? 'internal', { cause: error });
+  if (error instanceof SystemError) return new ProblemError(codes[error.code] ?? 'internal', { cause: error });
+  const code = error instanceof Error && 'syscall' in error && 'code' in error ? codes[String(error.code)] : undefined;
+  return code === undefined ? error : new ProblemError(code, { cause: error });
 }

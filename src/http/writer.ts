@@ -1,9 +1,9 @@
 /** What the methods that change regions have in common. @module */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Leases } from '../region/leases.ts';
+import type { Leases } from '../region/change/leases.ts';
+import type { Judge } from '../region/change/replace.ts';
+import type { Store } from '../region/change/store.ts';
 import type { Region } from '../region/region.ts';
-import type { Judge } from '../region/replace.ts';
-import type { Store } from '../region/store.ts';
 import { itsTurn } from '../relay/turn.ts';
 import { judgeWrite } from './judge-write.ts';
 import { writtenName } from './name-of-request.ts';
@@ -54,7 +54,8 @@ export async function carryOut<Result>(
 // The client is gone: nobody reads the answer, and nothing is wrong here.
 function isAbort(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ECONNRESET' || code === 'ABORT_ERR' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+  const isAborted = error instanceof Error && error.name === 'AbortError';
+  return isAborted || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
 /** 204 with the validator of what is there now. */

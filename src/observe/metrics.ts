@@ -1,5 +1,6 @@
 /** What Prometheus scrapes: the relay's own counters, read when asked, and the process's. @module */
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from '@prometheus-io/client';
+import type { BackingEngine } from '../relay/engine.ts';
 import type { Counters, Relay } from '../relay/relay.ts';
 
 /** What happens to regions, counted where it happens; each is read when asked. */
@@ -24,7 +25,8 @@ export class Metrics {
   /** By method and status, with a space between: counted here, for the library's labels cost more than the request. */
   readonly #requests = new Map<string, number>();
 
-  constructor(relay: Relay, counts: RegionCounts) {
+  /** @param engines what each backing is sent by, as far as it was seen */
+  constructor(relay: Relay, counts: RegionCounts, engines: () => readonly BackingEngine[] = () => []) {
     const registers = [this.#registry];
     const requests = this.#requests;
     new Counter({
@@ -41,6 +43,7 @@ export class Metrics {
       },
     });
     for (const metric of relayMetrics(relay, registers)) this.#registry.registerMetric(metric);
+    this.#registry.registerMetric(engineInfo(engines, registers));
     for (const metric of regionMetrics(counts, registers)) this.#registry.registerMetric(metric);
     collectDefaultMetrics({ register: this.#registry });
   }
@@ -86,6 +89,8 @@ function relayMetrics(relay: Relay, registers: Registry[]): Metric<string>[] {
     });
   return [
     sentBytes(relay, registers),
+    copiedBytes(relay, registers),
+    numaBytes(relay, registers),
     transmissions(relay, registers),
     holdSeconds(relay),
     gauge('pagerelay_references', 'References to pages that are held now.', (now) => now.references),
@@ -160,6 +165,48 @@ function sentBytes(relay: Relay, registers: Registry[]): Metric<string> {
     collect() {
       this.reset();
       for (const [engine, bytes] of Object.entries(relay.counters().sentBytes)) this.inc({ engine }, bytes);
+    },
+  });
+}
+
+function copiedBytes(relay: Relay, registers: Registry[]): Metric<string> {
+  return new Counter({
+    name: 'pagerelay_copied_bytes_total',
+    help: "Regions' bytes that were copied on their way to the socket, by engine.",
+    labelNames: ['engine'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [engine, bytes] of Object.entries(relay.counters().copiedBytes)) this.inc({ engine }, bytes);
+    },
+  });
+}
+
+function numaBytes(relay: Relay, registers: Registry[]): Metric<string> {
+  return new Counter({
+    name: 'pagerelay_numa_bytes_total',
+    help: "Body bytes by whether the connection's lane sits on the NUMA node of most of the region's pages.",
+    labelNames: ['locality'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [locality, bytes] of Object.entries(relay.counters().bytesByLocality)) this.inc({ locality }, bytes);
+    },
+  });
+}
+
+function engineInfo(engines: () => readonly BackingEngine[], registers: Registry[]): Metric<string> {
+  return new Gauge({
+    name: 'pagerelay_engine_info',
+    help: 'The engine that each backing in use is sent by; copy_free as a witness has seen it.',
+    labelNames: ['backing', 'engine', 'copy_free'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { backing, engine, copyFree } of engines()) {
+        const seen = copyFree === null ? 'unknown' : copyFree ? 'yes' : 'no';
+        this.set({ backing, engine, copy_free: seen }, 1);
+      }
     },
   });
 }

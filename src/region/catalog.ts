@@ -118,6 +118,11 @@ export class Catalog {
     return this.tree !== undefined && !this.#files.has(name);
   }
 
+  /** Whether nothing was done to a region, as far as the service knows, since it was found. It does not look. */
+  isLatest(region: Region): boolean {
+    return this.#open.peek(region.name) === region;
+  }
+
   /** What was changed through the service is at another version, or at another time: the region as it is from now on. */
   moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
     const current = this.#open.peek(region.name);
@@ -150,12 +155,12 @@ export class Catalog {
     return regions;
   }
 
-  /** The sizes of all files of the tree that are regions, in bytes; none is opened. */
-  async *sizes(): AsyncGenerator<number> {
+  /** The sizes of all regions of the tree, in bytes; none is opened. */
+  async *sizes(): AsyncGenerator<readonly [name: string, bytes: number]> {
     const names = this.tree ? await walkTree(this.tree.path) : [];
     for (const [at, name] of names.entries()) {
       const file = isRegionName(name) ? this.#identifyAny(name) : undefined;
-      if (file) yield file.size;
+      if (file) yield [name, this.#stateOf(name, file).limit ?? file.size];
       if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
     }
   }
@@ -232,6 +237,7 @@ export class Catalog {
   // How much of a file is served is known before it is opened; another one may have its name by then.
   #describe(name: string): Region {
     const { tree, path } = this.#locate(name);
+    if (tree && this.#states?.isRefused(name)) throw new SystemError('EAGAIN', name);
     for (let tries = 0; tries < mostTries; tries++) {
       const file = this.#relay.identify(tree, path);
       const state = this.#stateOf(name, file);

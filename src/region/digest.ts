@@ -1,5 +1,5 @@
 /** Digests of whole regions (RFC 9530), computed once per version, beside the event loop. @module */
-import { closeSync } from 'node:fs';
+import { close } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { JudgedContent, Relay } from '../relay/relay.ts';
@@ -57,7 +57,7 @@ export class Digests {
     } catch {
       // A file that became shorter has another digest soon.
     } finally {
-      if (fd !== undefined) closeSync(fd);
+      if (fd !== undefined) close(fd); // Beside the event loop: it may be the last close of a file without a name.
     }
     this.#known.delete(content);
     return undefined;

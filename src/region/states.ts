@@ -44,12 +44,22 @@ export class RegionStates {
   /** Changed in place by this run, and then by others: what their sidecars say is about neither. */
   readonly #lost = new Set<string>();
   readonly #left = new Set<string>();
+  readonly #refused = new Set<string>();
 
   /** @param files undefined where nothing is written */
   constructor(paths: StatePaths, files: Files | undefined, onDamage: (damage: DamagedSidecar) => void) {
     this.#root = paths.root;
     this.#sync = files && { file: (fd) => files.sync(fd), folder: (path) => files.syncFolder(path) };
     this.#onDamage = onDamage;
+  }
+
+  /** Nobody may have this region: its file holds bytes that nobody has written. */
+  refuse(name: string): void {
+    this.#refused.add(name);
+  }
+
+  isRefused(name: string): boolean {
+    return this.#refused.has(name);
   }
 
   /** The state of a region whose file is this one. */
@@ -69,13 +79,18 @@ export class RegionStates {
     return this.#ownOf(name, file)?.description ?? this.#onDisk(name, file);
   }
 
+  /** The epoch that this run has opened for this file; undefined where it has not. */
+  epochOf(name: string, file: FileIdentity): number | undefined {
+    return this.#ownOf(name, file)?.description.epoch;
+  }
+
   /**
    * Makes it durable that this run changes a region in place, before it does so for the first time; later it costs
    * nothing. Gives the epoch.
    */
   async openEpoch(name: string, file: FileIdentity, state: State): Promise<number> {
-    const known = this.#ownOf(name, file);
-    if (known) return known.description.epoch;
+    const known = this.epochOf(name, file);
+    if (known !== undefined) return known;
     const description = {
       inode: file.inode,
       generation: state.generation,
@@ -98,7 +113,13 @@ export class RegionStates {
     const own = this.#own.get(name);
     if (!own) return;
     const description = { ...own.description, size, cut };
-    await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
+    try {
+      await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
+    } catch (error) {
+      // It may be in place and only not be durable: who is told that it failed must not find it after a crash.
+      await this.#write(name, [{ ...own.description, version: undefined, run: this.run }]).catch(() => {});
+      throw error;
+    }
     own.description = description;
   }
 
@@ -164,6 +185,14 @@ export class RegionStates {
     await this.#write(name, closed ? [closed, after] : [after]);
   }
 
+  /** The new file has the name: what is remembered of the old one goes, for its inode can become another file's. */
+  async replaced(name: string, after: Description): Promise<void> {
+    await this.forget(name, false);
+    // Without a sync: should it be lost, both are remembered as before.
+    const unsynced = { file: async () => {}, folder: async () => {} };
+    await writeSidecar(this.#root, { name, descriptions: [after] }, unsynced).catch(() => {});
+  }
+
   /** The name has another file, or none. */
   async forget(name: string, removed: boolean): Promise<void> {
     this.#own.delete(name);
@@ -181,9 +210,18 @@ export class RegionStates {
     for (const [name, { description }] of this.#own) {
       if (!this.#left.has(name)) await this.#write(name, [description]);
     }
-    for (const name of this.#lost) await removeSidecar(this.#root, name);
+    for (const name of this.#lost) if (this.#isOurs(name)) await removeSidecar(this.#root, name);
     this.#own.clear();
     this.#lost.clear();
+  }
+
+  // Another service may have written it anew.
+  #isOurs(name: string): boolean {
+    try {
+      return readSidecar(this.#root, name)?.descriptions.some(({ run }) => run === this.run) ?? false;
+    } catch {
+      return false;
+    }
   }
 
   async #write(name: string, descriptions: readonly Description[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeRelay } from '../relay/native-relay.ts';
 import { SystemError, type Tree } from '../relay/relay.ts';
 import { lockFile, makeLockFile } from './state-folder.ts';
@@ -7,6 +8,7 @@ import { lockFile, makeLockFile } from './state-folder.ts';
 const bytes = { references: 0, writers: 1 } as const;
 
 const sweepMilliseconds = 1000;
+const pollMilliseconds = 25;
 
 /**
  * Keeps services on one tree out of each other's way: none changes bytes in place that another one may be sending.
@@ -21,6 +23,7 @@ export class TreeLock {
   readonly #sweeper: NodeJS.Timeout;
   #shared = false;
   #changes = 0;
+  #waiting: Promise<void> | undefined;
 
   constructor(relay: NativeRelay, tree: Tree) {
     this.#relay = relay;
@@ -38,6 +41,18 @@ export class TreeLock {
     if (this.#shared || !this.#exists) return true;
     this.#shared = this.#changes > 0 || this.#lock(bytes.references, 'shared');
     return this.#shared;
+  }
+
+  /** Resolves when pages can be taken: one look for all who wait. */
+  shared(): Promise<void> {
+    this.#waiting ??= this.#pollShared().finally(() => {
+      this.#waiting = undefined;
+    });
+    return this.#waiting;
+  }
+
+  async #pollShared(): Promise<void> {
+    while (!this.share()) await delay(pollMilliseconds, undefined, { ref: false });
   }
 
   /** Before bytes are changed in place. False while another service holds pages, or changes some itself. */
@@ -60,9 +75,9 @@ export class TreeLock {
     return true;
   }
 
-  /** This service may write from now on. */
-  join(): void {
-    this.#lock(bytes.writers, 'shared');
+  /** This service may write from when this resolves: once no other one recovers. */
+  async join(): Promise<void> {
+    while (!this.#lock(bytes.writers, 'shared')) await delay(pollMilliseconds);
   }
 
   // The lock file is open from here on. Where it can't be, nobody else's locks can be seen either.

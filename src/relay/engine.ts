@@ -1,8 +1,14 @@
 import type { Backing, Engine, PeerKind } from './relay.ts';
-import type { Verdicts } from './witness.ts';
+import type { Seen, Verdict, Verdicts } from './witness.ts';
 
 /** `auto`, or an engine that is used wherever it is safe. */
 export type EngineChoice = Engine | 'auto';
+
+/** The engine that a backing is sent by, whether it copies from there, and why it was chosen. */
+export type BackingEngine = Chosen & { readonly backing: Backing; readonly copyFree: Verdict };
+
+/** The same with the sources (`--dir`, names of regions) that are on the backing. */
+export type EngineOfSources = BackingEngine & { readonly sources: readonly string[] };
 
 /** An engine, and why it was chosen. */
 export type Chosen = { readonly engine: Engine; readonly because: string };
@@ -27,6 +33,12 @@ export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts
   if (choice !== 'auto' && !unable) return { engine: choice, because: 'it was asked for' };
   const { engine, because } = choose(backing, seen);
   return { engine, because: unable ? `sendfile can not read ${backing}; ${because}` : because };
+}
+
+/** The engine for a backing, with what was seen of it. */
+export function engineForBacking(choice: EngineChoice, { backing, verdicts }: Seen): BackingEngine {
+  const chosen = engineFor(choice, backing, verdicts);
+  return { backing, ...chosen, copyFree: verdicts[chosen.engine] };
 }
 
 function choose(backing: Backing, seen: Verdicts): Chosen {

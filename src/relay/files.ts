@@ -3,7 +3,12 @@ import { closeSync, openSync } from 'node:fs';
 import { type Overwrite, SystemError } from './relay.ts';
 import { errnoName, type Shim } from './shim.ts';
 
-/** Descriptors belong to the caller. Every call rejects with a SystemError. */
+/** How an overwrite ended: well, or so that its old bytes are there again, or so that nobody knows what is. */
+export type Overwritten =
+  | { readonly error: undefined }
+  | { readonly error: SystemError /** Else its note is for the next start. */; readonly undone: boolean };
+
+/** Descriptors belong to the caller. Every call but one rejects with a SystemError. */
 export class Files {
   readonly #shim: Shim;
 
@@ -36,9 +41,12 @@ export class Files {
     check(await this.#shim.fileCopy(from, fromOffset, to, toOffset, length), 'copy');
   }
 
-  /** Overwrites in place; only under a lease. */
-  async overwrite(overwrite: Overwrite): Promise<void> {
-    check(await this.#shim.fileOverwrite(overwrite), 'overwrite');
+  /** Overwrites in place, durably; only under a lease. Does not reject. */
+  async overwrite(overwrite: Overwrite): Promise<Overwritten> {
+    const ended = await this.#shim.fileOverwrite(overwrite);
+    // A number: it has not begun.
+    const { errno, undone } = typeof ended === 'number' ? { errno: ended, undone: true } : ended;
+    return errno < 0 ? { error: systemError(errno, 'overwrite'), undone } : { error: undefined };
   }
 
   /** Makes a file shorter; only when nothing that the kernel would wait for is in flight. */
@@ -53,5 +61,9 @@ export class Files {
 }
 
 function check(result: number, what: string): void {
-  if (result < 0) throw new SystemError(errnoName(result), what);
+  if (result < 0) throw systemError(result, what);
+}
+
+function systemError(result: number, what: string): SystemError {
+  return new SystemError(errnoName(result), what);
 }

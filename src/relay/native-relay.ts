@@ -23,7 +23,7 @@ import {
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
 import { errnoName, type Shim, type ShimClaim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
-import { type Verdict, Witness } from './witness.ts';
+import { type Claims, type Seen, Witness } from './witness.ts';
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -58,14 +58,14 @@ export class NativeRelay implements Relay {
 
   /**
    * @param breakHolds seconds that a writer waits for a reference before it is broken off
-   * @param claimed for tests: what the witness says, whatever it sees
+   * @param claims for tests: what the witness says, whatever it sees
    */
-  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claimed?: Partial<Record<Engine, Verdict>>) {
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claims?: Claims) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
     this.#press = new Press(() => shim.press(this.#relay, breakHolds));
     this.files = new Files(shim);
-    this.witness = new Witness(shim, claimed);
+    this.witness = new Witness(shim, claims);
   }
 
   openTree(path: string): Tree {
@@ -150,7 +150,7 @@ export class NativeRelay implements Relay {
     const bytes = length === Number.POSITIVE_INFINITY ? noLimit : length;
     const claim = this.#shim.lease(this.#relay, generation.id, offset, bytes, needs, wait);
     const made = this.#claim(checkedObject(claim, 'lease'));
-    if (this.#claims.has(made.id)) this.#press.whilst(made.granted);
+    if (!made.atOnce) this.#press.whilst(made.granted);
     return made;
   }
 
@@ -215,6 +215,7 @@ export class NativeRelay implements Relay {
   }
 
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
+    if (generation.backing === 'devdax') return this.#readMapped(generation, buffer, offset);
     const fd = checked(this.#shim.generationDescriptor(this.#relay, generation.id), 'descriptor');
     return this.#reads.read(fd, buffer, offset);
   }
@@ -235,6 +236,10 @@ export class NativeRelay implements Relay {
 
   references(generation?: Generation): Reference[] {
     return checkedObject(this.#shim.references(this.#relay, generation?.id ?? 0), 'references');
+  }
+
+  seen(): readonly Seen[] {
+    return this.witness.list();
   }
 
   counters(): Counters {
@@ -302,6 +307,12 @@ export class NativeRelay implements Relay {
     if (!this.#closed) this.#shim.closeConnection(this.#relay, connection);
   }
 
+  // read(2) knows nothing of such a device.
+  async #readMapped(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
+    const reading = this.#shim.readMapped(this.#relay, generation.id, buffer, offset);
+    return checked(await this.#reads.follow(Promise.resolve(reading)), 'read');
+  }
+
   #deliver(events: ShimEvents): void {
     for (let at = 0; at < events.length; at += fieldsOfEvent) {
       const event = events.slice(at, at + fieldsOfEvent) as [number, number, Outcome, number, number];
@@ -316,8 +327,8 @@ export class NativeRelay implements Relay {
   }
 
   #claim({ id, granted }: ShimClaim): Claim {
-    if (granted) return { id, granted: Promise.resolve(true) };
-    return { id, granted: new Promise((resolve) => this.#claims.set(id, resolve)) };
+    if (granted) return { id, atOnce: true, granted: Promise.resolve(true) };
+    return { id, atOnce: false, granted: new Promise((resolve) => this.#claims.set(id, resolve)) };
   }
 
   #settleClaim(id: number, granted: boolean): void {

@@ -1,8 +1,8 @@
 import { NativeRelay } from './native-relay.ts';
 import { PortableRelay } from './portable-relay.ts';
-import type { Engine, PeerKind } from './relay.ts';
+import type { PeerKind } from './relay.ts';
 import { loadShim } from './shim.ts';
-import type { Verdict } from './witness.ts';
+import type { Claims } from './witness.ts';
 
 /** What a relay is opened with. */
 export type RelayOptions = {
@@ -22,7 +22,7 @@ export type RelayOptions = {
   /** For tests: a wrong done rule, to show that they would see one. */
   readonly releaseWhenAccepted?: boolean | undefined;
   /** For tests: what the witness says of engines, whatever it sees. */
-  readonly witnessSays?: Partial<Record<Engine, Verdict>> | undefined;
+  readonly witnessSays?: Claims | undefined;
 };
 
 const defaultMaxBrokenOff = 1024;

@@ -1,6 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
-import type { Extent, Segment } from '../range/plan.ts';
+import type { Segment } from '../range/plan.ts';
 import { Reads } from './reads.ts';
 import {
   type Claim,
@@ -19,7 +19,7 @@ import {
   type Tree,
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
-import { unseen } from './witness.ts';
+import { type Seen, unseen } from './witness.ts';
 
 const pageSize = 4096;
 const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
@@ -36,7 +36,8 @@ type Hold = {
   readonly id: TransmissionId;
   readonly generation: OpenGeneration;
   readonly engine: Engine;
-  readonly extents: readonly Extent[];
+  readonly segments: readonly Segment[];
+  readonly total: number;
   readonly since: number;
   left: number;
 };
@@ -48,6 +49,7 @@ export class PortableRelay implements Relay {
   readonly #holds = new Map<TransmissionId, Hold>();
   readonly #reads = new Reads();
   readonly #sent = zeros(engines);
+  readonly #copied = zeros(engines);
   readonly #transmissions = Object.fromEntries(engines.map((engine) => [engine, zeros(outcomes)])) as Record<
     Engine,
     Record<Outcome, number>
@@ -90,6 +92,7 @@ export class PortableRelay implements Relay {
       seen: unseen,
       backing: 'pagecache',
       node: -1,
+      pagesByNode: {},
       fd,
       references: 0,
       closed: false,
@@ -109,9 +112,8 @@ export class PortableRelay implements Relay {
     const generation = this.#generations.get(judged.generation.id);
     const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;
     if (!generation || generation.closed || !isJudged) return 'stale';
-    const left = segments.reduce((sum, { length }) => sum + length, 0);
-    const extents = segments.filter((segment) => typeof segment !== 'string');
-    const hold: Hold = { id: ++this.#ids, generation, engine, extents, since: performance.now(), left };
+    const total = sum(segments.map(({ length }) => length));
+    const hold: Hold = { id: ++this.#ids, generation, engine, segments, since: performance.now(), total, left: total };
     generation.references++;
     this.#holds.set(hold.id, hold);
     return hold.id;
@@ -149,8 +151,10 @@ export class PortableRelay implements Relay {
   advance(transmission: TransmissionId, bytes: number): void {
     const hold = this.#holds.get(transmission);
     if (!hold || bytes > hold.left) throw new SystemError(hold ? 'ERANGE' : 'EBADF', 'advance');
+    const before = hold.total - hold.left;
     hold.left -= bytes;
     this.#sent[hold.engine] += bytes;
+    this.#copied[hold.engine] += extentBytes(hold.segments, before, before + bytes);
   }
 
   release(transmission: TransmissionId, outcome: Outcome): void {
@@ -169,10 +173,12 @@ export class PortableRelay implements Relay {
   }
 
   counters(): Counters {
-    const held = [...this.#holds.values()].reduce((sum, { left }) => sum + left, 0);
+    const held = sum([...this.#holds.values()].map(({ left }) => left));
     const buckets = holdBounds.map((bound, at) => [bound, this.#holdsByTime[at] ?? 0] as const);
     return {
       sentBytes: this.#sent,
+      copiedBytes: this.#copied,
+      bytesByLocality: { local: 0, remote: 0, unknown: sum(Object.values(this.#sent)) },
       transmissions: this.#transmissions,
       holdSeconds: { buckets, sum: this.#holdSeconds },
       references: this.#holds.size,
@@ -182,6 +188,10 @@ export class PortableRelay implements Relay {
       zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
       ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0 },
     };
+  }
+
+  seen(): readonly Seen[] {
+    return [];
   }
 
   async close(): Promise<void> {
@@ -205,6 +215,22 @@ export class PortableRelay implements Relay {
 
 function zeros<Name extends string>(names: readonly Name[]): Record<Name, number> {
   return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** How many bytes from `first` to before `end` of a body are the region's. */
+function extentBytes(segments: readonly Segment[], first: number, end: number): number {
+  let at = 0;
+  let bytes = 0;
+  for (const segment of segments) {
+    const inside = Math.min(end, at + segment.length) - Math.max(first, at);
+    if (typeof segment !== 'string') bytes += Math.max(0, inside);
+    at += segment.length;
+  }
+  return bytes;
 }
 
 function attempt<Result>(what: string, act: () => Result): Result {
@@ -236,8 +262,9 @@ function identityOf(status: BigIntStats, what: string): FileIdentity {
 }
 
 function referenceOf(hold: Hold): Reference {
-  const first = Math.min(...hold.extents.map(({ offset }) => offset));
-  const last = Math.max(...hold.extents.map(({ offset, length }) => offset + length - 1));
+  const extents = hold.segments.filter((segment) => typeof segment !== 'string');
+  const first = Math.min(...extents.map(({ offset }) => offset));
+  const last = Math.max(...extents.map(({ offset, length }) => offset + length - 1));
   return {
     id: hold.id,
     generation: hold.generation.id,

@@ -9,10 +9,14 @@ export class Reads {
 
   /** Fills `buffer` from `offset` of a file; resolves to the bytes read, 0 at its end. */
   async read(fd: number, buffer: Uint8Array, offset: number): Promise<number> {
-    const reading = readDescriptor(fd, buffer, 0, buffer.byteLength, offset);
+    return (await this.follow(readDescriptor(fd, buffer, 0, buffer.byteLength, offset))).bytesRead;
+  }
+
+  /** Counts as one of them until it ends; resolves as it does. */
+  async follow<Result>(reading: Promise<Result>): Promise<Result> {
     this.#pending.add(reading);
     try {
-      return (await reading).bytesRead;
+      return await reading;
     } finally {
       this.#pending.delete(reading);
     }

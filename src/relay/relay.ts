@@ -4,7 +4,7 @@
  * @module
  */
 import type { Segment } from '../range/plan.ts';
-import type { Verdicts } from './witness.ts';
+import type { Seen, Verdicts } from './witness.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
 export const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as const;
@@ -38,8 +38,10 @@ export type Generation = FileIdentity & {
   readonly pageSize: number;
   /** Which engines were seen to send pages of its kind without a copy. */
   readonly seen: Verdicts;
-  /** NUMA node of its first page; -1 when nobody knows. */
+  /** NUMA node of most of its pages; -1 when nobody knows. */
   readonly node: number;
+  /** Pages that were looked at, by the NUMA node that they are on; of a machine or device with one node, one. */
+  readonly pagesByNode: Readonly<Record<string, number>>;
 };
 
 /** The content that was judged: a reference to anything else is refused. */
@@ -54,21 +56,27 @@ export type Needs = 'done' | 'accepted' | 'nothing';
 /** How a byte of a tree's lock file is locked against other relays, of this process or another. */
 export type LockMode = 'unlocked' | 'shared' | 'exclusive';
 
-/** An overwrite in place: `length` bytes of the descriptor `from`, from its beginning, to `offset` of `to`. */
+/** An overwrite in place: of `length` bytes of a file from `offset` on. */
 export type Overwrite = {
   readonly to: number;
-  readonly from: number;
+  /** The new bytes, or a descriptor of a file that begins with them. */
+  readonly from: Uint8Array | number;
   readonly offset: number;
   readonly length: number;
   readonly pageSize: number;
   readonly fileSize: number;
   /** Punch the pages out of the file and write them anew (DESIGN: fresh pages). */
   readonly fresh: boolean;
+  /** The path of a file that holds `heading`, and behind that the old bytes, for as long as they may be needed. */
+  readonly note: string;
+  readonly heading: string;
 };
 
 /** A place in the queue for pages of one file. */
 export type Claim = {
   readonly id: number;
+  /** It was had when it was asked for: nothing has to be waited for. */
+  readonly atOnce: boolean;
   /** True when it is had; false when it can't be, for pages of it are quarantined. */
   readonly granted: Promise<boolean>;
 };
@@ -93,6 +101,10 @@ export type Reference = {
 /** What a relay has done since it was opened. Bytes and counts; seconds where it says so. */
 export type Counters = {
   readonly sentBytes: Readonly<Record<Engine, number>>;
+  /** Regions' bytes that were copied on their way: all of some engines, of zerocopy those that its notices tell of. */
+  readonly copiedBytes: Readonly<Record<Engine, number>>;
+  /** Bytes by whether the lane of their connection sits on the NUMA node of most of the region's pages. */
+  readonly bytesByLocality: Readonly<Record<'local' | 'remote' | 'unknown', number>>;
   readonly transmissions: Readonly<Record<Engine, Readonly<Record<Outcome, number>>>>;
   /** Upper bound in seconds (the last is Infinity) and how many holds ended within it but not the one before. */
   readonly holdSeconds: { readonly buckets: readonly (readonly [number, number])[]; readonly sum: number };
@@ -197,6 +209,8 @@ export type Relay = {
   /** All references, or those of one generation, after a look at what is done. */
   references(generation?: Generation): Reference[];
   counters(): Counters;
+  /** What was seen so far of the backings of what was opened. */
+  seen(): readonly Seen[];
   /** Gives everything back, after the reads that are under way. Nothing may be asked of it after. */
   close(): Promise<void>;
 };

@@ -5,8 +5,10 @@
  * @module
  */
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type {
+  Backing,
   Counters,
   Engine,
   FileIdentity,
@@ -103,25 +105,53 @@ export type Shim = {
   breakOff(relay: ShimRelay, connection: number): number;
   closeConnection(relay: ShimRelay, connection: number): number;
   counters(relay: ShimRelay): Counters;
-  fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number>;
-  fileSync(fd: number): Promise<number>;
-  fileCopy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<number>;
-  fileOverwrite(overwrite: Overwrite): Promise<number>;
-  fileCut(fd: number, size: number): Promise<number>;
-  fileExtend(fd: number, size: number): Promise<number>;
+  /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
+  fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;
+  fileSync(fd: number): Promise<number> | number;
+  fileCopy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<number> | number;
+  fileOverwrite(overwrite: Overwrite): Promise<ShimOverwritten | number> | number;
+  fileCut(fd: number, size: number): Promise<number> | number;
+  fileExtend(fd: number, size: number): Promise<number> | number;
   createMemfd(name: string): number;
+  /** A memfd of so many bytes of huge pages, set aside; -ENOSPC where too few are free. */
+  createHugeMemfd(name: string, bytes: number): number;
   nudge(): number;
   witnessFreshPages(path: string): number;
   /** On scratch pages: 1 when an engine sends the pages themselves, 0 when it copies, or a negated errno. */
   witnessCopyFree(scratch: ScratchKind, path: string, engine: Engine): number;
   /** 1 when the kernel says that it copied what MSG_ZEROCOPY sent to this machine, 0, or a negated errno. */
   witnessNotice(scratch: ScratchKind, path: string, engine: Engine): number;
+  /** What holds scratch pages of this kind. */
+  scratchBacking(scratch: ScratchKind, path: string): Backing | number;
+  /** Has the table of system calls count from now on; before any relay is made. */
+  countCalls(): void;
+  /** How often each was made since. */
+  callsMade(): Readonly<Record<string, number>>;
+  /** Bytes of a mapping into a buffer; the caller holds the generation. -EFAULT where a load would be SIGBUS. */
+  readMapped(relay: ShimRelay, generation: number, buffer: Uint8Array, offset: number): Promise<number> | number;
+  /**
+   * Has a server on this machine answer `request`, up to `most` times within `seconds`, and throws away in the kernel
+   * what follows each head, `body` bytes.
+   */
+  discard(
+    port: number,
+    request: Uint8Array,
+    body: number,
+    most: number,
+    seconds: number,
+  ): Promise<Discarded | number> | number;
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };
 
+/** What was thrown away: bytes of bodies, and the first answer's head. */
+export type Discarded = { readonly bytes: number; readonly seconds: number; readonly head: string };
+
 /** A place in the queue for pages; one that is not granted yet is by an event. */
 export type ShimClaim = { readonly id: number; readonly granted: boolean };
+
+/** How an overwrite ended. `errno` is negated, or 0; then `undone` says whether the old bytes are there. */
+export type ShimOverwritten = { readonly errno: number; readonly undone: boolean };
 
 /** A send that failed at once; `errno` is negated. */
 export type ShimFailure = { readonly errno: number; readonly bytes: number; readonly outcome: Outcome };
@@ -139,7 +169,14 @@ export function loadShim(): ShimVerdict {
   }
 }
 
+// libuv, whose names Node gives, does not know them all: ESTALE and EDQUOT are not among them.
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .reverse() // Where two names are one number, the first is the usual one.
+    .map(([name, errno]) => [-errno, name]),
+);
+
 /** The name of a negated errno: `'ENOENT'` for -2. */
 export function errnoName(result: number): string {
-  return getSystemErrorName(result);
+  return errnoNames.get(result) ?? getSystemErrorName(result);
 }

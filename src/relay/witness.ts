@@ -1,6 +1,7 @@
 /** Which engines send pages without a copy, seen on this machine and not concluded from its kernel's version. @module */
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Backing, Engine, Tree } from './relay.ts';
+import { type Backing, type Engine, engines, type Tree } from './relay.ts';
 import { errnoName, type OpenedFile, type ScratchKind, type Shim } from './shim.ts';
 
 /** `true`: the pages themselves are sent. `false`: they are copied. `null`: nobody could see, or it can't send at all. */
@@ -9,46 +10,88 @@ export type Verdict = boolean | null;
 /** What was seen of each engine on one backing. */
 export type Verdicts = Readonly<Record<Engine, Verdict>>;
 
+/** The same with its backing. */
+export type Seen = { readonly backing: Backing; readonly verdicts: Verdicts };
+
+/** What one experiment showed; without a verdict, `failure` is the errno that it ended with, by name. */
+export type Observation = { readonly copyFree: Verdict; readonly failure: string | undefined };
+
+/** What was observed of each engine on one backing. */
+export type Observations = Readonly<Record<Engine, Observation>>;
+
+/** Claims of what the witness would see, in its place. */
+export type Claims = Partial<Record<Engine, Verdict>>;
+
 /** What is known where no experiment could be run. */
 export const unseen: Verdicts = { sendfile: null, splice: null, zerocopy: null, copy: false, stream: false };
-
-const tried = ['sendfile', 'splice', 'zerocopy'] as const;
 
 /** Runs the experiment once per backing and device, on scratch pages of the same kind: never on what is served. */
 export class Witness {
   readonly #shim: Shim;
-  readonly #seen = new Map<string, Verdicts>();
-  readonly #claimed: Partial<Record<Engine, Verdict>>;
+  readonly #seen = new Map<string, Seen>();
+  readonly #claims: Claims;
 
-  /** @param claimed for tests: what the witness says of an engine, whatever it sees */
-  constructor(shim: Shim, claimed: Partial<Record<Engine, Verdict>> = {}) {
+  /** @param claims for tests: what the witness says of an engine, whatever it sees */
+  constructor(shim: Shim, claims: Claims = claimsOfTests(process.env)) {
     this.#shim = shim;
-    this.#claimed = claimed;
+    this.#claims = claims;
   }
 
   /** What was seen on the backing and the device of a generation that was opened by this path. */
   of(generation: OpenedFile, tree: Tree | undefined, path: string): Verdicts {
-    const key = `${generation.backing}:${generation.device}`;
-    let verdicts = this.#seen.get(key);
-    if (!verdicts) {
-      verdicts = this.#try(generation.backing, tree ? `${tree.path}/${dirname(path)}` : dirname(path));
-      this.#seen.set(key, verdicts);
-    }
-    return verdicts;
+    const folder = tree ? `${tree.path}/${dirname(path)}` : dirname(path);
+    return this.#once(generation.backing, generation.device, folder).verdicts;
   }
 
-  /** All that was seen so far, by backing. */
-  list(): readonly { readonly backing: Backing; readonly verdicts: Verdicts }[] {
-    return [...this.#seen].map(([key, verdicts]) => ({ backing: key.slice(0, key.indexOf(':')) as Backing, verdicts }));
+  /** What was seen on the backing that new files of a folder have; undefined where none can be made. */
+  ofFolder(folder: string): Seen | undefined {
+    const backing = this.#shim.scratchBacking('folder', folder);
+    return typeof backing === 'number' ? undefined : this.#once(backing, statSync(folder).dev, folder);
   }
 
-  #try(backing: Backing, folder: string): Verdicts {
-    const scratch = scratchOf[backing];
-    const verdicts: Record<Engine, Verdict> = { ...unseen };
-    for (const engine of scratch ? tried : []) {
-      if (scratch) verdicts[engine] = verdictOf(this.#shim.witnessCopyFree(scratch, folder, engine));
-    }
-    return { ...verdicts, ...this.#claimed };
+  /** All that was seen so far. */
+  list(): readonly Seen[] {
+    return [...this.#seen.values()];
+  }
+
+  /** Runs the experiment with each engine on scratch pages of this kind. */
+  observe(scratch: ScratchKind, folder: string): Observations {
+    const observed = engines.map((engine) => [engine, this.#observe(scratch, folder, engine)] as const);
+    return Object.fromEntries(observed) as Observations;
+  }
+
+  #observe(scratch: ScratchKind, folder: string, engine: Engine): Observation {
+    const { copyFree, failure } = this.#experiment(scratch, folder, engine);
+    return { copyFree: this.#claims[engine] ?? copyFree, failure };
+  }
+
+  #experiment(scratch: ScratchKind, folder: string, engine: Engine): Observation {
+    if (engine === 'stream') return { copyFree: false, failure: undefined }; // It reads into a buffer of its own.
+    const result = this.#shim.witnessCopyFree(scratch, folder, engine);
+    if (result >= 0) return { copyFree: result === 1, failure: undefined };
+    return { copyFree: unseen[engine], failure: errnoName(result) };
+  }
+
+  #once(backing: Backing, device: number, folder: string): Seen {
+    const key = `${backing}:${device}`;
+    const known = this.#seen.get(key);
+    if (known) return known;
+    const seen = { backing, verdicts: this.#verdicts(backing, folder) };
+    this.#seen.set(key, seen);
+    return seen;
+  }
+
+  #verdicts(backing: Backing, folder: string): Verdicts {
+    const scratch = this.#scratchFor(backing, folder);
+    if (!scratch) return { ...unseen, ...this.#claims };
+    const observed = Object.entries(this.observe(scratch, folder));
+    return Object.fromEntries(observed.map(([engine, { copyFree }]) => [engine, copyFree])) as Verdicts;
+  }
+
+  // Pages of hugetlbfs may have another size than those of a memfd.
+  #scratchFor(backing: Backing, folder: string): ScratchKind | undefined {
+    const inFolder = backing === 'hugetlb' && this.#shim.scratchBacking('folder', folder) === backing;
+    return inFolder ? 'folder' : scratchOf[backing];
   }
 }
 
@@ -62,12 +105,8 @@ const scratchOf: Record<Backing, ScratchKind | undefined> = {
   pagecache: 'folder',
 };
 
-/** What a result of the shim's experiment means. */
-export function verdictOf(result: number): Verdict {
-  return result < 0 ? null : result === 1;
-}
-
-/** Why there is no verdict: an errno by name; undefined where there is one. */
-export function failureOf(result: number): string | undefined {
-  return result < 0 ? errnoName(result) : undefined;
+// `{"splice": false}`: how tests have child processes believe in another kernel. The one place that reads it.
+function claimsOfTests(env: NodeJS.ProcessEnv): Claims {
+  const { PAGERELAY_TEST_WITNESS_SAYS: text } = env;
+  return text ? (JSON.parse(text) as Claims) : {};
 }

@@ -186,6 +186,10 @@ test(`no acknowledged change is lost by ${rounds} kills, and none is found half 
 }, async (t) => {
   t.diagnostic(`SEED=${seed}`);
   await Promise.all(
-    places.map((place) => t.test(`on ${place}`, (t) => playRounds(t, place, Math.ceil(rounds / places.length)))),
+    places.map((place) =>
+      t.test(`on ${place}`, { timeout: (60 + rounds) * 1000 }, (t) =>
+        playRounds(t, place, Math.ceil(rounds / places.length)),
+      ),
+    ),
   );
 });

@@ -16,6 +16,7 @@ const generation: Generation = {
   modifiedNanoseconds: 5,
   backing: 'tmpfs',
   pageSize: 4096,
+  pagesByNode: {},
   seen: unseen,
   node: 0,
 };

@@ -44,7 +44,7 @@ async function checkCases(t: TestContext, port: number, file: RegionFile, cases:
   }
 }
 
-test('every client gets every byte of every range', { timeout: 90_000 }, async (t) => {
+test('every client gets every byte of every range', { timeout: 240_000 }, async (t) => {
   const tmpfs = makeFolder(t, 'tmpfs');
   const large = writeSparseRegion(tmpfs, 'large.bin', gibibyte);
   const regions = [

@@ -84,6 +84,26 @@ test('a peer behind a virtual device is unaskable and gets a copy', { timeout: 3
   assert.equal(await scene.metric(/^pagerelay_sent_bytes_total\{engine="sendfile"\} (\d+)$/m), 0);
 });
 
+test('over a virtual cable the kernel copies what zerocopy sends, says so, and lets go before it is read', {
+  timeout: 30_000,
+  skip: missing,
+}, async (t) => {
+  const scene = await setScene(t, { engine: 'zerocopy' });
+  const reader = await scene.ask('100-30099');
+  const sends = (result: string) =>
+    scene.metric(new RegExp(`^pagerelay_zerocopy_sends_total\\{result="${result}"\\} (\\d+)$`, 'm'));
+  await until(async () => (await sends('copied')) > 0, 'SO_EE_CODE_ZEROCOPY_COPIED');
+  await until(
+    async () => (await scene.references()).length === 0,
+    'nothing is held, though nothing has been read',
+    3000,
+  );
+  assert.equal(await sends('uncopied'), 0);
+  const copied = await scene.metric(/^pagerelay_copied_bytes_total\{engine="zerocopy"\} (\d+)$/m);
+  assert.equal(copied, 30_000);
+  await readsRight(reader, scene.path, 100, 30_099);
+});
+
 test('a remote peer has it all when it has acknowledged it', { timeout: 30_000, skip: missing }, async (t) => {
   const scene = await setScene(t, { treatPeersAs: 'remote' });
   const reader = await scene.ask('100-30099');

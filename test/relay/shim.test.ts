@@ -1,7 +1,7 @@
 /** Whatever JavaScript passes to the shim, the answer is a TypeError or a negated errno, never a crash. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { inspect } from 'node:util';
 import type { Generation } from '../../src/relay/relay.ts';
 import type { Shim, ShimRelay } from '../../src/relay/shim.ts';
 import { countOpen } from '../support/descriptors.ts';
-import { makeFolder, writeRegion } from '../support/regions.ts';
+import { makeFolder, seededBytes, writeRegion } from '../support/regions.ts';
 import { makeRelay, shimOrFail } from '../support/shim.ts';
 import { makeSocketPair } from '../support/sockets.ts';
 
@@ -68,6 +68,7 @@ async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<Reco
     generationDescriptor: [id],
     hold: [id, 0, 0, 'copy', 0, [0, 100]],
     advance: [hold, 0],
+    readMapped: [id, new Uint8Array(10), 0],
     references: [id],
     adopt: [fd, false, -1],
     send: [connection, 1],
@@ -297,4 +298,27 @@ test('a relay that goes while its arguments are read is not used', { timeout: 20
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, path], { encoding: 'utf8' });
   assert.deepEqual({ status, signal }, { status: 0, signal: null }, stderr);
   assert.match(stdout, /refused/);
+});
+
+test('an overwrite that is not whole, or not inside its file, is a TypeError', { timeout: 10_000 }, async (t) => {
+  const shim = shimOrFail();
+  const folder = makeFolder(t, 'tmpfs');
+  const { path } = writeRegion(folder, 'file', 10_000, 1);
+  const to = openSync(path, 'r+');
+  const place = { to, offset: 5000, length: 100, pageSize: 4096, fileSize: 10_000, fresh: true };
+  const right = { ...place, from: new Uint8Array(100), note: `${folder}/note`, heading: 'x\n' };
+  const overwrite = untyped(shim, 'fileOverwrite');
+  for (const key of Object.keys(right)) {
+    for (const value of wrongValues.filter((value) => typeof value !== typeof right[key as keyof typeof right])) {
+      const outcome = outcomeOf(() => overwrite({ ...right, [key]: value }));
+      assert.ok(isRefusal(outcome), `${key}: ${inspect(value)} gave ${inspect(outcome)}`);
+    }
+  }
+  const outside = [{ offset: 9950 }, { length: 2 ** 53 - 1, from: 0 }, { fileSize: 10 }, { pageSize: 0 }];
+  const wrong = [...outside, { from: new Uint8Array(99) }, { note: 'y'.repeat(5000) }, { heading: 'y'.repeat(5000) }];
+  for (const each of wrong) assert.ok(isRefusal(outcomeOf(() => overwrite({ ...right, ...each }))), inspect(each));
+  assert.deepEqual(await shim.fileOverwrite(right), { errno: 0, undone: false });
+  assert.deepEqual(await shim.fileOverwrite({ ...right, to: 123_456 }), { errno: -EBADF, undone: true });
+  closeSync(to);
+  assert.deepEqual([...readFileSync(path)], [...seededBytes(10_000, 1).fill(0, 5000, 5100)]);
 });

@@ -2,18 +2,19 @@
 import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { rename, rmdir, unlink } from 'node:fs/promises';
+import type { Region } from '../region.ts';
+import { type Description, stateOf } from '../sidecar.ts';
+import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmptyFoldersOf } from './folder.ts';
 import { Refusal, refusalOf } from './refusal.ts';
-import type { Region } from './region.ts';
-import type { Description } from './sidecar.ts';
 import type { Store } from './store.ts';
-import type { Upload } from './upload.ts';
+import type { FileUpload } from './upload.ts';
 
 /** Judges what is there now, and throws what the request is to be refused with. */
 export type Judge = (current: Region | undefined) => void;
 
-/** A region that has new content, and whether it is a new region. */
-export type Replaced = { readonly region: Region; readonly created: boolean };
+/** What new content is identified by, and whether it is that of a new region. */
+export type Replaced = { readonly etag: string; readonly created: boolean };
 
 /** Another request makes or removes the folder meanwhile. */
 const mostTries = 8;
@@ -27,12 +28,12 @@ const mostTries = 8;
 export async function replaceRegion(
   store: Store,
   name: string,
-  upload: Upload,
+  upload: FileUpload,
   contentType: string | undefined,
   judge: Judge,
 ): Promise<Replaced> {
   try {
-    await store.relay.files.sync(upload.fd);
+    await store.relay.files.sync(upload.source);
     const take = () => takeName(store, name, upload, contentType, judge);
     const replaced = await store.turns.take(name, () => store.catalog.whileOurs(name, take));
     upload.close();
@@ -46,30 +47,43 @@ export async function replaceRegion(
 async function takeName(
   store: Store,
   name: string,
-  upload: Upload,
+  upload: FileUpload,
   contentType: string | undefined,
   judge: Judge,
 ): Promise<Replaced> {
   const before = store.catalog.findAny(name);
   judge(before);
   const described = before && store.states.describe(name, before.content.generation);
-  await store.states.replacing(name, described, describeUpload(upload, contentType));
+  const after = describeUpload(upload, contentType);
+  await store.states.replacing(name, described, after);
+  try {
+    await takeFrom(store, name, upload, before);
+  } catch (error) {
+    if (!before) await store.states.forget(name, true); // Nothing is left of a region that was not made.
+    throw error;
+  }
+  store.quota.set(name, upload.length);
+  await store.states.replaced(name, after);
+  store.catalog.letGo(name);
+  // Opening it could fail, and nothing may fail that has been done.
+  return { etag: etagOf(stateOf(after)), created: before === undefined };
+}
+
+// A request that removes the folder, which another one has emptied, may come between.
+async function takeFrom(store: Store, name: string, upload: FileUpload, before: Region | undefined): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
       await makeFoldersOf(store, name);
       await inFolderOf(store, name, (place) => exchange(store, place, upload, before));
-      break;
+      return;
     } catch (error) {
       if (tries === mostTries || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
-  await store.states.forget(name, false);
-  store.catalog.letGo(name);
-  return { region: store.catalog.find(name), created: before === undefined };
 }
 
-function describeUpload(upload: Upload, contentType: string | undefined): Description {
-  const { ino, size, mtimeNs } = fstatSync(upload.fd, { bigint: true });
+function describeUpload(upload: FileUpload, contentType: string | undefined): Description {
+  const { ino, size, mtimeNs } = fstatSync(upload.source, { bigint: true });
   return {
     inode: Number(ino),
     generation: randomBytes(12).toString('hex'),
@@ -84,7 +98,7 @@ function describeUpload(upload: Upload, contentType: string | undefined): Descri
   };
 }
 
-async function exchange(store: Store, place: Place, upload: Upload, before: Region | undefined): Promise<void> {
+async function exchange(store: Store, place: Place, upload: FileUpload, before: Region | undefined): Promise<void> {
   const kept = before && (await store.old.keep(place.file));
   try {
     if (!before) await rmdir(place.file).catch(() => {}); // A folder that holds nothing is nobody's region.
@@ -105,9 +119,8 @@ async function exchange(store: Store, place: Place, upload: Upload, before: Regi
 
 // The name has gone from it; its pages go when nobody sends them any more.
 function leave(store: Store, region: Region, kept: string): void {
-  const { generation } = region.content;
-  store.quota.give(generation.size);
-  store.old.letGo(generation, kept);
+  store.catalog.letGo(region.name); // It is closed by the next line, and nobody may find it so.
+  store.old.letGo(region.content.generation, kept);
 }
 
 /**
@@ -123,6 +136,7 @@ export async function removeRegion(store: Store, name: string, judge: Judge): Pr
     await store.catalog.whileOurs(name, async () => {
       await inFolderOf(store, name, (place) => removeName(store, place, region));
       await store.states.forget(name, true);
+      store.quota.set(name, undefined);
       store.catalog.letGo(name);
     });
   });

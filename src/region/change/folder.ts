@@ -2,7 +2,7 @@
 import { close } from 'node:fs';
 import { mkdir, rmdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { SystemError } from '../relay/relay.ts';
+import { SystemError } from '../../relay/relay.ts';
 import type { Store } from './store.ts';
 
 /** A region's file as a path that stays what it is while its folder is open. */
@@ -26,7 +26,7 @@ export async function makeFoldersOf(store: Store, name: string): Promise<void> {
   for (let depth = 1; depth <= segments.length; depth++) {
     const folder = segments.slice(0, depth).join('/');
     await inFolderOf(store, folder, async (place) => {
-      if (await makeFolder(place.file)) await store.relay.files.syncFolder(place.folder);
+      if (await makeFolder(place.file)) await makeDurable(store, place);
     });
   }
   if (segments.length > 0) close(store.relay.openFolder(store.tree, segments.join('/')));
@@ -38,6 +38,16 @@ async function makeFolder(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+// One that is not durable must not be there: the next request would take it for one that is.
+async function makeDurable(store: Store, { file, folder }: Place): Promise<void> {
+  try {
+    await store.relay.files.syncFolder(folder);
+  } catch (error) {
+    await rmdir(file).catch(() => {});
     throw error;
   }
 }

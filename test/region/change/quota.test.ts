@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Quota } from '../../src/region/quota.ts';
-import { Refusal } from '../../src/region/refusal.ts';
+import { Quota } from '../../../src/region/change/quota.ts';
+import { Refusal } from '../../../src/region/change/refusal.ts';
 
 const isFull = (error: unknown) => error instanceof Refusal && error.code === 'no-space';
 
@@ -19,7 +19,7 @@ test('what does not fit is refused, and nothing of it is counted', () => {
 
 test('what is there already counts, even beyond the quota', () => {
   const quota = new Quota(10);
-  quota.found(25);
+  quota.set('a', 25);
   assert.equal(quota.used, 25);
   assert.throws(() => quota.take(1), isFull);
 });
@@ -31,7 +31,7 @@ test('taking and giving never goes beyond the quota nor below nothing', () => {
       for (const [takes, bytes] of steps) {
         try {
           if (takes) quota.take(bytes);
-          else quota.give(bytes);
+          else quota.give(Math.min(bytes, quota.used));
         } catch (error) {
           assert.ok(isFull(error));
         }
@@ -39,4 +39,15 @@ test('taking and giving never goes beyond the quota nor below nothing', () => {
       }
     }),
   );
+});
+
+test('a region counts with its size, whatever it was before', () => {
+  const quota = new Quota(100);
+  quota.set('a', 60);
+  quota.set('a', 80);
+  assert.throws(() => quota.checkSize('b', 21), isFull);
+  quota.checkSize('a', 100);
+  quota.set('a', undefined);
+  quota.set('a', undefined);
+  assert.equal(quota.used, 0);
 });

@@ -1,7 +1,7 @@
 /** Leases of processes on this machine that map a region's file and write to it themselves. @module */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { ByteRange } from '../range/parse.ts';
+import type { ByteRange } from '../../range/parse.ts';
 import { beginChange, type Change, endChange, leaseRegion, moveAgain, type Patience } from './in-place.ts';
 import { Refusal } from './refusal.ts';
 import type { Judge } from './replace.ts';
@@ -56,7 +56,7 @@ export class Leases {
     const leased = await leaseRegion(this.#store, region, judge, () => wanted, patience);
     let change: Change;
     try {
-      change = await beginChange(this.#store, leased);
+      change = await beginChange(this.#store, leased, judge, patience);
     } catch (error) {
       this.#store.relay.endLease(leased.claim);
       throw error;

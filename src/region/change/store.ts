@@ -1,15 +1,16 @@
 /** What changing a tree's regions works with. @module */
+import { randomBytes } from 'node:crypto';
 import { statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NativeRelay } from '../relay/native-relay.ts';
-import type { Tree } from '../relay/relay.ts';
-import type { Catalog } from './catalog.ts';
+import type { NativeRelay } from '../../relay/native-relay.ts';
+import type { Tree } from '../../relay/relay.ts';
+import type { Catalog } from '../catalog.ts';
+import type { Region } from '../region.ts';
+import { makeStateFolders, type StatePaths } from '../state-folder.ts';
+import type { RegionStates } from '../states.ts';
+import type { TreeLock } from '../tree-lock.ts';
 import { OldFiles } from './old-files.ts';
 import type { Quota } from './quota.ts';
-import type { Region } from './region.ts';
-import { makeStateFolders, type StatePaths } from './state-folder.ts';
-import type { RegionStates } from './states.ts';
-import type { TreeLock } from './tree-lock.ts';
 import { Turns } from './turns.ts';
 
 const tmpfsMagic = 0x01021994;
@@ -64,7 +65,7 @@ export function makeStore(
 ): Store {
   const { relay, tree, paths } = parts;
   const onTmpfs = statfsSync(tree.path).type === tmpfsMagic;
-  const fresh = onTmpfs && relay.witnessFreshPages(join(paths.uploads, 'witness'));
+  const fresh = onTmpfs && relay.witnessFreshPages(join(paths.uploads, `witness-${randomBytes(6).toString('hex')}`));
   const { dev } = statSync(tree.path);
   const changes = new Set<Promise<unknown>>();
   let closing = false;

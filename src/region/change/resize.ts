@@ -1,9 +1,9 @@
 /** Regions that become longer or shorter. @module */
 import { closeSync } from 'node:fs';
-import { type Claim, SystemError } from '../relay/relay.ts';
+import { type Claim, SystemError } from '../../relay/relay.ts';
+import type { Region } from '../region.ts';
 import { beginChange, type Change, endChange, fileOf, leaseRegion, type Patience, type Wanted } from './in-place.ts';
-import { refusalOf } from './refusal.ts';
-import type { Region } from './region.ts';
+import { Refusal, refusalOf } from './refusal.ts';
 import type { Judge } from './replace.ts';
 import type { Store } from './store.ts';
 
@@ -31,20 +31,29 @@ export async function resizeRegion(
   }
   let change: Change | undefined;
   try {
-    store.quota.take(Math.max(0, size - before));
-    change = await beginChange(store, leased);
+    store.quota.checkSize(name, size);
+    change = await beginChange(store, leased, judge, patience);
     await (size < before ? shrink(store, change, size) : grow(store, change, size));
   } catch (error) {
-    store.quota.give(Math.max(0, size - before));
     if (change) endResize(store, change, before);
     else store.relay.endLease(leased.claim);
+    cutLater(store, name); // The file may be longer by now.
     throw refusalOf(error);
   }
-  store.quota.give(Math.max(0, before - size));
-  endResize(store, change, size);
-  const region = store.catalog.find(name);
+  count(store, change.region, size);
+  const region = endResize(store, change, size);
   if (size < before) cutLater(store, name);
   return region;
+}
+
+// By now the name may be another file's, or nobody's.
+function count(store: Store, { name, content }: Region, size: number): void {
+  try {
+    const { inode } = store.relay.identify(store.tree, name);
+    if (inode === content.generation.inode) store.quota.set(name, size);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
 }
 
 // Bytes that were cut off only in name have to be zeros before they are a region's again: nobody may be sending them.
@@ -71,19 +80,26 @@ async function grow(store: Store, change: Change, size: number): Promise<void> {
   const note = (to: number, cut: boolean) => store.turns.take(name, () => store.states.resize(name, to, cut));
   // After a crash in between, what is behind the old size is cut off.
   await note(content.generation.size, true);
-  try {
-    await files.extend(change.fd, size);
-    await files.sync(change.fd);
-  } catch (error) {
-    await files.cut(change.fd, content.generation.size);
-    throw error;
-  }
+  await files.extend(change.fd, size);
+  await files.sync(change.fd);
+  checkMapping(store, name, size);
   await note(size, false);
 }
 
-function endResize(store: Store, change: Change, size: number): void {
-  endChange(store, change, size);
+// A region that can't be mapped could be neither read nor changed again.
+function checkMapping(store: Store, name: string, size: number): void {
+  try {
+    store.relay.closeGeneration(store.relay.openGeneration(store.tree, name, size));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new Refusal('no-space', 'So many bytes can not be mapped here.', error);
+  }
+}
+
+function endResize(store: Store, change: Change, size: number): Region {
+  const region = endChange(store, change, size);
   store.catalog.letGo(change.region.name);
+  return region;
 }
 
 /** Cuts a region's file to its logical size as soon as nobody sends what is behind that. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Turns } from '../../src/region/turns.ts';
+import { Turns } from '../../../src/region/change/turns.ts';
 
 test('work under one name happens one after the other, in the order of asking', async () => {
   const turns = new Turns();

@@ -1,12 +1,15 @@
 /** Changes of a region's own pages, or of its size: under a lease, with the version moved before a byte changes. @module */
 import { closeSync, fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Claim, FileIdentity, Needs } from '../relay/relay.ts';
-import { SystemError } from '../relay/relay.ts';
+import type { Claim, FileIdentity, Needs } from '../../relay/relay.ts';
+import { SystemError } from '../../relay/relay.ts';
+import type { Region } from '../region.ts';
 import { Refusal } from './refusal.ts';
-import type { Region } from './region.ts';
 import type { Judge } from './replace.ts';
 import type { Store } from './store.ts';
+
+/** How often another service is asked for again. */
+const pollMilliseconds = 25;
 
 /** The pages that a change wants, and what it has to wait for. Bytes; `length` may be Infinity. */
 export type Wanted = { readonly offset: number; readonly length: number; readonly needs: Needs };
@@ -23,7 +26,8 @@ export type Patience = {
 export type Leased = { readonly region: Region; readonly claim: Claim };
 
 /**
- * Waits for a lease. The region is judged before, and again once it is had: others may have changed it meanwhile.
+ * Waits for a lease. The region is judged before and, where that took any time, again once it is had: others may have
+ * changed it meanwhile.
  *
  * @throws Refusal `region-not-found`, `range-busy`; what `judge` throws
  */
@@ -39,16 +43,26 @@ export async function leaseRegion(
     const { offset, length, needs } = want(region);
     const claim = ask(store, region, offset, length, needs);
     if (!claim) continue;
+    if (claim.atOnce) return { region, claim };
     try {
       await granted(claim, patience);
       const now = find(store, name, judge);
-      if (now.content.generation.inode === region.content.generation.inode) return { region: now, claim };
+      const isSame = now.content.generation.inode === region.content.generation.inode;
+      // Whoever came before may have changed what has to be waited for.
+      if (isSame && covers({ offset, length, needs }, want(now))) return { region: now, claim };
     } catch (error) {
       store.relay.endLease(claim);
       throw error;
     }
     store.relay.endLease(claim);
   }
+}
+
+const strength: Record<Needs, number> = { nothing: 0, accepted: 1, done: 2 };
+
+function covers(had: Wanted, wanted: Wanted): boolean {
+  const inside = had.offset <= wanted.offset && wanted.offset + wanted.length <= had.offset + had.length;
+  return inside && strength[had.needs] >= strength[wanted.needs];
 }
 
 function find(store: Store, name: string, judge: Judge): Region {
@@ -64,6 +78,7 @@ function ask(store: Store, region: Region, offset: number, length: number, needs
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     if (error.code === 'EBUSY') throw quarantined(error);
+    if (error.code === 'EUSERS') throw new Refusal('range-busy', 'Too many wait for this region already.', error);
     if (error.code === 'ESTALE' || error.code === 'EBADF') return undefined; // Closed meanwhile: find it again.
     throw error;
   }
@@ -74,18 +89,20 @@ function quarantined(cause?: unknown): Refusal {
 }
 
 async function granted(claim: Claim, { deadline, signal }: Patience): Promise<void> {
-  const ended = new AbortController();
-  const late = delay(Math.max(0, deadline - performance.now()), 'late' as const, {
-    signal: AbortSignal.any([signal, ended.signal]),
-  });
+  signal.throwIfAborted();
+  const { promise: given, resolve: give, reject: giveUp } = Promise.withResolvers<boolean | 'late'>();
+  const late = setTimeout(give, Math.max(0, deadline - performance.now()), 'late');
+  const abort = () => giveUp(signal.reason);
+  signal.addEventListener('abort', abort);
+  void claim.granted.then(give);
   try {
-    const outcome = await Promise.race([claim.granted, late]);
+    const outcome = await given;
     if (outcome === 'late')
       throw new Refusal('range-busy', 'Readers or writers have had it for as long as was waited.');
     if (!outcome) throw quarantined();
   } finally {
-    late.catch(() => {});
-    ended.abort();
+    clearTimeout(late);
+    signal.removeEventListener('abort', abort);
   }
 }
 
@@ -101,21 +118,20 @@ export type Change = {
 
 /**
  * Begins a change of bytes under a lease: locks out other services, makes it durable that this run changes the region,
- * and moves the version. When it fails the lease is still there.
+ * judges the region for the last time and moves the version. When it fails the lease is still there.
  *
- * @throws Refusal `other-writer`, `range-busy`
+ * @throws Refusal `other-writer`, `range-busy`; what `judge` throws
  */
-export async function beginChange(store: Store, { region, claim }: Leased): Promise<Change> {
-  const { name, content } = region;
-  if (!store.lock.exclude()) throw new Refusal('other-writer', 'Another service holds pages of this tree.');
+export async function beginChange(store: Store, leased: Leased, judge: Judge, patience: Patience): Promise<Change> {
+  const { name, content } = leased.region;
+  if (!store.lock.exclude()) await excludeOthers(store, patience);
   let fd: number | undefined;
   try {
     fd = store.relay.openFile(store.tree, name);
-    const epoch = await store.turns.take(name, () => openEpoch(store, region));
-    if (fileOf(fd).inode !== content.generation.inode) throw new Refusal('range-busy', 'It was replaced meanwhile.');
-    const version = store.relay.beginLease(claim, epoch);
-    store.states.changing(name, content.generation.inode, version);
-    return { claim, epoch, fd, region: store.catalog.moved(region, version, epoch) };
+    const file = fileOf(fd);
+    if (file.inode !== content.generation.inode) throw replaced();
+    const opened = { ...leased, judge, fd };
+    return beginAtOnce(store, opened, file) ?? (await store.turns.take(name, () => beginInTurn(store, opened)));
   } catch (error) {
     if (fd !== undefined) closeSync(fd);
     store.lock.readmit();
@@ -123,12 +139,48 @@ export async function beginChange(store: Store, { region, claim }: Leased): Prom
   }
 }
 
+async function excludeOthers({ lock }: Store, { deadline, signal }: Patience): Promise<void> {
+  do {
+    if (performance.now() > deadline) throw new Refusal('other-writer', 'Another service holds pages of this tree.');
+    await delay(pollMilliseconds, undefined, { signal });
+  } while (!lock.exclude());
+}
+
+function replaced(): Refusal {
+  return new Refusal('range-busy', 'It was replaced meanwhile.');
+}
+
+type Opened = Leased & { readonly judge: Judge; readonly fd: number };
+
+// This run has changed the file before, no one else has since, and nobody is about to exchange it: nothing is to be waited
+// for, and what was judged need not be looked at again but where it has moved.
+function beginAtOnce(store: Store, opened: Opened, file: FileIdentity): Change | undefined {
+  const { region } = opened;
+  const epoch = store.turns.isFree(region.name) ? store.states.epochOf(region.name, file) : undefined;
+  if (epoch === undefined) return undefined;
+  return begin(store, opened, store.catalog.isLatest(region) ? region : judgeAgain(store, opened), epoch);
+}
+
 // By the name's turn another file may have it: then what is written down would be about that one.
-async function openEpoch(store: Store, region: Region): Promise<number> {
-  const { generation } = region.content;
-  const file = store.relay.identify(store.tree, region.name);
-  if (file.inode !== generation.inode) throw new Refusal('range-busy', 'It was replaced meanwhile.');
-  return store.states.openEpoch(region.name, file, region.state);
+async function beginInTurn(store: Store, opened: Opened): Promise<Change> {
+  const { name, content, state } = opened.region;
+  const file = store.relay.identify(store.tree, name);
+  if (file.inode !== content.generation.inode) throw replaced();
+  const epoch = await store.states.openEpoch(name, file, state);
+  return begin(store, opened, judgeAgain(store, opened), epoch);
+}
+
+function judgeAgain(store: Store, { region, judge }: Opened): Region {
+  const now = find(store, region.name, judge);
+  if (now.content.generation.inode !== region.content.generation.inode) throw replaced();
+  return now;
+}
+
+// Of two changes that were made for one version only one may begin: from the last judgement to here nothing is waited for.
+function begin(store: Store, { claim, fd }: Opened, region: Region, epoch: number): Change {
+  const version = store.relay.beginLease(claim, epoch);
+  store.states.changing(region.name, region.content.generation.inode, version);
+  return { claim, epoch, fd, region: store.catalog.moved(region, version, epoch) };
 }
 
 /** The bytes may have changed once more than was told: the version moves again. */

@@ -2,6 +2,11 @@
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>();
 
+  /** Whether nothing is under way under this name. */
+  isFree(name: string): boolean {
+    return !this.#last.has(name);
+  }
+
   /** Runs `act` when all that was asked for before under this name has ended, one way or the other. */
   async take<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
     const before = this.#last.get(name) ?? Promise.resolve();

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { link, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NativeRelay } from '../relay/native-relay.ts';
-import type { Generation } from '../relay/relay.ts';
-import type { StatePaths } from './state-folder.ts';
+import type { NativeRelay } from '../../relay/native-relay.ts';
+import type { Generation } from '../../relay/relay.ts';
+import type { StatePaths } from '../state-folder.ts';
+import { temporaryName } from './temporary-name.ts';
 
 /**
  * Keeps a link to each file that has lost its name until nobody sends its pages any more: on fsdax the last close of a
@@ -26,7 +26,7 @@ export class OldFiles {
 
   /** Gives a file that is about to lose its name another one, which it returns. */
   async keep(path: string): Promise<string> {
-    const kept = join(this.#folder, randomBytes(12).toString('hex'));
+    const kept = join(this.#folder, temporaryName());
     await link(path, kept);
     return kept;
   }

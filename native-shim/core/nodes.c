@@ -1,0 +1,78 @@
+#include "nodes.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "state.h"
+#include "sys.h"
+
+/* Looking costs a microsecond or two a page (mincore, get_mempolicy), each time that a region is opened. */
+enum { SAMPLES = 32 };
+
+void pr_nodes_add(struct pr_nodes *nodes, int node, unsigned pages) {
+    unsigned place = 0;
+    while (place < nodes->count && nodes->list[place].node != node) place++;
+    if (node < 0 || place == PR_NODES_TOLD) return;
+    if (place == nodes->count) nodes->list[nodes->count++].node = node;
+    nodes->list[place].pages += pages;
+}
+
+int pr_nodes_most(const struct pr_nodes *nodes) {
+    const struct pr_node_pages *most = NULL;
+    for (unsigned place = 0; place < nodes->count; place++)
+        if (!most || nodes->list[place].pages > most->pages) most = &nodes->list[place];
+    return most ? most->node : -1;
+}
+
+/* "0" is one node, "0-1" and "0,2" are not. Without CONFIG_NUMA there is no such file, and one node. */
+int pr_only_node(void) {
+    int node = 0;
+    FILE *file = fopen("/sys/devices/system/node/online", "re");
+    if (!file) return 0;
+    bool only = fscanf(file, "%d", &node) == 1 && fgetc(file) == '\n';
+    fclose(file);
+    return only ? node : -1;
+}
+
+/* hugetlbfs counts blocks as pages are made; mincore knows only those that this mapping has touched. */
+static bool has_all_blocks(int fd) {
+    struct stat status;
+    return pr_sys.fstat(fd, &status) == 0 && status.st_blocks * 512 >= status.st_size;
+}
+
+/* Whether a look at the page finds it: a hole must not be filled for it, nor the disk be waited for. */
+static bool is_there(const struct pr_generation *generation, uint64_t page) {
+    off_t offset = (off_t)(page * generation->info.backing.page_size);
+    switch (generation->info.backing.backing) {
+    case PR_BACKING_PAGECACHE: return pr_resident(generation, (uint64_t)offset, 1);
+    case PR_BACKING_TMPFS:
+    case PR_BACKING_MEMFD:
+        if (generation->mincore_tells) return pr_in_core(generation, page, 1);
+        return lseek(generation->fd, offset, SEEK_DATA) == offset;
+    default: return true;
+    }
+}
+
+static void look_at_some(struct pr_generation *generation) {
+    const struct pr_generation_info *info = &generation->info;
+    uint64_t pages = (info->size + info->backing.page_size - 1) / info->backing.page_size;
+    uint64_t samples = pages < SAMPLES ? pages : SAMPLES;
+    if (info->backing.backing == PR_BACKING_HUGETLB && !has_all_blocks(generation->fd)) return;
+    for (uint64_t sample = 0; sample < samples; sample++) {
+        uint64_t page = sample * pages / samples;
+        if (!is_there(generation, page)) continue;
+        int node = pr_node_of_page(generation->address + page * info->backing.page_size);
+        pr_nodes_add(&generation->info.nodes, node, 1);
+    }
+}
+
+void pr_nodes_find(struct pr_generation *generation) {
+    struct pr_backing_info *backing = &generation->info.backing;
+    int known = backing->node >= 0 ? backing->node : generation->relay->only_node;
+    if (known >= 0)
+        pr_nodes_add(&generation->info.nodes, known, 1);
+    else if (generation->address)
+        look_at_some(generation);
+    backing->node = pr_nodes_most(&generation->info.nodes);
+}

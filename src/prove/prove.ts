@@ -1,0 +1,138 @@
+/** The experiment and the measurement on every backing, with every engine. @module */
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import type { EngineChoice } from '../relay/engine.ts';
+import { type Engine, engines } from '../relay/relay.ts';
+import type { Shim } from '../relay/shim.ts';
+import { type Observation, Witness } from '../relay/witness.ts';
+import { claimsOf, conclude, doneOf } from './conclude.ts';
+import { type Offer, type OfferMaker, offerOfPath, offersOfMachine } from './offer.ts';
+import type { Absent, BackingChoice, Measured, Proof, Result } from './result.ts';
+import { Sender } from './sending.ts';
+
+/** What is to be proven. */
+export type ProveOptions = {
+  readonly engine: EngineChoice;
+  /** Folders and devdax devices, beside what the machine offers. The first pages of a device are written and put back. */
+  readonly paths: readonly string[];
+};
+
+/** Errors with which a kernel says that an engine does not know a backing. */
+const refusals: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOSYS', 'EPERM']);
+
+/**
+ * Tries each engine on each backing.
+ *
+ * @throws NoBacking for a path that can't be one; Error when the service or its reader fails
+ */
+export async function prove(shim: Shim, { engine, paths }: ProveOptions): Promise<Proof> {
+  const makers = [...offersOfMachine(shim), ...paths.map((path) => offerOfPath(shim, path))];
+  const stop = () => process.exit(1);
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  const sender = new Sender(shim);
+  try {
+    const trials: Trial[] = [];
+    for (const make of makers) trials.push(await withOffer(make, (offer) => tryOffer(shim, sender, offer, engine)));
+    return proofOf(engine, trials);
+  } finally {
+    sender.end();
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+/** All engines on one backing, or why there is none. */
+type Trial = Absent | { readonly choice: BackingChoice; readonly results: readonly Result[] };
+
+function proofOf(configured: EngineChoice, trials: readonly Trial[]): Proof {
+  const tried = trials.filter((trial) => 'choice' in trial);
+  const absent = trials.filter((trial): trial is Absent => !('choice' in trial));
+  const backings = tried.map(({ choice }) => choice);
+  return {
+    ...circumstances(),
+    configured,
+    results: tried.flatMap(({ results }) => results),
+    backings,
+    absent,
+    claims: claimsOf(configured, backings, absent),
+    conclusion: conclude(backings),
+  };
+}
+
+// A signal, which ends the process by `exit`, leaves no file behind either.
+async function withOffer(make: OfferMaker, act: (offer: Offer) => Promise<Trial>): Promise<Trial> {
+  const offer = make();
+  if (!('close' in offer)) return offer;
+  process.once('exit', offer.close);
+  try {
+    return await act(offer);
+  } finally {
+    process.off('exit', offer.close);
+    offer.close();
+  }
+}
+
+async function tryOffer(shim: Shim, sender: Sender, offer: Offer, engine: EngineChoice): Promise<Trial> {
+  const choice = await choiceFor(sender, offer, engine);
+  return { choice, results: await resultsOf(shim, sender, offer, choice) };
+}
+
+/** What the service itself does with the region, told so. */
+async function choiceFor(sender: Sender, offer: Offer, choice: EngineChoice): Promise<BackingChoice> {
+  const { engine, engineBecause, copyFree } = await sender.open(offer.path, choice);
+  await sender.close();
+  return { backing: offer.backing, where: offer.where, engine, copyFree, because: engineBecause };
+}
+
+async function resultsOf(shim: Shim, sender: Sender, offer: Offer, choice: BackingChoice): Promise<Result[]> {
+  const { backing, where, scratch, place } = offer;
+  const observations = new Witness(shim).observe(scratch, place);
+  const notice = noticeOf(shim.witnessNotice(scratch, place, 'zerocopy'));
+  const results: Result[] = [];
+  for (const engine of engines) {
+    const refused = refusalOf(observations[engine]);
+    const copyFree = refused === null ? observations[engine].copyFree : null;
+    results.push({
+      backing,
+      where,
+      engine,
+      copyFree,
+      refused,
+      notice: engine === 'zerocopy' ? notice : null,
+      done: doneOf(engine, copyFree),
+      used: engine === choice.engine,
+      measured: refused === null ? await measure(sender, offer, engine) : null,
+    });
+  }
+  return results;
+}
+
+function refusalOf({ failure }: Observation): string | null {
+  return failure !== undefined && refusals.has(failure) ? failure : null;
+}
+
+function noticeOf(result: number): Result['notice'] {
+  return result < 0 ? null : result === 1 ? 'copied' : 'not copied';
+}
+
+async function measure(sender: Sender, { backing, path }: Offer, engine: Engine): Promise<Measured> {
+  try {
+    await sender.open(path, engine);
+    const measured = await sender.measure(engine);
+    await sender.close();
+    return measured;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`sending ${backing} by ${engine}: ${why}`, { cause });
+  }
+}
+
+function circumstances() {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return {
+    date: new Date().toISOString(),
+    kernel: `${os.type()} ${os.release()} ${os.machine()}`,
+    node: process.version,
+    pagerelay: (JSON.parse(manifest) as { version: string }).version,
+    processor: `${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? 'unknown processor'}`,
+  };
+}

@@ -1,0 +1,92 @@
+/** The sending side, in a process of its own so that its processor time is its alone. Answers each message once. @module */
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EngineChoice } from '../relay/engine.ts';
+import type { Engine } from '../relay/relay.ts';
+import { loadShim } from '../relay/shim.ts';
+import { createService, type Service } from '../service.ts';
+import type { ListedRegion, ToSender, Usage } from './sending.ts';
+
+const verdict = loadShim();
+if (!('shim' in verdict)) throw new Error(verdict.missing);
+const { shim } = verdict;
+shim.countCalls();
+
+let service: Service | undefined;
+
+process.on('message', (message: ToSender) => {
+  void answer(message).then(
+    (reply) => process.send?.({ reply }),
+    (error: unknown) => process.send?.({ failed: error instanceof Error ? error.message : String(error) }),
+  );
+});
+process.on('disconnect', () => process.exit());
+
+function answer(message: ToSender): Promise<unknown> {
+  if (message.ask === 'open') return open(message.path, message.engine);
+  if (message.ask === 'usage') return usage();
+  return close();
+}
+
+async function open(path: string, engine: EngineChoice): Promise<{ port: number; region: ListedRegion }> {
+  service = createService({
+    dir: undefined,
+    regions: [{ name: 'region', path }],
+    engine,
+    lanes: 1,
+    maxHold: 30,
+    unaskable: [],
+    writable: false,
+    maxPartial: 1,
+    maxBytes: undefined,
+    drain: 5,
+    logLevel: 'silent',
+    readTokenFile: undefined,
+    writeTokenFile: undefined,
+  });
+  await service.app.listen({ host: '127.0.0.1', port: 0 });
+  const listing = (await service.app.inject({ url: '/regions' })).json() as { regions: [ListedRegion] };
+  return { port: (service.app.server.address() as AddressInfo).port, region: listing.regions[0] };
+}
+
+async function usage(): Promise<Usage> {
+  const relay = service?.relay;
+  if (!relay) throw new Error('nothing is open');
+  await nothingHeld(relay);
+  const { user, system } = process.cpuUsage();
+  const { allocate: _, ...calls } = shim.callsMade();
+  const { sentBytes, copiedBytes } = relay.counters();
+  const tableCalls = Object.values(calls).reduce((sum, count) => sum + count, 0);
+  const bytesOf = (counts: Readonly<Record<Engine, number>>) => ({ ...counts });
+  return {
+    cpuSeconds: (user + system) / 1e6,
+    tableCalls,
+    readsAndWrites: readsAndWrites(),
+    sentBytes: bytesOf(sentBytes),
+    copiedBytes: bytesOf(copiedBytes),
+  };
+}
+
+// The last notices of zerocopy come when the peer has it all already.
+async function nothingHeld(relay: Service['relay']): Promise<void> {
+  const deadline = performance.now() + 1000;
+  while (relay.references().length > 0 && performance.now() < deadline) await delay(1);
+}
+
+/** proc_pid_io(5), of all threads; null where the kernel does not count. */
+function readsAndWrites(): number | null {
+  try {
+    const text = readFileSync('/proc/self/io', 'latin1');
+    return Number(/^syscr: (\d+)$/m.exec(text)?.[1]) + Number(/^syscw: (\d+)$/m.exec(text)?.[1]);
+  } catch {
+    return null;
+  }
+}
+
+// What was read may stay parked on a CPU with its pages, which a file on fsdax must not be removed under.
+async function close(): Promise<void> {
+  await service?.close();
+  service = undefined;
+  shim.nudge();
+}

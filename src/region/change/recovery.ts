@@ -1,0 +1,154 @@
+/** What a start does about what the last run left behind. @module */
+import { closeSync, openSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type FileIdentity, SystemError } from '../../relay/relay.ts';
+import { allSidecars, describe, removeUnfinished, type Sidecar, setAside, stateOf } from '../sidecar.ts';
+import { fileOf } from './in-place.ts';
+import { cutLater } from './resize.ts';
+import type { Store } from './store.ts';
+import { type Note, noteEnding, readNote } from './undo.ts';
+
+/** Peers of the last run may still read the pages of files without a name; after so long they are gone or never go. */
+const fsdaxDelayMilliseconds = 30_000;
+
+/** Undoes overwrites that were cut off, removes uploads that were, and settles what versions regions are at. */
+export async function recover(store: Store): Promise<void> {
+  const kept = await undoOverwrites(store);
+  for (const file of await readdir(store.paths.uploads)) {
+    if (!kept.has(file)) await rm(join(store.paths.uploads, file), { force: true, recursive: true });
+  }
+  await removeUnfinished(store.paths.root);
+  for await (const found of allSidecars(store.paths.root)) {
+    if ('damaged' in found) await putAside(store, found.damaged, found.cause);
+    else await settleQuietly(store, found.sidecar);
+  }
+  await removeOld(store);
+}
+
+async function putAside(store: Store, path: string, cause: unknown): Promise<void> {
+  store.report('a damaged sidecar is set aside', { path, err: cause });
+  await setAside(store.paths.root, path, new Date());
+}
+
+/**
+ * Gives the notes of what could not be undone. Their regions hold bytes that nobody has written: they are served to no
+ * one and changed by no one, so that a later start can still undo it.
+ */
+async function undoOverwrites(store: Store): Promise<Set<string>> {
+  const kept = new Set<string>();
+  const isExclusive = store.lock.exclude();
+  const files = await readdir(store.paths.uploads);
+  for (const file of files.filter((file) => file.endsWith(noteEnding))) {
+    const note = readNoteOf(store, file);
+    if (note && !(await tryToUndo(store, file, note, isExclusive))) kept.add(file);
+  }
+  if (isExclusive) store.lock.readmit();
+  return kept;
+}
+
+// A note has its name when it is whole: one that is not was never the last word on anything.
+function readNoteOf(store: Store, file: string): Note | undefined {
+  try {
+    return readNote(store.paths.uploads, file);
+  } catch (error) {
+    store.report('an overwrite that was cut off could not be undone: its note is broken', { file, err: error });
+    return undefined;
+  }
+}
+
+async function tryToUndo(store: Store, file: string, note: Note, isExclusive: boolean): Promise<boolean> {
+  const path = join(store.paths.uploads, file);
+  try {
+    if (!isExclusive) throw new Error('another service holds pages of this tree');
+    await writeBack(store, path, note);
+    // Durably: a note that came back would undo what is written from now on.
+    await rm(path);
+    await store.relay.files.syncFolder(store.paths.uploads);
+    return true;
+  } catch (error) {
+    store.report('an overwrite that was cut off could not be undone', { region: note.name, err: error });
+    store.states.refuse(note.name);
+    return false;
+  }
+}
+
+async function writeBack(store: Store, path: string, { name, inode, at, offset, length }: Note): Promise<void> {
+  const from = openSync(path, 'r');
+  try {
+    const to = store.relay.openFile(store.tree, name);
+    try {
+      if (fileOf(to).inode === inode) await store.relay.files.copy(from, at, to, offset, length);
+      await store.relay.files.sync(to);
+    } finally {
+      closeSync(to);
+    }
+  } catch (error) {
+    // A region that is gone by now has nothing to be undone.
+    if (!(error instanceof SystemError && error.code === 'ENOENT')) throw error;
+  } finally {
+    closeSync(from);
+  }
+}
+
+// One region that can't be looked at is no reason to serve none.
+async function settleQuietly(store: Store, sidecar: Sidecar): Promise<void> {
+  try {
+    await settle(store, sidecar);
+  } catch (error) {
+    store.report('a region could not be put right, and is served to no one', { region: sidecar.name, err: error });
+    store.states.refuse(sidecar.name);
+  }
+}
+
+// A run that ended without saying how far it came has left a content that none of its entity-tags stands for.
+async function settle(store: Store, sidecar: Sidecar): Promise<void> {
+  const { name } = sidecar;
+  if (store.states.isRefused(name)) return;
+  const file = fileNamed(store, name);
+  const description = file && describe(sidecar, file);
+  if (!file || !description) {
+    await store.states.forget(name, true);
+    return;
+  }
+  if (description.version === undefined || description.run !== undefined) {
+    const settled = { ...description, ...stateOf(description) };
+    await store.states.settle(name, settled, file, description.cut);
+  }
+  if (description.cut) cutLater(store, name);
+}
+
+function fileNamed(store: Store, name: string): FileIdentity | undefined {
+  try {
+    return store.relay.identify(store.tree, name);
+  } catch (error) {
+    if (error instanceof SystemError && ['ENOENT', 'ENOTDIR', 'EINVAL'].includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+async function removeOld(store: Store): Promise<void> {
+  const files = await readdir(store.paths.old);
+  if (files.length === 0) return;
+  const removeOne = (file: string) => rm(join(store.paths.old, file), { force: true, recursive: true }).catch(() => {});
+  const remove = () => Promise.all(files.map(removeOne));
+  if (!(await isOnFsdax(store, files[0] ?? ''))) {
+    await remove();
+    return;
+  }
+  setTimeout(() => {
+    store.relay.nudge();
+    void remove();
+  }, fsdaxDelayMilliseconds).unref();
+}
+
+async function isOnFsdax(store: Store, file: string): Promise<boolean> {
+  try {
+    const generation = store.relay.openGeneration(undefined, join(store.paths.old, file));
+    store.relay.closeGeneration(generation);
+    return generation.backing === 'fsdax';
+  } catch (error) {
+    if (error instanceof SystemError) return false; // No file, so nobody reads its pages.
+    throw error;
+  }
+}

@@ -1,0 +1,134 @@
+/** Bodies that have been received. @module */
+import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { Refusal, refusalOf } from './refusal.ts';
+import type { Store } from './store.ts';
+import { temporaryName } from './temporary-name.ts';
+
+/** What is received of a body, chunk by chunk. Whoever has one uses it up or discards it. */
+export type Upload = {
+  /** Bytes. */
+  readonly length: number;
+  /** Where they are: in memory, or in a file by its descriptor. */
+  readonly source: Uint8Array | number;
+  /** @throws Refusal `bad-range`, `no-space` */
+  append(chunk: Uint8Array): Promise<void> | void;
+  /** Gives up what was received. */
+  discard(): void;
+};
+
+/** Largest part that is kept in memory: what a file costs is then more than the bytes do. */
+const mostInMemory = 256 * 1024;
+
+/** An upload for a range of so many bytes that a region has already. */
+export function uploadOfPart(store: Store, length: number): Upload {
+  return length <= mostInMemory ? new MemoryUpload(length) : new FileUpload(store, length);
+}
+
+/**
+ * Receives a body. Where it ends before its end, nothing is left of it.
+ *
+ * @param onChunk is told of every chunk
+ * @throws Refusal `bad-range`, `no-space`; what the body throws
+ */
+export async function receive<Into extends Upload>(
+  into: Into,
+  body: AsyncIterable<Uint8Array>,
+  onChunk: (chunk: Uint8Array) => void,
+): Promise<Into> {
+  try {
+    for await (const chunk of body) {
+      onChunk(chunk);
+      await into.append(chunk);
+    }
+    return into;
+  } catch (error) {
+    into.discard();
+    throw refusalOf(error);
+  }
+}
+
+function checkRoom(bytes: number, most: number): void {
+  if (bytes > most) throw new Refusal('bad-range', `The body has more than ${most} bytes.`);
+}
+
+class MemoryUpload implements Upload {
+  #length = 0;
+  #bytes: Uint8Array | undefined;
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get source(): Uint8Array {
+    return this.#bytes ?? new Uint8Array();
+  }
+
+  // Chunks are parts of larger buffers, which would be kept with them.
+  append(chunk: Uint8Array): void {
+    checkRoom(this.#length + chunk.length, this.#most);
+    this.#bytes ??= Buffer.allocUnsafeSlow(this.#most);
+    this.#bytes.set(chunk, this.#length);
+    this.#length += chunk.length;
+  }
+
+  discard(): void {
+    this.#bytes = undefined;
+  }
+}
+
+/** A body in a file of its own, which no one else knows. */
+export class FileUpload implements Upload {
+  readonly path: string;
+  readonly source: number;
+  #length = 0;
+  #counted = 0;
+  readonly #store: Store;
+  readonly #most: number | undefined;
+
+  /** @param most bytes, of a range that has them already; undefined: all that come, and they count */
+  constructor(store: Store, most?: number) {
+    this.#store = store;
+    this.#most = most;
+    this.path = join(store.paths.uploads, temporaryName());
+    this.source = openSync(this.path, 'wx+', 0o644);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  async append(chunk: Uint8Array): Promise<void> {
+    if (this.#most === undefined) this.#count(chunk.length);
+    else checkRoom(this.#length + chunk.length, this.#most);
+    const at = this.#length;
+    this.#length += chunk.length;
+    await this.#store.relay.files.write(this.source, chunk, at);
+  }
+
+  #count(bytes: number): void {
+    this.#store.quota.take(bytes);
+    this.#counted += bytes;
+  }
+
+  /** Its file is a region's from now on, and counts as that. */
+  close(): void {
+    this.#store.quota.give(this.#counted);
+    closeSync(this.source);
+  }
+
+  discard(): void {
+    this.#store.quota.give(this.#counted);
+    closeSync(this.source);
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // Removed by somebody else: it is gone, which is all that is wanted.
+    }
+  }
+}

@@ -1,0 +1,215 @@
+/** The bodies of PUT: how they come, what they are checked by, and what is left of those that end early. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { connectionsOf, untilReturned, warmUp } from '../../support/holds.ts';
+import { until } from '../../support/poll.ts';
+import { originOf, start, startCli } from '../../support/process.ts';
+import { RawClient } from '../../support/raw.ts';
+import { seededBytes, sha256, sha256OfFile } from '../../support/regions.ts';
+import { ask, change } from '../../support/requests.ts';
+import { fileIn, kept, makeTree, put, refusalIn, send, startWritable, type Writable } from '../../support/writable.ts';
+
+const mebibyte = 1 << 20;
+const path = '/regions/file.bin';
+const host = 'Host: localhost\r\n';
+const old = seededBytes(100_000, 1);
+const body = seededBytes(3 * mebibyte + 17, 2);
+
+function digestOf(bytes: Uint8Array, algorithm: 'sha-256' | 'sha-512'): string {
+  return `${algorithm}=:${createHash(algorithm.replace('-', '')).update(bytes).digest('base64')}:`;
+}
+
+function chunk(bytes: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+}
+
+/** A head, and then whatever is given. */
+function begin(client: RawClient, framing: string, bytes: Uint8Array): void {
+  client.write(`PUT ${path} HTTP/1.1\r\n${host}${framing}\r\n`);
+  client.socket.write(bytes);
+}
+
+async function withOldContent(t: TestContext, place: 'tmpfs' | 'ext4' = 'tmpfs', maxBytes?: number): Promise<Writable> {
+  const running = await startWritable(t, place, { maxBytes });
+  await put(t, running, 'file.bin', old);
+  return running;
+}
+
+async function checkUntouched(running: Writable): Promise<void> {
+  await until(() => kept(running, 'tmp').length === 0, 'nothing is left of the body');
+  assert.ok(fileIn(running, 'file.bin').equals(old), 'the old content is there');
+}
+
+test('a chunked body, with extensions and trailers, is taken byte for byte', { timeout: 10_000 }, async (t) => {
+  const running = await startWritable(t);
+  const client = await RawClient.connect(t, running.port);
+  const pieces = [body.subarray(0, 1), body.subarray(1, 70_000), body.subarray(70_000)].map(chunk);
+  begin(
+    client,
+    'Transfer-Encoding: chunked\r\n',
+    Buffer.concat([...pieces, Buffer.from('0;x=y\r\nDigest: no\r\n\r\n')]),
+  );
+  ask(client, { method: 'GET', path });
+  assert.equal((await client.response()).status, 201);
+  assert.equal(sha256((await client.response()).body), sha256(body));
+});
+
+test('PUT without a body makes an empty region', { timeout: 10_000 }, async (t) => {
+  const running = await startWritable(t);
+  const client = await RawClient.connect(t, running.port);
+  for (const framing of ['', 'Content-Length: 0\r\n', 'Content-Type: text/plain\r\n']) {
+    begin(client, framing, Buffer.alloc(0));
+    assert.ok([201, 204].includes((await client.response()).status), framing);
+    assert.equal(fileIn(running, 'file.bin').length, 0);
+  }
+});
+
+const framings = {
+  'Content-Length': (bytes: Uint8Array) => [`Content-Length: ${bytes.length}\r\n`, Buffer.from(bytes)] as const,
+  chunks: (bytes: Uint8Array) =>
+    ['Transfer-Encoding: chunked\r\n', Buffer.concat([chunk(bytes), chunk(Buffer.alloc(0))])] as const,
+};
+
+for (const [framed, frame] of Object.entries(framings)) {
+  for (const leave of ['reset', 'end'] as const) {
+    test(`a client that leaves by ${leave} in a body of ${framed} leaves nothing`, { timeout: 20_000 }, async (t) => {
+      const running = await withOldContent(t);
+      const before = await warmUp(t, running, 'file.bin');
+      const [framing, bytes] = frame(body);
+      for (const share of [0, 0.5, 0.99]) {
+        const client = await RawClient.connect(t, running.port);
+        begin(client, framing, bytes.subarray(0, Math.floor(share * bytes.length)));
+        await until(() => kept(running, 'tmp').length === 1, 'it is received');
+        client[leave]();
+        await checkUntouched(running);
+        client.destroy();
+      }
+      await until(async () => (await connectionsOf(running)) === 0, 'no connection is left');
+      await untilReturned(running, before);
+      assert.equal(running.service.writer?.store.quota.used, old.length);
+    });
+  }
+}
+
+for (const field of ['content-digest', 'repr-digest']) {
+  test(`${field} is checked by SHA-256 and SHA-512`, { timeout: 20_000 }, async (t) => {
+    const running = await withOldContent(t, 'ext4');
+    const putWith = (digest: string) => send(t, running, { method: 'PUT', path, fields: { [field]: digest }, body });
+    for (const algorithm of ['sha-256', 'sha-512'] as const) {
+      const wrong = digestOf(old, algorithm);
+      for (const given of [wrong, `${digestOf(body, 'sha-256')}, ${digestOf(old, 'sha-512')}`]) {
+        assert.deepEqual(refusalIn(await putWith(given)), [400, 'digest-mismatch'], given);
+        await checkUntouched(running);
+      }
+      for (const given of [`${algorithm}=abc`, `${algorithm}=:AAAA:`, `${algorithm}`, `${algorithm}=:`, '=']) {
+        assert.deepEqual(refusalIn(await putWith(given)), [400, 'digest-malformed'], given);
+        await checkUntouched(running);
+      }
+    }
+    for (const given of ['md5=:AAAA:', `${digestOf(body, 'sha-256')},${digestOf(body, 'sha-512')}`]) {
+      assert.equal((await putWith(given)).status, 204, given);
+      assert.equal(sha256(fileIn(running, 'file.bin')), sha256(body));
+    }
+  });
+}
+
+test('a body that breaks the quota is 507, and the connection goes on', { timeout: 20_000 }, async (t) => {
+  const running = await withOldContent(t, 'tmpfs', 2 * mebibyte);
+  for (const frame of Object.values(framings)) {
+    const client = await RawClient.connect(t, running.port);
+    const [framing, bytes] = frame(Buffer.concat(Array<Buffer>(6).fill(body)));
+    begin(client, framing, bytes);
+    ask(client, { method: 'GET', path });
+    assert.deepEqual(refusalIn(await client.response()), [507, 'no-space']);
+    assert.equal(sha256((await client.response()).body), sha256(old));
+    await checkUntouched(running);
+    client.destroy();
+  }
+  assert.equal(running.service.writer?.store.quota.used, old.length);
+  const fits = seededBytes(mebibyte, 3);
+  await put(t, running, 'file.bin', fits);
+  assert.equal(running.service.writer?.store.quota.used, mebibyte, 'what is replaced does not count any more');
+});
+
+test('100 Continue comes when the body is wanted, and only then', { timeout: 10_000 }, async (t) => {
+  const running = await withOldContent(t);
+  const expects = async (method: string, address: string, fields: string) => {
+    const client = await RawClient.connect(t, running.port);
+    client.write(`${method} ${address} HTTP/1.1\r\n${host}Expect: 100-continue\r\nContent-Length: 5\r\n${fields}\r\n`);
+    return { client, first: await client.response() };
+  };
+  const refused = [
+    ['PUT', path, 'If-None-Match: *\r\n', 412],
+    ['PUT', path, 'If-Match: "other"\r\n', 412],
+    ['PUT', path, 'Content-Encoding: gzip\r\n', 415],
+    ['PUT', path, 'Content-Type: none\r\n', 400],
+    ['PUT', path, 'Content-Digest: sha-256=1\r\n', 400],
+    ['PUT', path, 'Content-Range: bytes 0-5/*\r\n', 400],
+    ['PUT', path, 'Content-Range: bytes 99999999-100000003/*\r\n', 416],
+    ['PUT', '/regions/none', 'Content-Range: bytes 0-4/*\r\n', 404],
+    ['PUT', '/regions/.none', '', 400],
+    ['PATCH', path, 'Content-Type: application/json\r\n', 415],
+    ['PATCH', path, 'Content-Type: application/merge-patch+json\r\nIf-Match: "other"\r\n', 412],
+    ['POST', path, '', 405],
+  ] as const;
+  for (const [method, address, fields, status] of refused) {
+    const { client, first } = await expects(method, address, fields);
+    assert.equal(first.status, status, `${method} ${address} ${fields}`);
+    client.destroy();
+  }
+  await checkUntouched(running);
+  const { client, first } = await expects('PUT', path, '');
+  assert.equal(first.status, 100);
+  client.write('abcde');
+  assert.equal((await client.response()).status, 204);
+  assert.equal(fileIn(running, 'file.bin').toString(), 'abcde');
+  client.destroy();
+});
+
+test('a large body does not go through memory as a whole', { timeout: 60_000 }, async (t) => {
+  const { dir, scope } = makeTree(t, 'tmpfs');
+  const child = startCli(scope, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'error']);
+  const port = Number(new URL(await originOf(child)).port);
+  const memory = () => {
+    const status = readFileSync(`/proc/${child.process.pid}/status`, 'latin1');
+    return 1024 * Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? assert.fail());
+  };
+  const client = await RawClient.connect(scope, port);
+  assert.equal((await change(client, { method: 'PUT', path, body: seededBytes(mebibyte, 4) })).status, 201);
+  const before = memory();
+  let most = 0;
+  const sampler = setInterval(() => {
+    most = Math.max(most, memory() - before);
+  }, 5);
+  scope.after(() => clearInterval(sampler));
+  const large = seededBytes(192 * mebibyte, 5);
+  assert.equal((await change(client, { method: 'PUT', path, body: large })).status, 204);
+  clearInterval(sampler);
+  client.destroy();
+  assert.equal(sha256OfFile(join(dir, 'file.bin'), 0, large.length - 1), sha256(large));
+  // Chunks that were written wait for a garbage collection, however large the body.
+  assert.ok(most < 96 * mebibyte, `it grew by ${most} bytes`);
+});
+
+test('curl uploads a file, and a part of one', { timeout: 20_000 }, async (t) => {
+  const running = await startWritable(t);
+  const file = join(running.dir, '.upload');
+  writeFileSync(file, body);
+  const url = `http://127.0.0.1:${running.port}${path}`;
+  const curl = async (...args: string[]) => {
+    const child = start(t, 'curl', ['-q', '-sS', '-w', '%{http_code}', '-o', '-', ...args, url], { no_proxy: '*' });
+    assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stderr());
+    return child.stdout();
+  };
+  assert.equal(await curl('-T', file, '-H', 'Expect: 100-continue'), '201');
+  assert.equal(sha256(fileIn(running, 'file.bin')), sha256(body));
+  assert.match(await curl('-T', file, '-H', 'If-None-Match: *'), /412$/);
+  writeFileSync(file, 'part');
+  assert.equal(await curl('-T', file, '-H', 'Content-Range: bytes 1000-1003/*'), '204');
+  assert.equal(fileIn(running, 'file.bin').toString('latin1', 1000, 1004), 'part');
+  assert.equal(await curl('-X', 'DELETE'), '204');
+  assert.ok(!existsSync(join(running.dir, 'file.bin')));
+});

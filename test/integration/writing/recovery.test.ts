@@ -1,0 +1,228 @@
+/** What a start does about what the run before has left behind. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Description } from '../../../src/region/sidecar.ts';
+import { until } from '../../support/poll.ts';
+import { originOf, startCli } from '../../support/process.ts';
+import { type Place, seededBytes, sha256, writeRegion } from '../../support/regions.ts';
+import { type Change, overwriting } from '../../support/requests.ts';
+import { kept, makeTree, put, read, send, startWritable } from '../../support/writable.ts';
+
+const size = 100_000;
+const path = '/regions/file.bin';
+const old = seededBytes(size, 1);
+const places: readonly Place[] = ['tmpfs', 'ext4'];
+
+type Written = { format: number; name: string; descriptions: Description[] };
+
+/** The one sidecar of a tree. */
+function sidecarIn(dir: string): { file: string; sidecar: Written } {
+  const folder = join(dir, '.pagerelay', 'regions');
+  const [name = assert.fail('a sidecar'), ...more] = readdirSync(folder);
+  assert.deepEqual(more, []);
+  const file = join(folder, name);
+  return { file, sidecar: JSON.parse(readFileSync(file, 'utf8')) as Written };
+}
+
+/** Runs a service on a tree, and ends it. */
+async function during(
+  t: TestContext,
+  dir: string,
+  act: (running: Awaited<ReturnType<typeof startWritable>>) => unknown,
+) {
+  const running = await startWritable(t, 'tmpfs', { dir });
+  await act(running);
+  await running.close();
+}
+
+/** A tree with the region that a service made, and maybe changed. */
+async function treeWith(t: TestContext, place: Place, ...changes: Change[]): Promise<string> {
+  const { dir } = makeTree(t, place);
+  await during(t, dir, async (running) => {
+    const fields = { 'content-type': 'text/x-mine' };
+    assert.equal((await send(t, running, { method: 'PUT', path, fields, body: old })).status, 201);
+    for (const change of changes) assert.equal((await send(t, running, change)).status, 204);
+  });
+  return dir;
+}
+
+test('unfinished uploads, and files that have lost their names, are removed', { timeout: 10_000 }, async (t) => {
+  for (const place of places) {
+    const dir = await treeWith(t, place);
+    writeFileSync(join(dir, '.pagerelay/tmp/0123456789abcdef01234567'), 'half');
+    writeFileSync(join(dir, '.pagerelay/old/0123456789abcdef01234567'), 'old');
+    writeFileSync(`${sidecarIn(dir).file}.0123456789abcdef.new`, 'half');
+    await during(t, dir, async (running) => {
+      assert.deepEqual([kept(running, 'tmp'), kept(running, 'old')], [[], []]);
+      sidecarIn(dir);
+      assert.equal((await read(t, running, 'file.bin')).sha256, sha256(old));
+    });
+  }
+});
+
+type Note = { name: string; inode: number; offset: number; length: number };
+
+function writeNote(dir: string, id: string, note: Note | string, bytes: Uint8Array): void {
+  const heading = typeof note === 'string' ? note : `${JSON.stringify(note)}\n`;
+  writeFileSync(join(dir, '.pagerelay/tmp', `${id}.undo`), Buffer.concat([Buffer.from(heading), bytes]));
+}
+
+for (const place of places) {
+  test(`an overwrite that was cut off is undone by its note, on ${place}`, { timeout: 10_000 }, async (t) => {
+    const dir = await treeWith(t, place);
+    const file = join(dir, 'file.bin');
+    const { ino } = statSync(file);
+    const bytes = seededBytes(8192, 2);
+    writeNote(dir, 'aaa', { name: 'file.bin', inode: ino, offset: 4096, length: 8192 }, bytes);
+    writeNote(dir, 'bbb', { name: 'file.bin', inode: ino + 1, offset: 50_000, length: 8192 }, bytes);
+    writeNote(dir, 'ccc', { name: 'gone/by/now', inode: ino, offset: 60_000, length: 8192 }, bytes);
+    await during(t, dir, async (running) => {
+      const expected = Buffer.from(old);
+      bytes.copy(expected, 4096);
+      assert.equal((await read(t, running, 'file.bin')).sha256, sha256(expected), 'its bytes alone are put back');
+      assert.deepEqual(kept(running, 'tmp'), []);
+    });
+  });
+}
+
+test('a note that was not finished undoes nothing', { timeout: 10_000 }, async (t) => {
+  const dir = await treeWith(t, 'tmpfs');
+  const inode = statSync(join(dir, 'file.bin')).ino;
+  writeNote(dir, 'aaa', { name: 'file.bin', inode, offset: 0, length: 5000 }, seededBytes(5000, 2));
+  renameSync(join(dir, '.pagerelay/tmp/aaa.undo'), join(dir, '.pagerelay/tmp/aaa.undo.new'));
+  await during(t, dir, async (running) => {
+    assert.equal((await read(t, running, 'file.bin')).sha256, sha256(old));
+    assert.deepEqual(kept(running, 'tmp'), []);
+  });
+});
+
+const heading = (inode: number, name = 'file.bin') => `${JSON.stringify({ name, inode, offset: 0, length: 5000 })}\n`;
+
+const brokenNotes: Readonly<Record<string, (inode: number) => string>> = {
+  'nothing at all': () => '',
+  'no line': (inode) => heading(inode).trimEnd(),
+  'no JSON': () => '{\n',
+  'no object': () => '5\n',
+  'no name': () => '{"inode":1,"offset":0,"length":1}\n',
+  'no length': () => '{"name":"file.bin","inode":1,"offset":0}\n',
+  'a place before the beginning': () => '{"name":"file.bin","inode":1,"offset":-1,"length":1}\n',
+  'a name out of the tree': (inode) => heading(inode, '../../etc/passwd'),
+  'more bytes than it has': (inode) => heading(inode),
+};
+
+for (const [what, note] of Object.entries(brokenNotes)) {
+  test(`a note of ${what} is reported and dropped, and the service serves`, { timeout: 20_000 }, async (t) => {
+    const dir = await treeWith(t, 'tmpfs');
+    writeNote(dir, 'aaa', note(statSync(join(dir, 'file.bin')).ino), Buffer.from('x'));
+    const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'warn']);
+    const port = Number(new URL(await originOf(child)).port);
+    assert.equal((await read(t, { port }, 'file.bin')).sha256, sha256(old));
+    await until(
+      () => /could not be undone: its note is broken/.test(child.stdout()),
+      'it is reported',
+      5000,
+      child.stdout,
+    );
+    assert.deepEqual(readdirSync(join(dir, '.pagerelay/tmp')), []);
+    child.process.kill('SIGTERM');
+    assert.deepEqual(await child.exited, { code: 0, signal: null });
+  });
+}
+
+const damages: Readonly<Record<string, (text: string) => string>> = {
+  'is empty': () => '',
+  'is cut off': (text) => text.slice(0, -20),
+  'is no JSON': () => 'nonsense',
+  'lacks a key': (text) => text.replace(/^.*"epoch".*\n/m, ''),
+  'is of another format': (text) => text.replace('"format": 1', '"format": 2'),
+  'is of another region': (text) => text.replace('"name": "file.bin"', '"name": "other.bin"'),
+};
+
+for (const [damage, spoil] of Object.entries(damages)) {
+  test(`a sidecar that ${damage} is set aside and logged, and its region served`, { timeout: 20_000 }, async (t) => {
+    const dir = await treeWith(t, 'ext4', overwriting(path, 0, Buffer.from('x'), 5));
+    const { file } = sidecarIn(dir);
+    const spoilt = spoil(readFileSync(file, 'utf8'));
+    writeFileSync(file, spoilt);
+    const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'warn']);
+    const port = Number(new URL(await originOf(child)).port);
+    const found = await send(t, { port }, { method: 'GET', path });
+    assert.ok(found.body.subarray(1).equals(old.subarray(1)));
+    assert.match(child.stdout(), /damaged sidecar is set aside/);
+    const aside = readdirSync(join(dir, '.pagerelay', 'damaged'));
+    assert.equal(aside.length, 1);
+    assert.equal(readFileSync(join(dir, '.pagerelay', 'damaged', aside[0] ?? ''), 'utf8'), spoilt);
+    assert.equal((await send(t, { port }, overwriting(path, 0, Buffer.from('y'), 5))).status, 204);
+    child.process.kill('SIGTERM');
+    assert.deepEqual(await child.exited, { code: 0, signal: null });
+  });
+}
+
+test('a sidecar of another file of that name is not used', { timeout: 10_000 }, async (t) => {
+  const dir = await treeWith(t, 'ext4', overwriting(path, 0, Buffer.from('x'), 5));
+  const { sidecar } = sidecarIn(dir);
+  writeRegion(dir, '.new', size, 5);
+  renameSync(join(dir, '.new'), join(dir, 'file.bin'));
+  await during(t, dir, async (running) => {
+    const { fields, body } = await send(t, running, { method: 'GET', path });
+    assert.equal(sha256(body), sha256(seededBytes(size, 5)));
+    assert.equal(fields.get('content-type'), 'application/octet-stream');
+    assert.ok(!fields.get('etag')?.includes(sidecar.descriptions[0]?.generation ?? assert.fail()));
+  });
+});
+
+test('a file that was to be cut is served short, and cut', { timeout: 10_000 }, async (t) => {
+  for (const place of places) {
+    const dir = await treeWith(t, place, overwriting(path, 0, Buffer.from('x'), 5));
+    const { file, sidecar } = sidecarIn(dir);
+    const [description = assert.fail()] = sidecar.descriptions;
+    sidecar.descriptions = [{ ...description, size: 1000, cut: true }];
+    writeFileSync(file, JSON.stringify(sidecar, null, 2));
+    await during(t, dir, async (running) => {
+      const first = await read(t, running, 'file.bin');
+      const list = await send(t, running, { method: 'GET', path: '/regions' });
+      assert.match(list.body.toString(), /"size":1000,/);
+      await until(() => statSync(join(dir, 'file.bin')).size === 1000, 'it is cut');
+      const then = await read(t, running, 'file.bin');
+      assert.equal(then.sha256, first.sha256);
+      assert.equal(then.sha256, sha256(Buffer.concat([Buffer.from('x'), old.subarray(1, 1000)])));
+    });
+  }
+});
+
+test('a version is never used again after a run that did not say how far it came', { timeout: 20_000 }, async (t) => {
+  const dir = await treeWith(t, 'tmpfs', overwriting(path, 0, Buffer.from('x'), 5));
+  const shown = new Set<string>();
+  for (let run = 0; run < 4; run++) {
+    await during(t, dir, async (running) => {
+      const { etag } = await read(t, running, 'file.bin');
+      assert.ok(!shown.has(etag), etag);
+      shown.add(etag);
+      if (run === 2) return; // It dies before it changes anything.
+      const changed = await send(t, running, overwriting(path, 0, Buffer.from('y'), 5));
+      shown.add(changed.fields.get('etag') ?? '');
+    });
+    const { file, sidecar } = sidecarIn(dir);
+    const descriptions = sidecar.descriptions.map((each) => ({ ...each, version: null, run: 'another' }));
+    writeFileSync(file, JSON.stringify({ ...sidecar, descriptions }, null, 2));
+  }
+  assert.equal(shown.size, 7);
+});
+
+test('a region that is gone is forgotten', { timeout: 10_000 }, async (t) => {
+  const dir = await treeWith(t, 'tmpfs');
+  truncateSync(join(dir, 'file.bin'), 10);
+  await during(t, dir, async (running) => {
+    assert.deepEqual(readdirSync(join(dir, '.pagerelay', 'regions')), [], 'what is known is of another content');
+    assert.equal((await send(t, running, { method: 'DELETE', path })).status, 204);
+    await put(t, running, 'file.bin', old);
+  });
+});
+
+test('a state folder that is somebody else’s file is a start error', { timeout: 10_000 }, async (t) => {
+  const { dir, scope } = makeTree(t, 'tmpfs');
+  writeFileSync(join(dir, '.pagerelay'), 'a file');
+  await assert.rejects(startWritable(scope, 'tmpfs', { dir }), /EEXIST|ENOTDIR/);
+});
