@@ -2,12 +2,19 @@
 import { parseArgs } from 'node:util';
 import { parseSize } from './report/units.ts';
 
+/** What can be measured. */
+export const parts = ['servers', 'writing'] as const;
+
+/** Beside other servers; with and without a writer. */
+export type Part = (typeof parts)[number];
+
 /** What to measure. */
 export type BenchOptions = {
+  readonly parts: readonly Part[];
   readonly rounds: number;
   /** Of load on one peer in one round. */
   readonly seconds: number;
-  /** Bytes of a range. */
+  /** Bytes of a range, beside other servers. */
   readonly sizes: readonly number[];
   /** Words of peers/all.ts; the baseline always runs. */
   readonly peers: readonly string[];
@@ -24,7 +31,7 @@ export class UsageError extends Error {
 /** How to call it. */
 export function usage(peers: readonly string[]): string {
   return `npm run bench -- [--rounds N] [--seconds S] [--sizes 4K,64K,1M,16M] [--peers ${peers.join(',')}]
-                 [--connections N] [--out PATH]`;
+                 [--connections N] [--parts ${parts.join(',')}] [--out PATH]`;
 }
 
 /**
@@ -40,6 +47,7 @@ export function parseBenchOptions(argv: readonly string[], known: readonly strin
   const unknown = asked.find((word) => !known.includes(word));
   if (unknown !== undefined) throw new UsageError(`there is no peer ${unknown}`);
   return {
+    parts: partsOf(text.parts ?? parts.join(',')),
     rounds: whole('rounds', text.rounds ?? '5', 100),
     seconds: seconds(text.seconds ?? '1'),
     sizes: (text.sizes ?? '4K,64K,1M,16M').split(',').map((size) => sizeOf(size, largest)),
@@ -51,12 +59,23 @@ export function parseBenchOptions(argv: readonly string[], known: readonly strin
 
 function parseTexts(argv: readonly string[]) {
   const option = { type: 'string' } as const;
-  const options = { rounds: option, seconds: option, sizes: option, peers: option, connections: option, out: option };
+  const names = ['parts', 'rounds', 'seconds', 'sizes', 'peers', 'connections', 'out'] as const;
+  const options = Object.fromEntries(names.map((name) => [name, option])) as Record<
+    (typeof names)[number],
+    typeof option
+  >;
   try {
     return parseArgs({ args: [...argv], options, strict: true }).values;
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+function partsOf(text: string): Part[] {
+  const asked = text.split(',');
+  const unknown = asked.find((word) => !parts.some((part) => part === word));
+  if (unknown !== undefined) throw new UsageError(`--parts must be some of ${parts.join(',')}`);
+  return parts.filter((part) => asked.includes(part));
 }
 
 function whole(flag: string, text: string, most: number): number {

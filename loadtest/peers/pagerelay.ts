@@ -18,6 +18,11 @@ export const pagerelayCopy: Peer = {
   start: (context) => start('pagerelay --engine copy', context, ['--engine', 'copy']),
 };
 
+/** The same service, open for writing. */
+export function startWritable(context: PeerContext): Promise<RunningPeer> {
+  return start('pagerelay --writable', context, ['--writable']);
+}
+
 async function start(name: string, context: PeerContext, flags: readonly string[]): Promise<RunningPeer> {
   const { scope, region, pin } = context;
   const options = ['--port', '0', '--dir', region.folder, '--log-level', 'warn', '--drain', '1', ...flags];

@@ -2,6 +2,7 @@
 import type { Command, Server } from '../run/process.ts';
 import type { RegionFile } from '../run/region-file.ts';
 import type { RunScope } from '../run-scope.ts';
+import type { Writer } from '../writer/writer.ts';
 
 /** What a peer is started with. */
 export type PeerContext = {
@@ -25,6 +26,8 @@ export type RunningPeer = {
   readonly about: string;
   /** Where it answers ranges of this size. */
   readonly endpoint: (size: number) => Endpoint;
+  /** Writes to it while it is under load. */
+  readonly writer?: Writer;
 };
 
 /** A server that can be started. */

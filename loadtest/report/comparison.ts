@@ -52,10 +52,12 @@ function rowOf(peer: string, own: readonly Sample[], baseline: readonly Sample[]
   };
 }
 
-function requestsPerSecond({ load }: Sample): number {
+/** Of one sample. */
+export function requestsPerSecond({ load }: Sample): number {
   return load.requests / load.seconds;
 }
 
-function cpuMicrosecondsPerRequest({ load, cpuSeconds }: Sample): number {
+/** Of one sample: of the server, whatever else it did meanwhile. */
+export function cpuMicrosecondsPerRequest({ load, cpuSeconds }: Sample): number {
   return (cpuSeconds / load.requests) * 1e6;
 }

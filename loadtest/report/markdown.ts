@@ -2,9 +2,11 @@
 import type { Machine } from '../measure/machine.ts';
 import type { Pins } from '../measure/pin.ts';
 import type { Row, SizeTable } from './comparison.ts';
-import type { Spread } from './statistics.ts';
+import { cellsOf, renderRows, writeSpread } from './table.ts';
 import { writeNumber, writeSize } from './units.ts';
-import { percent, sentenceOf } from './verdict.ts';
+import { sentenceOf } from './verdict.ts';
+import { sentenceOnWriting } from './writing.ts';
+import { renderWriting, type WritingReport } from './writing-section.ts';
 
 /** What a report tells of. */
 export type Report = {
@@ -20,6 +22,7 @@ export type Report = {
   /** Peers that could not run, and why. */
   readonly missing: readonly { readonly name: string; readonly why: string }[];
   readonly tables: readonly SizeTable[];
+  readonly writing: WritingReport | undefined;
 };
 
 /** Below this many rounds the spread says nothing. */
@@ -31,14 +34,17 @@ export function renderReport(report: Report): string {
     `# Benchmarks\n\nWritten by \`${report.command}\`; not edited.`,
     renderVerdicts(report),
     ...report.tables.map((table) => renderTable(table, report.baseline)),
+    ...(report.writing ? [renderWriting(report.writing)] : []),
     renderReading(report),
     renderConditions(report),
   ];
   return `${sections.join('\n\n')}\n`;
 }
 
-function renderVerdicts({ tables, baseline, peers, rounds }: Report): string {
-  const sentences = peers.flatMap(({ name }) => sentenceOf(tables, baseline, name) ?? []);
+function renderVerdicts({ tables, baseline, peers, rounds, writing }: Report): string {
+  const beside = peers.map(({ name }) => sentenceOf(tables, baseline, name));
+  const besideWriter = writing && sentenceOnWriting(writing.tables, writing.rate, writing.size);
+  const sentences = [...beside, besideWriter].filter((sentence) => sentence !== undefined);
   const warning = rounds < fewRounds ? [`*Of ${roundsOf(rounds)} only: a try, no result.*`] : [];
   return ['## In words', ...warning, sentences.map((sentence) => `- ${sentence}`).join('\n')].join('\n\n');
 }
@@ -56,34 +62,15 @@ function renderTable({ size, rows }: SizeTable, baseline: string): string {
     `requests/s: ${baseline} / it`,
     `CPU: ${baseline} / it`,
   ];
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const lines = [line(head), line(head.map((_, at) => (at === 0 ? '---' : '---:'))), ...rows.map(cellsOf).map(line)];
-  return [`## Ranges of ${writeSize(size)}`, lines.join('\n')].join('\n\n');
+  return `## Ranges of ${writeSize(size)}\n\n${renderRows(head, rows.map(lineOf), 1)}`;
 }
 
-function cellsOf(row: Row): string[] {
-  return [
-    row.peer,
-    writeNumber(row.requestsPerSecond),
-    writeNumber(row.megabytesPerSecond),
-    writeNumber(row.cpuMicrosecondsPerRequest),
-    writeNumber(row.cpuSecondsPerGigabyte),
-    `${percent(row.serverBusy)}, ${percent(row.clientBusy)}`,
-    writeNumber(row.p50),
-    writeNumber(row.p99),
-    writeSpread(row.ratios?.requests),
-    writeSpread(row.ratios?.cpu),
-  ];
+function lineOf(row: Row): string[] {
+  return [...cellsOf(row), writeSpread(row.ratios?.requests), writeSpread(row.ratios?.cpu)];
 }
 
 function roundsOf(count: number): string {
   return count === 1 ? '1 round' : `${count} rounds`;
-}
-
-/** `1.25 (1.2..1.31)`. */
-export function writeSpread(spread: Spread | undefined): string {
-  if (!spread) return '';
-  return `${writeNumber(spread.median)} (${writeNumber(spread.min)}..${writeNumber(spread.max)})`;
 }
 
 function renderReading({ baseline, rounds, seconds, connections, regionBytes }: Report): string {

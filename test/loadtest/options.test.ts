@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseBenchOptions, UsageError, usage } from '../../loadtest/options.ts';
+import { parseBenchOptions, parts, UsageError, usage } from '../../loadtest/options.ts';
 
 const known = ['ours', 'theirs', 'another'];
 const parse = (...argv: string[]) => parseBenchOptions(argv, known, 64 * 2 ** 20);
 
 test('without flags everything is measured', () => {
   assert.deepEqual(parse(), {
+    parts: ['servers', 'writing'],
     rounds: 5,
     seconds: 1,
     sizes: [4096, 65536, 2 ** 20, 2 ** 24],
@@ -17,8 +18,10 @@ test('without flags everything is measured', () => {
 });
 
 test('flags replace the defaults', () => {
-  const options = parse('--rounds', '2', '--seconds=0.3', '--sizes', '8K,1MiB', '--connections', '4', '--out', '/x');
+  const few = ['--rounds', '2', '--seconds=0.3', '--sizes', '8K,1MiB', '--connections', '4', '--parts', 'writing'];
+  const options = parse(...few, '--out', '/x');
   assert.deepEqual(options, {
+    parts: ['writing'],
     rounds: 2,
     seconds: 0.3,
     sizes: [8192, 2 ** 20],
@@ -43,12 +46,18 @@ for (const argv of [
   ['--sizes', ''],
   ['--peers', 'nobody'],
   ['--connections', '1001'],
+  ['--parts', 'servers,nothing'],
+  ['--parts', ''],
   ['--unknown', '1'],
   ['argument'],
 ]) {
   test(`${argv.join(' ')} is a usage error`, () => assert.throws(() => parse(...argv), UsageError));
 }
 
-test('usage names every peer', () => {
-  for (const peer of known) assert.ok(usage(known).includes(peer));
+test('parts keep their order', () => {
+  assert.deepEqual(parse('--parts', 'writing,servers').parts, ['servers', 'writing']);
+});
+
+test('usage names every peer and every part', () => {
+  for (const word of [...known, ...parts]) assert.ok(usage(known).includes(word));
 });

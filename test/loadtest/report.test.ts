@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compare } from '../../loadtest/report/comparison.ts';
-import { type Report, renderReport, writeSpread } from '../../loadtest/report/markdown.ts';
+import { type Report, renderReport } from '../../loadtest/report/markdown.ts';
+import { writeSpread } from '../../loadtest/report/table.ts';
 import { parseSize, writeList, writeNumber, writeSize } from '../../loadtest/report/units.ts';
 import { sentenceOf, verdictOf } from '../../loadtest/report/verdict.ts';
 import type { Sample } from '../../loadtest/run/rounds.ts';
@@ -34,6 +35,7 @@ function reportOf(samples: readonly Sample[], rounds: number): Report {
     ],
     missing: [{ name: 'another', why: 'it is not installed' }],
     tables: compare(samples, 'ours'),
+    writing: undefined,
   };
 }
 
