@@ -1,16 +1,10 @@
 #include "file.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "relay.h"
 #include "sys.h"
-
-/* Milliseconds; a buffer can be parked at any time, so once is not enough. */
-enum { NUDGE_EVERY = 20 };
 
 /* What is copied at a time. */
 enum { CHUNK = 256 << 10 };
@@ -69,21 +63,14 @@ int pr_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uin
 
 /* Sizes. */
 
-static void *nudge_until_told(void *argument) {
-    for (const atomic_bool *over = argument; !atomic_load(over); poll(NULL, 0, NUDGE_EVERY)) pr_nudge();
-    return NULL;
-}
-
 int pr_file_cut(int fd, uint64_t size) {
-    atomic_bool over = false;
-    pthread_t nudger;
-    bool nudged = pthread_create(&nudger, NULL, nudge_until_told, &over) == 0;
+    struct pr_nudging nudging;
     int result;
+    pr_nudging_begin(&nudging);
     do result = pr_sys.ftruncate(fd, (off_t)size);
     while (result < 0 && errno == EINTR);
     int error = errno;
-    atomic_store(&over, true);
-    if (nudged) pthread_join(nudger, NULL);
+    pr_nudging_end(&nudging);
     return result < 0 ? -error : 0;
 }
 

@@ -319,11 +319,14 @@ static void let_go(struct pr_generation *generation) {
  * The last close of a file that has no name any more waits, on fsdax, for buffers that were read long ago and are
  * parked with some CPU (Linux 7.3; reference: docs/done.md). Nobody else shall wait with it.
  */
-static void *let_go_after_nudge(void *argument) {
+static void *let_go_nudging(void *argument) {
     struct pr_generation *generation = argument;
     struct pr_relay *relay = generation->relay;
-    pr_nudge();
+    struct pr_nudging nudging;
+    pr_nudge(); /* Linux 6.1 does not wait, and complains of pages that are not free */
+    pr_nudging_begin(&nudging);
     let_go(generation);
+    pr_nudging_end(&nudging);
     pthread_mutex_lock(&relay->lock);
     relay->disposing--;
     pthread_cond_signal(&relay->disposed);
@@ -337,7 +340,7 @@ static bool let_go_beside(struct pr_generation *generation) {
     pr_lock(relay);
     relay->disposing++;
     pr_unlock(relay);
-    if (pthread_create(&thread, NULL, let_go_after_nudge, generation) == 0) {
+    if (pthread_create(&thread, NULL, let_go_nudging, generation) == 0) {
         pthread_detach(thread);
         return true;
     }

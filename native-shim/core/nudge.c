@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "relay.h"
@@ -41,4 +42,50 @@ int pr_nudge(void) {
     if (result == 0) pthread_join(thread, NULL);
     close(fd);
     return result < 0 ? result : argument[1];
+}
+
+enum { NUDGE_EVERY = 20 /* ms */, MILLISECOND = 1000000, SECOND = 1000 * MILLISECOND };
+
+static struct timespec next_time(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_nsec += NUDGE_EVERY * MILLISECOND;
+    time.tv_sec += time.tv_nsec / SECOND;
+    time.tv_nsec %= SECOND;
+    return time;
+}
+
+static void *nudge_until_told(void *argument) {
+    struct pr_nudging *nudging = argument;
+    pthread_mutex_lock(&nudging->lock);
+    while (!nudging->over) {
+        pthread_mutex_unlock(&nudging->lock);
+        pr_nudge();
+        struct timespec next = next_time();
+        pthread_mutex_lock(&nudging->lock);
+        while (!nudging->over && pthread_cond_timedwait(&nudging->told, &nudging->lock, &next) == 0) continue;
+    }
+    pthread_mutex_unlock(&nudging->lock);
+    return NULL;
+}
+
+void pr_nudging_begin(struct pr_nudging *nudging) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&nudging->told, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&nudging->lock, NULL);
+    nudging->over = false;
+    nudging->running = pthread_create(&nudging->thread, NULL, nudge_until_told, nudging) == 0;
+}
+
+void pr_nudging_end(struct pr_nudging *nudging) {
+    pthread_mutex_lock(&nudging->lock);
+    nudging->over = true;
+    pthread_cond_signal(&nudging->told);
+    pthread_mutex_unlock(&nudging->lock);
+    if (nudging->running) pthread_join(nudging->thread, NULL);
+    pthread_cond_destroy(&nudging->told);
+    pthread_mutex_destroy(&nudging->lock);
 }

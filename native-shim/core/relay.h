@@ -8,6 +8,7 @@
 #ifndef PR_RELAY_H
 #define PR_RELAY_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -283,6 +284,20 @@ size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity)
  * Blocks for some 50 µs a CPU. Returns how many CPUs were reached.
  */
 int pr_nudge(void);
+
+/*
+ * Nudges again and again, on a thread of its own, while a call may wait for page references: buffers can be parked at
+ * any time meanwhile, so once is not enough.
+ */
+struct pr_nudging {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    bool running, over;
+};
+
+void pr_nudging_begin(struct pr_nudging *nudging);
+void pr_nudging_end(struct pr_nudging *nudging);
 
 /* What happened so far. */
 

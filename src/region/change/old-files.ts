@@ -1,9 +1,31 @@
-import { link, unlink } from 'node:fs/promises';
+import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeRelay } from '../../relay/native-relay.ts';
 import type { Generation } from '../../relay/relay.ts';
 import type { StatePaths } from '../state-folder.ts';
 import { temporaryName } from './temporary-name.ts';
+
+const nudgeMilliseconds = 20;
+
+/**
+ * A file that has lost its name. Readers may have it by any opening of it, and the region's own may be closed by then: so
+ * it is waited for by this one; undefined for a symbolic link, whose file keeps a name of its own.
+ */
+export type Kept = { readonly path: string; readonly generation: Generation | undefined };
+
+/**
+ * Does what the kernel may let wait for buffers that were read and are parked with some CPU: removing the last name of a
+ * file on fsdax. They can be parked at any time meanwhile, so nudges go on until it is over.
+ */
+export async function whileNudging(relay: NativeRelay, act: () => Promise<unknown>): Promise<void> {
+  relay.nudge();
+  const nudging = setInterval(() => relay.nudge(), nudgeMilliseconds);
+  try {
+    await act();
+  } finally {
+    clearInterval(nudging);
+  }
+}
 
 /**
  * Keeps a link to each file that has lost its name until nobody sends its pages any more: on fsdax the last close of a
@@ -24,25 +46,47 @@ export class OldFiles {
     return this.#pending.size;
   }
 
-  /** Gives a file that is about to lose its name another one, which it returns. */
-  async keep(path: string): Promise<string> {
+  /** Gives a file that is about to lose its name another one. @throws SystemError, or what link fails with */
+  async keep(path: string): Promise<Kept> {
     const kept = join(this.#folder, temporaryName());
     await link(path, kept);
-    return kept;
+    try {
+      const isLink = (await lstat(kept)).isSymbolicLink();
+      return { path: kept, generation: isLink ? undefined : this.#relay.openGeneration(undefined, kept) };
+    } catch (error) {
+      await unlink(kept);
+      throw error;
+    }
   }
 
-  /** Removes a kept link when no reference to any page of the generation's file is left. */
-  letGo(generation: Generation, kept: string): void {
-    const going = this.#letGo(generation, kept).finally(() => this.#pending.delete(going));
+  /** It has kept its name after all. */
+  async drop(kept: Kept): Promise<void> {
+    this.#close(kept);
+    await unlink(kept.path);
+  }
+
+  /** It gets its name back. */
+  async restore(kept: Kept, path: string): Promise<void> {
+    this.#close(kept);
+    await rename(kept.path, path);
+  }
+
+  #close({ generation }: Kept): void {
+    if (generation) this.#relay.closeGeneration(generation);
+  }
+
+  /** Removes a kept link when no reference to any page of its file is left. */
+  letGo(kept: Kept): void {
+    const going = this.#letGo(kept).finally(() => this.#pending.delete(going));
     this.#pending.add(going);
   }
 
-  async #letGo(generation: Generation, kept: string): Promise<void> {
-    await this.#relay.retireGeneration(generation);
+  async #letGo({ path, generation }: Kept): Promise<void> {
+    if (generation) await this.#relay.retireGeneration(generation);
     // A relay that was closed has told so as well: what it still had in flight is for the next start to remove.
     if (this.#relay.isClosed) return;
-    if (generation.backing === 'fsdax') this.#relay.nudge();
-    await unlink(kept).catch(() => {});
+    const remove = () => unlink(path).catch(() => {});
+    await (generation?.backing === 'fsdax' ? whileNudging(this.#relay, remove) : remove());
   }
 
   /** Resolves when none is kept, or those that are can't go before the relay does. */

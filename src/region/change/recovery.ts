@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import { allSidecars, describe, removeUnfinished, type Sidecar, setAside, stateOf } from '../sidecar.ts';
 import { fileOf } from './in-place.ts';
+import { whileNudging } from './old-files.ts';
 import { cutLater } from './resize.ts';
 import type { Store } from './store.ts';
 import { type Note, noteEnding, readNote } from './undo.ts';
@@ -131,15 +132,15 @@ async function removeOld(store: Store): Promise<void> {
   const files = await readdir(store.paths.old);
   if (files.length === 0) return;
   const removeOne = (file: string) => rm(join(store.paths.old, file), { force: true, recursive: true }).catch(() => {});
-  const remove = () => Promise.all(files.map(removeOne));
   if (!(await isOnFsdax(store, files[0] ?? ''))) {
-    await remove();
+    await Promise.all(files.map(removeOne));
     return;
   }
-  setTimeout(() => {
-    store.relay.nudge();
-    void remove();
-  }, fsdaxDelayMilliseconds).unref();
+  // One after the other: where the kernel lets one wait for its peer after all, it has one thread of the pool.
+  const remove = async () => {
+    for (const file of files) await whileNudging(store.relay, () => removeOne(file));
+  };
+  setTimeout(() => void remove(), fsdaxDelayMilliseconds).unref();
 }
 
 async function isOnFsdax(store: Store, file: string): Promise<boolean> {

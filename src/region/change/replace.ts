@@ -6,6 +6,7 @@ import type { Region } from '../region.ts';
 import { type Description, stateOf } from '../sidecar.ts';
 import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmptyFoldersOf } from './folder.ts';
+import type { Kept } from './old-files.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 import type { FileUpload } from './upload.ts';
@@ -104,23 +105,23 @@ async function exchange(store: Store, place: Place, upload: FileUpload, before: 
     if (!before) await rmdir(place.file).catch(() => {}); // A folder that holds nothing is nobody's region.
     await rename(upload.path, place.file);
   } catch (error) {
-    if (kept !== undefined) await unlink(kept);
+    if (kept) await store.old.drop(kept);
     throw error;
   }
   try {
     await store.relay.files.syncFolder(place.folder);
   } catch (error) {
     // Who is told that it failed must find the old content.
-    await (kept === undefined ? unlink(place.file) : rename(kept, place.file));
+    await (kept ? store.old.restore(kept, place.file) : unlink(place.file));
     throw error;
   }
-  if (before && kept !== undefined) leave(store, before, kept);
+  if (before && kept) leave(store, before, kept);
 }
 
 // The name has gone from it; its pages go when nobody sends them any more.
-function leave(store: Store, region: Region, kept: string): void {
-  store.catalog.letGo(region.name); // It is closed by the next line, and nobody may find it so.
-  store.old.letGo(region.content.generation, kept);
+function leave(store: Store, region: Region, kept: Kept): void {
+  store.catalog.letGo(region.name);
+  store.old.letGo(kept);
 }
 
 /**
@@ -149,7 +150,7 @@ async function removeName(store: Store, place: Place, region: Region): Promise<v
     await unlink(place.file);
     await store.relay.files.syncFolder(place.folder);
   } catch (error) {
-    await rename(kept, place.file).catch(() => {});
+    await store.old.restore(kept, place.file).catch(() => {});
     throw error;
   }
   leave(store, region, kept);

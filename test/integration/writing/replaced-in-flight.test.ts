@@ -76,6 +76,27 @@ test('what is sent and unread keeps its file until it is read', { timeout: 20_00
   reader.destroy();
 });
 
+test('a file that was resized while it was read is kept for that reader, too', { timeout: 20_000 }, async (t) => {
+  for (const method of ['PUT', 'DELETE']) {
+    const running = await startWritable(t, 'ext4');
+    const [first = assert.fail()] = contents;
+    await put(t, running, 'file.bin', first);
+    const reader = await RawClient.connect(t, running.port);
+    askForRange(reader, path, '0-29999');
+    await until(() => outcomesOf(running.service).complete === 1, 'all is sent');
+    // The region is opened anew, and the reader has the earlier opening.
+    const fields = { 'content-type': 'application/merge-patch+json' };
+    const resized = await send(t, running, { method: 'PATCH', path, fields, body: Buffer.from('{"size":20000}') });
+    assert.equal(resized.status, 204);
+    if (method === 'PUT') await put(t, running, 'file.bin', Buffer.from('new'));
+    else assert.equal((await send(t, running, { method, path })).status, 204);
+    assert.equal(kept(running, 'old').length, 1, method);
+    assert.ok((await reader.response()).body.equals(first.subarray(0, 30_000)));
+    await untilOldIsGone(running);
+    reader.destroy();
+  }
+});
+
 test('If-Range of a replaced generation gets all of the new one', { timeout: 10_000 }, async (t) => {
   const running = await startWritable(t);
   const tag = await put(t, running, 'file.bin', Buffer.from('first'));
