@@ -17,8 +17,10 @@ export type Upload = {
   discard(): void;
 };
 
-/** Largest part that is kept in memory: what a file costs is then more than the bytes do. */
+/** Largest part that is kept in memory, bytes (docs/performance.md). */
 const mostInMemory = 256 * 1024;
+
+const mostBuffers = 8;
 
 /** An upload for a range of so many bytes that a region has already. */
 export function uploadOfPart(store: Store, length: number): Upload {
@@ -52,9 +54,33 @@ function checkRoom(bytes: number, most: number): void {
   if (bytes > most) throw new Refusal('bad-range', `The body has more than ${most} bytes.`);
 }
 
+/**
+ * Memory for the bodies of a few uploads at a time, used again and again: what comes and goes with every body makes the
+ * garbage collector run for it.
+ */
+class Buffers {
+  readonly #ours = new Set<Buffer>();
+  readonly #free: Buffer[] = [];
+
+  /** Room for so many bytes, for the caller alone until it gives it back. */
+  take(bytes: number): Buffer {
+    const free = this.#free.pop();
+    if (free || this.#ours.size === mostBuffers) return free ?? Buffer.allocUnsafeSlow(bytes);
+    const made = Buffer.allocUnsafeSlow(mostInMemory);
+    this.#ours.add(made);
+    return made;
+  }
+
+  give(buffer: Buffer): void {
+    if (this.#ours.has(buffer)) this.#free.push(buffer);
+  }
+}
+
+const buffers = new Buffers();
+
 class MemoryUpload implements Upload {
   #length = 0;
-  #bytes: Uint8Array | undefined;
+  #buffer: Buffer | undefined;
   readonly #most: number;
 
   constructor(most: number) {
@@ -66,19 +92,21 @@ class MemoryUpload implements Upload {
   }
 
   get source(): Uint8Array {
-    return this.#bytes ?? new Uint8Array();
+    return this.#buffer?.subarray(0, this.#length) ?? new Uint8Array();
   }
 
   // Chunks are parts of larger buffers, which would be kept with them.
   append(chunk: Uint8Array): void {
     checkRoom(this.#length + chunk.length, this.#most);
-    this.#bytes ??= Buffer.allocUnsafeSlow(this.#most);
-    this.#bytes.set(chunk, this.#length);
+    this.#buffer ??= buffers.take(this.#most);
+    this.#buffer.set(chunk, this.#length);
     this.#length += chunk.length;
   }
 
   discard(): void {
-    this.#bytes = undefined;
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    if (buffer) buffers.give(buffer);
   }
 }
 

@@ -164,6 +164,31 @@ test('a chunked body is taken when it has the length of the range, and refused o
   assert.deepEqual(kept(running, 'tmp'), []);
 });
 
+test('bodies that come at the same time are not mixed', { timeout: 20_000 }, async (t) => {
+  const running = await startWritable(t);
+  writeRegion(running.dir, 'file.bin', size, 1);
+  const content = seededBytes(size, 1);
+  const length = 12_000;
+  const clients = await Promise.all(Array.from({ length: 24 }, () => RawClient.connect(t, running.port)));
+  for (let turn = 0; turn < 3; turn++) {
+    const bodies = clients.map((_, at) => seededBytes(length, 100 * turn + at));
+    for (const [at, client] of clients.entries()) {
+      const range = `bytes ${at * length}-${(at + 1) * length - 1}/*`;
+      client.write(`PUT ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Range: ${range}\r\n`);
+      client.write(`Content-Length: ${length}\r\n\r\n`);
+      client.socket.write(bodies[at]?.subarray(0, 5000) ?? assert.fail());
+    }
+    // All of them are under way.
+    assert.equal((await send(t, running, { method: 'GET', path: '/healthz' })).status, 200);
+    for (const [at, client] of clients.entries()) client.socket.write(bodies[at]?.subarray(5000) ?? assert.fail());
+    for (const [at, client] of clients.entries()) {
+      assert.equal((await client.response()).status, 204);
+      bodies[at]?.copy(content, at * length);
+    }
+    assert.ok(fileIn(running, 'file.bin').equals(content));
+  }
+});
+
 test('Content-Digest is that of the part', { timeout: 10_000 }, async (t) => {
   const running = await startWritable(t);
   writeRegion(running.dir, 'file.bin', size, 1);
