@@ -16,7 +16,8 @@ function sources(directory) {
   });
 }
 
-const files = [...sources(root), ...sources(join(dirname(root), 'loadtest'))];
+const folders = [root, join(dirname(root), 'loadtest'), join(dirname(root), 'test')];
+const files = folders.flatMap(sources);
 const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '--Werror'];
 const result = spawnSync('clang-format', [...mode, '--style=file', ...files], { stdio: 'inherit' });
 

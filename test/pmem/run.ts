@@ -58,7 +58,6 @@ const boots: readonly Boot[] = [
       makeDax,
       ...nativeSteps(parts),
       serviceStep(parts, 'deletion', 120, ['a service that is killed']),
-      serviceStep(parts, 'prove', 180),
       serviceStep(parts, 'writing', 120),
     ],
   },

@@ -2,6 +2,7 @@
 # (NAME.log), what the kernel had to say meanwhile (NAME.kernel), and its exit code (NAME.code).
 share=/run/share
 end() {
+    exec 2>/dev/null
     sync
     echo o >/proc/sysrq-trigger # off at once; nothing here is worth an orderly end
     sleep 60

@@ -42,9 +42,10 @@ export function verdictsOf(folder: string, step: string, code: number | undefine
 
 /**
  * What the kernel must not have warned of: that a file's blocks go while somebody has its pages. A sender without
- * pagerelay brings that about.
+ * pagerelay brings that about, and so do integration tests, which remove files that are being read.
  */
 function kernelWarnings(folder: string, step: string): Verdict[] {
+  if (step.startsWith('integration-')) return [];
   const [, ...warnings] = readOptional(join(folder, `${step}.kernel`)).split('WARNING: ');
   const ours = warnings.filter((text) => !/^.*Comm: plain-sender /m.test(text));
   if (ours.length === 0) return [];
