@@ -52,32 +52,30 @@ static ssize_t ask(struct pr_prober *prober, int fd, struct nlmsghdr *request, s
 
 /* Addresses. */
 
-static bool same_family(const struct sockaddr_storage *a, const struct sockaddr_storage *b) {
-    return a->ss_family == b->ss_family && (a->ss_family == AF_INET || a->ss_family == AF_INET6);
+static bool same_family(const union pr_address *a, const union pr_address *b) {
+    sa_family_t family = a->any.sa_family;
+    return family == b->any.sa_family && (family == AF_INET || family == AF_INET6);
 }
 
 /* An IPv4 client of a dual-stack listener: its own socket is an IPv4 one. */
-static void unmap(struct sockaddr_storage *address) {
-    struct sockaddr_in6 six;
-    memcpy(&six, address, sizeof six);
-    if (six.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) return;
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = six.sin6_port};
-    memcpy(&four.sin_addr, &six.sin6_addr.s6_addr[12], sizeof four.sin_addr);
+static void unmap(union pr_address *address) {
+    const struct in6_addr mapped = address->six.sin6_addr;
+    if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&mapped)) return;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = address->six.sin6_port};
+    memcpy(&four.sin_addr, &mapped.s6_addr[12], sizeof four.sin_addr);
     memset(address, 0, sizeof *address);
-    memcpy(address, &four, sizeof four);
+    address->four = four;
 }
 
 /* The address as inet_diag and rtnetlink want it; returns its length. */
-static size_t address_bytes(const struct sockaddr_storage *address, void *bytes, uint16_t *port) {
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *four = (const struct sockaddr_in *)address;
-        memcpy(bytes, &four->sin_addr, 4);
-        if (port) *port = four->sin_port;
+static size_t address_bytes(const union pr_address *address, void *bytes, uint16_t *port) {
+    if (address->any.sa_family == AF_INET) {
+        memcpy(bytes, &address->four.sin_addr, 4);
+        if (port) *port = address->four.sin_port;
         return 4;
     }
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
-    memcpy(bytes, &six->sin6_addr, 16);
-    if (port) *port = six->sin6_port;
+    memcpy(bytes, &address->six.sin6_addr, 16);
+    if (port) *port = address->six.sin6_port;
     return 16;
 }
 
@@ -86,8 +84,8 @@ void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {
     unsigned char bytes[16] = {0};
     uint16_t port = 0;
     address_bytes(&peer->there, bytes, &port);
-    inet_ntop(peer->there.ss_family, bytes, text, sizeof text);
-    snprintf(buffer, size, peer->there.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
+    inet_ntop(peer->there.any.sa_family, bytes, text, sizeof text);
+    snprintf(buffer, size, peer->there.any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
 }
 
 /* The query: exactly the peer's socket, seen from its side, so source and destination are swapped. */
@@ -100,12 +98,14 @@ struct diag_request {
 static struct diag_request diag_request_for(const struct pr_peer *peer) {
     struct diag_request request = {
         .header = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
-        .body = {.sdiag_family = (uint8_t)peer->there.ss_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u},
+        .body = {.sdiag_family = (uint8_t)peer->there.any.sa_family,
+                 .sdiag_protocol = IPPROTO_TCP,
+                 .idiag_states = ~0u},
     };
     struct inet_diag_sockid *id = &request.body.id;
     address_bytes(&peer->there, id->idiag_src, &id->idiag_sport);
     address_bytes(&peer->here, id->idiag_dst, &id->idiag_dport);
-    if (peer->there.ss_family == AF_INET6) id->idiag_if = ((const struct sockaddr_in6 *)&peer->there)->sin6_scope_id;
+    if (peer->there.any.sa_family == AF_INET6) id->idiag_if = peer->there.six.sin6_scope_id;
     memcpy(id->idiag_cookie, peer->cookie, sizeof peer->cookie);
     return request;
 }
@@ -166,7 +166,7 @@ static int device_towards(struct pr_prober *prober, const struct pr_peer *peer) 
         .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
                    .nlmsg_type = RTM_GETROUTE,
                    .nlmsg_flags = NLM_F_REQUEST},
-        .body.route = {.rtm_family = (unsigned char)peer->there.ss_family},
+        .body.route = {.rtm_family = (unsigned char)peer->there.any.sa_family},
     };
     unsigned char bytes[16];
     size_t length = address_bytes(&peer->there, bytes, NULL);
@@ -214,9 +214,9 @@ static int addresses_of(int fd, struct pr_peer *peer) {
     if (type != IPPROTO_TCP) return -EPROTOTYPE;
     memset(peer, 0, sizeof *peer);
     length = sizeof peer->here;
-    if (getsockname(fd, (struct sockaddr *)&peer->here, &length) < 0) return -errno;
+    if (getsockname(fd, &peer->here.any, &length) < 0) return -errno;
     length = sizeof peer->there;
-    if (getpeername(fd, (struct sockaddr *)&peer->there, &length) < 0) return -errno;
+    if (getpeername(fd, &peer->there.any, &length) < 0) return -errno;
     if (!same_family(&peer->here, &peer->there)) return -EPROTOTYPE;
     unmap(&peer->here);
     unmap(&peer->there);

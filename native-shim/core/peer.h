@@ -22,9 +22,16 @@ struct pr_prober {
     bool diag_works; /* the query found the other end of a socket pair of our own */
 };
 
+/* A sockaddr_storage would be four times as long, and each connection has two. */
+union pr_address {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+};
+
 struct pr_peer {
     enum pr_peer_kind kind;
-    struct sockaddr_storage here, there;
+    union pr_address here, there;
     uint32_t cookie[2]; /* of a local peer's socket: a later socket with the same addresses is another one */
 };
 
