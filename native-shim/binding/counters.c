@@ -53,6 +53,14 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     pr_counters(call.relay, &counters);
     static const char *const localities[PR_LOCALITIES] = {"local", "remote", "unknown"};
     static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
+    static const char *const answers[] = {"whole", "ranged"};
+    static const char *const returns[PR_RETURN_COUNT] = {
+        [PR_RETURN_TIME] = "time",     [PR_RETURN_SPENT] = "spent",     [PR_RETURN_REQUEST] = "request",
+        [PR_RETURN_PIECES] = "pieces", [PR_RETURN_CHANGED] = "changed", [PR_RETURN_WRITER] = "writer",
+        [PR_RETURN_LOG] = "log",       [PR_RETURN_REVOKED] = "revoked", [PR_RETURN_CLOSED] = "closed",
+        [PR_RETURN_BROKEN] = "broken", [PR_RETURN_FAILED] = "failed",
+    };
+    const uint64_t counted[] = {counters.answers_whole, counters.answers_ranged};
     napi_value object;
     napi_create_object(env, &object);
     set(env, object, "sentBytes", bytes_by_engine(env, counters.sent_bytes));
@@ -74,6 +82,10 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "waitingWriters", (double)counters.waiting_writers);
     set_number(env, object, "waitingReaders", (double)counters.waiting_readers);
     set_number(env, object, "breaks", (double)counters.breaks);
+    set_number(env, object, "grants", (double)counters.grants);
+    set_number(env, object, "granted", (double)counters.granted);
+    set(env, object, "answers", named(env, answers, counted, 2));
+    set(env, object, "returns", named(env, returns, counters.returns, PR_RETURN_COUNT));
     set_number(env, object, "allocatedBytes", (double)counters.allocated_bytes);
     return object;
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "express.h"
 #include "state.h"
 #include "sys.h"
 
@@ -80,6 +81,7 @@ void pr_connection_settle(struct pr_connection *connection) {
     if (!connection->node_closed || connection->pins > 0 || !pr_list_empty(&connection->garbage)) return;
     struct pr_relay *relay = connection->relay;
     pr_list_remove(&connection->ready);
+    if (connection->express) pr_express_end(connection, PR_RETURN_CLOSED, 0);
     if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
     pr_list_remove(&connection->broken_off);
     connection->lane->connections--;
@@ -103,6 +105,7 @@ void pr_connection_dispose(struct pr_connection *connection) {
         close(connection->fd);
     }
     pr_free(connection->ledger);
+    pr_free(connection->unread);
     pr_free(connection);
 }
 
@@ -113,8 +116,8 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
     if (connection && !connection->node_closed) {
         connection->node_closed = true;
         pr_look_soon(connection);
-        if (connection->current) {
-            connection->abort = -ECANCELED;
+        if (connection->current || connection->express) {
+            connection->abort = connection->current ? -ECANCELED : 0;
             pr_lane_ready(connection);
             wake = connection->lane;
         } else {
@@ -142,6 +145,8 @@ int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
     connection->pins--;
     bool now = pr_may_finish(connection);
     struct pr_lane *wake = now ? NULL : connection->lane;
+    if (connection->express) connection->express->over = true;
+    if (connection->express) pr_lane_ready(connection);
     if (!now) {
         connection->drain_wanted = true;
         pr_look_soon(connection);
@@ -212,7 +217,10 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = -error};
     event.bytes = transmission->sent;
     event.id = transmission->id;
-    if (by_lane) pr_event_add(connection->relay, event);
+    if (connection->express)
+        pr_express_answered(connection, transmission, outcome, -error);
+    else if (by_lane)
+        pr_event_add(connection->relay, event);
     pr_hold_cut(transmission);
     transmission->state = PR_BROKEN;
     pr_give_pipe_back(transmission);
@@ -233,6 +241,7 @@ void pr_break_off(struct pr_connection *connection, int error) {
     connection->broken = true;
     connection->owner = PR_OWNER_NODE;
     end_current(connection, error, by_lane);
+    if (connection->express) pr_express_end(connection, PR_RETURN_BROKEN, error);
     if (!pr_list_empty(&connection->undone)) watch_broken(connection);
     pr_unlock(relay);
     pr_look(connection, by_lane ? &connection->lane->prober : &relay->prober);

@@ -163,6 +163,17 @@ int pr_generation_check(struct pr_relay *relay, uint64_t id) {
     return result;
 }
 
+int pr_generation_is_unchanged(const struct pr_generation *generation) {
+    struct pr_generation_info now = {0};
+    struct stat status;
+    if (pr_sys.fstat(generation->fd, &status) < 0) return -errno;
+    describe(&status, &now);
+    pr_lock(generation->relay);
+    bool unchanged = is_unchanged(generation, &now);
+    pr_unlock(generation->relay);
+    return unchanged;
+}
+
 /* A file that others cut while it was changed here stays one that has changed. */
 static void adopt(struct pr_generation *generation, const struct pr_generation_info *now) {
     generation->info.modified_seconds = now->modified_seconds;

@@ -30,8 +30,7 @@ static size_t literal_bytes(const struct pr_segment *segments, size_t count) {
     return bytes;
 }
 
-static struct pr_transmission *new_transmission(enum pr_engine engine, const struct pr_segment *segments,
-                                                size_t count) {
+struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segment *segments, size_t count) {
     size_t size = sizeof(struct pr_transmission) + count * sizeof *segments + literal_bytes(segments, count);
     struct pr_transmission *transmission = pr_allocate(1, size);
     if (!transmission) return NULL;
@@ -89,7 +88,7 @@ static int take(struct pr_relay *relay, struct pr_generation *generation, uint64
 int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
             uint64_t place_id, const struct pr_segment *segments, size_t count, uint64_t *id) {
     int result = pr_generation_check(relay, generation_id);
-    struct pr_transmission *transmission = result == 0 ? new_transmission(engine, segments, count) : NULL;
+    struct pr_transmission *transmission = result == 0 ? pr_hold_new(engine, segments, count) : NULL;
     if (result == 0 && !transmission) result = -ENOMEM;
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
@@ -101,6 +100,11 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
     pr_unlock(relay);
     if (result < 0) pr_free(transmission);
     return result;
+}
+
+int pr_hold_take(struct pr_relay *relay, const struct pr_grant *grant, struct pr_transmission *transmission) {
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, grant->generation);
+    return take(relay, generation, grant->epoch, grant->version, NULL, transmission);
 }
 
 /* Giving back. */
@@ -202,6 +206,8 @@ void pr_hold_drop(struct pr_transmission *transmission) {
 void pr_hold_quarantine(struct pr_transmission *transmission) {
     struct pr_relay *relay = transmission->generation->relay;
     transmission->state = PR_QUARANTINED;
+    if (transmission->connection)
+        pr_peer_name(&transmission->connection->peer, transmission->peer, sizeof transmission->peer);
     transmission->connection = NULL;
     relay->counters.quarantined++;
     relay->counters.quarantined_bytes += transmission->total - transmission->released;
@@ -289,7 +295,10 @@ static struct pr_reference_info describe(const struct pr_transmission *transmiss
         .age_seconds = (double)(now - transmission->held_since) / 1e9,
     };
     held_range(transmission, &info.first, &info.last);
-    memcpy(info.peer, transmission->peer, sizeof info.peer);
+    if (transmission->connection)
+        pr_peer_name(&transmission->connection->peer, info.peer, sizeof info.peer);
+    else
+        memcpy(info.peer, transmission->peer, sizeof info.peer);
     return info;
 }
 

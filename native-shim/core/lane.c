@@ -15,12 +15,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "express.h"
 #include "state.h"
 #include "sys.h"
 #include "zerocopy.h"
 
 /* What one connection may send before the next has its turn (docs/performance.md). */
 enum { TURN_BYTES = 256 << 10 };
+
+/* What an answer costs at least: one byte takes as long as 4 KiB, and a client can ask for many at once. */
+enum { LEAST_BYTES = 4 << 10 };
 
 /* The longest sleep of a lane that has connections: the coarse timer of the done rule. */
 #define TICK 250000000u /* ns */
@@ -56,7 +60,7 @@ static void accepted(struct pr_connection *connection) {
     const struct pr_transmission *transmission = connection->current;
     struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->sent, .id = transmission->id};
     pr_accepted(connection);
-    pr_event_add(relay, event);
+    if (!connection->express) pr_event_add(relay, event);
     pr_tell_if_drained(connection);
     pr_unlock(relay);
 }
@@ -69,19 +73,52 @@ static int why_aborted(const struct pr_connection *connection) {
     return info.tcpi_state == TCP_CLOSE ? -ECONNRESET : connection->abort;
 }
 
-static void turn(struct pr_connection *connection) {
-    int result = connection->abort ? why_aborted(connection) : register_with_epoll(connection);
+/* Sends on, and takes what was sent off the budget. */
+static int carry(struct pr_connection *connection, uint64_t *budget) {
+    struct pr_transmission *transmission = connection->current;
+    uint64_t before = transmission->sent;
+    int result = register_with_epoll(connection);
     if (result == 0 && connection->ledger) pr_zerocopy_drain(connection);
-    if (result == 0) result = pr_push(connection, connection->current, TURN_BYTES);
-    if (result < 0) {
-        pr_break_off(connection, result);
-    } else if (result == PR_PUSHED_ALL) {
+    if (result == 0) result = pr_push(connection, transmission, *budget);
+    bool lent = transmission->head == connection->lane->head;
+    int kept = lent ? pr_keep_rest_of_head(transmission) : 0;
+    uint64_t sent = transmission->sent - before, cost = sent > LEAST_BYTES ? sent : LEAST_BYTES;
+    *budget -= cost < *budget ? cost : *budget;
+    return result >= 0 && kept < 0 ? kept : result;
+}
+
+static void turn_again(struct pr_connection *connection) {
+    pr_lock(connection->relay);
+    pr_lane_ready(connection);
+    pr_unlock(connection->relay);
+}
+
+/*
+ * Sends until the socket or the budget is spent: PR_PUSHED_FULL, PR_PUSHED_BUDGET. PR_PUSHED_ALL: nothing is left to
+ * send, and the connection may be Node's again.
+ */
+static int send_in_turn(struct pr_connection *connection) {
+    for (uint64_t budget = TURN_BYTES;;) {
+        if (!connection->current && budget == 0) return PR_PUSHED_BUDGET;
+        if (!connection->current && !pr_express_next(connection)) return PR_PUSHED_ALL;
+        bool granted = connection->express != NULL;
+        int result = carry(connection, &budget);
+        if (result != PR_PUSHED_ALL) return result;
         accepted(connection);
-    } else if (result == PR_PUSHED_BUDGET) {
-        pr_lock(connection->relay);
-        pr_lane_ready(connection);
-        pr_unlock(connection->relay);
-    } /* PR_PUSHED_FULL: epoll will tell */
+        if (!granted) return PR_PUSHED_ALL;
+    }
+}
+
+static void turn(struct pr_connection *connection) {
+    pr_express_begin_turn(connection->lane);
+    int result = connection->abort ? why_aborted(connection) : send_in_turn(connection);
+    if (result == PR_PUSHED_ALL) return;
+    if (result >= 0 && pr_express_end_turn(connection) < 0) result = -ENOMEM;
+    if (result < 0) pr_express_begin_turn(connection->lane); /* what it still asked for is nobody else's */
+    if (result < 0)
+        pr_break_off(connection, result);
+    else if (result == PR_PUSHED_BUDGET) /* of PR_PUSHED_FULL epoll will tell */
+        turn_again(connection);
 }
 
 /* The next that has something to send, pinned. An epoll event may have put others in the list: Node owns those. */
@@ -91,7 +128,7 @@ static struct pr_connection *take_ready(struct pr_lane *lane) {
     while (!taken && !pr_list_empty(&lane->ready)) {
         struct pr_connection *connection = pr_container(lane->ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
-        if (connection->owner != PR_OWNER_LANE || !connection->current) continue;
+        if (connection->owner != PR_OWNER_LANE || !(connection->current || connection->express)) continue;
         connection->pins++;
         taken = connection;
     }
@@ -185,7 +222,9 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_relay *relay = lane->relay;
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
-    if (connection && connection->owner == PR_OWNER_LANE && connection->current) {
+    if (connection && connection->owner == PR_OWNER_LANE && (connection->current || connection->express)) {
+        bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+        if (connection->express && ended) connection->express->ended = true;
         pr_lane_ready(connection);
     } else if (connection && (event->events & (EPOLLERR | EPOLLHUP))) {
         connection->look_at = lane->next_look = pr_now(); /* a reset can end what is undone */
@@ -227,7 +266,9 @@ static void *run(void *argument) {
             else if (read(lane->wake, &wakes, sizeof wakes) < 0)
                 continue;
         }
+        lane->checked = 0;
         look_at_due(lane);
+        pr_express_expire(lane);
         take_turns(lane);
     } while (wake_up(lane));
     return NULL;
@@ -266,6 +307,7 @@ static unsigned nodes_with_cpus(int *nodes, unsigned capacity) {
 
 static int start_lane(struct pr_lane *lane, bool bind_to_node) {
     int result = pr_prober_open(&lane->prober);
+    if (result == 0) result = pr_express_open(lane);
     if (result < 0) return result;
     lane->epoll = epoll_create1(EPOLL_CLOEXEC);
     lane->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -301,6 +343,7 @@ int pr_lanes_start(struct pr_relay *relay) {
         lane->next_look = UINT64_MAX;
         pr_list_init(&lane->ready);
         pr_list_init(&lane->watch);
+        pr_list_init(&lane->granted);
     }
     int result = 0;
     for (unsigned index = 0; index < count && result == 0; index++)
@@ -322,6 +365,7 @@ void pr_lanes_stop(struct pr_relay *relay) {
         if (lane->epoll >= 0) close(lane->epoll);
         lane->epoll = -1;
         pr_prober_close(&lane->prober);
+        pr_express_close(lane);
     }
 }
 

@@ -43,7 +43,7 @@ void pr_unlock(struct pr_relay *relay) {
 int pr_events_reserve(struct pr_relay *relay, size_t more) {
     struct pr_ring *ring = &relay->ring;
     const struct pr_counters *now = &relay->counters;
-    more += now->connections * PR_EVENTS_OF_ONE + now->claims + now->references + relay->retired;
+    more += now->connections * PR_EVENTS_OF_ONE + now->claims + now->references + relay->retired + 1; /* ANSWERS */
     if (ring->capacity - ring->used >= more) return 0;
     size_t capacity = ring->capacity * 2 > ring->used + more ? ring->capacity * 2 : ring->used + more;
     struct pr_event *larger = pr_allocate(capacity, sizeof *larger);
@@ -99,6 +99,11 @@ int pr_relay_create(const struct pr_options *options, struct pr_relay **created)
     pr_list_init(&relay->inodes);
     pthread_cond_init(&relay->disposed, NULL);
     int result = pr_prober_open(&relay->prober);
+    if (result == 0 && options->log_answers > 0) {
+        relay->answers.list = pr_allocate(options->log_answers, sizeof *relay->answers.list);
+        relay->answers.capacity = options->log_answers;
+        result = relay->answers.list ? 0 : -ENOMEM;
+    }
     if (result == 0) result = pr_lanes_start(relay);
     if (result < 0) {
         pr_relay_destroy(relay);
@@ -147,6 +152,7 @@ void pr_relay_destroy(struct pr_relay *relay) {
     pr_prober_close(&relay->prober);
     pr_slots_free(&relay->slots);
     pr_free(relay->ring.events);
+    pr_free(relay->answers.list);
     pr_free(relay->lanes);
     pthread_cond_destroy(&relay->disposed);
     pthread_mutex_destroy(&relay->lock);

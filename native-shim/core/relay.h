@@ -16,6 +16,7 @@
 #include "backing.h"
 #include "nodes.h"
 #include "peer.h"
+#include "repeat.h"
 
 enum pr_engine {
     PR_ENGINE_SENDFILE,
@@ -47,6 +48,7 @@ struct pr_options {
     double max_hold_seconds;
     unsigned max_broken_off;       /* descriptors of broken-off local connections that stay under watch */
     int peer_override;             /* tests: a pr_peer_kind that every peer is taken for, or -1 */
+    unsigned log_answers;          /* so many answers of lanes are kept until pr_answers takes them; 0: none is */
     bool release_when_accepted;    /* tests: a done rule that is wrong, to show that the tests would see it */
     void (*notify)(void *context); /* any thread: events became readable */
     void *context;
@@ -255,6 +257,70 @@ int pr_connection_break(struct pr_relay *relay, uint64_t connection);
 /* Node has closed its descriptor. Ours closes when nothing of the connection is undone. */
 int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 
+/*
+ * Express: requests that a lane answers by itself.
+ *
+ * A connection that Node owns, and whose last response is out, can be granted to its lane together with the request
+ * that was judged last. From then on the lane answers requests that are the same but for the value of Range, and gives
+ * the connection back, with all else, as soon as one is not, or the grant is over.
+ */
+struct pr_grant {
+    uint64_t generation, epoch, version; /* as judged */
+    enum pr_engine engine;               /* sendfile, splice or copy */
+    uint64_t copy_below;                 /* shorter bodies are copied, bytes */
+    struct pr_repeat request;
+    /* Of the response; where the request has a Range, without Content-Length, Content-Range and the last empty line. */
+    const char *head;
+    size_t head_length;
+    double seconds; /* it ends after so long, or so many answers */
+    unsigned most;
+};
+
+/* Why a connection came back. */
+enum pr_return {
+    PR_RETURN_TIME,    /* the grant's time was over */
+    PR_RETURN_SPENT,   /* it was used up */
+    PR_RETURN_REQUEST, /* another request */
+    PR_RETURN_PIECES,  /* a head that is not whole yet */
+    PR_RETURN_CHANGED, /* the region is not what was judged any more */
+    PR_RETURN_WRITER,  /* a writer has pages of it, or waits for them */
+    PR_RETURN_LOG,     /* answers come faster than they are taken for the log */
+    PR_RETURN_REVOKED,
+    PR_RETURN_CLOSED, /* the client, or Node */
+    PR_RETURN_BROKEN, /* broken off: the event's `error` says why */
+    PR_RETURN_FAILED, /* out of memory or descriptors */
+    PR_RETURN_COUNT
+};
+
+/*
+ * Grants; the grant and its strings are copied. The caller has stopped reading the socket, and every byte that it has
+ * read of it was a request that is answered. -EBUSY when the connection is not Node's, -ENOMEM, or what epoll_ctl says:
+ * then it is as before.
+ */
+int pr_grant(struct pr_relay *relay, uint64_t connection, const struct pr_grant *grant);
+
+/*
+ * What a lane has read of a connection that came back, and not answered: to be read before the socket is. Returns how
+ * much that is; it is taken when it fits.
+ */
+size_t pr_unread(struct pr_relay *relay, uint64_t connection, void *into, size_t capacity);
+
+/* All connections come back, each after the response that it is in. */
+void pr_grants_end(struct pr_relay *relay);
+
+/* An answer of a lane, for the log. */
+struct pr_answer {
+    uint64_t connection;
+    uint64_t offset, length, sent; /* in the region, of the body */
+    enum pr_engine engine;
+    enum pr_outcome outcome;
+    int error;
+    uint64_t took, ago; /* ns: from the request to its end, and since that */
+};
+
+/* The answers that were not taken yet, at most `capacity`, the oldest first. */
+size_t pr_answers(struct pr_relay *relay, struct pr_answer *into, size_t capacity);
+
 /* Events. */
 
 enum pr_event_kind {
@@ -265,6 +331,8 @@ enum pr_event_kind {
     PR_EVENT_GRANTED,  /* a claim was granted, or with `error` EBUSY refused and gone */
     PR_EVENT_UNWANTED, /* a transmission that no connection carries holds a writer up for too long: release it */
     PR_EVENT_GONE,     /* nothing refers to a retired generation's file any more */
+    PR_EVENT_RETURNED, /* a granted connection is Node's again, after so many answers (`bytes`); `error`: broken off */
+    PR_EVENT_ANSWERS,  /* half of the room for answers is used */
 };
 
 struct pr_event {
@@ -322,6 +390,9 @@ struct pr_counters {
     uint64_t connections, broken_off, inline_sends, lane_sends, looks;
     uint64_t zerocopy_sends[PR_ZEROCOPY_RESULTS];
     uint64_t claims, leases, waiting_writers, waiting_readers, breaks;
+    uint64_t grants, granted; /* given so far, connections that have one now */
+    uint64_t answers_whole, answers_ranged;
+    uint64_t returns[PR_RETURN_COUNT];
     size_t allocated_bytes;
 };
 

@@ -6,6 +6,8 @@
  *
  *        pr_send, not finished inline
  *   NODE ─────────────────────────────▶ LANE ──▶ accepted: back to NODE
+ *    │ ▲   pr_grant                        │
+ *    │ └───────────────────────────────────┼──▶ answers requests itself until the grant is over: back to NODE
  *    │                                    │
  *    │ pr_connection_close                │ broken off
  *    ▼                                    ▼
@@ -105,7 +107,7 @@ struct pr_transmission {
     uint64_t waited_for;    /* ns: how long writers have waited for its pages, all in all */
     uint64_t waited_for_at; /* ns: when one was last seen to wait */
     bool break_told;
-    char peer[64];
+    char peer[64]; /* of a quarantined one, whose connection is gone */
     enum pr_peer_kind peer_kind;
 
     const char *head; /* sent before the body, not part of it */
@@ -133,11 +135,39 @@ struct pr_connection {
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
     uint64_t vanished_at;
-    atomic_int abort;         /* -errno: what the lane shall break it off with */
-    atomic_bool blind;        /* a peer that is not seen may still read; set before our FIN can make it so */
-    struct pr_ledger *ledger; /* engine zerocopy; NULL before its first */
+    atomic_int abort;           /* -errno: what the lane shall break it off with */
+    atomic_bool blind;          /* a peer that is not seen may still read; set before our FIN can make it so */
+    struct pr_ledger *ledger;   /* engine zerocopy; NULL before its first */
+    struct pr_express *express; /* what its lane may answer; NULL when nothing */
+    struct pr_unread *unread;   /* NULL for nothing */
     bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off, garbage;
+};
+
+/* A grant, on its connection. Its lane has it, but for what others may set under the lock. */
+struct pr_express {
+    struct pr_grant grant; /* its strings follow the struct */
+    struct pr_connection *connection;
+    struct pr_list granted; /* of its lane: in the order in which they end */
+    uint64_t size;          /* of the region */
+    uint64_t until;         /* ns */
+    uint64_t position;      /* how many bytes the connection has ever sent; 0 while it is not known */
+    uint64_t answers;
+    bool ended;       /* the client will send nothing more; what it has sent may be unread */
+    atomic_bool over; /* to be given back after the response that it is in */
+};
+
+/* What a lane has read of the connection whose turn it is. */
+struct pr_window {
+    char *bytes;
+    size_t at, length; /* answered up to `at` */
+    bool looked, full; /* in this turn; the socket can have more */
+};
+
+/* What a lane has read of a connection and not answered. */
+struct pr_unread {
+    size_t length;
+    char bytes[];
 };
 
 struct pr_lane {
@@ -146,7 +176,11 @@ struct pr_lane {
     int epoll, wake, node;
     struct pr_prober prober;
     struct pr_list ready, watch; /* connections: to be sent on; in flight */
-    uint64_t next_look;          /* ns: when the first of `watch` is due */
+    struct pr_list granted;
+    struct pr_window window;
+    uint64_t checked;   /* a generation whose file was looked at in this round */
+    char *head;         /* of the response that is being begun */
+    uint64_t next_look; /* ns: when the first of `watch` is due */
     unsigned connections;
     bool started, stop, asleep;
 };
@@ -156,12 +190,20 @@ struct pr_ring {
     size_t capacity, first, used;
 };
 
+/* Answers for the log. A place is set aside when a request is begun. */
+struct pr_answers {
+    struct pr_answer *list;
+    size_t capacity, first, used, begun;
+    bool told;
+};
+
 struct pr_relay {
     pthread_mutex_t lock;
     struct pr_options options;
     uint64_t max_hold; /* ns */
     struct pr_slots slots;
     struct pr_ring ring;
+    struct pr_answers answers;
     bool notify_due;
     struct pr_counters counters;
     struct pr_pipes pipes;
@@ -177,8 +219,8 @@ struct pr_relay {
     pthread_cond_t disposed;
 };
 
-/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, twice. */
-enum { PR_EVENTS_OF_ONE = 4 };
+/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, RETURNED, twice. */
+enum { PR_EVENTS_OF_ONE = 5 };
 
 /* relay.c */
 void pr_lock(struct pr_relay *relay);
@@ -213,6 +255,8 @@ void pr_nodes_find(struct pr_generation *generation);
 /* generation.c */
 /* 0, or -ESTALE when it is closed, or its file was changed by others. */
 int pr_generation_check(struct pr_relay *relay, uint64_t id);
+/* The same of one that the caller has a reference to, on any thread, without the lock: 1, 0, or -errno. */
+int pr_generation_is_unchanged(const struct pr_generation *generation);
 /* What the openings of its file know of its time and size, brought up to date after a change of our own. */
 int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
 void pr_generation_settle(struct pr_generation *generation);
@@ -221,7 +265,11 @@ void pr_generation_dispose(struct pr_generation *generation);
 /* Without the lock: waits for the threads that close generations. */
 void pr_generations_closed(struct pr_relay *relay);
 
-/* hold.c; all under the lock */
+/* hold.c */
+/* Not held yet; pr_free while it is not. NULL: no memory. */
+struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segment *segments, size_t count);
+/* All of these under the lock. Takes the reference for an answer under a grant: results as of pr_hold. */
+int pr_hold_take(struct pr_relay *relay, const struct pr_grant *grant, struct pr_transmission *transmission);
 void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes);
 /* The first `done` bytes of the body are done: gives back the whole pages that they fill. */
 void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done);
@@ -237,7 +285,14 @@ bool pr_holds_until_done(const struct pr_transmission *transmission);
 enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL };
 /* The owner, with a pin, without the lock: sends until all, the budget or the socket is spent, or -errno. */
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget);
-/* Under the lock: the socket has taken the last byte; the connection is Node's again. */
+/* Under the lock: it goes out on this connection, after a head, which has to outlive the first push. */
+void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
+              size_t head_length, uint64_t start);
+/* What is left of the head after the first push is copied: 0 or -ENOMEM. */
+int pr_keep_rest_of_head(struct pr_transmission *transmission);
+/* Under the lock: so many responses wait to be seen as done that it is time to look. */
+bool pr_much_is_undone(const struct pr_connection *connection);
+/* Under the lock: the socket has taken the last byte; the connection is Node's again, but for a grant. */
 void pr_accepted(struct pr_connection *connection);
 void pr_give_pipe_back(struct pr_transmission *transmission);
 

@@ -48,7 +48,7 @@ static int real_fsync(int fd) {
         .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup, .pipe = real_pipe,       \
         .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice, .splice = splice,            \
         .diag = real_diag, .pread = pread, .pwrite = pwrite, .fallocate = fallocate, .ftruncate = ftruncate,           \
-        .fsync = real_fsync, .errqueue = real_errqueue,                                                                \
+        .fsync = real_fsync, .errqueue = real_errqueue, .recv = recv,                                                  \
     }
 
 static const struct pr_sys real = REAL_CALLS;
@@ -149,6 +149,10 @@ static ssize_t faulty_errqueue(int fd, struct msghdr *message) {
     return fails(PR_CALL_ERRQUEUE) ? -1 : real.errqueue(fd, message);
 }
 
+static ssize_t faulty_recv(int fd, void *buffer, size_t length, int flags) {
+    return fails(PR_CALL_RECV) ? -1 : real.recv(fd, buffer, length, flags);
+}
+
 static int faulty_fsync(int fd) {
     return fails(PR_CALL_FSYNC) ? -1 : real.fsync(fd);
 }
@@ -176,6 +180,7 @@ static void route(void) {
             .ftruncate = faulty_ftruncate,
             .fsync = faulty_fsync,
             .errqueue = faulty_errqueue,
+            .recv = faulty_recv,
         };
     }
 }
@@ -218,6 +223,7 @@ static const char *const names[PR_CALL_COUNT] = {
     [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
     [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
     [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",   [PR_CALL_ERRQUEUE] = "errqueue",
+    [PR_CALL_RECV] = "recv",
 };
 
 const char *pr_call_name(enum pr_call call) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "express.h"
 #include "state.h"
 #include "sys.h"
 #include "zerocopy.h"
@@ -11,6 +12,9 @@
  * handed over first; 256 KiB is 84 against 102, but holds the event loop for as long (docs/performance.md).
  */
 enum { INLINE_BYTES = 64 << 10 };
+
+/* A head and a body that are copied together, at most. */
+enum { SMALL = 24 << 10 };
 
 /* So many transmissions of a connection may wait to be seen as done before its next request looks. */
 enum { LOOK_EVERY = 16 };
@@ -78,6 +82,43 @@ static int push_head(struct pr_connection *connection, struct pr_transmission *t
     return PR_PUSHED_ALL;
 }
 
+/*
+ * A head and a short body that is to be copied leave in one call instead of two. Read, not taken from the mapping, so
+ * that a file that was cut is seen before anything is out.
+ */
+static ssize_t send_with_head(struct pr_connection *connection, const struct pr_transmission *transmission) {
+    char bytes[SMALL];
+    const struct pr_segment *body = &transmission->segments[0];
+    size_t head = transmission->head_length;
+    memcpy(bytes, transmission->head, head);
+    ssize_t got = pr_sys.pread(transmission->generation->fd, bytes + head, body->length, (off_t)body->offset);
+    if (got < 0) return -errno;
+    if ((uint64_t)got < body->length) return -ENODATA;
+    ssize_t sent = pr_sys.send(connection->fd, bytes, head + body->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+static bool is_small_copy(const struct pr_transmission *transmission) {
+    const struct pr_segment *body = &transmission->segments[0];
+    bool fresh = transmission->head_sent == 0 && transmission->sent == 0 && transmission->head_length > 0;
+    if (!fresh || transmission->engine != PR_ENGINE_COPY || transmission->segment_count != 1) return false;
+    bool readable = transmission->generation->info.backing.backing != PR_BACKING_DEVDAX;
+    return readable && body->length < SMALL && transmission->head_length <= SMALL - body->length;
+}
+
+/* What the socket does not take of it goes the way of all others. */
+static int push_small_copy(struct pr_connection *connection, struct pr_transmission *transmission) {
+    ssize_t sent;
+    do sent = send_with_head(connection, transmission);
+    while (sent == -EINTR);
+    if (sent == -EAGAIN) return PR_PUSHED_FULL;
+    if (sent < 0) return (int)sent;
+    size_t of_head = (size_t)sent < transmission->head_length ? (size_t)sent : transmission->head_length;
+    transmission->head_sent = of_head;
+    if ((size_t)sent > of_head) advance(connection, transmission, (size_t)sent - of_head);
+    return PR_PUSHED_ALL;
+}
+
 static ssize_t step(struct pr_connection *connection, struct pr_transmission *transmission,
                     const struct pr_chunk *chunk) {
     if (transmission->engine != PR_ENGINE_ZEROCOPY || chunk->literal)
@@ -99,7 +140,8 @@ static int pushed_all(struct pr_connection *connection, struct pr_transmission *
 }
 
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
-    int head = push_head(connection, transmission);
+    int head = is_small_copy(transmission) ? push_small_copy(connection, transmission) : PR_PUSHED_ALL;
+    if (head == PR_PUSHED_ALL) head = push_head(connection, transmission);
     if (head != PR_PUSHED_ALL) return head;
     while (transmission->segment < transmission->segment_count) {
         if (budget == 0) return PR_PUSHED_BUDGET;
@@ -124,7 +166,10 @@ void pr_accepted(struct pr_connection *connection) {
     connection->current = NULL;
     /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
      */
-    connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
+    if (connection->express)
+        pr_express_answered(connection, transmission, PR_OUTCOME_COMPLETE, 0);
+    else
+        connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE);
     transmission->state = PR_ACCEPTED;
     pr_give_pipe_back(transmission);
@@ -143,13 +188,14 @@ static int check(const struct pr_connection *connection, const struct pr_transmi
     return connection->broken ? -ECONNRESET : 0;
 }
 
-/* Under the lock. */
-static void begin(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t start) {
+void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
+              size_t head_length, uint64_t start) {
     transmission->state = PR_SENDING;
+    transmission->head = head;
+    transmission->head_length = head_length;
     transmission->connection = connection;
     transmission->peer_kind = connection->peer.kind;
     transmission->start = start;
-    pr_peer_name(&connection->peer, transmission->peer, sizeof transmission->peer);
     connection->current = transmission;
     connection->progress_at = pr_now();
     connection->abort = 0; /* an earlier one may have ended before its lane saw that it was to be broken off */
@@ -157,10 +203,10 @@ static void begin(struct pr_connection *connection, struct pr_transmission *tran
     pr_watch(connection);
 }
 
-static size_t undone_count(const struct pr_connection *connection) {
+bool pr_much_is_undone(const struct pr_connection *connection) {
     size_t count = 0;
     pr_list_each(node, &connection->undone) count++;
-    return count;
+    return count >= LOOK_EVERY;
 }
 
 /* Without the lock; the connection is pinned. */
@@ -178,7 +224,7 @@ static int send_inline(struct pr_connection *connection, struct pr_transmission 
 }
 
 /* Before a lane goes on: what is left of the head must outlive the caller's buffer. Mostly nothing is. */
-static int keep_rest_of_head(struct pr_transmission *transmission) {
+int pr_keep_rest_of_head(struct pr_transmission *transmission) {
     size_t left = transmission->head_length - transmission->head_sent;
     const char *rest = transmission->head + transmission->head_sent;
     char *copy = left > 0 ? pr_allocate(1, left) : NULL;
@@ -211,7 +257,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
         return result;
     }
     connection->pins++;
-    bool look = undone_count(connection) >= LOOK_EVERY;
+    bool look = pr_much_is_undone(connection);
     pr_unlock(relay);
 
     if (transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0)
@@ -219,12 +265,10 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     if (look) pr_look(connection, &relay->prober);
     uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
     pr_lock(relay);
-    begin(connection, transmission, start);
-    transmission->head = head;
-    transmission->head_length = head_length;
+    pr_begin(connection, transmission, head, head_length, start);
     pr_unlock(relay);
     result = send_inline(connection, transmission);
-    int kept = keep_rest_of_head(transmission);
+    int kept = pr_keep_rest_of_head(transmission);
     if (result >= 0 && kept < 0) result = kept;
     if (sent) *sent = transmission->sent; /* this thread is the owner: nobody else moves it */
     if (result < 0) pr_break_off(connection, result);
