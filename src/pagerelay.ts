@@ -1,5 +1,6 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
 import { setTimeout as delay } from 'node:timers/promises';
+import { Express } from './http/express/express.ts';
 import { Outgoing } from './http/outgoing.ts';
 import type { Writer } from './http/writer.ts';
 import { Metrics, type RegionCounts } from './observe/metrics.ts';
@@ -26,6 +27,10 @@ export type OpenOptions = RelayOptions & {
   readonly dir: string | undefined;
   readonly regions: readonly NamedFile[];
   readonly engine: EngineChoice;
+  /** Whether lanes answer requests that repeat themselves (docs/express.md). */
+  readonly express: boolean;
+  /** Bytes: shorter bodies are copied. */
+  readonly copyBelow: number;
   /** Peers that may be in this kernel, out of its sight: they get copies. */
   readonly unaskable: readonly AddressBlock[];
   /** Whether the regions of `dir` can be changed. */
@@ -53,6 +58,8 @@ export type Pagerelay = {
   ready(): Promise<void>;
   /** How each backing of what is served is sent, for the log; tries engines where that was not done yet. */
   engines(): Promise<EngineOfSources[]>;
+  /** Takes all connections back from lanes that answer by themselves, for good or until they are granted again. */
+  endGrants(forGood: boolean): void;
   /** Whether anything is on its way that somebody could still see change. */
   inFlight(): boolean;
   /** Waits until nothing is in flight or the deadline (`performance.now()`) has passed; then gives everything back. */
@@ -81,7 +88,7 @@ export function openPagerelay(options: OpenOptions): Pagerelay {
 }
 
 function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): Pagerelay {
-  const { dir, regions, unaskable, engine, maxHold } = options;
+  const { dir, regions, unaskable } = options;
   const demo = dir === undefined && regions.length === 0 ? makeDemo(relay) : undefined;
   if (demo) closers.push(demo.close);
   const tree = dir === undefined ? undefined : relay.openTree(dir);
@@ -93,7 +100,8 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   if (lock) closers.push(() => lock.close());
   const writer = options.writable ? openWriter(relay, catalog, states, lock, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
-  const outgoing = new Outgoing(relay, connections, engine, maxHold);
+  const express = options.express && connections ? new Express() : undefined;
+  const outgoing = new Outgoing(relay, connections, express, options);
   const inFlight = () => relay.references().some(({ state }) => state !== 'quarantined');
   return {
     relay,
@@ -107,6 +115,10 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       if (writer) await start(writer, lock);
     },
     engines: () => enginesOfSources(catalog, outgoing, files),
+    endGrants(forGood) {
+      if (forGood) express?.close();
+      if (relay instanceof NativeRelay) relay.endGrants();
+    },
     inFlight,
     async close(deadline) {
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);

@@ -1,9 +1,11 @@
 /** pagerelay as a Fastify plugin. @module */
+import { Server } from 'node:http';
 import { availableParallelism } from 'node:os';
 import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { answerError } from './http/errors.ts';
+import { watchHeads } from './http/express/received.ts';
 import { answerRegion } from './http/get-region.ts';
 import type { Leaving } from './http/outgoing.ts';
 import type { RegionFields } from './http/region-headers.ts';
@@ -31,6 +33,13 @@ export type PagerelayOptions = {
   readonly prefix?: string;
   /** How bytes reach the socket. Default `auto`. */
   readonly engine?: EngineChoice;
+  /**
+   * Whether lanes answer requests that repeat themselves on a connection, without the application's hooks hearing of
+   * them (docs/express.md). Default false. Only over plain HTTP/1.
+   */
+  readonly express?: boolean;
+  /** Bytes: shorter bodies are copied. Default 0. */
+  readonly copyBelow?: number;
   /** Native threads. Default cores - 1, at least 1. */
   readonly lanes?: number;
   /** Seconds: a response that makes no progress for so long is broken off. Default 300. */
@@ -81,7 +90,9 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   let deadline = 0;
   app.addHook('preClose', async () => {
     deadline = performance.now() + (options.drain ?? 30) * 1000;
+    opened.endGrants(true);
   });
+  if (options.express && app.server instanceof Server) watchHeads(app.server);
   app.addHook('onClose', () => opened.close(deadline));
   decorate(app, opened, options, 'as-payload');
   if (options.routes === false) return;
@@ -131,6 +142,8 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     dir: options.dir,
     regions: options.regions ?? [],
     engine: options.engine ?? 'auto',
+    express: options.express ?? false,
+    copyBelow: options.copyBelow ?? 0,
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
     unaskable: (options.unaskable ?? []).map(readBlock),

@@ -4,18 +4,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import { Tokens } from './http/bearer.ts';
 import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
+import { watchHeads } from './http/express/received.ts';
 import { type Guards, refusalOf } from './http/guard.ts';
 import { ProblemError } from './http/problems.ts';
 import { badFraming, badHost, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods, tellMethods } from './http/routes.ts';
-import { watchRequest } from './observe/access-log.ts';
+import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = Omit<OpenOptions, 'report'> & {
+export type ServiceOptions = Omit<OpenOptions, 'report' | 'onAnswer'> & {
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   readonly logLevel: string;
@@ -42,11 +43,17 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
 export function createService(options: ServiceOptions): Service {
   const guards = openGuards(options);
   let log: FastifyInstance['log'] | undefined;
-  const opened = openPagerelay({ ...options, report: (message, details) => log?.warn(details, message) });
+  const logged = options.express && logs(options.logLevel);
+  const opened = openPagerelay({
+    ...options,
+    report: (message, details) => log?.warn(details, message),
+    onAnswer: logged ? (about, answer) => log && logAnswer(log, about, answer) : undefined,
+  });
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options.logLevel, metrics);
   log = app.log;
-  reportTokens(guards, log);
+  watchTokens(guards, log, opened);
+  if (options.express && !relay.portableBecause) watchHeads(app.server);
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, 'log');
@@ -68,6 +75,7 @@ export function createService(options: ServiceOptions): Service {
     writer,
     close() {
       draining = true;
+      opened.endGrants(true);
       guards.readTokens?.close();
       guards.writeTokens?.close();
       return close(app, opened, options.drain);
@@ -80,9 +88,15 @@ function openGuards({ writable, readTokenFile, writeTokenFile }: ServiceOptions)
   return { writable, readTokens: tokens(readTokenFile), writeTokens: tokens(writeTokenFile) };
 }
 
-function reportTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['log']): void {
+/** Whether a line for each request is written at this level. */
+function logs(level: string): boolean {
+  return ['trace', 'debug', 'info'].includes(level);
+}
+
+function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['log'], opened: Pagerelay): void {
   for (const tokens of [readTokens, writeTokens]) {
     tokens?.onChange(({ error }) => {
+      opened.endGrants(false); // A lane knows of no tokens: what it may answer was judged with the old ones.
       if (error) log.error({ err: error }, 'no token is valid until the file is mended');
       else log.info('tokens were read again');
     });

@@ -35,6 +35,10 @@ export type ServeOptions = {
   readonly readTokenFile: string | undefined;
   readonly regions: readonly NamedFile[];
   readonly engine: EngineChoice;
+  /** Whether lanes answer nothing by themselves. */
+  readonly noExpress: boolean;
+  /** Bytes: shorter bodies are copied. */
+  readonly copyBelow: number;
   readonly lanes: number;
   readonly unaskable: readonly AddressBlock[];
   /** Seconds, above 0, with fractions. */
@@ -164,6 +168,28 @@ export const flags: Flags = {
     fallback: () => 'auto',
     rule: `one of ${engines.join(', ')}`,
     read: (texts) => lastText(texts, (text) => engines.find((engine) => engine === text)),
+  },
+  noExpress: {
+    flag: 'no-express',
+    placeholder: '',
+    meaning: 'answer each request in Node, also one that repeats the last',
+    shownDefault: 'off',
+    repeatable: false,
+    json: ['boolean'],
+    fallback: () => false,
+    rule: '1, true, 0 or false',
+    read: (texts) => lastText(texts, readSwitch),
+  },
+  copyBelow: {
+    flag: 'copy-below',
+    placeholder: 'BYTES',
+    meaning: 'copy bodies that are shorter',
+    shownDefault: '0',
+    repeatable: false,
+    json: ['number', 'string'],
+    fallback: () => 0,
+    rule: `0, or ${someBytes}`,
+    read: (texts) => lastText(texts, (text) => (text === '0' ? 0 : readBytes(text))),
   },
   lanes: {
     flag: 'lanes',

@@ -59,6 +59,8 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),
     engine: settle(flags.engine),
+    noExpress: settle(flags.noExpress),
+    copyBelow: settle(flags.copyBelow),
     lanes: settle(flags.lanes),
     unaskable: settle(flags.unaskable),
     maxHold: settle(flags.maxHold),

@@ -8,7 +8,7 @@ import type { ServeOptions } from './options.ts';
  * @throws Error when a region or the address can't be had
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  const service = createService(options);
+  const service = createService({ ...options, express: !options.noExpress });
   try {
     await service.app.listen({ host: options.host, port: options.port });
   } catch (error) {

@@ -6,10 +6,20 @@ import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
 import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../relay/engine.ts';
 import type { Claim, Relay } from '../relay/relay.ts';
-import { sendHeld } from '../relay/send.ts';
+import { type HeldForConnection, sendHeld } from '../relay/send.ts';
 import { type Seen, unseen } from '../relay/witness.ts';
+import type { Express, Pattern } from './express/express.ts';
 import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
+
+/** How bodies are sent. */
+export type OutgoingOptions = {
+  readonly engine: EngineChoice;
+  /** Seconds. */
+  readonly maxHold: number;
+  /** Bytes: shorter bodies are copied, which costs less than a reference to a page (docs/performance.md). */
+  readonly copyBelow: number;
+};
 
 /** Chooses engines, takes references. */
 export class Outgoing {
@@ -17,16 +27,25 @@ export class Outgoing {
   readonly #connections: Connections | undefined;
   readonly #choice: EngineChoice;
   readonly #maxHold: number;
+  readonly #copyBelow: number;
+  readonly #express: Express | undefined;
 
   /**
    * @param connections undefined without the shim
-   * @param maxHold seconds
+   * @param express undefined where lanes answer nothing by themselves
    */
-  constructor(relay: Relay, connections: Connections | undefined, choice: EngineChoice, maxHold: number) {
+  constructor(
+    relay: Relay,
+    connections: Connections | undefined,
+    express: Express | undefined,
+    { engine, maxHold, copyBelow }: OutgoingOptions,
+  ) {
     this.relay = relay;
     this.#connections = connections;
-    this.#choice = choice;
+    this.#choice = engine;
     this.#maxHold = maxHold;
+    this.#copyBelow = copyBelow;
+    this.#express = express;
   }
 
   /** The engine that a region is sent by, the peer left aside. */
@@ -57,11 +76,19 @@ export class Outgoing {
   hold(reply: FastifyReply, region: Region, plan: Plan, place?: Claim): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
-    const engine = connection ? engineTowards(this.engineOf(region).engine, connection.peerKind) : 'stream';
+    const usual = connection ? engineTowards(this.engineOf(region).engine, connection.peerKind) : 'stream';
+    const engine = connection && plan.length < this.#copyBelow ? 'copy' : usual;
     const transmission = relay.hold(region.content, engine, plan.segments, place);
     if (typeof transmission === 'string') return transmission;
     const { content } = region;
-    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold };
+    const whole = connection && this.#whole({ reply, region, plan, connection, engine: usual });
+    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...(whole && { whole }) };
+  }
+
+  #whole(pattern: Pattern): HeldForConnection['whole'] {
+    const express = this.#express;
+    if (!express) return undefined;
+    return (response, head) => express.after(pattern, this.#copyBelow, response, head);
   }
 
   #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {

@@ -19,13 +19,15 @@ export type HeldBody = {
   readonly engine: Engine;
   /** Seconds. */
   readonly maxHold: number;
+  /** Is told when it is out, where a lane may answer the next requests. */
+  readonly whole?: HeldForConnection['whole'];
 };
 
 /** A held body as what a connection can send; undefined where the portable engine serves. */
 export function forConnection(held: HeldBody): HeldForConnection | undefined {
-  const { relay, connection, transmission, plan } = held;
+  const { relay, connection, transmission, plan, whole } = held;
   if (!connection || !(relay instanceof NativeRelay)) return undefined;
-  return { relay, connection, transmission, length: plan.length };
+  return { relay, connection, transmission, length: plan.length, ...(whole && { whole }) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
+import type { Answer, GrantedRequest } from '../relay/grants.ts';
 import type { Engine, Sent } from '../relay/relay.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -44,4 +45,19 @@ async function log(request: FastifyRequest, reply: FastifyReply, milliseconds: n
     ? { engine: regionBody.engine, ...(await regionBody.sent) }
     : { outcome: raw.writableFinished ? 'complete' : 'aborted' };
   request.log.info({ ...fields, ...body }, 'request');
+}
+
+/** Logs what a lane has answered by itself. `endedAt` is in milliseconds since 1970; the line itself comes later. */
+export function logAnswer(logger: FastifyBaseLogger, about: GrantedRequest, answer: Answer): void {
+  const { length, offset, took, ago, ...end } = answer;
+  const fields = {
+    method: 'GET',
+    url: about.url,
+    range: `${offset}-${offset + length - 1}`,
+    remoteAddress: about.remoteAddress,
+    milliseconds: Math.round(took * 1e6) / 1000,
+    endedAt: Math.round(Date.now() - ago * 1000),
+    grantedBy: about.requestId,
+  };
+  logger.info({ ...fields, ...end }, 'express');
 }

@@ -40,6 +40,9 @@ export class Metrics {
           const [method = '', status = ''] = key.split(' ');
           this.inc({ method, status }, count);
         }
+        const { whole, ranged } = relay.counters().answers;
+        if (whole > 0) this.inc({ method: 'GET', status: '200' }, whole);
+        if (ranged > 0) this.inc({ method: 'GET', status: '206' }, ranged);
       },
     });
     for (const metric of relayMetrics(relay, registers)) this.#registry.registerMetric(metric);
@@ -111,6 +114,14 @@ function relayMetrics(relay: Relay, registers: Registry[]): Metric<string>[] {
     gauge('pagerelay_waiting_writers', 'Writers that wait for pages.', (now) => now.waitingWriters),
     gauge('pagerelay_waiting_readers', 'Readers that wait behind writers.', (now) => now.waitingReaders),
     counter('pagerelay_broken_holds_total', 'References that were broken off for a writer.', (now) => now.breaks),
+    counter('pagerelay_express_grants_total', 'Connections granted to lanes.', (now) => now.grants),
+    gauge('pagerelay_express_connections', 'Connections that lanes answer on by themselves now.', (now) => now.granted),
+    counter(
+      'pagerelay_express_requests_total',
+      'Requests that lanes answered by themselves.',
+      (now) => now.answers.whole + now.answers.ranged,
+    ),
+    expressReturns(relay, registers),
     gauge('pagerelay_native_allocated_bytes', 'Memory that the shim has set aside.', (now) => now.allocatedBytes),
   ];
 }
@@ -237,6 +248,19 @@ function zerocopySends(relay: Relay, registers: Registry[]): Metric<string> {
       const { uncopied, copied, notTried } = relay.counters().zerocopySends;
       for (const [result, count] of Object.entries({ uncopied, copied, not_tried: notTried }))
         this.inc({ result }, count);
+    },
+  });
+}
+
+function expressReturns(relay: Relay, registers: Registry[]): Metric<string> {
+  return new Counter({
+    name: 'pagerelay_express_returns_total',
+    help: 'Connections that lanes have given back, by why.',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, count] of Object.entries(relay.counters().returns)) this.inc({ reason }, count);
     },
   });
 }

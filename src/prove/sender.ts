@@ -34,6 +34,8 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     dir: undefined,
     regions: [{ name: 'region', path }],
     engine,
+    express: false,
+    copyBelow: 0,
     lanes: 1,
     maxHold: 30,
     unaskable: [],

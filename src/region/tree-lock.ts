@@ -91,7 +91,8 @@ export class TreeLock {
   }
 
   #sweep(): void {
-    if (!this.#shared || this.#changes > 0 || this.#relay.counters().references > 0) return;
+    const { references, granted } = this.#relay.counters();
+    if (!this.#shared || this.#changes > 0 || references + granted > 0) return;
     this.#shared = false;
     this.#lock(bytes.references, 'unlocked');
   }

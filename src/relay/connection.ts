@@ -6,14 +6,27 @@
  */
 import { ServerResponse } from 'node:http';
 import { type BlockList, Socket } from 'node:net';
-import type { NativeRelay } from './native-relay.ts';
+import type { Grant, Returned } from './grants.ts';
+import type { ConnectionListener, NativeRelay } from './native-relay.ts';
 import type { PeerKind, Sent, TransmissionId } from './relay.ts';
 
 /** What Node keeps to itself of a socket: undocumented, stable since Node 0.x, and tested for at every use. */
 type SocketInternals = {
-  _handle?: { readonly fd?: number; readonly writeQueueSize?: number } | null;
-  _final?: (callback: (error?: Error | null) => void) => void;
+  _handle?: {
+    readonly fd?: number;
+    readonly writeQueueSize?: number;
+    readonly reading?: boolean;
+    readStart?: () => number;
+    readStop?: () => number;
+  } | null;
+  _final?: (callback: Finish) => void;
+  _httpMessage?: unknown;
 };
+
+type Finish = (error?: Error | null) => void;
+
+// What Node's HTTP server asks of a response that it takes for one under way (closeIdleConnections, 'timeout').
+const laneAnswers = Object.freeze({ finished: false, _headerSent: true, emit: () => false });
 
 /** The descriptor of a plain TCP socket; undefined for TLS, pipes and what is no socket at all. */
 function descriptorOf(socket: Socket): number | undefined {
@@ -24,25 +37,63 @@ function descriptorOf(socket: Socket): number | undefined {
   return known && fd >= 0 && socket.remoteFamily !== undefined ? fd : undefined;
 }
 
+/** Requests that Node answers after a grant that came to nothing, at most: their number doubles. */
+const mostSkipped = 63;
+
+const connections = new WeakMap<Socket, Connection>();
+
+// Shared by all: a function of each connection's own would be a fifth of what it costs in memory.
+function closed(this: Socket): void {
+  connections.get(this)?.closed();
+}
+
+function finishWhenDone(this: Socket, callback: Finish): void {
+  ignoreRest(this);
+  connections.get(this)?.finish(callback);
+}
+
+// Node would go on parsing what comes after the last response. A whole request it would take for the one whose turn it
+// is, past those that it has dropped, and end the process by an assertion (resOnFinish, Node 22 to 24).
+function ignoreRest(socket: Socket): void {
+  socket.on('data', ignore);
+  for (const listener of socket.listeners('data')) {
+    if (listener !== ignore) socket.removeListener('data', listener as () => void);
+  }
+}
+
+function ignore(): void {}
+
 /** One adopted connection. */
-export class Connection {
+export class Connection implements ConnectionListener {
   readonly peerKind: PeerKind;
   readonly #relay: NativeRelay;
   readonly #socket: Socket;
   readonly #id: number;
-  #finish: (() => void) | undefined;
+  /** Of the same socket, adopted by another relay: an application can have several. */
+  readonly #other: Connection | undefined;
+  #finish: Finish | undefined;
+  #request: string | undefined;
+  #skipped = 0;
+  #useless = 0;
 
   constructor(relay: NativeRelay, socket: Socket, fd: number, unaskable: boolean, node: number) {
-    const adopted = relay.adopt(fd, unaskable, node, {
-      drained: () => this.#finish?.(),
-      stalled: () => this.breakOff(),
-    });
+    const adopted = relay.adopt(fd, unaskable, node, this);
     this.peerKind = adopted.peerKind;
     this.#relay = relay;
     this.#socket = socket;
     this.#id = adopted.id;
-    this.#holdBackFin();
-    socket.once('close', () => relay.closeConnection(adopted.id));
+    this.#other = connections.get(socket);
+    connections.set(socket, this);
+    if (this.#other) return;
+    (socket as SocketInternals)._final = finishWhenDone;
+    socket.once('close', closed);
+  }
+
+  /** The connection that a relay has adopted of a socket. */
+  static of(relay: NativeRelay, socket: Socket): Connection | undefined {
+    let connection = connections.get(socket);
+    while (connection && connection.#relay !== relay) connection = connection.#other;
+    return connection;
   }
 
   /** Whether this is the connection that a response goes out on. */
@@ -56,18 +107,69 @@ export class Connection {
   }
 
   /**
-   * Sends a head that Node has not sent (may be empty) and a held transmission of `length` bytes, and gives the connection back to Node. After any outcome but `complete` the connection
-   * is broken off: the caller destroys its socket.
+   * Sends a head that Node has not sent (may be empty) and a held transmission of `length` bytes, and gives the
+   * connection back to Node. After any outcome but `complete` the connection is broken off: the caller destroys its
+   * socket.
    */
   async send(transmission: TransmissionId, head: string, length: number): Promise<Sent> {
     const end = this.#relay.send(this.#id, transmission, head, length);
     return end instanceof Promise ? await this.#whileLaneOwns(end) : end;
   }
 
+  /**
+   * Whether it is worth while to grant it to its lane for a request: the one before was the same but for what was cut
+   * out, and the last grants were not all for nothing.
+   */
+  isWorthGranting(request: string): boolean {
+    const repeated = request === this.#request;
+    this.#request = request;
+    if (!repeated || this.#skipped < this.#useless) {
+      this.#skipped++;
+      return false;
+    }
+    return true;
+  }
+
+  /** Has the lane answer by itself for a while, when nothing of Node's is on its way in or out. */
+  grant(grant: Grant): void {
+    const { _handle: handle, _httpMessage: response } = this.#socket as SocketInternals;
+    const quiet = this.flushed && this.#socket.readableLength === 0 && !this.#socket.destroyed && !response;
+    if (!quiet || !handle?.readStop || !handle.readStart || handle.reading !== true) return;
+    // Not pause(), which goes on reading into the stream's buffer. The flag `reading` stays: nobody else starts it.
+    handle.readStop();
+    const returned = this.#relay.grant(this.#id, grant);
+    if (returned) void this.#whileGranted(returned);
+    else handle.readStart();
+  }
+
   /** Ends a connection whose peer must be able to tell that a body ends short. */
   breakOff(): void {
     this.#relay.breakOff(this.#id);
     this.#socket.destroy();
+  }
+
+  stalled(): void {
+    this.breakOff();
+  }
+
+  drained(): void {
+    const finish = this.#finish;
+    this.#finish = undefined;
+    if (!finish || this.#socket.destroyed) return;
+    if (this.#other) this.#other.finish(finish);
+    else (Socket.prototype as SocketInternals)._final?.call(this.#socket, finish);
+  }
+
+  closed(): void {
+    this.#relay.closeConnection(this.#id);
+    this.#other?.closed();
+  }
+
+  // A local peer that has sent its FIN vanishes from the kernel's tables when ours arrives, while its process can
+  // still read the pages in its queue. So ours waits until nothing is undone (docs/done.md).
+  finish(callback: Finish): void {
+    this.#finish = callback;
+    if (this.#relay.mayFinish(this.#id)) this.drained();
   }
 
   // While the lane sends, Node must not read (a pipelined request would be parsed into a queue without back-pressure),
@@ -85,18 +187,32 @@ export class Connection {
     return ended;
   }
 
-  // A local peer that has sent its FIN vanishes from the kernel's tables when ours arrives, while its process can
-  // still read the pages in its queue. So ours waits until nothing is undone (docs/done.md).
-  #holdBackFin(): void {
-    const internals = this.#socket as SocketInternals;
-    const original = internals._final;
-    internals._final = (callback) => {
-      this.#finish = () => {
-        this.#finish = undefined;
-        if (!this.#socket.destroyed) original?.call(this.#socket, callback);
-      };
-      if (this.#relay.mayFinish(this.#id)) this.#finish();
-    };
+  async #whileGranted(end: Promise<Returned>): Promise<void> {
+    const socket = this.#socket;
+    const internals = socket as SocketInternals;
+    const timeout = socket.timeout ?? 0;
+    socket.setTimeout(0);
+    internals._httpMessage = laneAnswers;
+    const { whole, answers } = await end;
+    internals._httpMessage = null;
+    this.#skipped = 0;
+    this.#useless = answers > 0 ? 0 : Math.min(2 * this.#useless + 1, mostSkipped);
+    if (!whole) socket.destroy();
+    if (socket.destroyed) return;
+    socket.setTimeout(timeout);
+    this.#readOn();
+  }
+
+  // As if Node had read it itself.
+  #readOn(): void {
+    const { _handle: handle } = this.#socket as SocketInternals;
+    try {
+      const unread = this.#relay.unread(this.#id);
+      if (unread.length > 0) this.#socket.push(unread);
+      handle?.readStart?.();
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+    }
   }
 }
 
@@ -104,7 +220,6 @@ export class Connection {
 export class Connections {
   readonly #relay: NativeRelay;
   readonly #unaskable: BlockList;
-  readonly #known = new WeakMap<Socket, Connection>();
 
   constructor(relay: NativeRelay, unaskable: BlockList) {
     this.#relay = relay;
@@ -122,13 +237,11 @@ export class Connections {
   of(response: unknown, node: number): Connection | undefined {
     const socket = response instanceof ServerResponse ? response.socket : null;
     if (!socket) return undefined;
-    const known = this.#known.get(socket);
+    const known = Connection.of(this.#relay, socket);
     if (known) return known;
     const fd = descriptorOf(socket);
     if (fd === undefined) return undefined;
-    const connection = new Connection(this.#relay, socket, fd, this.#isListed(socket), node);
-    this.#known.set(socket, connection);
-    return connection;
+    return new Connection(this.#relay, socket, fd, this.#isListed(socket), node);
   }
 
   #isListed(socket: Socket): boolean {

@@ -1,5 +1,6 @@
 import type { Segment } from '../range/plan.ts';
 import { Files } from './files.ts';
+import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
 import { Press } from './press.ts';
 import { Reads } from './reads.ts';
 import {
@@ -34,8 +35,21 @@ export type ConnectionListener = {
 };
 
 // enum pr_event_kind
-const eventKinds = { accepted: 0, broken: 1, drained: 2, stalled: 3, granted: 4, unwanted: 5, gone: 6 } as const;
+const eventKinds = {
+  accepted: 0,
+  broken: 1,
+  drained: 2,
+  stalled: 3,
+  granted: 4,
+  unwanted: 5,
+  gone: 6,
+  returned: 7,
+  answers: 8,
+} as const;
 const fieldsOfEvent = 5;
+
+// At 100,000 a second, and a look every 100 ms, half of it.
+const keptAnswers = 1 << 14;
 
 const noLimit = Number.MAX_SAFE_INTEGER;
 
@@ -54,15 +68,19 @@ export class NativeRelay implements Relay {
   readonly #retired = new Map<number, () => void>();
   readonly #reads = new Reads();
   readonly #press: Press;
+  readonly #grants: Grants;
   #closed = false;
 
   /**
    * @param breakHolds seconds that a writer waits for a reference before it is broken off
    * @param claims for tests: what the witness says, whatever it sees
+   * @param onAnswer is told of what lanes answer
    */
-  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claims?: Claims) {
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claims?: Claims, onAnswer?: OnAnswer) {
     this.#shim = shim;
-    this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
+    const logAnswers = onAnswer && keptAnswers;
+    this.#relay = shim.createRelay({ ...options, logAnswers }, (events) => this.#deliver(events));
+    this.#grants = new Grants(shim, this.#relay, onAnswer);
     this.#press = new Press(() => shim.press(this.#relay, breakHolds));
     this.files = new Files(shim);
     this.witness = new Witness(shim, claims);
@@ -248,6 +266,7 @@ export class NativeRelay implements Relay {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#grants.close();
     this.#closed = true;
     await this.#reads.ended();
     this.#shim.closeRelay(this.#relay);
@@ -292,6 +311,24 @@ export class NativeRelay implements Relay {
     return { outcome: result.outcome, code: errnoName(result.errno), bytes: result.bytes };
   }
 
+  /**
+   * Has a connection's lane answer by itself; undefined when it can't. Resolves when the connection is Node's again, or
+   * gone.
+   */
+  grant(connection: number, grant: Grant): Promise<Returned> | undefined {
+    return this.#closed ? undefined : this.#grants.grant(connection, grant);
+  }
+
+  /** What the lane of a connection that came back has read, and not answered. @throws SystemError */
+  unread(connection: number): Buffer {
+    return this.#grants.unread(connection);
+  }
+
+  /** Has all connections given back, each after the response that it is in. */
+  endGrants(): void {
+    if (!this.#closed) this.#shim.endGrants(this.#relay);
+  }
+
   /** Whether our FIN may go out now; if not, `drained` will tell. */
   mayFinish(connection: number): boolean {
     return this.#closed || this.#shim.finish(this.#relay, connection) !== 0;
@@ -304,6 +341,7 @@ export class NativeRelay implements Relay {
   /** Node's descriptor is closed; the relay's closes when nothing of the connection is undone. */
   closeConnection(connection: number): void {
     this.#listeners.delete(connection);
+    this.#grants.end(connection, { whole: false, answers: 0 });
     if (!this.#closed) this.#shim.closeConnection(this.#relay, connection);
   }
 
@@ -322,6 +360,8 @@ export class NativeRelay implements Relay {
       else if (kind === eventKinds.granted) this.#settleClaim(id, errno === 0);
       else if (kind === eventKinds.unwanted) this.#unwanted.get(id)?.();
       else if (kind === eventKinds.gone) this.#gone(id);
+      else if (kind === eventKinds.returned) this.#grants.end(id, { whole: errno === 0, answers: bytes });
+      else if (kind === eventKinds.answers) this.#grants.take();
       else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
   }

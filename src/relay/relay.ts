@@ -124,6 +124,13 @@ export type Counters = {
   readonly waitingReaders: number;
   /** References that were broken off for a writer. */
   readonly breaks: number;
+  /** Connections that were granted to their lanes, and those that are now. */
+  readonly grants: number;
+  readonly granted: number;
+  /** What lanes have answered by themselves: whole regions, and ranges of them. */
+  readonly answers: Readonly<Record<'whole' | 'ranged', number>>;
+  /** Connections that lanes have given back, by why. */
+  readonly returns: Readonly<Record<string, number>>;
   readonly allocatedBytes: number;
 };
 

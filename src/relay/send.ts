@@ -16,6 +16,8 @@ export type HeldForConnection = {
   readonly connection: Connection;
   readonly transmission: TransmissionId;
   readonly length: number;
+  /** Is told of a head that went out natively, and of its whole body after it, before the response is ended. */
+  readonly whole?: (response: ServerResponse, head: string) => void;
 };
 
 /**
@@ -50,8 +52,10 @@ async function sendBody(held: HeldForConnection, response: ServerResponse): Prom
     return { outcome, code: undefined, bytes: 0 };
   }
   const sent = await connection.send(transmission, head ?? '', length);
-  if (sent.outcome === 'complete') response.end();
-  else response.destroy();
+  if (sent.outcome === 'complete') {
+    if (head !== undefined) held.whole?.(response, head);
+    response.end();
+  } else response.destroy();
   return sent;
 }
 

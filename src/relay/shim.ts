@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import type { Grant } from './grants.ts';
 import type {
   Backing,
   Counters,
@@ -29,6 +30,8 @@ export type ShimOptions = {
   readonly lanes: number;
   readonly maxHoldSeconds: number;
   readonly maxBrokenOff: number;
+  /** So many answers of lanes are kept until they are taken; default none. */
+  readonly logAnswers?: number | undefined;
   /** For tests: what every peer is taken for. */
   readonly peerKind?: PeerKind | undefined;
   /** For tests: a wrong done rule, to show that they would see one. */
@@ -104,6 +107,12 @@ export type Shim = {
   finish(relay: ShimRelay, connection: number): number;
   breakOff(relay: ShimRelay, connection: number): number;
   closeConnection(relay: ShimRelay, connection: number): number;
+  grant(relay: ShimRelay, connection: number, grant: Omit<Grant, 'about'>): number;
+  /** What a lane has read and not answered of a connection that came back; the socket comes after it. */
+  unread(relay: ShimRelay, connection: number): Buffer | number;
+  endGrants(relay: ShimRelay): void;
+  /** connection, offset, length, bytes sent, engine, outcome, errno, seconds taken and ago of each, one after the other. */
+  answers(relay: ShimRelay): readonly (number | string)[];
   counters(relay: ShimRelay): Counters;
   /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
   fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;

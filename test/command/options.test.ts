@@ -44,6 +44,8 @@ test('nothing given means the defaults', () => {
     readTokenFile: undefined,
     regions: [],
     engine: 'auto',
+    noExpress: false,
+    copyBelow: 0,
     lanes: Math.min(256, Math.max(1, availableParallelism() - 1)),
     unaskable: [],
     maxHold: 300,
@@ -91,6 +93,10 @@ const spellings: readonly Spelling[] = [
     ],
   ],
   ['engine', ['--engine', 'splice'], ['PAGERELAY_ENGINE', 'splice'], { engine: 'splice' }, 'splice'],
+  ['noExpress', ['--no-express'], ['PAGERELAY_NO_EXPRESS', '1'], { noExpress: true }, true],
+  ['copyBelow', ['--copy-below', '16384'], ['PAGERELAY_COPY_BELOW', '16384'], { copyBelow: 16_384 }, 16_384],
+  ['copyBelow', ['--copy-below', '16KiB'], ['PAGERELAY_COPY_BELOW', '16KiB'], { copyBelow: '16KiB' }, 16_384],
+  ['copyBelow', ['--copy-below', '0'], ['PAGERELAY_COPY_BELOW', '0'], { copyBelow: 0 }, 0],
   ['lanes', ['--lanes', '256'], ['PAGERELAY_LANES', '256'], { lanes: 256 }, 256],
   [
     'unaskable',
@@ -195,6 +201,12 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/given once.*not "a=\/x" and "a=\/y"$/, ['--region', 'a=/x', '--region', 'a=/y']],
   [/^--engine must be one of auto, sendfile, splice, zerocopy, copy, stream, not "fast"$/, ['--engine', 'fast']],
   [/^--engine must be/, ['--engine', 'Auto']],
+  [/^--copy-below must be 0, or a whole number of bytes from 1 to 2\^53 - 1, .*, not "-1"$/, ['--copy-below=-1']],
+  [/^--copy-below must be/, ['--copy-below', '16KB']],
+  [/^--copy-below must be/, ['--copy-below', '00']],
+  [/^--copy-below must be/, ['--copy-below', '']],
+  [/--no-express/, ['--no-express=yes']],
+  [/--express/, ['--express']],
   [/^--lanes must be a whole number from 1 to 256, not "0"$/, ['--lanes', '0']],
   [/^--lanes must be/, ['--lanes', '257']],
   [/^--unaskable must be .* prefix length.*, not "10.0.0.0"$/, ['--unaskable', '10.0.0.0']],
@@ -240,7 +252,7 @@ test('a wrong variable is refused under its own name and its flag', () => {
   refuses(/^--region \(from PAGERELAY_REGION\) must be/, [], { PAGERELAY_REGION: 'a=/x,' });
 });
 
-const variables: readonly (readonly [text: string, writable: boolean])[] = [
+const variables: readonly (readonly [text: string, isOn: boolean])[] = [
   ['1', true],
   ['true', true],
   ['0', false],
@@ -251,6 +263,12 @@ const variables: readonly (readonly [text: string, writable: boolean])[] = [
 for (const [text, writable] of variables) {
   test(`PAGERELAY_WRITABLE=${text} means ${writable}`, () => {
     assert.equal(optionsOf(['--dir', 'x'], { PAGERELAY_WRITABLE: text }).writable, writable);
+  });
+}
+
+for (const [text, noExpress] of variables) {
+  test(`PAGERELAY_NO_EXPRESS=${text} means ${noExpress}`, () => {
+    assert.equal(optionsOf([], { PAGERELAY_NO_EXPRESS: text }).noExpress, noExpress);
   });
 }
 
@@ -296,6 +314,9 @@ const wrongFiles: readonly (readonly [message: RegExp, content: unknown])[] = [
   [/^--region \(from "region" in .*\) must be an array of JSON strings$/, { region: ['a=/x', 1] }],
   [/^--writable \(from "writable" in .*\) must be a JSON boolean$/, { writable: 1 }],
   [/^--writable \(from "writable" in .*\) must be a JSON boolean$/, { writable: 'true' }],
+  [/^--no-express \(from "noExpress" in .*\) must be a JSON boolean$/, { noExpress: 1 }],
+  [/^--copy-below \(from "copyBelow" in .*\) must be a JSON number or string$/, { copyBelow: false }],
+  [/unknown key "express"/, { express: false }],
   [/^--max-partial \(from "maxPartial" in .*\) must be a JSON number or string$/, { maxPartial: true }],
   [/^--max-partial \(from "maxPartial" in .*\) must be a whole number of bytes/, { maxPartial: 1.5 }],
   [/^--unaskable \(from "unaskable" in .*\) must be an IPv4/, { unaskable: ['x'] }],
@@ -336,8 +357,19 @@ test('every accepted address block fits a BlockList', () => {
 test('usage text names every flag, its default and the other sources', () => {
   const text = usage();
   const names = [
-    ...['host', 'port', 'dir', 'writable', 'write-token-file', 'read-token-file', 'region', 'engine', 'lanes'],
-    ...['unaskable', 'max-hold', 'break-holds', 'max-partial', 'max-bytes', 'drain', 'log-level'],
+    ...['host', 'port', 'dir', 'writable', 'write-token-file', 'read-token-file', 'region', 'engine'],
+    ...[
+      'no-express',
+      'copy-below',
+      'lanes',
+      'unaskable',
+      'max-hold',
+      'break-holds',
+      'max-partial',
+      'max-bytes',
+      'drain',
+      'log-level',
+    ],
   ];
   for (const name of [...names, 'config', 'help', 'version']) {
     assert.match(text, new RegExp(`^  --${name}( [A-Z=]+)? {2,}\\S`, 'm'));
@@ -345,6 +377,8 @@ test('usage text names every flag, its default and the other sources', () => {
   assert.match(text, /--port PORT .*default 8080/);
   assert.match(text, /--region NAME=PATH .*repeatable/);
   assert.match(text, /--writable {2,}.*default off/);
+  assert.match(text, /--no-express {2,}.*default off/);
+  assert.match(text, /--copy-below BYTES .*default 0/);
   assert.match(text, /PAGERELAY_MAX_HOLD/);
   assert.match(text, /maxHold/);
   assert.ok(text.endsWith('\n'));

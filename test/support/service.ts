@@ -17,6 +17,8 @@ export const serviceDefaults: ServiceOptions = {
   dir: undefined,
   regions: [],
   engine: 'auto',
+  express: true,
+  copyBelow: 0,
   unaskable: [],
   lanes: 1,
   maxHold: 30,

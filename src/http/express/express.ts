@@ -1,0 +1,64 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyReply } from 'fastify';
+import type { Plan } from '../../range/plan.ts';
+import type { Region } from '../../region/region.ts';
+import type { Connection } from '../../relay/connection.ts';
+import type { Grant } from '../../relay/grants.ts';
+import type { Engine } from '../../relay/relay.ts';
+import { exactHead } from './received.ts';
+import { repeatOf, responseHead } from './repeat.ts';
+
+// DESIGN section 5. The Date of the response is as old as the grant.
+const seconds = 1;
+const mostAnswers = 1 << 20;
+
+/** A response that may be the pattern for others on its connection. */
+export type Pattern = {
+  readonly reply: FastifyReply;
+  readonly region: Region;
+  readonly plan: Plan;
+  readonly connection: Connection;
+  /** For bodies that are not copied because they are short. */
+  readonly engine: Engine;
+};
+
+/** Grants connections to their lanes, for requests that repeat themselves (docs/express.md). */
+export class Express {
+  #over = false;
+
+  /** Nothing is granted any more. */
+  close(): void {
+    this.#over = true;
+  }
+
+  /**
+   * Called when a response has gone out whole: has its connection granted when it has been ended, where it is fit for
+   * that.
+   *
+   * @param copyBelow bytes: shorter bodies are copied
+   * @param head of the response
+   */
+  after(pattern: Pattern, copyBelow: number, response: ServerResponse, head: string): void {
+    const grant = this.#over ? undefined : grantFor(pattern, copyBelow, head);
+    // By then Node has let go of the response, and whatever belongs to it: a grant lasts for much longer.
+    if (grant) response.once('finish', () => this.#over || pattern.connection.grant(grant));
+  }
+}
+
+function grantFor(pattern: Pattern, copyBelow: number, head: string): Grant | undefined {
+  const { reply, region, plan, connection, engine } = pattern;
+  const { request } = reply;
+  const { generation, epoch, version } = region.content;
+  // Its Last-Modified is that of each message (RFC 9110 8.8.2.1).
+  if (engine === 'zerocopy' || engine === 'stream' || region.lastModified.getTime() > Date.now()) return undefined;
+  const exact = exactHead(request.raw);
+  const repeat = exact === undefined ? undefined : repeatOf(exact);
+  if (!repeat || !connection.isWorthGranting(repeat.request)) return undefined;
+  const ranged = repeat.rangeAt < repeat.request.length;
+  if (ranged !== (plan.contentRange !== undefined)) return undefined;
+  const template = responseHead(head, ranged);
+  if (template === undefined) return undefined;
+  const about = { url: request.url, remoteAddress: request.ip, requestId: request.id };
+  const judged = { generation: generation.id, epoch, version };
+  return { about, ...judged, engine, copyBelow, ...repeat, head: template, seconds, most: mostAnswers };
+}
