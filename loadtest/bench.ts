@@ -9,60 +9,50 @@ import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { compileClient } from './client/load.ts';
 import { describeMachine } from './measure/machine.ts';
-import { choosePins, pinned } from './measure/pin.ts';
+import { choosePins } from './measure/pin.ts';
 import { type BenchOptions, parseBenchOptions, UsageError, usage } from './options.ts';
-import { regionBytes } from './parts/bench-run.ts';
-import { measureServers } from './parts/servers.ts';
-import { measureWriting, steady } from './parts/writing.ts';
-import { allPeers, baseline } from './peers/all.ts';
-import { type Report, renderReport } from './report/markdown.ts';
-import type { Sample } from './run/rounds.ts';
+import { measureAll } from './parts/all.ts';
+import { allPeers, baseline, floor, rival, usualPeers } from './peers/all.ts';
+import { pagerelayCopyBelow } from './peers/pagerelay.ts';
+import { renderReport } from './report/markdown.ts';
+import { regionBytes, wholeBytes } from './run/region-file.ts';
+import { WrongAnswer } from './run/rounds.ts';
 import { RunScope } from './run-scope.ts';
-import { waitSeconds } from './writer/writing.ts';
 
-async function bench(scope: RunScope, options: BenchOptions, command: string): Promise<boolean> {
+const peerWords = [...allPeers.keys()];
+const cast = { baseline: baseline.name, rival: rival.name, floor: floor.name, copyBelow: pagerelayCopyBelow.name };
+
+async function bench(scope: RunScope, options: BenchOptions, command: string): Promise<void> {
+  const began = performance.now();
   const machine = describeMachine();
   const pins = choosePins();
   const folder = scope.folder(tmpdir());
-  const client = pinned(pins?.client, [await compileClient(folder)]);
-  const run = { scope, options, pins, folder, client };
-  const servers = options.parts.includes('servers') ? await measureServers(run) : undefined;
-  const writing = options.parts.includes('writing') ? await measureWriting(run) : undefined;
+  const client = [await compileClient(folder)] as const;
+  const measured = await measureAll({ scope, options, pins, folder, client });
+  const minutes = (performance.now() - began) / 60_000;
   const { rounds, seconds, connections } = options;
-  const report = {
-    ...{ machine, pins, command, rounds, seconds, connections, regionBytes },
-    ...{ baseline: baseline.name, missing: [], tables: [] },
-    ...servers,
-    peers: [...(servers?.peers ?? []), ...(writing?.services ?? [])],
-    writing: writing && { ...steady, waitSeconds, tables: writing.tables },
-  };
-  return publish(report, [...(servers?.samples ?? []), ...(writing?.samples ?? [])], options.out);
-}
-
-// Figures of a run with wrong responses mean nothing: they are shown, and not kept.
-function publish(report: Report, samples: readonly Sample[], out: string): boolean {
-  const text = renderReport(report);
+  const conditions = { machine, pins, command, minutes, rounds, seconds, connections, regionBytes, wholeBytes, cast };
+  const text = renderReport({ ...conditions, ...measured });
   console.log(text);
-  const errors = samples.reduce((sum, { load, writes }) => sum + load.errors + (writes?.errors ?? 0), 0);
-  if (errors > 0) {
-    console.error(`${errors} responses were wrong: ${out} is not written`);
-    return false;
-  }
-  writeFileSync(out, text);
-  console.error(`written to ${resolve(out)}`);
-  return true;
+  writeFileSync(options.out, text);
+  console.error(`written to ${resolve(options.out)}`);
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const options = parseBenchOptions(argv, [...allPeers.keys()], regionBytes);
+  const options = parseBenchOptions(argv, peerWords, usualPeers, wholeBytes);
   const command = ['npm run bench', ...(argv.length > 0 ? ['--', ...argv] : [])].join(' ');
   const scope = new RunScope();
   try {
-    return (await bench(scope, options, command)) ? 0 : 1;
+    await bench(scope, options, command);
+    return 0;
   } catch (error) {
-    if (!scope.signal.aborted) throw error;
-    console.error('interrupted: nothing is written');
-    return 130;
+    if (scope.signal.aborted) {
+      console.error('interrupted: nothing is written');
+      return 130;
+    }
+    if (!(error instanceof WrongAnswer)) throw error;
+    console.error(`*** ${error.message}: nothing is written`);
+    return 1;
   } finally {
     await scope.end();
   }
@@ -72,6 +62,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const isUsage = error instanceof UsageError;
-  console.error(isUsage ? `${error.message}\n\n${usage([...allPeers.keys()])}` : error);
+  console.error(isUsage ? `${error.message}\n\n${usage(peerWords)}` : error);
   process.exitCode = isUsage ? 2 : 1;
 }

@@ -3,9 +3,12 @@ import { parseArgs } from 'node:util';
 import { parseSize } from './report/units.ts';
 
 /** What can be measured. */
-export const parts = ['servers', 'writing'] as const;
+export const parts = ['servers', 'connections', 'rate', 'fresh', 'cores', 'idle', 'writing'] as const;
 
-/** Beside other servers; with and without a writer. */
+/**
+ * Beside other servers; with few and many connections; latency at a fixed rate; a new connection for each request; two
+ * processors; idle connections; with and without a writer.
+ */
 export type Part = (typeof parts)[number];
 
 /** What to measure. */
@@ -16,9 +19,12 @@ export type BenchOptions = {
   readonly seconds: number;
   /** Bytes of a range, beside other servers. */
   readonly sizes: readonly number[];
-  /** Words of peers/all.ts; the baseline always runs. */
+  /** Words of peers/all.ts, in their order; the baseline always runs. */
   readonly peers: readonly string[];
+  /** Where a part does not vary them. */
   readonly connections: number;
+  /** Connections that do nothing. */
+  readonly idle: number;
   /** The report. */
   readonly out: string;
 };
@@ -30,36 +36,44 @@ export class UsageError extends Error {
 
 /** How to call it. */
 export function usage(peers: readonly string[]): string {
-  return `npm run bench -- [--rounds N] [--seconds S] [--sizes 4K,64K,1M,16M] [--peers ${peers.join(',')}]
-                 [--connections N] [--parts ${parts.join(',')}] [--out PATH]`;
+  return `npm run bench -- [--rounds N] [--seconds S] [--sizes 4K,64K,1M,16M,1G] [--connections N] [--idle N]
+                 [--peers ${peers.join(',')}]
+                 [--parts ${parts.join(',')}] [--out PATH]`;
 }
 
 /**
  * Reads a command line.
  *
  * @param known words of peers; the first one is the baseline
+ * @param usual those that run unless others are asked for
  * @param largest bytes of a range, at most
  * @throws UsageError
  */
-export function parseBenchOptions(argv: readonly string[], known: readonly string[], largest: number): BenchOptions {
+export function parseBenchOptions(
+  argv: readonly string[],
+  known: readonly string[],
+  usual: readonly string[],
+  largest: number,
+): BenchOptions {
   const text = parseTexts(argv);
-  const asked = text.peers === undefined ? known : text.peers.split(',');
+  const asked = text.peers === undefined ? usual : text.peers.split(',');
   const unknown = asked.find((word) => !known.includes(word));
   if (unknown !== undefined) throw new UsageError(`there is no peer ${unknown}`);
   return {
     parts: partsOf(text.parts ?? parts.join(',')),
     rounds: whole('rounds', text.rounds ?? '5', 100),
-    seconds: seconds(text.seconds ?? '1'),
-    sizes: (text.sizes ?? '4K,64K,1M,16M').split(',').map((size) => sizeOf(size, largest)),
+    seconds: seconds(text.seconds ?? '0.4'),
+    sizes: (text.sizes ?? '4K,64K,1M,16M,1G').split(',').map((size) => sizeOf(size, largest)),
     peers: known.filter((word, at) => at === 0 || asked.includes(word)),
-    connections: whole('connections', text.connections ?? '16', 1000),
+    connections: whole('connections', text.connections ?? '16', 2000),
+    idle: whole('idle', text.idle ?? '10000', 20_000),
     out: text.out ?? 'docs/benchmarks.md',
   };
 }
 
 function parseTexts(argv: readonly string[]) {
   const option = { type: 'string' } as const;
-  const names = ['parts', 'rounds', 'seconds', 'sizes', 'peers', 'connections', 'out'] as const;
+  const names = ['parts', 'rounds', 'seconds', 'sizes', 'peers', 'connections', 'idle', 'out'] as const;
   const options = Object.fromEntries(names.map((name) => [name, option])) as Record<
     (typeof names)[number],
     typeof option

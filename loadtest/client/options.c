@@ -16,6 +16,8 @@ static const struct option names[] = {
     {"count", required_argument, NULL, 'c'},
     {"rate", required_argument, NULL, 'f'},
     {"seed", required_argument, NULL, 'x'},
+    {"fresh", no_argument, NULL, 'o'},
+    {"verify", required_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
 };
 
@@ -51,6 +53,8 @@ static void read_one(struct options *options, int name) {
     case 'c': options->count = whole(optarg, UINT64_MAX); return;
     case 'f': options->rate = positive(optarg); return;
     case 'x': options->seed = whole(optarg, UINT64_MAX); return;
+    case 'o': options->fresh = true; return;
+    case 'v': options->verify = optarg; return;
     default: refuse("unknown option");
     }
 }

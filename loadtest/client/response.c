@@ -6,22 +6,29 @@
 #include <strings.h>
 
 static const char version[] = "HTTP/1.1 ";
-static const char length_name[] = "Content-Length:";
+enum { VERSION_LENGTH = sizeof version - 1 };
+
+/* What follows a name, or NULL. */
+static const char *after(const char *line, const char *name) {
+    size_t length = strlen(name);
+    return strncasecmp(line, name, length) == 0 ? line + length : NULL;
+}
 
 /* The end of the head is a blank line, so that strtoull stops inside it. */
 static void read_field(const char *line, struct response *response) {
-    size_t name_length = sizeof length_name - 1;
-    if (strncasecmp(line, length_name, name_length) != 0) return;
-    response->content_length = strtoull(line + name_length, NULL, 10);
+    const char *value;
+    if ((value = after(line, "Content-Length:")) != NULL) response->content_length = strtoull(value, NULL, 10);
+    if ((value = after(line, "Content-Range: bytes ")) != NULL) response->first = strtoull(value, NULL, 10);
 }
 
 enum response_state response_read(const char *bytes, size_t count, struct response *response) {
+    size_t known = count < VERSION_LENGTH ? count : VERSION_LENGTH;
+    if (memcmp(bytes, version, known) != 0) return RESPONSE_MALFORMED;
     const char *blank = memmem(bytes, count, "\r\n\r\n", 4);
     if (!blank) return RESPONSE_INCOMPLETE;
-    if (strncmp(bytes, version, sizeof version - 1) != 0) return RESPONSE_MALFORMED;
     response->head_length = (size_t)(blank - bytes) + 4;
-    response->status = (int)strtol(bytes + sizeof version - 1, NULL, 10);
-    response->content_length = UINT64_MAX;
+    response->status = (int)strtol(bytes + VERSION_LENGTH, NULL, 10);
+    response->content_length = response->first = UINT64_MAX;
     const char *line = bytes;
     while ((line = memchr(line, '\n', (size_t)(blank + 2 - line))) != NULL && ++line < blank) {
         read_field(line, response);

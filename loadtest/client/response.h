@@ -12,9 +12,11 @@ struct response {
     int status;
     /* UINT64_MAX when the head does not tell. */
     uint64_t content_length;
+    /* Where the Content-Range begins; UINT64_MAX when the head does not tell. */
+    uint64_t first;
 };
 
-/* Reads a head from the first `count` bytes of a response. */
+/* Reads a head from the first `count` bytes of a response. What can't become a head is malformed at once. */
 enum response_state response_read(const char *bytes, size_t count, struct response *response);
 
 #endif

@@ -1,10 +1,8 @@
-import type { Pins } from '../measure/pin.ts';
+import { type Pins, pinned } from '../measure/pin.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Command } from '../run/process.ts';
+import type { Driver } from '../run/rounds.ts';
 import type { RunScope } from '../run-scope.ts';
-
-/** Of the file that is served, in bytes. */
-export const regionBytes = 64 * 2 ** 20;
 
 /** A file system in memory. */
 export const memoryFolder = '/dev/shm';
@@ -13,15 +11,20 @@ export const memoryFolder = '/dev/shm';
 export type BenchRun = {
   readonly scope: RunScope;
   readonly options: BenchOptions;
+  /** For servers that have one processor. */
   readonly pins: Pins | undefined;
   /** For what is compiled and configured. */
   readonly folder: string;
-  /** The load client. */
+  /** The load client, not pinned. */
   readonly client: Command;
 };
 
-/** The plan of rounds, but for what takes turns. */
-export function planOf({ scope, options, client }: BenchRun) {
-  const { rounds, seconds, connections } = options;
-  return { rounds, seconds, connections, regionBytes, client, signal: scope.signal };
+/** What runs loads on servers that are pinned like this. */
+export function driverOf({ scope, client }: BenchRun, pins: Pins | undefined): Driver {
+  return { client: pinned(pins?.client, client), signal: scope.signal };
+}
+
+/** What puts a server to its processors. */
+export function serverPin(pins: Pins | undefined): (command: Command) => Command {
+  return (command) => pinned(pins?.server, command);
 }

@@ -7,20 +7,20 @@ import type { RunningPeer } from '../peers/peer.ts';
 import { tell } from '../report/progress.ts';
 import { summarizeWriting, type WritingTable } from '../report/writing.ts';
 import type { Command } from '../run/process.ts';
-import { writeRegionFile } from '../run/region-file.ts';
-import { measure, type Sample } from '../run/rounds.ts';
+import { oneRegion, regionBytes, writeRegionFile } from '../run/region-file.ts';
+import { measure, type Sample, warmUp } from '../run/rounds.ts';
 import { startWriter } from '../writer/writer.ts';
-import { type BenchRun, memoryFolder, planOf, regionBytes } from './bench-run.ts';
+import { type BenchRun, driverOf, memoryFolder, serverPin } from './bench-run.ts';
 
 /** Of what readers ask for, in bytes. */
-const sizes = [2 ** 16, 2 ** 20];
+const sizes = [2 ** 16, 2 ** 20] as const;
 
 /** What the writer does. */
 export const steady = { rate: 100, size: 2 ** 16 } as const;
 
 // Code that runs a hundred times a second stays cold for a minute: a service that has been written to for longer is what
 // is measured.
-const warmUp = { rate: 1000, milliseconds: 4000 } as const;
+const writerWarmUp = { rate: 1000, samples: 10 } as const;
 
 // /var/tmp survives a restart (file-hierarchy(7)), so it is on a disk; /tmp often is not.
 const parents = [memoryFolder, '/var/tmp'];
@@ -52,9 +52,14 @@ function placesHere(): Map<string, string> {
 async function measureOn(run: BenchRun, fileSystem: string, parent: string): Promise<WritingPart> {
   const peers = await startStates(run, run.scope.folder(parent));
   const samples: Sample[] = [];
-  for await (const sample of measure({ ...planOf(run), peers, sizes })) {
-    samples.push(sample);
-    tell(sample, `${fileSystem}, `);
+  const { rounds, seconds, connections } = run.options;
+  const driver = driverOf(run, run.pins);
+  await warmUp(driver, peers.slice(0, 2), { size: sizes[0], connections, seconds });
+  for (const size of sizes) {
+    for await (const sample of measure(driver, peers, { size, connections, seconds }, rounds)) {
+      samples.push(sample);
+      tell(sample, `${fileSystem}, `);
+    }
   }
   const services = peers.slice(0, 1).map(({ about }) => ({ name: `pagerelay --writable on ${fileSystem}`, about }));
   return { services, tables: summarizeWriting(fileSystem, samples), samples };
@@ -65,14 +70,14 @@ async function startStates(run: BenchRun, folder: string): Promise<RunningPeer[]
   const { scope, pins } = run;
   const quiet = writeRegionFile(folder, regionBytes, 'quiet.bin');
   const written = writeRegionFile(folder, regionBytes, 'written.bin');
-  const pinServer = (command: Command) => pinned(pins?.server, command);
-  const service = await startWritable({ scope, region: quiet, sizes, folder: run.folder, pin: pinServer });
+  const context = { scope, sizes, folder: run.folder, pin: serverPin(pins) };
+  const service = await startWritable({ ...context, regions: oneRegion(quiet) });
   const at = service.endpoint(0);
-  const toWritten = { ...at, path: at.path.replace(quiet.name, written.name) };
+  const toWritten = { ...at, path: at.path.replace(quiet.name, written.name), region: written };
   const pinClient = (command: Command) => pinned(pins?.client, command);
-  const writer = startWriter(scope, pinClient, { ...toWritten, ...steady, regionBytes });
-  writer.start(warmUp.rate);
-  await delay(warmUp.milliseconds, undefined, { signal: scope.signal });
+  const writer = startWriter(scope, pinClient, { port: at.port, path: toWritten.path, ...steady, regionBytes });
+  writer.start(writerWarmUp.rate);
+  await delay(writerWarmUp.samples * run.options.seconds * 1000, undefined, { signal: scope.signal });
   await writer.end();
   const { about } = service;
   return [

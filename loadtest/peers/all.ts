@@ -1,20 +1,31 @@
 import { fastifyStatic } from './fastify-static.ts';
 import { nginx, nginxOpenFileCache } from './nginx.ts';
 import { nodeStream } from './node-stream.ts';
-import { pagerelay, pagerelayCopy } from './pagerelay.ts';
+import { pagerelay, pagerelayCopy, pagerelayCopyBelow, pagerelayNoExpress } from './pagerelay.ts';
 import type { Peer } from './peer.ts';
 import { rawSendfile } from './raw-sendfile.ts';
 
 /** What every other peer is compared with. */
 export const baseline: Peer = pagerelay;
 
+/** What it is to be faster than. */
+export const rival: Peer = nginxOpenFileCache;
+
+/** What no server can go below. */
+export const floor: Peer = rawSendfile;
+
 /** Every peer by the word that picks it on a command line, in the order in which they take turns. */
 export const allPeers: ReadonlyMap<string, Peer> = new Map([
-  ['pagerelay', pagerelay],
+  ['pagerelay', baseline],
+  ['nginx-cache', rival],
   ['copy', pagerelayCopy],
+  ['no-express', pagerelayNoExpress],
+  ['copy-below', pagerelayCopyBelow],
   ['static', fastifyStatic],
-  ['stream', nodeStream],
+  ['raw', floor],
   ['nginx', nginx],
-  ['nginx-cache', nginxOpenFileCache],
-  ['raw', rawSendfile],
+  ['stream', nodeStream],
 ]);
+
+/** Those that run unless others are picked: what nginx and Node do otherwise is left out, for time. */
+export const usualPeers: readonly string[] = [...allPeers.keys()].slice(0, -2);

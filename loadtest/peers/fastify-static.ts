@@ -9,10 +9,14 @@ const program = fileURLToPath(new URL('servers/fastify-static.ts', import.meta.u
 export const fastifyStatic: Peer = {
   name: '@fastify/static',
   missing: () => undefined,
-  async start({ scope, region, pin }) {
-    const server = await startServer(scope, pin([process.execPath, program, region.folder]));
+  async start({ scope, regions, pin, nodeFlags = [] }) {
+    const server = await startServer(scope, pin([process.execPath, ...nodeFlags, program, regions.folder]));
     const about = `Fastify ${versionOf('fastify')} with @fastify/static ${versionOf('@fastify/static')}, no logging`;
-    return { name: '@fastify/static', about, endpoint: () => ({ ...server, path: `/${region.name}` }) };
+    return {
+      name: '@fastify/static',
+      about,
+      endpoint: (size) => ({ ...server, path: `/${regions.at(size).name}`, region: regions.at(size) }),
+    };
   },
 };
 

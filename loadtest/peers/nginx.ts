@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../run/free-port.ts';
 import { startSilentServer } from '../run/process.ts';
 import type { Peer, PeerContext, RunningPeer } from './peer.ts';
 
@@ -25,17 +25,29 @@ export function nginxVersion(text: string): string | undefined {
   return /nginx\/(\S+)/.exec(text)?.[1];
 }
 
-/** A whole configuration file. Everything that nginx writes goes into `folder`. */
-export function nginxConfig(root: string, folder: string, port: number, asRoot: boolean, extra: string): string {
+/** What nginx is told. */
+export type NginxSettings = {
+  readonly root: string;
+  /** Everything that nginx writes goes there. */
+  readonly folder: string;
+  readonly port: number;
+  readonly asRoot: boolean;
+  readonly workers: number;
+  /** More lines. */
+  readonly extra: string;
+};
+
+/** A whole configuration file. */
+export function nginxConfig({ root, folder, port, asRoot, workers, extra }: NginxSettings): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return `
 ${asRoot ? 'user root;' : ''}
 daemon off;
-worker_processes 1;
+worker_processes ${workers};
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log warn;
 events {
-  worker_connections 1024;
+  worker_connections 4096;
 }
 http {
   access_log off;
@@ -47,24 +59,31 @@ http {
   ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
   ${extra}
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${workers > 1 ? ' reuseport' : ''};
     root ${root};
   }
 }
 `;
 }
 
-async function start(name: string, how: string, context: PeerContext, extra: string): Promise<RunningPeer> {
-  const { scope, region, pin } = context;
+async function start(kind: string, how: string, context: PeerContext, extra: string): Promise<RunningPeer> {
+  const { scope, regions, pin, processors: workers = 1 } = context;
+  const name = workers > 1 ? `${kind}, ${workers} workers` : kind;
   const folder = join(context.folder, name.replaceAll(/\W+/g, '-'));
   mkdirSync(folder);
   const port = await freePort();
   const config = join(folder, 'nginx.conf');
-  writeFileSync(config, nginxConfig(region.folder, folder, port, process.getuid?.() === 0, extra));
+  const asRoot = process.getuid?.() === 0;
+  writeFileSync(config, nginxConfig({ root: regions.folder, folder, port, asRoot, workers, extra }));
   const command = pin(['nginx', '-p', folder, '-e', join(folder, 'error.log'), '-c', config]);
   const server = await startSilentServer(scope, command, port);
-  const about = `nginx ${installedVersion()}, one worker, ${how}, no access log`;
-  return { name, about, endpoint: () => ({ ...server, path: `/${region.name}` }) };
+  const running = workers > 1 ? `${workers} workers with a listening socket each` : 'one worker';
+  const about = `nginx ${installedVersion()}, ${running}, ${how}, tcp_nopush, no access log`;
+  return {
+    name,
+    about,
+    endpoint: (size) => ({ ...server, path: `/${regions.at(size).name}`, region: regions.at(size) }),
+  };
 }
 
 function whyMissing(): string | undefined {
@@ -74,15 +93,4 @@ function whyMissing(): string | undefined {
 // It prints to standard error.
 function installedVersion(): string | undefined {
   return nginxVersion(spawnSync('nginx', ['-v'], { encoding: 'utf8' }).stderr ?? '');
-}
-
-// nginx takes no port 0.
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

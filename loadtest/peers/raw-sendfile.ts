@@ -11,21 +11,22 @@ const name = 'raw sendfile loop';
 export const rawSendfile: Peer = {
   name,
   missing: () => undefined,
-  async start({ scope, region, sizes, folder, pin }) {
+  async start({ scope, regions, sizes, folder, pin }) {
     const program = await compile(folder, 'raw-sendfile', [source]);
     const servers = new Map<number, Server>();
     for (const size of sizes) {
-      servers.set(size, await startServer(scope, pin([program, pathOf(region), String(size)])));
+      servers.set(size, await startServer(scope, pin([program, pathOf(regions.at(size)), String(size)])));
     }
     const endpoint = (size: number) => {
       const server = servers.get(size);
       if (!server) throw new Error(`no server for ranges of ${size} bytes`);
-      return { ...server, path: '/' };
+      return { ...server, path: '/', region: regions.at(size) };
     };
     return {
       name,
       about: 'C: epoll, a fixed head, sendfile; reads no request, so no HTTP server can be below it',
       endpoint,
+      unverifiable: 'it reads no request, and sends from where it likes',
     };
   },
 };

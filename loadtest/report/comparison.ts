@@ -18,26 +18,40 @@ export type Row = {
   readonly p50: number;
   readonly p99: number;
   /** Baseline / peer, round by round; undefined for the baseline. */
-  readonly ratios: { readonly requests: Spread; readonly cpu: Spread } | undefined;
+  readonly ratios: Ratios | undefined;
 };
 
-/** All peers at one size. */
-export type SizeTable = { readonly size: number; readonly rows: readonly Row[] };
+/** Of two peers, round by round. */
+export type Ratios = Readonly<Record<keyof typeof figures, Spread>>;
 
-/** Compares peers with the baseline, size by size. */
+/** What peers are compared by: rate, CPU of a request, and latency. */
+const figures = {
+  requests: requestsPerSecond,
+  cpu: cpuMicrosecondsPerRequest,
+  p50: ({ load }: Sample) => load.p50,
+  p99: ({ load }: Sample) => load.p99,
+} as const;
+
+/** All peers at one size and number of connections. */
+export type SizeTable = { readonly size: number; readonly connections: number; readonly rows: readonly Row[] };
+
+/** Compares peers with the baseline, for each size and number of connections. */
 export function compare(samples: readonly Sample[], baseline: string): SizeTable[] {
-  const sizes = [...new Set(samples.map(({ size }) => size))];
-  return sizes.map((size) => {
-    const ofSize = samples.filter((sample) => sample.size === size);
+  const cases = new Map(samples.map(({ size, connections }) => [`${size} ${connections}`, { size, connections }]));
+  return [...cases.values()].map(({ size, connections }) => {
+    const ofSize = samples.filter((sample) => sample.size === size && sample.connections === connections);
     const ofPeer = (peer: string) => ofSize.filter((sample) => sample.peer === peer).sort((a, b) => a.round - b.round);
     const peers = [...new Set(ofSize.map(({ peer }) => peer))];
-    return { size, rows: peers.map((peer) => rowOf(peer, ofPeer(peer), ofPeer(baseline), peer === baseline)) };
+    return {
+      size,
+      connections,
+      rows: peers.map((peer) => rowOf(peer, ofPeer(peer), ofPeer(baseline), peer === baseline)),
+    };
   });
 }
 
 function rowOf(peer: string, own: readonly Sample[], baseline: readonly Sample[], isBaseline: boolean): Row {
   const over = (value: (sample: Sample) => number) => median(own.map(value));
-  const ratio = (value: (sample: Sample) => number) => spreadOf(ratios(baseline.map(value), own.map(value)));
   return {
     peer,
     requestsPerSecond: over(requestsPerSecond),
@@ -48,7 +62,18 @@ function rowOf(peer: string, own: readonly Sample[], baseline: readonly Sample[]
     clientBusy: over(({ load }) => load.clientCpuSeconds / load.seconds),
     p50: over(({ load }) => load.p50),
     p99: over(({ load }) => load.p99),
-    ratios: isBaseline ? undefined : { requests: ratio(requestsPerSecond), cpu: ratio(cpuMicrosecondsPerRequest) },
+    ratios: isBaseline ? undefined : ratiosOf(baseline, own),
+  };
+}
+
+/** Samples of one peer over those of another, in the order of rounds. */
+export function ratiosOf(over: readonly Sample[], under: readonly Sample[]): Ratios {
+  const ratio = (value: (sample: Sample) => number) => spreadOf(ratios(over.map(value), under.map(value)));
+  return {
+    requests: ratio(figures.requests),
+    cpu: ratio(figures.cpu),
+    p50: ratio(figures.p50),
+    p99: ratio(figures.p99),
   };
 }
 

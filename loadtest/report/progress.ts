@@ -3,6 +3,14 @@ import type { Sample } from '../run/rounds.ts';
 import { quantile } from './statistics.ts';
 import { writeNumber, writeSize } from './units.ts';
 
+/** Does something, and tells how long that took. */
+export async function timed<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  const began = performance.now();
+  const result = await work();
+  console.error(`--- ${what}: ${writeNumber((performance.now() - began) / 1000)} s`);
+  return result;
+}
+
 /** Tells of one sample. `where` comes before it. */
 export function tell(sample: Sample, where = ''): void {
   const { peer, size, round, load, cpuSeconds } = sample;

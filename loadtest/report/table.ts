@@ -10,6 +10,12 @@ export function renderRows(head: readonly string[], rows: readonly (readonly str
   return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
+/** The head over cells of a row and its ratios. */
+export function headOf(baseline: string): string[] {
+  const figures = ['requests/s', 'MB/s', 'CPU µs/request', 'CPU s/GB', 'busy: server, client', 'p50 µs', 'p99 µs'];
+  return ['server', ...figures, `requests/s: ${baseline} / it`, `CPU: ${baseline} / it`];
+}
+
 /** What was measured, without what it is compared with. */
 export function cellsOf(row: Row): string[] {
   return [

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { compileClient, type Load, type LoadResult, runLoad } from '../../loadtest/client/load.ts';
+import { compileClient, connectClient, type Load, type LoadResult, runLoad } from '../../loadtest/client/load.ts';
 
 const size = 10_000;
 const regionBytes = 2 ** 20;
@@ -23,16 +23,23 @@ describe('the load client', { skip }, () => {
   });
   after(() => rmSync(folder, { recursive: true }));
 
-  async function load(scope: TestContext, answer: RequestListener, more: Partial<Load> = {}): Promise<LoadResult> {
+  async function serve(scope: TestContext, answer: RequestListener) {
     const server = createServer(answer).listen(0, '127.0.0.1');
     await once(server, 'listening');
     scope.after(() => {
       server.closeAllConnections();
       server.close();
     });
-    const { port } = server.address() as AddressInfo;
-    const wanted = { port, path: '/r', connections: 3, size, regionBytes, seconds: 0.2, seed: 1, ...more };
-    return runLoad([client], wanted, new AbortController().signal);
+    return { server, port: (server.address() as AddressInfo).port };
+  }
+
+  const wanted = (port: number, more: Partial<Load>): Load => {
+    return { port, path: '/r', connections: 3, size, regionBytes, seconds: 0.2, seed: 1, ...more };
+  };
+
+  async function load(scope: TestContext, answer: RequestListener, more: Partial<Load> = {}): Promise<LoadResult> {
+    const { port } = await serve(scope, answer);
+    return runLoad([client], wanted(port, more), new AbortController().signal);
   }
 
   const good: RequestListener = (_request, response) => {
@@ -85,6 +92,22 @@ describe('the load client', { skip }, () => {
       (_, response) => response.writeHead(206, { 'content-length': 5 }).end('12345'),
       /Content-Length \(5\)/,
     ],
+    [
+      'a Content-Range that is not the one asked for',
+      (_, response) => {
+        const fields = { 'content-length': size, 'content-range': `bytes 1-${size}/${regionBytes}` };
+        response.writeHead(206, fields).end(Buffer.alloc(size));
+      },
+      /another range \(1\)/,
+    ],
+    [
+      'bytes after the last answer',
+      ({ socket }) => {
+        socket.write(`HTTP/1.1 206 P\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
+        socket.write('HTTP/1.1 206');
+      },
+      /no HTTP|came on it|more bytes|no answer/,
+    ],
     ['no length', (_, response) => response.writeHead(206).end(Buffer.alloc(size)), /Content-Length/],
     [
       'a body that ends short',
@@ -109,6 +132,100 @@ describe('the load client', { skip }, () => {
       assert.match(result.firstError ?? '', expected);
     });
   }
+
+  test('takes fields in any order and any case', async (scope) => {
+    const result = await load(scope, (request, response) => {
+      const [, first] = /^bytes=(\d+)-/.exec(request.headers.range ?? '') ?? [];
+      response.setHeader('X-First', 'content-length: 3');
+      response.setHeader('content-RANGE', `bytes ${first}-${Number(first) + size - 1}/${regionBytes}`);
+      response.setHeader('CONTENT-length', size);
+      response.writeHead(206).end(Buffer.alloc(size));
+    });
+    assert.deepEqual([result.errors, result.firstError], [0, null]);
+  });
+
+  test('asks for the whole of a region without a Range, and expects 200', async (scope) => {
+    const ranges = new Set<string | undefined>();
+    const answer: RequestListener = (request, response) => {
+      ranges.add(request.headers.range);
+      response.writeHead(200, { 'content-length': size }).end(Buffer.alloc(size));
+    };
+    const result = await load(scope, answer, { regionBytes: size });
+    assert.equal(result.errors, 0);
+    assert.deepEqual([...ranges], [undefined]);
+    assert.match((await load(scope, good, { regionBytes: size })).firstError ?? '', /status \(206\)/);
+  });
+
+  test('makes a new connection for each request, from many addresses, and closes it', async (scope) => {
+    const from = new Set<string>();
+    let sockets = 0;
+    let asked = 0;
+    const { server, port } = await serve(scope, (request, response) => {
+      asked++;
+      from.add(request.socket.remoteAddress ?? '');
+      good(request, response);
+    });
+    server.on('connection', () => sockets++);
+    const result = await runLoad([client], wanted(port, { fresh: true }), new AbortController().signal);
+    assert.equal(result.errors, 0);
+    assert.ok(result.requests > 3);
+    assert.deepEqual([asked, sockets], [result.requests, result.requests]);
+    assert.ok(from.size > 1);
+    for (const address of from) assert.match(address, /^127\.0\.0\.\d+$/);
+  });
+
+  const file = join(folder, 'region.bin');
+  const content = Buffer.from(Array.from({ length: regionBytes }, (_, at) => (at * 7 + (at >> 8)) % 256));
+
+  function rangesOf(bytes: Buffer): RequestListener {
+    return (request, response) => {
+      const [, first] = /^bytes=(\d+)-/.exec(request.headers.range ?? '') ?? [];
+      response.writeHead(206, { 'content-length': size }).end(bytes.subarray(Number(first), Number(first) + size));
+    };
+  }
+
+  test('compares bodies with a file when it is told to', async (scope) => {
+    writeFileSync(file, content);
+    const result = await load(scope, rangesOf(content), { verify: file });
+    assert.deepEqual([result.errors, result.firstError], [0, null]);
+    assert.ok(result.requests > 3);
+  });
+
+  test('finds one wrong byte', async (scope) => {
+    writeFileSync(file, content);
+    const wrong = Buffer.from(content);
+    for (let at = size - 1; at < wrong.length; at += size) wrong.writeUInt8(wrong.readUInt8(at) ^ 1, at);
+    const result = await load(scope, rangesOf(wrong), { verify: file });
+    assert.ok(result.errors >= 1);
+    assert.match(result.firstError ?? '', /a wrong byte in a body/);
+  });
+
+  test('ends after so many requests', async (scope) => {
+    assert.equal((await load(scope, good, { count: 7 })).requests, 7);
+  });
+
+  test('keeps its connections when all is answered, and notices one that the server ends', async (scope) => {
+    const { server, port } = await serve(scope, good);
+    const asks = wanted(port, { count: 3 });
+    const kept = await connectClient([client], asks, new AbortController().signal);
+    assert.equal((await kept.go()).requests, 3);
+    await kept.end();
+    const cut = await connectClient([client], asks, new AbortController().signal);
+    assert.equal((await cut.go()).errors, 0);
+    server.closeAllConnections();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await assert.rejects(cut.end(), /ended connections/);
+  });
+
+  test('says that nobody listens', async () => {
+    const { port } = await new Promise<AddressInfo>((resolve) => {
+      const probe = createServer().listen(0, '127.0.0.1', () => {
+        const address = probe.address() as AddressInfo;
+        probe.close(() => resolve(address));
+      });
+    });
+    await assert.rejects(connectClient([client], wanted(port, {}), new AbortController().signal), /Connection refused/);
+  });
 
   test('keeps a rate, and counts latency from when a request was due', async (scope) => {
     let stalls = 1;

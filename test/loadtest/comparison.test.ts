@@ -26,10 +26,20 @@ test('ratios are baseline over peer of the same round, whatever the order of the
   ];
   const row = compare(samples, 'a')[0]?.rows.find(({ peer }) => peer === 'b');
   assert.deepEqual(row?.ratios?.requests, { median: 1.25, min: 0.5, max: 2 });
+  assert.deepEqual(row?.ratios?.p99, { median: 1, min: 1, max: 1 });
 });
 
 test('the baseline has no ratio to itself', () => {
   assert.equal(compare([sample({ peer: 'a' })], 'a')[0]?.rows[0]?.ratios, undefined);
+});
+
+test('as do numbers of connections', () => {
+  const samples = [1, 2000].flatMap((connections) => ['a', 'b'].map((peer) => sample({ peer, connections })));
+  const tables = compare(samples, 'a').map(({ connections, rows }) => [connections, rows.length]);
+  assert.deepEqual(tables, [
+    [1, 2],
+    [2000, 2],
+  ]);
 });
 
 test('each size has a table of its own, with peers in the order of their turns', () => {

@@ -3,30 +3,32 @@ import { test } from 'node:test';
 import { parseBenchOptions, parts, UsageError, usage } from '../../loadtest/options.ts';
 
 const known = ['ours', 'theirs', 'another'];
-const parse = (...argv: string[]) => parseBenchOptions(argv, known, 64 * 2 ** 20);
+const parse = (...argv: string[]) => parseBenchOptions(argv, known, ['ours', 'theirs'], 2 ** 30);
 
 test('without flags everything is measured', () => {
   assert.deepEqual(parse(), {
-    parts: ['servers', 'writing'],
+    parts: ['servers', 'connections', 'rate', 'fresh', 'cores', 'idle', 'writing'],
     rounds: 5,
-    seconds: 1,
-    sizes: [4096, 65536, 2 ** 20, 2 ** 24],
-    peers: known,
+    seconds: 0.4,
+    sizes: [4096, 65536, 2 ** 20, 2 ** 24, 2 ** 30],
+    peers: ['ours', 'theirs'],
     connections: 16,
+    idle: 10_000,
     out: 'docs/benchmarks.md',
   });
 });
 
 test('flags replace the defaults', () => {
   const few = ['--rounds', '2', '--seconds=0.3', '--sizes', '8K,1MiB', '--connections', '4', '--parts', 'writing'];
-  const options = parse(...few, '--out', '/x');
+  const options = parse(...few, '--idle', '70', '--out', '/x');
   assert.deepEqual(options, {
     parts: ['writing'],
     rounds: 2,
     seconds: 0.3,
     sizes: [8192, 2 ** 20],
-    peers: known,
+    peers: ['ours', 'theirs'],
     connections: 4,
+    idle: 70,
     out: '/x',
   });
 });
@@ -42,10 +44,12 @@ for (const argv of [
   ['--seconds', '0'],
   ['--seconds', 'x'],
   ['--sizes', '4k'],
-  ['--sizes', '128M'],
+  ['--sizes', '2G'],
   ['--sizes', ''],
   ['--peers', 'nobody'],
-  ['--connections', '1001'],
+  ['--connections', '2001'],
+  ['--idle', '0'],
+  ['--idle', '20001'],
   ['--parts', 'servers,nothing'],
   ['--parts', ''],
   ['--unknown', '1'],
@@ -55,7 +59,7 @@ for (const argv of [
 }
 
 test('parts keep their order', () => {
-  assert.deepEqual(parse('--parts', 'writing,servers').parts, ['servers', 'writing']);
+  assert.deepEqual(parse('--parts', 'writing,fresh,servers').parts, ['servers', 'fresh', 'writing']);
 });
 
 test('usage names every peer and every part', () => {

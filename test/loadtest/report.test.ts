@@ -19,23 +19,26 @@ const machine = {
   date: '2030-01-02 03:04',
 };
 
+const cast = { baseline: 'ours', rival: 'theirs', floor: 'the floor', copyBelow: 'ours that copies' };
+
 function reportOf(samples: readonly Sample[], rounds: number): Report {
   return {
     machine,
-    pins: { server: 0, client: 1 },
+    pins: { server: [0], client: [1] },
     command: 'npm run bench',
+    minutes: 5.5,
     rounds,
     seconds: 1,
     connections: 16,
     regionBytes: 64 * 2 ** 20,
-    baseline: 'ours',
+    wholeBytes: 2 ** 30,
+    cast,
     peers: [
       { name: 'ours', about: 'what we make' },
       { name: 'theirs', about: 'what they make' },
     ],
     missing: [{ name: 'another', why: 'it is not installed' }],
-    tables: compare(samples, 'ours'),
-    writing: undefined,
+    results: { servers: samples },
   };
 }
 
@@ -77,14 +80,25 @@ test('the report has one table a size, each with a row for every server that ran
   const samples = [...rounds([300, 300, 300], [100, 100, 150]), ...rounds([50, 50, 50], [100, 100, 100], 65536)];
   const text = renderReport(reportOf(samples, 3));
   assert.deepEqual(text.match(/^## Ranges of .*$/gm), ['## Ranges of 4 KiB', '## Ranges of 64 KiB']);
-  assert.equal(text.match(/^\| (ours|theirs) \|/gm)?.length, 4);
+  assert.equal(text.match(/^\| (ours|theirs) \| \d/gm)?.length, 4);
   assert.match(text, /^\| theirs \| 100 \|.*\| 3 \(2\.\.3\) \|/m);
 });
 
 test('every row of a table has as many cells as its head', () => {
-  const lines = renderReport(reportOf(rounds([1], [1]), 1)).match(/^\|.*\|$/gm) ?? [];
-  assert.equal(lines.length, 4);
-  assert.equal(new Set(lines.map((line) => line.split('|').length)).size, 1);
+  const samples = [...rounds([1], [1]), ...rounds([1], [1], 2 ** 30)];
+  const idle = { connections: 7, samples: [{ peer: 'ours', round: 1, resident: 1, native: 1 }] };
+  const duels = {
+    connections: samples,
+    rate: samples,
+    fresh: samples,
+    cores: { one: samples, two: samples, shared: true },
+  };
+  const text = renderReport({ ...reportOf(samples, 1), results: { servers: samples, ...duels, idle } });
+  const tables = text.match(/(?:^\|.*\|\n)+/gm) ?? [];
+  assert.equal(tables.length, 8);
+  for (const lines of tables.map((table) => table.trim().split('\n'))) {
+    assert.equal(new Set(lines.map((line) => line.split('|').length)).size, 1, lines[0]);
+  }
 });
 
 test('the report names the machine, what ran, and what could not', () => {
@@ -99,6 +113,12 @@ test('the report names the machine, what ran, and what could not', () => {
 test('the report says when there were too few rounds to tell', () => {
   assert.match(renderReport(reportOf(rounds([1], [1]), 1)), /Of 1 round only/);
   assert.doesNotMatch(renderReport(reportOf(rounds([1, 1, 1], [1, 1, 1]), 3)), /only: a try/);
+});
+
+test('the whole of a region is called that, and the report says how long it took', () => {
+  const text = renderReport(reportOf(rounds([1], [1], 2 ** 30), 1));
+  assert.match(text, /^## The whole of 1 GiB, without Range$/m);
+  assert.match(text, /in 5\.5 minutes/);
 });
 
 test('sizes are read and written in binary units', () => {

@@ -2,15 +2,26 @@
 import type { Sample } from '../../loadtest/run/rounds.ts';
 import type { WriteResult } from '../../loadtest/writer/writing.ts';
 
-type Wanted = Partial<Pick<Sample, 'peer' | 'size' | 'round' | 'cpuSeconds' | 'writes'>> & {
+type Wanted = Partial<Pick<Sample, 'peer' | 'size' | 'connections' | 'round' | 'cpuSeconds' | 'writes'>> & {
   readonly requests?: number;
+  readonly p99?: number;
 };
 
 /** A sample of one second. */
-export function sample({ peer = 'a', size = 4096, round = 1, requests = 100, cpuSeconds = 1, writes }: Wanted): Sample {
-  const times = { seconds: 1, p50: 10, p99: 20, max: 30, clientCpuSeconds: 0.25 };
+export function sample(wanted: Wanted): Sample {
+  const {
+    peer = 'a',
+    size = 4096,
+    connections = 16,
+    round = 1,
+    requests = 100,
+    p99 = 20,
+    cpuSeconds = 1,
+    writes,
+  } = wanted;
+  const times = { seconds: 1, p50: 10, p99, max: 30, clientCpuSeconds: 0.25 };
   const load = { requests, bytes: requests * size, ...times, missed: 0, errors: 0, firstError: null };
-  return { peer, size, round, cpuSeconds, load, ...(writes && { writes }) };
+  return { peer, size, connections, round, cpuSeconds, load, ...(writes && { writes }) };
 }
 
 /** What a writer got done in two seconds. */

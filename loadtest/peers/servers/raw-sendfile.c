@@ -133,8 +133,8 @@ static void open_file(struct server *server, const char *path, const char *size)
     }
     server->pages = (length - server->size) / PAGE + 1;
     server->head_length =
-        (size_t)snprintf(server->head, sizeof server->head,
-                         "HTTP/1.1 206 Partial Content\r\nContent-Length: %" PRIu64 "\r\n\r\n", server->size);
+        (size_t)snprintf(server->head, sizeof server->head, "HTTP/1.1 %s\r\nContent-Length: %" PRIu64 "\r\n\r\n",
+                         server->size == length ? "200 OK" : "206 Partial Content", server->size);
 }
 
 static void listen_somewhere(struct server *server) {
