@@ -16,6 +16,7 @@
         "binding/relays.c",
         "binding/segments.c",
         "binding/values.c",
+        "core/answers.c",
         "core/backing.c",
         "core/claim.c",
         "core/connection.c",
@@ -39,6 +40,7 @@
         "core/slots.c",
         "core/sys.c",
         "core/transmission.c",
+        "core/window.c",
         "core/witness.c",
         "core/zerocopy.c"
       ],

@@ -3,15 +3,12 @@
  * back to Node with the connection, which has lost nothing.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "express.h"
 #include "state.h"
 #include "sys.h"
-
-/* Node's own limit for the head of a request; two of those of usual size in one peek answer pipelining clients. */
-enum { WINDOW = 16 << 10 };
+#include "window.h"
 
 /* What stands in a head besides the granted one: two fields with numbers of at most 20 digits. */
 enum { FIELDS = 128 };
@@ -20,7 +17,7 @@ enum { MOST_HEAD = 32 << 10 };
 
 int pr_express_open(struct pr_lane *lane) {
     pr_list_init(&lane->granted);
-    lane->window.bytes = pr_allocate(1, WINDOW);
+    lane->window.bytes = pr_allocate(1, PR_WINDOW);
     lane->head = pr_allocate(1, MOST_HEAD + FIELDS);
     return lane->window.bytes && lane->head ? 0 : -ENOMEM;
 }
@@ -50,7 +47,7 @@ static struct pr_express *new_express(struct pr_connection *connection, const st
 static int check(const struct pr_connection *connection, const struct pr_generation *generation,
                  const struct pr_grant *grant) {
     bool sends = grant->engine != PR_ENGINE_STREAM && grant->engine != PR_ENGINE_ZEROCOPY;
-    if (!sends || grant->head_length > MOST_HEAD || grant->request.length > WINDOW) return -EINVAL;
+    if (!sends || grant->head_length > MOST_HEAD || grant->request.length > PR_WINDOW) return -EINVAL;
     /* An empty head would be found in nothing at all, again and again. */
     if (grant->request.length == 0 || grant->request.range_at > grant->request.length) return -EINVAL;
     if (!connection) return -EBADF;
@@ -139,10 +136,8 @@ void pr_express_end(struct pr_connection *connection, enum pr_return why, int er
     pr_tell_if_drained(connection);
 }
 
-static bool keep_window(struct pr_connection *connection);
-
 static bool give_back(struct pr_connection *connection, enum pr_return why) {
-    if (!keep_window(connection)) {
+    if (!pr_window_keep(connection)) {
         pr_break_off(connection, -ENOMEM);
         return false;
     }
@@ -189,98 +184,6 @@ void pr_express_expire(struct pr_lane *lane) {
         pr_connection_settle(connection);
         pr_unlock(lane->relay);
     }
-}
-
-/*
- * The window: what was read of a connection and not answered. It is read, not peeked at, which saves a call in each
- * request, 0.4 of 10 µs. So whatever ends the turn, what is in it is kept: for the next turn, or for Node.
- */
-
-/* Keeps what was not answered with the connection; false: no memory, and it is lost. */
-static bool keep_window(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
-    size_t length = window->length - window->at;
-    if (length == 0) return true;
-    struct pr_unread *unread = pr_allocate(1, sizeof *unread + length);
-    if (!unread) return false;
-    unread->length = length;
-    memcpy(unread->bytes, window->bytes + window->at, length);
-    window->at = window->length;
-    pr_lock(connection->relay);
-    connection->unread = unread;
-    pr_unlock(connection->relay);
-    return true;
-}
-
-/* Under the lock, or by the thread that owns the connection. */
-static struct pr_unread *take_unread(struct pr_connection *connection) {
-    struct pr_unread *unread = connection->unread;
-    connection->unread = NULL;
-    return unread;
-}
-
-static bool fill_from_unread(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
-    struct pr_unread *unread = take_unread(connection);
-    if (!unread) return false;
-    memcpy(window->bytes, unread->bytes, unread->length);
-    window->length = unread->length;
-    pr_free(unread);
-    return true;
-}
-
-enum sight { SEEN, NOTHING, ENDED };
-
-/* Reads on, behind what is there. */
-static enum sight read_on(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
-    size_t kept = window->length - window->at;
-    memmove(window->bytes, window->bytes + window->at, kept);
-    window->at = 0;
-    window->length = kept;
-    ssize_t got;
-    do got = pr_sys.recv(connection->fd, window->bytes + kept, WINDOW - kept, MSG_DONTWAIT);
-    while (got < 0 && errno == EINTR);
-    window->full = got > 0 && (size_t)got == WINDOW - kept;
-    if (got > 0) window->length += (size_t)got;
-    return got > 0 ? SEEN : got < 0 && errno == EAGAIN ? NOTHING : ENDED;
-}
-
-/*
- * At the beginning of a turn, and later only if there can be more: what comes from here on is a new edge. The edge of
- * an end that came behind requests is that of the requests.
- */
-static enum sight look(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
-    if (window->at < window->length) return SEEN;
-    bool first = !window->looked;
-    window->looked = true;
-    if (first && fill_from_unread(connection)) {
-        window->full = true; /* nobody has looked for more */
-        return SEEN;
-    }
-    return first || window->full || connection->express->ended ? read_on(connection) : NOTHING;
-}
-
-void pr_express_begin_turn(struct pr_lane *lane) {
-    lane->window.looked = lane->window.full = false;
-    lane->window.at = lane->window.length = 0;
-}
-
-int pr_express_end_turn(struct pr_connection *connection) {
-    return keep_window(connection) ? 0 : -ENOMEM;
-}
-
-size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool ours = connection && connection->owner == PR_OWNER_NODE && connection->unread;
-    size_t length = ours ? connection->unread->length : 0;
-    struct pr_unread *unread = ours && length <= capacity ? take_unread(connection) : NULL;
-    pr_unlock(relay);
-    if (unread) memcpy(into, unread->bytes, length);
-    pr_free(unread);
-    return length;
 }
 
 /* The next request. */
@@ -417,7 +320,7 @@ static enum pr_match match(struct pr_connection *connection, struct pr_asked *as
     do
         result = pr_repeat_match(&express->grant.request, express->size, window->bytes + window->at,
                                  window->length - window->at, asked);
-    while (result == PR_MATCH_SO_FAR && window->full && read_on(connection) == SEEN);
+    while (result == PR_MATCH_SO_FAR && window->full && pr_window_read_on(connection) == PR_WINDOW_BYTES);
     return result;
 }
 
@@ -434,10 +337,10 @@ bool pr_express_next(struct pr_connection *connection) {
     if (!express) return false;
     enum pr_return over = why_over(express);
     if (over != PR_RETURN_COUNT) return give_back(connection, over);
-    enum sight sight = look(connection);
-    if (sight == ENDED || (sight == NOTHING && node_has_closed(connection)))
+    enum pr_window_sight sight = pr_window_look(connection);
+    if (sight == PR_WINDOW_ENDED || (sight == PR_WINDOW_EMPTY && node_has_closed(connection)))
         return give_back(connection, PR_RETURN_CLOSED);
-    if (sight == NOTHING) return false;
+    if (sight == PR_WINDOW_EMPTY) return false;
 
     struct pr_asked asked;
     enum pr_match matched = match(connection, &asked);
@@ -447,51 +350,4 @@ bool pr_express_next(struct pr_connection *connection) {
     if (result < 0) return give_back(connection, why_not(result));
     connection->lane->window.at += asked.consumed;
     return true;
-}
-
-/* Answers. */
-
-void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
-                         enum pr_outcome outcome, int error) {
-    struct pr_relay *relay = connection->relay;
-    struct pr_answers *answers = &relay->answers;
-    const struct pr_repeat *request = &connection->express->grant.request;
-    uint64_t now = pr_now();
-    connection->express->answers++;
-    if (request->range_at < request->length)
-        relay->counters.answers_ranged++;
-    else
-        relay->counters.answers_whole++;
-    answers->begun--;
-    if (answers->capacity == 0) return;
-    answers->list[(answers->first + answers->used++) % answers->capacity] = (struct pr_answer){
-        .connection = connection->id,
-        .offset = transmission->segments[0].offset,
-        .length = transmission->segments[0].length,
-        .sent = transmission->sent,
-        .engine = transmission->engine,
-        .outcome = outcome,
-        .error = error,
-        .took = now - transmission->held_since,
-        .ago = now, /* when; how long ago that was is known when it is taken */
-    };
-    if (answers->told || answers->used < answers->capacity / 2) return;
-    answers->told = true;
-    pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_ANSWERS});
-}
-
-size_t pr_answers(struct pr_relay *relay, struct pr_answer *into, size_t capacity) {
-    struct pr_answers *answers = &relay->answers;
-    uint64_t now = pr_now();
-    size_t count = 0;
-    pr_lock(relay);
-    for (; count < capacity && answers->used > 0; answers->used--) {
-        into[count] = answers->list[answers->first];
-        into[count].ago = now > into[count].ago ? now - into[count].ago : 0;
-        count++;
-        answers->first = (answers->first + 1) % answers->capacity;
-    }
-    answers->told = false;
-    pr_unlock(relay);
-    return count;
 }

@@ -14,17 +14,13 @@ void pr_express_close(struct pr_lane *lane);
  */
 bool pr_express_next(struct pr_connection *connection);
 
-/* The lane, before and after a turn; what was read and not answered is kept. -ENOMEM: it is lost. */
-void pr_express_begin_turn(struct pr_lane *lane);
-int pr_express_end_turn(struct pr_connection *connection);
-
 /* The lane: gives back connections whose grant is over and that nothing was asked of. */
 void pr_express_expire(struct pr_lane *lane);
 
 /* Under the lock, of a connection that has a grant: it ends. */
 void pr_express_end(struct pr_connection *connection, enum pr_return why, int error);
 
-/* Under the lock: the response that a lane is in has ended. */
+/* answers.c; under the lock: the response that a lane is in has ended. */
 void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
                          enum pr_outcome outcome, int error);
 

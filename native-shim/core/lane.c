@@ -18,6 +18,7 @@
 #include "express.h"
 #include "state.h"
 #include "sys.h"
+#include "window.h"
 #include "zerocopy.h"
 
 /* What one connection may send before the next has its turn (docs/performance.md). */
@@ -110,11 +111,11 @@ static int send_in_turn(struct pr_connection *connection) {
 }
 
 static void turn(struct pr_connection *connection) {
-    pr_express_begin_turn(connection->lane);
+    pr_window_clear(connection->lane);
     int result = connection->abort ? why_aborted(connection) : send_in_turn(connection);
     if (result == PR_PUSHED_ALL) return;
-    if (result >= 0 && pr_express_end_turn(connection) < 0) result = -ENOMEM;
-    if (result < 0) pr_express_begin_turn(connection->lane); /* what it still asked for is nobody else's */
+    if (result >= 0 && !pr_window_keep(connection)) result = -ENOMEM;
+    if (result < 0) pr_window_clear(connection->lane); /* what it still asked for is nobody else's */
     if (result < 0)
         pr_break_off(connection, result);
     else if (result == PR_PUSHED_BUDGET) /* of PR_PUSHED_FULL epoll will tell */

@@ -1,0 +1,48 @@
+/* What lanes have answered, for the log. */
+#include "express.h"
+#include "state.h"
+
+void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
+                         enum pr_outcome outcome, int error) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_answers *answers = &relay->answers;
+    const struct pr_repeat *request = &connection->express->grant.request;
+    uint64_t now = pr_now();
+    connection->express->answers++;
+    if (request->range_at < request->length)
+        relay->counters.answers_ranged++;
+    else
+        relay->counters.answers_whole++;
+    answers->begun--;
+    if (answers->capacity == 0) return;
+    answers->list[(answers->first + answers->used++) % answers->capacity] = (struct pr_answer){
+        .connection = connection->id,
+        .offset = transmission->segments[0].offset,
+        .length = transmission->segments[0].length,
+        .sent = transmission->sent,
+        .engine = transmission->engine,
+        .outcome = outcome,
+        .error = error,
+        .took = now - transmission->held_since,
+        .ago = now, /* when; how long ago that was is known when it is taken */
+    };
+    if (answers->told || answers->used < answers->capacity / 2) return;
+    answers->told = true;
+    pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_ANSWERS});
+}
+
+size_t pr_answers(struct pr_relay *relay, struct pr_answer *into, size_t capacity) {
+    struct pr_answers *answers = &relay->answers;
+    uint64_t now = pr_now();
+    size_t count = 0;
+    pr_lock(relay);
+    for (; count < capacity && answers->used > 0; answers->used--) {
+        into[count] = answers->list[answers->first];
+        into[count].ago = now > into[count].ago ? now - into[count].ago : 0;
+        count++;
+        answers->first = (answers->first + 1) % answers->capacity;
+    }
+    answers->told = false;
+    pr_unlock(relay);
+    return count;
+}
