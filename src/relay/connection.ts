@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ServerResponse } from 'node:http';
+import { type Server, ServerResponse } from 'node:http';
 import { type BlockList, Socket } from 'node:net';
 import type { Grant, Returned } from './grants.ts';
 import type { ConnectionListener, NativeRelay } from './native-relay.ts';
@@ -21,6 +21,7 @@ type SocketInternals = {
   } | null;
   _final?: (callback: Finish) => void;
   _httpMessage?: unknown;
+  readonly server?: Server;
 };
 
 type Finish = (error?: Error | null) => void;
@@ -63,6 +64,19 @@ function ignoreRest(socket: Socket): void {
 
 function ignore(): void {}
 
+const closing = new WeakSet<Server>();
+const closeAfter = 20; // milliseconds, in which Node reads what has come
+
+// A server that closes has closed the connections that were idle then, but for those that lanes had.
+function closeIdleLater(server: Server | undefined): void {
+  if (!server || server.listening || closing.has(server)) return;
+  closing.add(server);
+  setTimeout(() => {
+    closing.delete(server);
+    server.closeIdleConnections();
+  }, closeAfter);
+}
+
 /** One adopted connection. */
 export class Connection implements ConnectionListener {
   readonly peerKind: PeerKind;
@@ -72,9 +86,9 @@ export class Connection implements ConnectionListener {
   /** Of the same socket, adopted by another relay: an application can have several. */
   readonly #other: Connection | undefined;
   #finish: Finish | undefined;
-  #request: string | undefined;
   #skipped = 0;
-  #useless = 0;
+  /** So many responses are skipped before the next grant. */
+  #useless = 1;
 
   constructor(relay: NativeRelay, socket: Socket, fd: number, unaskable: boolean, node: number) {
     const adopted = relay.adopt(fd, unaskable, node, this);
@@ -117,17 +131,13 @@ export class Connection implements ConnectionListener {
   }
 
   /**
-   * Whether it is worth while to grant it to its lane for a request: the one before was the same but for what was cut
-   * out, and the last grants were not all for nothing.
+   * Whether it is worth while to grant it to its lane after one more response: not after the first one, for many
+   * connections have no other, and seldom when the last grants came to nothing.
    */
-  isWorthGranting(request: string): boolean {
-    const repeated = request === this.#request;
-    this.#request = request;
-    if (!repeated || this.#skipped < this.#useless) {
-      this.#skipped++;
-      return false;
-    }
-    return true;
+  isWorthGranting(): boolean {
+    if (this.#skipped === this.#useless) return true;
+    this.#skipped++;
+    return false;
   }
 
   /** Has the lane answer by itself for a while, when nothing of Node's is on its way in or out. */
@@ -201,6 +211,7 @@ export class Connection implements ConnectionListener {
     if (socket.destroyed) return;
     socket.setTimeout(timeout);
     this.#readOn();
+    closeIdleLater(internals.server);
   }
 
   // As if Node had read it itself.

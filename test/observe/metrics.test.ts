@@ -12,6 +12,9 @@ const relied = [
   'pagerelay_held_bytes 0',
   'pagerelay_quarantined_bytes 0',
   'pagerelay_hold_seconds_count 0',
+  'pagerelay_express_requests_total 0',
+  'pagerelay_express_grants_total 0',
+  'pagerelay_express_connections 0',
 ];
 
 test('the metrics that others rely on are there from the start, at zero', async () => {
@@ -30,6 +33,27 @@ test('the histogram of hold times is cumulative and ends at infinity', async () 
   assert.match(text, /pagerelay_hold_seconds_bucket\{le="\+Inf"\} 1\n/);
   assert.match(text, /pagerelay_hold_seconds_count 1\n/);
   relay.close();
+});
+
+test('answers of lanes are counted with those of Node', async () => {
+  const relay = new PortableRelay('a test');
+  const counters = { ...relay.counters(), answers: { whole: 3, ranged: 40 }, returns: { time: 2, request: 5 } };
+  const metrics = new Metrics(Object.create(relay, { counters: { value: () => counters } }), counts);
+  metrics.countRequest('GET', 206);
+  metrics.countRequest('GET', 404);
+  for (let again = 0; again < 2; again++) {
+    const lines = (await metrics.text()).split('\n');
+    for (const line of [
+      'pagerelay_http_requests_total{method="GET",status="200"} 3',
+      'pagerelay_http_requests_total{method="GET",status="206"} 41',
+      'pagerelay_http_requests_total{method="GET",status="404"} 1',
+      'pagerelay_express_requests_total 43',
+      'pagerelay_express_returns_total{reason="time"} 2',
+      'pagerelay_express_returns_total{reason="request"} 5',
+    ]) {
+      assert.ok(lines.includes(line), line);
+    }
+  }
 });
 
 test('methods that clients invent share one label', async () => {

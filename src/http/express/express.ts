@@ -40,8 +40,13 @@ export class Express {
    */
   after(pattern: Pattern, copyBelow: number, response: ServerResponse, head: string): void {
     const grant = this.#over ? undefined : grantFor(pattern, copyBelow, head);
-    // By then Node has let go of the response, and whatever belongs to it: a grant lasts for much longer.
-    if (grant) response.once('finish', () => this.#over || pattern.connection.grant(grant));
+    if (!grant) return;
+    const request = pattern.reply.request.raw;
+    // By then Node has let go of the response, and whatever belongs to it: a grant lasts for much longer. Software that
+    // ends responses later than it is told to leaves time for part of a next request to come.
+    response.once('finish', () => {
+      if (!this.#over && exactHead(request) !== undefined) pattern.connection.grant(grant);
+    });
   }
 }
 
@@ -51,9 +56,10 @@ function grantFor(pattern: Pattern, copyBelow: number, head: string): Grant | un
   const { generation, epoch, version } = region.content;
   // Its Last-Modified is that of each message (RFC 9110 8.8.2.1).
   if (engine === 'zerocopy' || engine === 'stream' || region.lastModified.getTime() > Date.now()) return undefined;
+  if (!connection.isWorthGranting()) return undefined;
   const exact = exactHead(request.raw);
   const repeat = exact === undefined ? undefined : repeatOf(exact);
-  if (!repeat || !connection.isWorthGranting(repeat.request)) return undefined;
+  if (!repeat) return undefined;
   const ranged = repeat.rangeAt < repeat.request.length;
   if (ranged !== (plan.contentRange !== undefined)) return undefined;
   const template = responseHead(head, ranged);

@@ -1,0 +1,270 @@
+/** What ends a grant: from then on Node judges each request again. */
+import assert from 'node:assert/strict';
+import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type Asked, answersOf, connectGranted, grantedOf, haveGranted, returnsOf } from '../support/express.ts';
+import { until } from '../support/poll.ts';
+import { RawClient, type RawResponse } from '../support/raw.ts';
+import { makeFolder, overwrite, seededBytes, sha256, writeRegion } from '../support/regions.ts';
+import { type Change, overwriting } from '../support/requests.ts';
+import { startService } from '../support/service.ts';
+import { put, send, startWritable, type Writable } from '../support/writable.ts';
+
+const size = 200_000;
+const path = '/regions/file.bin';
+const old = seededBytes(size, 21);
+const json = { 'content-type': 'application/json' };
+
+async function startWithFile(t: TestContext, place: 'tmpfs' | 'ext4' = 'tmpfs', options = {}): Promise<Writable> {
+  const running = await startWritable(t, place, { engine: 'sendfile', ...options });
+  await put(t, running, 'file.bin', old);
+  return running;
+}
+
+test('a grant ends by itself after about a second', { timeout: 20_000 }, async (t) => {
+  const running = await startWithFile(t);
+  const client = await connectGranted(t, running, { path });
+  const began = performance.now();
+  await until(() => grantedOf(running) === 0, 'the grant is over', 8000);
+  assert.ok(performance.now() - began > 500, 'not at once');
+  assert.equal(returnsOf(running, 'time'), 1);
+  client.get(path, '3-9');
+  assert.ok((await client.response()).body.equals(old.subarray(3, 10)));
+  client.destroy();
+});
+
+test('a connection that is never idle is granted again and again, and its Date stays right', {
+  timeout: 30_000,
+}, async (t) => {
+  const running = await startWithFile(t);
+  const client = await connectGranted(t, running, { path });
+  let asked = 0;
+  while (returnsOf(running, 'time') < 3) {
+    const first = (asked * 7919) % (size - 100);
+    client.get(path, `${first}-${first + 99}`);
+    const { body, fields } = await client.response();
+    assert.ok(body.equals(old.subarray(first, first + 100)));
+    const age = Date.now() - Date.parse(fields.get('date') ?? '');
+    assert.ok(age > -1000 && age < 6000, `${age} ms old`);
+    asked++;
+  }
+  assert.ok(answersOf(running) > asked / 10, `${answersOf(running)} of ${asked} by the lane`);
+  client.destroy();
+});
+
+/** A change, and what the next answer to the whole region must be. */
+type Case = {
+  readonly change: Change;
+  readonly status: number;
+  readonly after: { readonly status: number; readonly content?: Buffer };
+};
+
+const patch = { 'content-type': 'application/merge-patch+json' };
+const overwritten = Buffer.concat([old.subarray(0, 50_000), seededBytes(10_000, 22), old.subarray(60_000)]);
+
+const changes: Readonly<Record<string, Case>> = {
+  'a PUT': {
+    change: { method: 'PUT', path, body: seededBytes(1000, 23) },
+    status: 204,
+    after: { status: 200, content: seededBytes(1000, 23) },
+  },
+  'a PUT of the same bytes': {
+    change: { method: 'PUT', path, body: old },
+    status: 204,
+    after: { status: 200, content: old },
+  },
+  'an overwrite in place': {
+    change: overwriting(path, 50_000, seededBytes(10_000, 22), 10),
+    status: 204,
+    after: { status: 200, content: overwritten },
+  },
+  'a PATCH that shrinks': {
+    change: { method: 'PATCH', path, fields: patch, body: Buffer.from('{"size":777}') },
+    status: 204,
+    after: { status: 200, content: old.subarray(0, 777) },
+  },
+  'a PATCH that grows': {
+    change: { method: 'PATCH', path, fields: patch, body: Buffer.from(`{"size":${size + 5000}}`) },
+    status: 204,
+    after: { status: 200, content: Buffer.concat([old, Buffer.alloc(5000)]) },
+  },
+  'a DELETE': { change: { method: 'DELETE', path }, status: 204, after: { status: 404 } },
+};
+
+function checkRange({ status, fields, body }: RawResponse, content: Buffer, etag: string): void {
+  assert.equal(status, 206);
+  assert.equal(fields.get('content-range'), `bytes ${content.length - 10}-${content.length - 1}/${content.length}`);
+  assert.ok(body.equals(content.subarray(-10)));
+  assert.equal(fields.get('etag'), etag);
+}
+
+for (const place of ['tmpfs', 'ext4'] as const) {
+  for (const [what, { change, status, after }] of Object.entries(changes)) {
+    test(`after ${what} the next answer is the new one at once, on ${place}`, { timeout: 30_000 }, async (t) => {
+      const running = await startWithFile(t, place);
+      const whole = await RawClient.connect(t, running.port);
+      const before = await haveGranted(running, whole, { path }, 'whole');
+      const ranged = await connectGranted(t, running, { path }, '-10');
+      const answer = await send(t, running, change);
+      assert.equal(answer.status, status);
+      whole.get(path);
+      ranged.get(path, '-10');
+      const [response, tail] = [await whole.response(), await ranged.response()];
+      assert.equal(response.status, after.status);
+      const { content } = after;
+      if (content) {
+        assert.equal(sha256(response.body), sha256(content));
+        assert.notEqual(response.fields.get('etag'), before.fields.get('etag'));
+        assert.equal(response.fields.get('etag'), answer.fields.get('etag') ?? response.fields.get('etag'));
+        checkRange(tail, content, response.fields.get('etag') ?? '');
+      } else assert.equal(tail.status, 404);
+      for (const client of [whole, ranged]) client.destroy();
+    });
+  }
+}
+
+test('an overwrite goes through while many connections are granted and ask without pause', {
+  timeout: 30_000,
+}, async (t) => {
+  const running = await startWithFile(t, 'ext4', { lanes: 2 });
+  const clients = await Promise.all(Array.from({ length: 8 }, () => connectGranted(t, running, { path }, '0-9999')));
+  let [stop, answers] = [false, 0];
+  const versions = new Map([[0, old.subarray(0, 10_000)]]);
+  const tags = new Map<string, string>();
+  const reading = clients.map(async (client) => {
+    while (!stop) {
+      client.get(path, '0-9999');
+      const { fields, body } = await client.response();
+      const hash = sha256(body);
+      assert.equal(tags.get(fields.get('etag') ?? '') ?? hash, hash, 'one tag, one content');
+      tags.set(fields.get('etag') ?? '', hash);
+      answers++;
+    }
+  });
+  for (let turn = 1; turn <= 10; turn++) {
+    const body = seededBytes(10_000, 100 + turn);
+    versions.set(turn, body);
+    assert.equal((await send(t, running, overwriting(path, 0, body, 10))).status, 204);
+    const [seen, byLanes] = [answers, answersOf(running)];
+    const isGoing = () => answers > seen + 20 && answersOf(running) > byLanes;
+    await until(isGoing, 'readers go on, and lanes answer again');
+  }
+  stop = true;
+  await Promise.all(reading);
+  const known = new Set([...versions.values()].map(sha256));
+  for (const hash of tags.values()) assert.ok(known.has(hash), 'never a mix of two versions');
+  assert.ok(tags.size > 2, `${tags.size} versions were seen`);
+});
+
+test('while pages are leased no lane answers with them, and afterwards they are as they were left', {
+  timeout: 30_000,
+}, async (t) => {
+  const running = await startWithFile(t);
+  const client = await connectGranted(t, running, { path }, '0-9');
+  const before = answersOf(running);
+  const asked = Buffer.from(JSON.stringify({ region: 'file.bin', first: 0, last: 4095, ttlSeconds: 60 }));
+  const lease = await send(t, running, { method: 'POST', path: '/leases', fields: json, body: asked });
+  assert.equal(lease.status, 201);
+  overwrite(join(running.dir, 'file.bin'), 0, Buffer.from('0123456789'));
+  client.get(path, '0-9');
+  await until(() => running.service.relay.counters().waitingReaders === 1, 'the reader waits');
+  const end = { method: 'DELETE', path: lease.fields.get('location') ?? '' };
+  assert.equal((await send(t, running, end)).status, 204);
+  assert.equal((await client.response()).body.toString(), '0123456789');
+  assert.equal(answersOf(running), before);
+  client.destroy();
+});
+
+const others: Readonly<Record<string, (path: string) => void>> = {
+  'renames another file over it': (path) => {
+    writeFileSync(`${path}.new`, seededBytes(5000, 31));
+    renameSync(`${path}.new`, path);
+  },
+  'writes into it': (path) => overwrite(path, 100, Buffer.from('changed')),
+  'cuts it': (path) => truncateSync(path, 5000),
+  'removes it': (path) => rmSync(path),
+};
+
+for (const [what, act] of Object.entries(others)) {
+  test(`no lane answers with what a file was before somebody ${what}`, { timeout: 20_000 }, async (t) => {
+    const dir = makeFolder(t, 'tmpfs');
+    const file = writeRegion(dir, 'file.bin', size, 21);
+    const running = await startService(t, { engine: 'sendfile', dir });
+    const client = await RawClient.connect(t, running.port);
+    const before = await haveGranted(running, client, { path }, '-20');
+    act(file.path);
+    const fresh = async () => {
+      client.get(path, '-20');
+      return client.response();
+    };
+    const isNew = async () => {
+      const { status, fields } = await fresh();
+      return status === 404 || fields.get('etag') !== before.fields.get('etag');
+    };
+    await until(isNew, 'the change is seen', 5000);
+    client.destroy();
+  });
+}
+
+test('a token that is taken away is refused on a connection that a lane has', { timeout: 20_000 }, async (t) => {
+  const readTokenFile = join(makeFolder(t, 'tmpfs'), 'tokens');
+  writeFileSync(readTokenFile, 'old\nother\n');
+  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 21);
+  const running = await startService(t, { regions: [file], readTokenFile });
+  const asked: Asked = { path, fields: 'Authorization: Bearer old\r\n' };
+  const client = await connectGranted(t, running, asked);
+  writeFileSync(`${readTokenFile}.new`, 'other\n');
+  renameSync(`${readTokenFile}.new`, readTokenFile);
+  const ask = async () => {
+    client.get(path, '0-9', asked.fields);
+    return (await client.response()).status;
+  };
+  await until(async () => (await ask()) === 401, 'it is refused', 8000);
+  assert.ok(returnsOf(running, 'revoked') >= 1, 'the grant did not end by its time alone');
+  assert.equal(await ask(), 401);
+  client.destroy();
+  const still = await connectGranted(t, running, { path, fields: 'Authorization: Bearer other\r\n' });
+  still.destroy();
+});
+
+const mebibyte = 1 << 20;
+
+async function startLarge(t: TestContext, drain: number) {
+  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 40 * mebibyte, 51);
+  const running = await startService(t, { engine: 'sendfile', drain, regions: [file] });
+  return { running, content: seededBytes(40 * mebibyte, 51) };
+}
+
+test('closing does not wait for the time of grants that are idle', { timeout: 20_000 }, async (t) => {
+  const { running } = await startLarge(t, 15);
+  const clients = await Promise.all(Array.from({ length: 10 }, () => connectGranted(t, running, { path })));
+  assert.equal(await running.close(), true, 'nothing had to be broken off');
+  for (const client of clients) assert.equal((await client.rest()).bytes, 0);
+});
+
+test('closing waits for what a lane is in the middle of', {
+  timeout: 30_000,
+}, async (t) => {
+  const { running, content } = await startLarge(t, 20);
+  const client = await connectGranted(t, running, { path });
+  client.get(path, '0-');
+  assert.equal((await client.head()).status, 206);
+  const { grants } = running.service.relay.counters();
+  const closing = running.close();
+  assert.equal(await client.hash(content.length), sha256(content));
+  assert.equal(running.service.relay.counters().grants, grants, 'nothing is granted meanwhile');
+  client.destroy();
+  assert.equal(await closing, true);
+});
+
+test('closing breaks off a lane’s answer that nobody reads when its time is over', { timeout: 20_000 }, async (t) => {
+  const { running, content } = await startLarge(t, 0.3);
+  const client = await connectGranted(t, running, { path });
+  client.get(path, '0-');
+  assert.equal((await client.head()).status, 206);
+  assert.equal(await running.close(), false);
+  const { bytes } = await client.rest();
+  assert.ok(bytes < content.length, `${bytes} bytes`);
+  client.destroy();
+});

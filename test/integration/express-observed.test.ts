@@ -1,0 +1,230 @@
+/** What lanes answer by themselves is counted, logged and listed like all else. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { answersOf, connectGranted, grantedOf, haveGranted, untilNoneGranted } from '../support/express.ts';
+import { outcomesOf, referencesOf, untilReturned } from '../support/holds.ts';
+import { until } from '../support/poll.ts';
+import { originOf, startCli } from '../support/process.ts';
+import { RawClient } from '../support/raw.ts';
+import { makeFolder, writeRegion } from '../support/regions.ts';
+import { overwriting } from '../support/requests.ts';
+import { type Running, startService } from '../support/service.ts';
+import { makeTree, send, startWritable } from '../support/writable.ts';
+
+const mebibyte = 1 << 20;
+const size = 30 * mebibyte;
+const path = '/regions/file.bin';
+const anything = { descriptors: 1e9, pipes: 1e9, mappings: 1e9 };
+
+async function start(t: TestContext, options = {}): Promise<Running> {
+  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 11);
+  return startService(t, { engine: 'sendfile', regions: [file], ...options });
+}
+
+/** The samples of `GET /metrics`, by name with labels. */
+async function metricsOf({ service }: Running): Promise<ReadonlyMap<string, number>> {
+  const { payload } = await service.app.inject('/metrics');
+  const lines = payload.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  );
+}
+
+test('metrics add up to what clients got, whoever has answered', { timeout: 30_000 }, async (t) => {
+  const running = await start(t);
+  const got = { whole: 0, ranged: 0, bytes: 0, others: 0 };
+  for (const range of ['0-99', undefined, '5-100000', '-1']) {
+    const client = await RawClient.connect(t, running.port);
+    for (let again = 0; again < 8; again++) {
+      client.get(path, range);
+      const head = await client.head();
+      const length = Number(head.fields.get('content-length'));
+      await client.hash(length);
+      got[head.status === 206 ? 'ranged' : 'whole']++;
+      got.bytes += length;
+    }
+    client.write('HEAD /regions/none HTTP/1.1\r\nHost: a\r\n\r\n');
+    assert.equal((await client.response('HEAD')).status, 404);
+    got.others++;
+    client.destroy();
+  }
+  await untilNoneGranted(running);
+  await untilReturned(running, anything);
+  const metrics = await metricsOf(running);
+  const { answers } = running.service.relay.counters();
+  assert.equal(metrics.get('pagerelay_http_requests_total{method="GET",status="206"}'), got.ranged);
+  assert.equal(metrics.get('pagerelay_http_requests_total{method="GET",status="200"}'), got.whole);
+  assert.equal(metrics.get('pagerelay_http_requests_total{method="HEAD",status="404"}'), got.others);
+  const transmissions = metrics.get('pagerelay_transmissions_total{engine="sendfile",outcome="complete"}');
+  assert.equal(transmissions, got.ranged + got.whole);
+  assert.equal(metrics.get('pagerelay_sent_bytes_total{engine="sendfile"}'), got.bytes);
+  assert.equal(metrics.get('pagerelay_hold_seconds_count'), got.ranged + got.whole);
+  assert.equal(metrics.get('pagerelay_express_requests_total'), answers.whole + answers.ranged);
+  assert.ok(answers.whole > 0 && answers.ranged > 0, JSON.stringify(answers));
+  const returns = [...metrics].filter(([name]) => name.startsWith('pagerelay_express_returns_total'));
+  const returned = returns.reduce((sum, [, count]) => sum + count, 0);
+  assert.equal(metrics.get('pagerelay_express_grants_total'), returned, 'what was granted came back');
+  assert.equal(metrics.get('pagerelay_express_connections'), 0);
+});
+
+test('a connection that a lane has is counted as long as it has it', { timeout: 20_000 }, async (t) => {
+  const running = await start(t);
+  const clients = [await connectGranted(t, running, { path }), await connectGranted(t, running, { path })];
+  const metrics = await metricsOf(running);
+  assert.equal(metrics.get('pagerelay_express_connections'), grantedOf(running));
+  for (const client of clients) client.destroy();
+  await untilNoneGranted(running);
+  const after = await metricsOf(running);
+  assert.equal(after.get('pagerelay_express_connections'), 0);
+});
+
+test('a body that a lane sends by itself and nobody reads is listed, and counted when it is aborted', {
+  timeout: 20_000,
+}, async (t) => {
+  const running = await start(t);
+  const client = await connectGranted(t, running, { path });
+  await untilReturnedButConnected(running);
+  const { aborted = 0 } = outcomesOf(running.service);
+  client.get(path, `4096-${size - 1}`);
+  await until(async () => (await referencesOf(running)).length === 1, 'it is listed');
+  const [reference] = await referencesOf(running);
+  assert.equal(reference?.region, 'file.bin');
+  assert.equal(reference?.last, size - 1);
+  assert.equal(reference?.peer, `127.0.0.1:${client.localPort}`);
+  assert.equal(reference?.engine, 'sendfile');
+  assert.equal(reference?.state, 'unsent');
+  client.reset();
+  await untilNoneGranted(running);
+  await untilReturned(running, anything);
+  assert.equal(outcomesOf(running.service).aborted, aborted + 1);
+});
+
+async function untilReturnedButConnected({ service }: Running): Promise<void> {
+  await until(() => service.relay.counters().references === 0, 'nothing is held');
+}
+
+type Line = Readonly<Record<string, unknown>>;
+
+async function serve(t: TestContext, ...args: string[]) {
+  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131);
+  const child = startCli(t, ['serve', '--port', '0', '--region', `file.bin=${path}`, ...args]);
+  const port = Number(new URL(await originOf(child)).port);
+  const lines = (msg: string): Line[] => {
+    const all = child.stdout().split('\n').slice(0, -1).filter(Boolean);
+    return all.map((line) => JSON.parse(line) as Line).filter((line) => line.msg === msg);
+  };
+  return { child, port, lines };
+}
+
+test('each answer of a lane is one line in the log, that names what granted it', { timeout: 30_000 }, async (t) => {
+  const { child, port, lines } = await serve(t, '--engine', 'splice');
+  const client = await RawClient.connect(t, port);
+  const ranges = Array.from({ length: 40 }, (_, at) => [at, at + 100 * at] as const);
+  for (const [first, last] of ranges) {
+    client.get(`${path}?x=1`, `${first}-${last}`);
+    await client.response();
+  }
+  client.destroy();
+  const all = () => [...lines('request'), ...lines('express')];
+  await until(
+    () => all().length >= ranges.length,
+    'all lines',
+    8000,
+    () => all().length,
+  );
+  child.process.kill('SIGTERM');
+  await child.exited;
+  const requests = new Map(lines('request').map((line) => [line.reqId, line]));
+  assert.equal(all().length, ranges.length, 'one line a request');
+  const express = lines('express');
+  assert.ok(express.length > 3, `${express.length} by the lane`);
+  const left = new Map(ranges.map(([first, last]) => [`${first}-${last}`, last - first + 1]));
+  for (const line of express) {
+    const { range, bytes, ...rest } = line;
+    assert.equal(left.get(String(range)), bytes, String(range));
+    left.delete(String(range));
+    const expected = {
+      method: 'GET',
+      url: `${path}?x=1`,
+      remoteAddress: '127.0.0.1',
+      outcome: 'complete',
+      engine: 'splice',
+    };
+    for (const [name, value] of Object.entries(expected)) assert.equal(rest[name as keyof typeof rest], value, name);
+    assert.ok(Number(rest.milliseconds) >= 0 && Number(rest.milliseconds) < 30_000);
+    assert.ok(Math.abs(Number(rest.endedAt) - Number(rest.time)) < 5000, `${rest.endedAt} before ${rest.time}`);
+    assert.ok(requests.has(rest.grantedBy), 'the request whose connection was granted is in the log');
+  }
+  assert.equal(left.size, requests.size);
+});
+
+test('an answer of a lane that is broken off is one line with what was sent', { timeout: 30_000 }, async (t) => {
+  const { child, port, lines } = await serve(t);
+  const client = await RawClient.connect(t, port);
+  for (let again = 0; again < 3; again++) {
+    client.get(path, '0-9');
+    await client.response();
+  }
+  client.get(path, '0-');
+  await client.take(mebibyte);
+  client.reset();
+  const aborted = () => lines('express').filter(({ outcome }) => outcome === 'aborted');
+  await until(
+    () => aborted().length === 1,
+    'it is logged',
+    8000,
+    () => child.stdout().slice(-1000),
+  );
+  const [line] = aborted();
+  assert.equal(line?.range, `0-${size - 1}`);
+  assert.match(String(line?.code), /^(?:ECONNRESET|EPIPE)$/);
+  assert.ok(Number(line?.bytes) >= mebibyte - 1000 && Number(line?.bytes) < size, String(line?.bytes));
+});
+
+test('where no requests are logged, no answers are', { timeout: 30_000 }, async (t) => {
+  const { child, port } = await serve(t, '--log-level', 'warn');
+  const client = await RawClient.connect(t, port);
+  for (let again = 0; again < 200; again++) {
+    client.get(path, '0-9');
+    await client.response();
+  }
+  client.destroy();
+  child.process.kill('SIGTERM');
+  await child.exited;
+  assert.equal(child.stdout().includes('express'), false);
+});
+
+test('--no-express leaves every answer to Node', { timeout: 30_000 }, async (t) => {
+  const { child, port, lines } = await serve(t, '--no-express');
+  const client = await RawClient.connect(t, port);
+  for (let again = 0; again < 20; again++) {
+    client.get(path, '0-9');
+    await client.response();
+  }
+  client.destroy();
+  child.process.kill('SIGTERM');
+  await child.exited;
+  assert.deepEqual([lines('request').length, lines('express').length], [20, 0]);
+});
+
+test('a writer of another service has its turn when a lane’s connections are idle', { timeout: 30_000 }, async (t) => {
+  const { dir, scope } = makeTree(t, 'tmpfs');
+  writeRegion(dir, 'file.bin', 200_000, 1);
+  const one = await startWritable(scope, 'tmpfs', { dir, engine: 'sendfile' });
+  const other = await startWritable(scope, 'tmpfs', { dir, engine: 'sendfile' });
+  const client = await RawClient.connect(t, one.port);
+  const body = Buffer.from('changed');
+  const isRefused = async () => {
+    await haveGranted(one, client, { path }, '0-6');
+    return (await send(t, other, overwriting(path, 0, body, 0))).status === 503;
+  };
+  await until(isRefused, 'it is refused, for a lane may answer at any time');
+  const isIn = async () => (await send(t, other, overwriting(path, 0, body, 1))).status === 204;
+  await until(isIn, 'it is let in', 8000);
+  await haveGranted(one, client, { path }, '0-6');
+  const before = answersOf(one);
+  client.get(path, '0-6');
+  assert.equal((await client.response()).body.toString(), 'changed');
+  await until(() => answersOf(one) > before, 'and a lane answers with it');
+  client.destroy();
+});
