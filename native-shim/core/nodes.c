@@ -54,13 +54,23 @@ static bool is_there(const struct pr_generation *generation, uint64_t page) {
     }
 }
 
+/*
+ * One page of each of `samples` parts of equal length, not at the same place in each: pages that are spread over nodes
+ * in turn would be told as if all were on one. Multiples of the golden ratio are spread evenly, and the same each time.
+ */
+static uint64_t page_to_look_at(uint64_t sample, uint64_t samples, uint64_t pages) {
+    uint64_t first = sample * pages / samples, length = (sample + 1) * pages / samples - first;
+    uint64_t golden = (uint32_t)(sample * UINT64_C(2654435769));
+    return first + (golden * length >> 32);
+}
+
 static void look_at_some(struct pr_generation *generation) {
     const struct pr_generation_info *info = &generation->info;
     uint64_t pages = (info->size + info->backing.page_size - 1) / info->backing.page_size;
     uint64_t samples = pages < SAMPLES ? pages : SAMPLES;
     if (info->backing.backing == PR_BACKING_HUGETLB && !has_all_blocks(generation->fd)) return;
     for (uint64_t sample = 0; sample < samples; sample++) {
-        uint64_t page = sample * pages / samples;
+        uint64_t page = page_to_look_at(sample, samples, pages);
         if (!is_there(generation, page)) continue;
         int node = pr_node_of_page(generation->address + page * info->backing.page_size);
         pr_nodes_add(&generation->info.nodes, node, 1);

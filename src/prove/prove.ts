@@ -73,7 +73,15 @@ async function withOffer(make: OfferMaker, act: (offer: Offer) => Promise<Trial>
 
 async function tryOffer(shim: Shim, sender: Sender, offer: Offer, engine: EngineChoice): Promise<Trial> {
   const choice = await choiceFor(sender, offer, engine);
-  return { choice, results: await resultsOf(shim, sender, offer, choice) };
+  const results = await resultsOf(shim, sender, offer, choice);
+  return { choice: withSeen(choice, results), results };
+}
+
+/** A service can try nothing on a devdax device that it serves; here it was tried before anybody was served. */
+function withSeen(choice: BackingChoice, results: readonly Result[]): BackingChoice {
+  const seen = results.find(({ used }) => used)?.copyFree ?? null;
+  if (choice.copyFree !== null || seen === null) return choice;
+  return { ...choice, copyFree: seen, because: `it was tried on ${choice.where} itself, which nobody used` };
 }
 
 /** What the service itself does with the region, told so. */
