@@ -11,6 +11,9 @@ export const everyEngine: readonly Engine[] = onDax
 /** Those that send the pages themselves: what is changed while it is on its way changes what the reader gets. */
 export const copyFreeEngines: readonly Engine[] = onDax ? ['splice'] : ['sendfile', 'splice'];
 
+/** Whose pages are held until they are read, where a test needs no more than one. */
+export const holdingEngine: Engine = onDax ? 'splice' : 'sendfile';
+
 /** Those after which the pages are free at once; zerocopy on loopback alone, where the kernel copies on delivery. */
 export const copyingEngines: readonly Engine[] = [
   ...(onDax ? ['sendfile' as const] : []),

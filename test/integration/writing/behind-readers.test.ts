@@ -1,7 +1,7 @@
 /** An overwrite in place, and readers whose pages it wants. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { copyFreeEngines, everyEngine } from '../../support/engines.ts';
+import { copyFreeEngines, everyEngine, holdingEngine } from '../../support/engines.ts';
 import { outcomesOf, referencesOf } from '../../support/holds.ts';
 import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
@@ -76,7 +76,7 @@ for (const engine of copyFreeEngines) {
 
 for (const place of ['tmpfs', 'ext4'] as const) {
   test(`readers of other pages hold nothing up, on ${place}`, { timeout: 20_000 }, async (t) => {
-    const running = await start(t, place, { engine: 'sendfile' });
+    const running = await start(t, place, { engine: holdingEngine });
     const reader = await readerOfFewPages(t, running);
     const body = seededBytes(10_000, 22);
     // The reader's last byte is in page 8.
@@ -109,7 +109,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
   });
 
   test(`what a long download has behind it is free before its end, on ${place}`, { timeout: 30_000 }, async (t) => {
-    const running = await start(t, place, { engine: 'sendfile' });
+    const running = await start(t, place, { engine: holdingEngine });
     const reader = await readerOfAll(t, running);
     assert.ok((await reader.take(8 * mebibyte)).equals(old.subarray(0, 8 * mebibyte)));
     const body = seededBytes(mebibyte, 24);
@@ -121,7 +121,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
 }
 
 test('a reader that comes behind a waiting writer gets what that wrote', { timeout: 20_000 }, async (t) => {
-  const running = await start(t, 'ext4', { engine: 'sendfile' });
+  const running = await start(t, 'ext4', { engine: holdingEngine });
   const reader = await readerOfFewPages(t, running);
   const body = seededBytes(30_000, 25);
   const writer = await RawClient.connect(t, running.port);
@@ -146,7 +146,7 @@ test('a reader that never reads is broken off, and the writer has its pages', { 
     ['tmpfs', 204],
     ['ext4', 409],
   ] as const) {
-    const running = await start(t, place, { engine: 'sendfile', breakHolds: 0.2 });
+    const running = await start(t, place, { engine: holdingEngine, breakHolds: 0.2 });
     const reader = await readerOfAll(t, running);
     const answer = await send(t, running, overwriting(path, 0, seededBytes(size, 26), 2));
     assert.equal(answer.status, status, place);
@@ -166,7 +166,7 @@ function overwritingIf(tag: string, body: Uint8Array): Change {
 }
 
 test('If-Match is judged before and after the wait for the pages', { timeout: 20_000 }, async (t) => {
-  const running = await start(t, 'ext4', { engine: 'sendfile' });
+  const running = await start(t, 'ext4', { engine: holdingEngine });
   const body = seededBytes(100, 27);
   const got = await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-0' } });
   const tag = got.fields.get('etag') ?? assert.fail();
@@ -194,7 +194,7 @@ test('If-Match is judged before and after the wait for the pages', { timeout: 20
 });
 
 test('a writer that goes away while it waits leaves no claim and no file', { timeout: 20_000 }, async (t) => {
-  const running = await start(t, 'ext4', { engine: 'sendfile' });
+  const running = await start(t, 'ext4', { engine: holdingEngine });
   const reader = await readerOfFewPages(t, running);
   const writer = await RawClient.connect(t, running.port);
   ask(writer, overwriting(path, 6000, Buffer.from('x'), 60));

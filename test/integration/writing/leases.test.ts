@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Lease } from '../../../src/region/change/leases.ts';
+import { holdingEngine } from '../../support/engines.ts';
 import { outcomesOf } from '../../support/holds.ts';
 import { until } from '../../support/poll.ts';
 import { RawClient, type RawResponse } from '../../support/raw.ts';
@@ -141,7 +142,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
 }
 
 test('a lease waits for readers of its pages', { timeout: 20_000 }, async (t) => {
-  const running = await startWithFile(t, 'tmpfs', { engine: 'sendfile' });
+  const running = await startWithFile(t, 'tmpfs', { engine: holdingEngine });
   const reader = await RawClient.connect(t, running.port);
   askForRange(reader, path, '0-8191');
   await until(() => outcomesOf(running.service).complete === 1, 'all is sent');
@@ -157,7 +158,7 @@ test('a lease waits for readers of its pages', { timeout: 20_000 }, async (t) =>
 });
 
 test('a client that goes away while it waits leaves no claim and no lease', { timeout: 20_000 }, async (t) => {
-  const running = await startWithFile(t, 'tmpfs', { engine: 'sendfile' });
+  const running = await startWithFile(t, 'tmpfs', { engine: holdingEngine });
   const { id } = leaseIn(await send(t, running, leasing({})));
   const client = await RawClient.connect(t, running.port);
   ask(client, leasing({}, 60));

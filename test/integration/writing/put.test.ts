@@ -109,6 +109,7 @@ test('what can be no name is 400 bad-name, and makes nothing', { timeout: 10_000
   await put(t, running, 'a%2fb', Buffer.from('an encoded slash is a slash'));
   assert.equal(await contentOf(t, running, 'a/b'), 'an encoded slash is a slash');
   await send(t, running, { method: 'DELETE', path: '/regions/a/b' });
+  await untilOldIsGone(running);
   assert.deepEqual(readdirSync(running.dir, { recursive: true }).sort(), before);
 });
 

@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Engine } from '../../../src/relay/relay.ts';
-import { everyEngine } from '../../support/engines.ts';
+import { everyEngine, holdingEngine } from '../../support/engines.ts';
 import { outcomesOf, referencesOf, untilReturned, warmUp } from '../../support/holds.ts';
 import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
@@ -61,7 +61,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
 }
 
 test('what is sent and unread keeps its file until it is read', { timeout: 20_000 }, async (t) => {
-  const running = await startWritable(t, 'ext4', { engine: 'sendfile' });
+  const running = await startWritable(t, 'ext4', { engine: holdingEngine });
   const [first = assert.fail()] = contents;
   await put(t, running, 'file.bin', first);
   const reader = await RawClient.connect(t, running.port);

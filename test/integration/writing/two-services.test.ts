@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { holdingEngine } from '../../support/engines.ts';
 import { outcomesOf } from '../../support/holds.ts';
 import { until } from '../../support/poll.ts';
 import { originOf, startCli } from '../../support/process.ts';
@@ -28,7 +29,7 @@ const old = seededBytes(size, 1);
 async function startTwo(t: TestContext, place: Place): Promise<readonly [Writable, Writable]> {
   const { dir, scope } = makeTree(t, place);
   writeRegion(dir, 'file.bin', size, 1);
-  const options = { dir, engine: 'sendfile' } as const;
+  const options = { dir, engine: holdingEngine } as const;
   return [await startWritable(scope, place, options), await startWritable(scope, place, options)];
 }
 
@@ -152,7 +153,7 @@ test('a reading service on the same directory sees each change, and holds them u
 }, async (t) => {
   const { dir, scope } = makeTree(t, 'ext4');
   writeRegion(dir, 'file.bin', size, 1);
-  const reading = { ...(await startService(scope, { dir, engine: 'sendfile' })), dir };
+  const reading = { ...(await startService(scope, { dir, engine: holdingEngine })), dir };
   const writing = await startWritable(scope, 'ext4', { dir });
   const reader = await readerOf(t, reading);
   assert.equal((await send(t, writing, overwriting(path, 0, Buffer.from('x'), 1))).status, 503);
