@@ -48,7 +48,7 @@ function runPlainSender(folder: string): Plain {
 
 test('a plain sender delivers another file’s bytes, or hangs unkillably', { timeout }, (t) => {
   const plain = runPlainSender(tightFolder(t, 'ext4-dax'));
-  note('plain sender, ext4-dax', plain);
+  note('plain sender', plain);
   t.diagnostic(JSON.stringify(plain));
   if (plain.lastClose === 'blocked') {
     assert.equal(plain.serverStateAfterKill, 'D', 'it can’t be killed');
@@ -118,7 +118,7 @@ for (const place of ['ext4-dax', 'xfs-dax'] as const) {
     assert.equal(await asked(t, served, { method: 'GET', path: '/readyz' }), 200);
     await readsItsOwn(reader);
     await until(() => kept(served, 'old').length === 0, 'its space is given back', 30_000);
-    note(`pagerelay, ${place}`, { regionsMade: made, bytes: { own: size, others: 0 } });
+    note('pagerelay', { place, regionsMade: made, bytes: { own: size, others: 0 } });
   });
 }
 

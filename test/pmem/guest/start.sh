@@ -18,6 +18,9 @@ mount -t devpts devpts /dev/pts
 mount -t hugetlbfs hugetlbfs /dev/hugepages
 mount -t debugfs debugfs /sys/kernel/debug
 /bin/busybox ip link set lo up
+# What crashes can be looked into afterwards, on the host.
+echo "$share/core.%e.%p" >/proc/sys/kernel/core_pattern
+ulimit -c unlimited
 
 tab=$(printf '\t')
 while IFS=$tab read -r name seconds command <&3; do

@@ -34,7 +34,7 @@ const tries = 2;
  * Boots a guest, runs its steps, and waits until it is off, which it is in any case when its time is over, or this
  * process ends. Tries again once when it does not boot.
  *
- * @throws Error when it does not boot
+ * @throws Error when it does not boot, and when its time is over before its steps are
  */
 export async function runGuest(guest: Guest, signal: AbortSignal): Promise<void> {
   await prepare(guest);
@@ -78,7 +78,10 @@ async function bootOnce(guest: Guest, signal: AbortSignal): Promise<void> {
     const program = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...arguments_(guest, disks)];
     const qemu = spawn('setpriv', program, { stdio: ['ignore', log.fd, log.fd] });
     const off = () => qemu.kill('SIGKILL');
-    const late = setTimeout(off, guest.seconds * 1000);
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = off();
+    }, guest.seconds * 1000);
     const unbooted = setTimeout(() => existsSync(join(guest.folder, 'booted')) || off(), bootSeconds * 1000);
     signal.addEventListener('abort', off);
     await once(qemu, 'close');
@@ -86,6 +89,7 @@ async function bootOnce(guest: Guest, signal: AbortSignal): Promise<void> {
     clearTimeout(late);
     clearTimeout(unbooted);
     await log.close();
+    if (isLate) throw new Error(`its ${guest.seconds} s were over before its steps: ${guest.folder}/output.log`);
   } finally {
     for (const disk of disks) await rm(disk, { force: true });
   }

@@ -10,7 +10,18 @@ const run = promisify(execFile);
 const flags = '-std=c17 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wshadow -Wconversion -Werror -pthread'.split(' ');
 
 /** The native tests that are about the kernel: what it does differs from one to the next. */
-export const nativeTests = ['peer', 'nocopy', 'send', 'done', 'halfclose', 'hugetlb', 'oracle', 'fresh', 'files'];
+export const nativeTests = [
+  'peer',
+  'nocopy',
+  'send',
+  'done',
+  'halfclose',
+  'hugetlb',
+  'oracle',
+  'fresh',
+  'files',
+  'nodes',
+];
 
 /** Where each program is. */
 export type Programs = Readonly<Record<'dax' | 'devdax' | 'fill' | 'plainSender', string>>;

@@ -17,6 +17,8 @@ export type Verdict = {
 
 const pollMilliseconds = 200;
 const shownOfLog = 4000;
+/** Of a file with more tests than these, those that passed are told together. */
+const toldOneByOne = 40;
 
 /** Waits until a step is over, or the guest is off. Its exit code; undefined where it did not come to an end. */
 export async function exitCodeOf(folder: string, step: string, isOff: () => boolean): Promise<number | undefined> {
@@ -74,13 +76,32 @@ function readOptional(path: string): string {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
-/** Tells verdicts as parts of a test. What is skipped in a guest has no excuse: everything it needs was made there. */
+/** Tells verdicts as parts of a test. */
 export async function tell(t: TestContext, verdicts: readonly Verdict[]): Promise<void> {
-  for (const { name, passed, skipped, milliseconds, error } of verdicts) {
+  for (const { name, passed, skipped, milliseconds, error } of shortened(verdicts)) {
     const took = milliseconds === undefined ? '' : ` [${(milliseconds / 1000).toFixed(1)} s in the guest]`;
-    await t.test(`${name}${took}`, (t) => {
-      if (skipped !== undefined) t.skip(skipped);
+    await t.test(`${name}${took}`, () => {
+      // Everything that they need was made there.
+      if (skipped !== undefined) throw new Error(`nothing may be skipped in a guest: ${skipped}`);
       if (!passed) throw new Error(error ?? 'it failed');
     });
   }
+}
+
+function shortened(verdicts: readonly Verdict[]): Verdict[] {
+  const fileOf = ({ name }: Verdict) => name.slice(0, name.indexOf(': '));
+  const isUneventful = ({ passed, skipped }: Verdict) => passed && skipped === undefined;
+  const byFile = Map.groupBy(verdicts, (verdict) => (isUneventful(verdict) ? fileOf(verdict) : ''));
+  return [...byFile].flatMap(([file, of]) => (file === '' || of.length <= toldOneByOne ? of : [together(file, of)]));
+}
+
+function together(file: string, verdicts: readonly Verdict[]): Verdict {
+  const milliseconds = verdicts.reduce((sum, verdict) => sum + (verdict.milliseconds ?? 0), 0);
+  return {
+    name: `${file}: ${verdicts.length} tests`,
+    passed: true,
+    skipped: undefined,
+    milliseconds,
+    error: undefined,
+  };
 }
