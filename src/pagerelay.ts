@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Express } from './http/express/express.ts';
 import { Outgoing } from './http/outgoing.ts';
 import type { Writer } from './http/writer.ts';
-import { Metrics, type RegionCounts } from './observe/metrics.ts';
+import { Metrics, type Observed } from './observe/metrics.ts';
+import type { RegionCounts, RegionEngine } from './observe/region-metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
 import { Leases } from './region/change/leases.ts';
 import { Quota } from './region/change/quota.ts';
@@ -102,13 +103,15 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
   const express = options.express && connections ? new Express() : undefined;
   const outgoing = new Outgoing(relay, connections, express, options);
+  const metrics = new Metrics(relay, observed(catalog, outgoing, writer));
+  closers.push(() => metrics.close());
   const inFlight = () => relay.references().some(({ state }) => state !== 'quarantined');
   return {
     relay,
     catalog,
     outgoing,
     digests: new Digests(relay),
-    metrics: new Metrics(relay, countsOf(catalog, writer), () => outgoing.engines()),
+    metrics,
     lock,
     writer,
     async ready() {
@@ -123,6 +126,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     async close(deadline) {
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
       if (writer) await stop(writer, deadline);
+      metrics.close();
       catalog.close();
       lock?.close();
       await relay.close();
@@ -153,6 +157,18 @@ function openWriter(
   const quota = new Quota(maxBytes ?? Number.POSITIVE_INFINITY);
   const store = makeStore({ relay, tree, catalog, states, lock, paths, quota, maxPartial, report });
   return { store, leases: new Leases(store) };
+}
+
+function observed(catalog: Catalog, outgoing: Outgoing, writer: Writer | undefined): Observed {
+  return {
+    counts: countsOf(catalog, writer),
+    engines: () => outgoing.engines(),
+    regions: () => enginesOfOpen(catalog, outgoing),
+  };
+}
+
+function* enginesOfOpen(catalog: Catalog, outgoing: Outgoing): Generator<RegionEngine> {
+  for (const region of catalog.opened()) yield { region: region.name, ...outgoing.engineOf(region) };
 }
 
 function countsOf({ externalChanges }: Catalog, writer: Writer | undefined): RegionCounts {

@@ -8,10 +8,12 @@ import { answerError } from './http/errors.ts';
 import { watchHeads } from './http/express/received.ts';
 import { answerRegion } from './http/get-region.ts';
 import type { Leaving } from './http/outgoing.ts';
+import { addPageRoutes } from './http/page-routes.ts';
 import type { RegionFields } from './http/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
+import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
@@ -29,6 +31,10 @@ export type PagerelayOptions = {
    * can ask.
    */
   readonly routes?: boolean;
+  /**
+   * Adds the page to watch: `/`, `/page/…` and the live stream `/page/live`, which tells of every reader. Default false.
+   */
+  readonly page?: boolean;
   /** What the addresses of these routes begin with. Default none. */
   readonly prefix?: string;
   /** How bytes reach the socket. Default `auto`. */
@@ -95,7 +101,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   if (options.express && app.server instanceof Server) watchHeads(app.server);
   app.addHook('onClose', () => opened.close(deadline));
   decorate(app, opened, options, 'as-payload');
-  if (options.routes === false) return;
+  if (options.routes === false && !options.page) return;
   await app.register(async (scope) => addRegionRoutes(scope, opened, options), { prefix: options.prefix ?? '' });
 }
 
@@ -116,7 +122,8 @@ function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: Pag
   scope.setErrorHandler(answerError);
   scope.addHook('onRequest', async (request, reply) => watchRequest(request, reply, opened.metrics, 'count'));
   if (options.cors) addCors(scope, corsOptions(options.cors));
-  addRoutes(scope, opened);
+  if (options.routes !== false) addRoutes(scope, opened);
+  if (options.page) addPageRoutes(scope, opened);
 }
 
 // Without the plugin's own route for every OPTIONS, which would stand for the whole application: each route here has one.
@@ -151,6 +158,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     breakHolds: options.breakHolds,
     maxPartial: options.maxPartial ?? 64 * 1024 * 1024,
     maxBytes: options.maxBytes,
+    onAnswer: areAnswersTraced() ? traceAnswer : undefined,
     report: (message, details) => app.log.warn(details, message),
   };
 }

@@ -6,14 +6,19 @@ import { Tokens } from './http/bearer.ts';
 import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
 import { watchHeads } from './http/express/received.ts';
 import { type Guards, refusalOf } from './http/guard.ts';
+import { describeRoutes } from './http/openapi.ts';
+import { healthRoute, readinessRoute } from './http/openapi-page.ts';
+import { addPageRoutes } from './http/page-routes.ts';
 import { ProblemError } from './http/problems.ts';
 import { badFraming, badHost, targetPath } from './http/request-target.ts';
-import { addRoutes, refuseOtherMethods, tellMethods } from './http/routes.ts';
+import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
+import type { OnAnswer } from './relay/grants.ts';
 
 /** What a service serves, and how. Times in seconds. */
 export type ServiceOptions = Omit<OpenOptions, 'report' | 'onAnswer'> & {
@@ -43,11 +48,15 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
 export function createService(options: ServiceOptions): Service {
   const guards = openGuards(options);
   let log: FastifyInstance['log'] | undefined;
-  const logged = options.express && logs(options.logLevel);
+  const told = options.express && (logs(options.logLevel) || areAnswersTraced());
+  const onAnswer: OnAnswer = (about, answer) => {
+    traceAnswer(about, answer);
+    if (log && logs(options.logLevel)) logAnswer(log, about, answer);
+  };
   const opened = openPagerelay({
     ...options,
     report: (message, details) => log?.warn(details, message),
-    onAnswer: logged ? (about, answer) => log && logAnswer(log, about, answer) : undefined,
+    onAnswer: told ? onAnswer : undefined,
   });
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options.logLevel, metrics);
@@ -65,8 +74,13 @@ export function createService(options: ServiceOptions): Service {
   });
   answerErrors(app);
   decorate(app, opened, {}, 'directly'); // This server has no hooks that look at payloads.
-  addRoutes(app, opened);
-  addHealth(app, () => draining);
+  void app.register(async (scope) => {
+    await describeRoutes(scope);
+    addRoutes(scope, opened);
+    addHealth(scope, () => draining);
+    const feed = addPageRoutes(scope, opened);
+    for (const tokens of [guards.readTokens, guards.writeTokens]) tokens?.onChange(() => feed.endAll());
+  });
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');
   return {
     app,
@@ -112,7 +126,7 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
     // One line a request comes from observe/access-log.ts.
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: longestParameter },
-    rewriteUrl: (request: IncomingMessage) => targetPath(request.url ?? '/'),
+    rewriteUrl: ({ url = '/', method }: IncomingMessage) => targetPath(url, method),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refusal answers with a problem document
     // What the router refuses has passed no hook.
@@ -135,12 +149,11 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
 }
 
 function addHealth(app: FastifyInstance, draining: () => boolean): void {
-  app.get('/healthz', async () => ({ status: 'ok' }));
-  app.get('/readyz', async (_request, reply) => {
+  app.get('/healthz', { config: { openapi: healthRoute } }, async () => ({ status: 'ok' }));
+  app.get('/readyz', { config: { openapi: readinessRoute } }, async (_request, reply) => {
     return reply.code(draining() ? 503 : 200).send({ status: draining() ? 'draining' : 'ready' });
   });
   for (const url of ['/healthz', '/readyz']) refuseOtherMethods(app, url);
-  tellMethods(app, '/');
 }
 
 // While the service drains, what still comes on open connections is refused; those who watch it are answered.

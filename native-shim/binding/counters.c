@@ -1,4 +1,7 @@
 /* Counters. */
+#include <errno.h>
+
+#include "../core/sys.h"
 #include "call.h"
 
 static napi_value transmissions_object(napi_env env, const struct pr_counters *counters) {
@@ -14,7 +17,7 @@ static napi_value transmissions_object(napi_env env, const struct pr_counters *c
     return all;
 }
 
-static napi_value hold_seconds_object(napi_env env, const struct pr_counters *counters) {
+static napi_value durations(napi_env env, const uint64_t *by_time, double sum) {
     static const double bounds[] = PR_HOLD_BOUNDS;
     napi_value object, buckets;
     napi_create_object(env, &object);
@@ -23,11 +26,11 @@ static napi_value hold_seconds_object(napi_env env, const struct pr_counters *co
         napi_value pair;
         napi_create_array_with_length(env, 2, &pair);
         napi_set_element(env, pair, 0, number(env, bucket < PR_HOLD_BUCKETS - 1 ? bounds[bucket] : 1.0 / 0.0));
-        napi_set_element(env, pair, 1, number(env, (double)counters->holds_by_time[bucket]));
+        napi_set_element(env, pair, 1, number(env, (double)by_time[bucket]));
         napi_set_element(env, buckets, bucket, pair);
     }
     set(env, object, "buckets", buckets);
-    set_number(env, object, "sum", counters->hold_seconds);
+    set_number(env, object, "sum", sum);
     return object;
 }
 
@@ -54,6 +57,8 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     static const char *const localities[PR_LOCALITIES] = {"local", "remote", "unknown"};
     static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
     static const char *const answers[] = {"whole", "ranged"};
+    /* enum pr_state */
+    static const char *const states[PR_TRANSMISSION_STATES] = {"held", "sending", "accepted", "broken", "quarantined"};
     static const char *const returns[PR_RETURN_COUNT] = {
         [PR_RETURN_TIME] = "time",     [PR_RETURN_SPENT] = "spent",     [PR_RETURN_REQUEST] = "request",
         [PR_RETURN_PIECES] = "pieces", [PR_RETURN_CHANGED] = "changed", [PR_RETURN_WRITER] = "writer",
@@ -65,9 +70,16 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     napi_create_object(env, &object);
     set(env, object, "sentBytes", bytes_by_engine(env, counters.sent_bytes));
     set(env, object, "copiedBytes", bytes_by_engine(env, counters.copied_bytes));
+    set(env, object, "copyFreeBytes", bytes_by_engine(env, counters.uncopied_bytes));
     set(env, object, "bytesByLocality", named(env, localities, counters.bytes_by_locality, PR_LOCALITIES));
     set(env, object, "transmissions", transmissions_object(env, &counters));
-    set(env, object, "holdSeconds", hold_seconds_object(env, &counters));
+    const struct pr_durations *accepted = &counters.accepted, *acknowledged = &counters.acknowledged;
+    set(env, object, "acceptedSeconds", durations(env, accepted->by_time, accepted->seconds));
+    set(env, object, "acknowledgedSeconds", durations(env, acknowledged->by_time, acknowledged->seconds));
+    set(env, object, "holdSeconds", durations(env, counters.holds_by_time, counters.hold_seconds));
+    set(env, object, "inFlight", named(env, states, counters.by_state, PR_TRANSMISSION_STATES));
+    set_number(env, object, "heldPages", (double)counters.held_pages);
+    set_number(env, object, "stalledSeconds", counters.stalled_seconds);
     set_number(env, object, "references", (double)counters.references);
     set_number(env, object, "heldBytes", (double)counters.held_bytes);
     set_number(env, object, "quarantined", (double)counters.quarantined);
@@ -90,7 +102,29 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     return object;
 }
 
+static napi_value lanes_array(napi_env env, napi_callback_info info) {
+    struct call call;
+    if (!open_call(env, info, &call)) return NULL;
+    size_t count = pr_lanes(call.relay, NULL, 0);
+    struct pr_lane_info *lanes = pr_allocate(count, sizeof *lanes);
+    if (!lanes) return number(env, -ENOMEM);
+    pr_lanes(call.relay, lanes, count);
+    napi_value array;
+    napi_create_array_with_length(env, count, &array);
+    for (size_t index = 0; index < count; index++) {
+        napi_value lane;
+        napi_create_object(env, &lane);
+        set_number(env, lane, "connections", lanes[index].connections);
+        set_number(env, lane, "cpuSeconds", lanes[index].cpu_seconds);
+        set_number(env, lane, "node", lanes[index].node);
+        napi_set_element(env, array, (uint32_t)index, lane);
+    }
+    pr_free(lanes);
+    return array;
+}
+
 static const struct export list[] = {
     {"counters", counters_object},
+    {"lanes", lanes_array},
 };
 const struct exports counter_exports = EXPORTS(list);

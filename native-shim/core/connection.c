@@ -222,7 +222,7 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     else if (by_lane)
         pr_event_add(connection->relay, event);
     pr_hold_cut(transmission);
-    transmission->state = PR_BROKEN;
+    pr_hold_state(transmission, PR_BROKEN);
     pr_give_pipe_back(transmission);
     if (!pr_holds_until_done(transmission) || transmission->sent == 0) pr_hold_drop(transmission);
 }

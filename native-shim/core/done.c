@@ -57,6 +57,7 @@ uint64_t pr_position(int fd) {
 struct sight {
     bool known, all_done, lost, vanished;
     uint64_t watermark; /* bytes from the connection's start that are done */
+    uint64_t acknowledged;
 };
 
 /*
@@ -92,8 +93,10 @@ static struct sight look_at(struct pr_connection *connection, struct pr_prober *
         bool lost = connection->peer.kind == PR_PEER_LOCAL && connection->blind && !has_error(connection->fd);
         return (struct sight){.known = true, .all_done = !lost, .lost = lost};
     }
-    if (connection->peer.kind == PR_PEER_LOCAL) return look_at_local(connection, prober, tcp.acknowledged);
-    return (struct sight){.known = true, .watermark = tcp.acknowledged};
+    struct sight sight = {.known = true, .watermark = tcp.acknowledged};
+    if (connection->peer.kind == PR_PEER_LOCAL) sight = look_at_local(connection, prober, tcp.acknowledged);
+    sight.acknowledged = tcp.acknowledged;
+    return sight;
 }
 
 /* What follows from it. All under the lock. */
@@ -129,12 +132,18 @@ static bool finished(struct pr_transmission *transmission, const struct sight *s
     return !sending;
 }
 
+static bool is_acknowledged(const struct pr_transmission *transmission, const struct sight *sight) {
+    bool whole = sight->acknowledged >= transmission->start + transmission->total;
+    return whole && transmission->state == PR_ACCEPTED && !transmission->acknowledged;
+}
+
 static void apply(struct pr_connection *connection, const struct sight *sight) {
     bool moved = sight->watermark > connection->watermark;
     if (moved) connection->watermark = sight->watermark;
     pr_list_each(node, &connection->undone) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
         bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* its notices come, whatever became of the peer */
+        if (is_acknowledged(transmission, sight)) pr_hold_acknowledged(transmission);
         if (sight->lost && transmission->state != PR_SENDING && !tells)
             pr_hold_quarantine(transmission);
         else if (finished(transmission, sight))

@@ -52,6 +52,26 @@ struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segme
     return transmission;
 }
 
+/* How many pages of the body are not given back yet. */
+static uint64_t pages_held(const struct pr_transmission *transmission) {
+    uint64_t page = transmission->generation->info.backing.page_size, before = 0, pages = 0;
+    for (size_t index = 0; index < transmission->segment_count && before < transmission->total; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
+        uint64_t from = transmission->released > before ? transmission->released - before : 0;
+        uint64_t left = transmission->total - before, to = left < segment->length ? left : segment->length;
+        before += segment->length;
+        if (segment->literal || from >= to) continue;
+        pages += (segment->offset + to - 1) / page - (segment->offset + from) / page + 1;
+    }
+    return pages;
+}
+
+static void count_pages(struct pr_transmission *transmission) {
+    uint64_t pages = pages_held(transmission);
+    transmission->generation->relay->counters.held_pages += pages - transmission->pages;
+    transmission->pages = pages;
+}
+
 /* Under the lock. */
 static int enter(struct pr_relay *relay, struct pr_generation *generation, struct pr_transmission *transmission) {
     int result = transmission->engine == PR_ENGINE_SPLICE ? pr_pipe_take(&relay->pipes, &transmission->pipe) : 0;
@@ -66,6 +86,8 @@ static int enter(struct pr_relay *relay, struct pr_generation *generation, struc
     generation->holds++;
     relay->counters.references++;
     relay->counters.held_bytes += transmission->total;
+    relay->counters.by_state[transmission->state]++;
+    count_pages(transmission);
     return 0;
 }
 
@@ -155,6 +177,8 @@ void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes) {
     struct pr_counters *counters = &transmission->generation->relay->counters;
     if (pr_engine_copies(transmission->engine, transmission->generation))
         counters->copied_bytes[transmission->engine] += extent_bytes(transmission, transmission->sent, bytes);
+    else if (transmission->engine != PR_ENGINE_ZEROCOPY)
+        counters->uncopied_bytes[transmission->engine] += extent_bytes(transmission, transmission->sent, bytes);
     counters->sent_bytes[transmission->engine] += bytes;
     counters->bytes_by_locality[locality_of(transmission)] += bytes;
     transmission->sent += bytes;
@@ -166,23 +190,39 @@ void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done) {
     if (released <= transmission->released) return;
     give_back(transmission, released - transmission->released);
     transmission->released = released;
+    count_pages(transmission);
     pr_claims_settle(transmission->generation->inode);
 }
 
 void pr_hold_cut(struct pr_transmission *transmission) {
     give_back(transmission, transmission->total - transmission->sent);
     transmission->total = transmission->sent;
+    count_pages(transmission);
     pr_claims_settle(transmission->generation->inode);
 }
 
-static void count_hold(struct pr_counters *counters, uint64_t nanoseconds) {
+static void count_duration(const struct pr_transmission *transmission, uint64_t *by_time, double *sum) {
     static const double bounds[] = PR_HOLD_BOUNDS;
     _Static_assert(sizeof bounds / sizeof *bounds == PR_HOLD_BUCKETS - 1, "one bucket has no bound");
-    double seconds = (double)nanoseconds / 1e9;
+    double seconds = (double)(pr_now() - transmission->held_since) / 1e9;
     size_t bucket = 0;
     while (bucket < PR_HOLD_BUCKETS - 1 && seconds > bounds[bucket]) bucket++;
-    counters->holds_by_time[bucket]++;
-    counters->hold_seconds += seconds;
+    by_time[bucket]++;
+    *sum += seconds;
+}
+
+void pr_hold_state(struct pr_transmission *transmission, enum pr_state state) {
+    _Static_assert(PR_QUARANTINED + 1 == PR_TRANSMISSION_STATES, "each is counted");
+    uint64_t *by_state = transmission->generation->relay->counters.by_state;
+    by_state[transmission->state]--;
+    by_state[state]++;
+    transmission->state = state;
+}
+
+void pr_hold_acknowledged(struct pr_transmission *transmission) {
+    struct pr_durations *acknowledged = &transmission->generation->relay->counters.acknowledged;
+    transmission->acknowledged = true;
+    count_duration(transmission, acknowledged->by_time, &acknowledged->seconds);
 }
 
 void pr_hold_drop(struct pr_transmission *transmission) {
@@ -191,7 +231,9 @@ void pr_hold_drop(struct pr_transmission *transmission) {
     give_back(transmission, transmission->total - transmission->released);
     relay->counters.references--;
     if (transmission->state == PR_QUARANTINED) relay->counters.quarantined--;
-    count_hold(&relay->counters, pr_now() - transmission->held_since);
+    relay->counters.by_state[transmission->state]--;
+    relay->counters.held_pages -= transmission->pages;
+    count_duration(transmission, relay->counters.holds_by_time, &relay->counters.hold_seconds);
     pr_list_remove(&transmission->reference);
     pr_list_remove(&transmission->undone);
     pr_slots_remove(&relay->slots, transmission->id);
@@ -205,7 +247,7 @@ void pr_hold_drop(struct pr_transmission *transmission) {
 
 void pr_hold_quarantine(struct pr_transmission *transmission) {
     struct pr_relay *relay = transmission->generation->relay;
-    transmission->state = PR_QUARANTINED;
+    pr_hold_state(transmission, PR_QUARANTINED);
     if (transmission->connection)
         pr_peer_name(&transmission->connection->peer, transmission->peer, sizeof transmission->peer);
     transmission->connection = NULL;
@@ -217,7 +259,10 @@ void pr_hold_quarantine(struct pr_transmission *transmission) {
 }
 
 void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome) {
-    transmission->generation->relay->counters.transmissions[transmission->engine][outcome]++;
+    struct pr_counters *counters = &transmission->generation->relay->counters;
+    counters->transmissions[transmission->engine][outcome]++;
+    if (outcome == PR_OUTCOME_COMPLETE)
+        count_duration(transmission, counters->accepted.by_time, &counters->accepted.seconds);
 }
 
 /* For transmissions that no connection carries. */

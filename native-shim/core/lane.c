@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "express.h"
@@ -161,9 +162,12 @@ static void take_turns(struct pr_lane *lane) {
 
 /* The clock: what is due to be looked at, and what has stalled. */
 
+static bool in_flight(const struct pr_connection *connection) {
+    return connection->current || !pr_list_empty(&connection->undone);
+}
+
 static bool stalled(const struct pr_connection *connection, uint64_t now) {
-    bool in_flight = connection->current || !pr_list_empty(&connection->undone);
-    return in_flight && !connection->broken && now > connection->progress_at + connection->relay->max_hold;
+    return in_flight(connection) && !connection->broken && now > connection->progress_at + connection->relay->max_hold;
 }
 
 /* Under the lock. What Node owns is Node's to break: it is told, once. */
@@ -181,9 +185,11 @@ static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
 static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64_t now) {
     size_t count = 0;
     pr_lock(lane->relay);
-    lane->next_look = UINT64_MAX;
+    lane->next_look = lane->stalled_at = UINT64_MAX;
     pr_list_each(node, &lane->watch) {
         struct pr_connection *connection = pr_container(node, struct pr_connection, watch);
+        if (in_flight(connection) && connection->progress_at < lane->stalled_at)
+            lane->stalled_at = connection->progress_at;
         if (connection->look_at <= now && count < LOOKS_AT_ONCE) {
             pr_look_later(connection);
             connection->pins++;
@@ -341,7 +347,7 @@ int pr_lanes_start(struct pr_relay *relay) {
         struct pr_lane *lane = &relay->lanes[index];
         *lane = (struct pr_lane){.relay = relay, .epoll = -1, .wake = -1, .prober = {.diag = -1, .route = -1}};
         lane->node = nodes[index % node_count];
-        lane->next_look = UINT64_MAX;
+        lane->next_look = lane->stalled_at = UINT64_MAX;
         pr_list_init(&lane->ready);
         pr_list_init(&lane->watch);
         pr_list_init(&lane->granted);
@@ -379,4 +385,31 @@ struct pr_lane *pr_lane_for(struct pr_relay *relay, int node) {
         if (!best || nearer || (as_near && lane->connections < best->connections)) best = lane;
     }
     return best;
+}
+
+/* Telling. */
+
+double pr_stalled_seconds(const struct pr_relay *relay) {
+    uint64_t now = pr_now(), at = now;
+    for (unsigned index = 0; index < relay->lane_count; index++)
+        if (relay->lanes[index].stalled_at < at) at = relay->lanes[index].stalled_at;
+    return (double)(now - at) / 1e9;
+}
+
+static double cpu_seconds(const struct pr_lane *lane) {
+    clockid_t clock;
+    struct timespec used = {0};
+    if (lane->started && pthread_getcpuclockid(lane->thread, &clock) == 0) clock_gettime(clock, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+size_t pr_lanes(struct pr_relay *relay, struct pr_lane_info *into, size_t capacity) {
+    for (unsigned index = 0; index < relay->lane_count && index < capacity; index++) {
+        const struct pr_lane *lane = &relay->lanes[index];
+        into[index] = (struct pr_lane_info){.node = lane->node, .cpu_seconds = cpu_seconds(lane)};
+        pr_lock(relay);
+        into[index].connections = lane->connections;
+        pr_unlock(relay);
+    }
+    return relay->lane_count;
 }

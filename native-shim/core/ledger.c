@@ -8,6 +8,13 @@ void pr_ledger_push(struct pr_ledger *ledger, uint64_t position) {
     ledger->next++;
 }
 
+static void count_bytes(struct pr_ledger *ledger, bool copied, uint32_t length) {
+    if (copied)
+        ledger->copied_bytes += length;
+    else
+        ledger->uncopied_bytes += length;
+}
+
 void pr_ledger_correct(struct pr_ledger *ledger, uint64_t position, uint32_t length) {
     if (length == 0) {
         ledger->next--;
@@ -17,7 +24,7 @@ void pr_ledger_correct(struct pr_ledger *ledger, uint64_t position, uint32_t len
     ledger->positions[place] = position;
     ledger->lengths[place] = length;
     /* Its end may have been told already. */
-    if (ledger->copied[place]) ledger->copied_bytes += length;
+    if (ledger->ended[place]) count_bytes(ledger, ledger->copied[place], length);
     if (ledger->base == ledger->next) ledger->position = position;
 }
 
@@ -43,7 +50,7 @@ uint32_t pr_ledger_end(struct pr_ledger *ledger, uint32_t first, uint32_t last, 
         uint64_t place = number % PR_LEDGER_WINDOW;
         ledger->ended[place] = true;
         ledger->copied[place] = copied;
-        if (copied) ledger->copied_bytes += ledger->lengths[place];
+        count_bytes(ledger, copied, ledger->lengths[place]);
         ended++;
     }
     move_base(ledger);

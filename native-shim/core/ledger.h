@@ -16,8 +16,9 @@ struct pr_ledger {
     uint64_t positions[PR_LEDGER_WINDOW]; /* what the caller has counted up to the end of each send */
     uint32_t lengths[PR_LEDGER_WINDOW];   /* 0 before it has returned */
     bool ended[PR_LEDGER_WINDOW], copied[PR_LEDGER_WINDOW];
-    uint64_t position;     /* of the last send before `base` */
-    uint64_t copied_bytes; /* of all sends that the kernel copied; the caller may take it away */
+    uint64_t position; /* of the last send before `base` */
+    /* Of all sends that the kernel copied, and of the others; the caller may take them away. */
+    uint64_t copied_bytes, uncopied_bytes;
 };
 
 static inline bool pr_ledger_full(const struct pr_ledger *ledger) {

@@ -78,6 +78,7 @@ size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity)
 void pr_counters(struct pr_relay *relay, struct pr_counters *into) {
     pr_lock(relay);
     *into = relay->counters;
+    into->stalled_seconds = pr_stalled_seconds(relay);
     pr_unlock(relay);
     into->allocated_bytes = pr_allocated_bytes();
 }

@@ -101,12 +101,13 @@ struct pr_transmission {
     struct pr_pipe *pipe; /* engine splice */
 
     uint64_t total, sent;   /* bytes of the body */
+    uint64_t pages;         /* that it holds */
     uint64_t released;      /* of them given back, from the front, by whole pages; <= sent <= total */
     uint64_t start;         /* position of the first byte in what the connection has ever sent */
     uint64_t held_since;    /* ns */
     uint64_t waited_for;    /* ns: how long writers have waited for its pages, all in all */
     uint64_t waited_for_at; /* ns: when one was last seen to wait */
-    bool break_told;
+    bool break_told, acknowledged;
     char peer[64]; /* of a quarantined one, whose connection is gone */
     enum pr_peer_kind peer_kind;
 
@@ -178,9 +179,10 @@ struct pr_lane {
     struct pr_list ready, watch; /* connections: to be sent on; in flight */
     struct pr_list granted;
     struct pr_window window;
-    uint64_t checked;   /* a generation whose file was looked at in this round */
-    char *head;         /* of the response that is being begun */
-    uint64_t next_look; /* ns: when the first of `watch` is due */
+    uint64_t checked;    /* a generation whose file was looked at in this round */
+    char *head;          /* of the response that is being begun */
+    uint64_t next_look;  /* ns: when the first of `watch` is due */
+    uint64_t stalled_at; /* ns: when that one of `watch` moved that waits longest, at the last look */
     unsigned connections;
     bool started, stop, asleep;
 };
@@ -278,6 +280,8 @@ void pr_hold_cut(struct pr_transmission *transmission);
 /* Gives back all that is left, and the transmission with it. */
 void pr_hold_drop(struct pr_transmission *transmission);
 void pr_hold_quarantine(struct pr_transmission *transmission);
+void pr_hold_state(struct pr_transmission *transmission, enum pr_state state);
+void pr_hold_acknowledged(struct pr_transmission *transmission);
 void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome);
 
 /* transmission.c */
@@ -318,6 +322,8 @@ uint64_t pr_position(int fd);
 int pr_lanes_start(struct pr_relay *relay);
 void pr_lanes_stop(struct pr_relay *relay);
 struct pr_lane *pr_lane_for(struct pr_relay *relay, int node);
+/* Under the lock. */
+double pr_stalled_seconds(const struct pr_relay *relay);
 /* Under the lock; tells whether pr_lane_wake is needed after it. */
 bool pr_lane_ready(struct pr_connection *connection);
 void pr_lane_wake(struct pr_lane *lane);

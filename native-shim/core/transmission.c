@@ -171,7 +171,7 @@ void pr_accepted(struct pr_connection *connection) {
     else
         connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE);
-    transmission->state = PR_ACCEPTED;
+    pr_hold_state(transmission, PR_ACCEPTED);
     pr_give_pipe_back(transmission);
     bool done = transmission->engine == PR_ENGINE_ZEROCOPY || !pr_holds_until_done(transmission);
     if (done) pr_hold_drop(transmission);
@@ -190,7 +190,7 @@ static int check(const struct pr_connection *connection, const struct pr_transmi
 
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
               size_t head_length, uint64_t start) {
-    transmission->state = PR_SENDING;
+    pr_hold_state(transmission, PR_SENDING);
     transmission->head = head;
     transmission->head_length = head_length;
     transmission->connection = connection;

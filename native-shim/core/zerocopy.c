@@ -54,7 +54,8 @@ static int read_notice(int fd, struct notice *notice) {
 /* Under the lock. */
 static void count_copied(struct pr_connection *connection) {
     connection->relay->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->copied_bytes;
-    connection->ledger->copied_bytes = 0;
+    connection->relay->counters.uncopied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->uncopied_bytes;
+    connection->ledger->copied_bytes = connection->ledger->uncopied_bytes = 0;
 }
 
 void pr_zerocopy_drain(struct pr_connection *connection) {

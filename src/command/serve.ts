@@ -29,6 +29,7 @@ function greet(service: Service, options: ServeOptions): void {
   const lines = [
     `pagerelay listens on ${origin}`,
     ...(name ? [`  curl -r 4096-8191 ${origin}/regions/${name}`] : []),
+    `  ${origin}/ (a page to watch)`,
     `  curl ${origin}/regions`,
     `  curl ${origin}/references`,
     `  curl ${origin}/metrics`,

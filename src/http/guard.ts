@@ -22,6 +22,7 @@ const guarded: ReadonlySet<string> = new Set([
   '/leases',
   '/leases/:id',
   '/metrics',
+  '/page/live',
 ]);
 
 /**

@@ -5,6 +5,7 @@ import { unsatisfiedContentRange } from '../range/plan.ts';
 import { longestTtl } from '../region/change/leases.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Region } from '../region/region.ts';
+import { endLeaseRoute, listLeasesRoute, renewLeaseRoute, takeLeaseRoute } from './openapi-writing.ts';
 import { ProblemError } from './problems.ts';
 import { patienceOf, tellWait } from './waiting.ts';
 import { carryOut, type Writer } from './writer.ts';
@@ -15,12 +16,12 @@ type Asked = { readonly region: string; readonly range: ByteRange; readonly ttl:
 
 /** Adds `/leases` to a scope. */
 export function addLeaseRoutes(scope: FastifyInstance, writer: Writer): void {
-  scope.post('/leases', (request, reply) => takeLease(writer, request, reply));
-  scope.get('/leases', async () => ({ leases: writer.leases.list() }));
-  scope.put<{ Params: { id: string } }>('/leases/:id', (request, reply) =>
+  scope.post('/leases', { config: { openapi: takeLeaseRoute } }, (request, reply) => takeLease(writer, request, reply));
+  scope.get('/leases', { config: { openapi: listLeasesRoute } }, async () => ({ leases: writer.leases.list() }));
+  scope.put<{ Params: { id: string } }>('/leases/:id', { config: { openapi: renewLeaseRoute } }, (request, reply) =>
     carryOut(writer, reply, async () => writer.leases.renew(request.params.id, ttlOf(objectOf(request.body)))),
   );
-  scope.delete<{ Params: { id: string } }>('/leases/:id', (request, reply) =>
+  scope.delete<{ Params: { id: string } }>('/leases/:id', { config: { openapi: endLeaseRoute } }, (request, reply) =>
     carryOut(writer, reply, async () => {
       writer.leases.release(request.params.id);
       return reply.code(204).send();

@@ -1,6 +1,7 @@
 /** From a judged request to a body whose pages are held. @module */
 import { finished, Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { type TracedTransmission, traceHeld } from '../observe/tracing.ts';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
@@ -81,8 +82,10 @@ export class Outgoing {
     const transmission = relay.hold(region.content, engine, plan.segments, place);
     if (typeof transmission === 'string') return transmission;
     const { content } = region;
+    const trace = traceHeld(relay, () => traced(reply, region, plan, { id: transmission, engine }));
     const whole = connection && this.#whole({ reply, region, plan, connection, engine: usual });
-    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...(whole && { whole }) };
+    const more = { ...(trace && { trace }), ...(whole && { whole }) };
+    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
   }
 
   #whole(pattern: Pattern): HeldForConnection['whole'] {
@@ -97,6 +100,16 @@ export class Outgoing {
   }
 }
 
+function traced(
+  reply: FastifyReply,
+  region: Region,
+  plan: Plan,
+  held: Pick<TracedTransmission, 'id' | 'engine'>,
+): TracedTransmission {
+  const extents = plan.segments.filter((segment) => typeof segment !== 'string');
+  return { ...held, requestId: reply.request.id, region: region.name, extents, length: plan.length };
+}
+
 /**
  * How held bytes leave. `as-payload`: Fastify is given a stream, which every onSend hook sees. `directly`: nothing
  * stands between, which saves about 8 µs a response; only where no hook can want to see the payload.
@@ -109,11 +122,14 @@ export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields, 
   if (direct) {
     reply.hijack();
     reply.raw.statusCode = held.plan.status;
-    reply.regionBody = { engine: held.engine, sent: sendHeld(direct, reply.raw, fields) };
+    const sent = sendHeld(direct, reply.raw, fields);
+    reply.regionBody = { engine: held.engine, sent };
+    void held.trace?.follow(sent);
     return reply;
   }
   const body = new RegionBody(held);
   reply.regionBody = body;
+  void held.trace?.follow(body.sent);
   // A hook that sends something else instead never reads the body, nor destroys it.
   finished(reply.raw, () => body.destroy());
   return setFields(reply.code(held.plan.status), fields).send(body);

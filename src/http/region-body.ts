@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { OutgoingBody } from '../observe/access-log.ts';
+import type { Trace } from '../observe/tracing.ts';
 import type { Plan } from '../range/plan.ts';
 import type { Connection } from '../relay/connection.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
@@ -19,15 +20,18 @@ export type HeldBody = {
   readonly engine: Engine;
   /** Seconds. */
   readonly maxHold: number;
+  /** Undefined where nobody listens. */
+  readonly trace?: Trace;
   /** Is told when it is out, where a lane may answer the next requests. */
   readonly whole?: HeldForConnection['whole'];
 };
 
 /** A held body as what a connection can send; undefined where the portable engine serves. */
 export function forConnection(held: HeldBody): HeldForConnection | undefined {
-  const { relay, connection, transmission, plan, whole } = held;
+  const { relay, connection, transmission, plan, trace, whole } = held;
   if (!connection || !(relay instanceof NativeRelay)) return undefined;
-  return { relay, connection, transmission, length: plan.length, ...(whole && { whole }) };
+  const told = { ...(trace && { sending: () => trace.sending() }), ...(whole && { whole }) };
+  return { relay, connection, transmission, length: plan.length, ...told };
 }
 
 /**
@@ -98,8 +102,9 @@ export class RegionBody extends Readable implements OutgoingBody {
   }
 
   #startReading(): AsyncGenerator<Uint8Array> {
-    const { relay, content, plan, transmission, maxHold } = this.#held;
+    const { relay, content, plan, transmission, maxHold, trace } = this.#held;
     relay.changeToStream(transmission);
+    trace?.sending('stream');
     this.#stall = setTimeout(() => this.destroy(new Stalled('nothing was read')), maxHold * 1000);
     return readSegments(relay, content.generation, transmission, plan.segments, (bytes) => {
       this.#copied += bytes;

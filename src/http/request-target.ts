@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { ProblemError } from './problems.ts';
 
 /** The path and query of a request-target; of one in absolute form (RFC 9112 3.2.2) without scheme and authority. */
-export function targetPath(target: string): string {
-  if (target === '*') return '/'; // OPTIONS * asks about the whole server (RFC 9110 9.3.7).
+export function targetPath(target: string, method: string | undefined): string {
+  // OPTIONS * asks about the whole server (RFC 9110 9.3.7); to other methods it is nothing, as is no path here.
+  if (target === '*') return method === 'OPTIONS' ? '/' : '/*';
   // RFC 9110 4.2.1: an http URI without a host is invalid, and then names nothing here.
   const [, path] = /^https?:\/\/[^/?#:][^/?#]*(.*)$/i.exec(target) ?? [];
   if (path === undefined) return target;

@@ -4,6 +4,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
 import type { Region } from '../region/region.ts';
 import { regionName } from './name-of-request.ts';
+import { listRoute, metricsRoute, readRoute, referencesRoute } from './openapi-regions.ts';
 import type { Outgoing } from './outgoing.ts';
 import { mergePatch } from './patch-region.ts';
 import { ProblemError } from './problems.ts';
@@ -28,11 +29,21 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
   scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',
+    config: { openapi: readRoute },
     handler: (request, reply) => reply.sendRegion(regionName(request)),
   });
-  scope.get('/regions', () => listRegions(routes));
-  scope.get<{ Querystring: Querystring }>('/references', (request) => listReferences(routes, request.query.region));
-  scope.get('/metrics', async (_, reply) => reply.type(routes.metrics.contentType).send(await routes.metrics.text()));
+  scope.get('/regions', { config: { openapi: listRoute } }, () => listRegions(routes));
+  scope.get<{ Querystring: Querystring }>('/references', { config: { openapi: referencesRoute } }, (request) =>
+    listReferences(routes, request.query.region),
+  );
+  scope.get('/metrics', { config: { openapi: metricsRoute } }, async (request, reply) => {
+    const { contentType, text } = await routes.metrics.exposition(request.headers.accept);
+    const vary = reply.getHeader('vary'); // of an answer to another origin
+    return reply
+      .type(contentType)
+      .header('vary', vary === undefined ? 'Accept' : `${vary}, Accept`)
+      .send(text);
+  });
   if (routes.writer) addWritingRoutes(scope, routes.writer);
   refuseOtherMethods(scope, '/regions/*', routes.writer ? [...readable, 'PUT', 'PATCH', 'DELETE'] : readable);
   for (const url of ['/regions', '/references', '/metrics']) refuseOtherMethods(scope, url);

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { deleteRegion } from './delete-region.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
+import { deleteRoute, patchRoute, putRoute } from './openapi-writing.ts';
 import { mergePatch, patchRegion } from './patch-region.ts';
 import { ProblemError } from './problems.ts';
 import { checkPut, putRegion } from './put-region.ts';
@@ -19,10 +20,12 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     // Whatever a region is said to be, its bytes are taken as they come.
     regions.addContentTypeParser('*', (_, payload, done) => done(null, payload));
     regions.put('/regions/*', {
+      config: { openapi: putRoute },
       onRequest: async (request) => refuseEarly(() => checkPut(writer, request)),
       handler: (request, reply) => putRegion(writer, request, reply),
     });
     regions.delete('/regions/*', {
+      config: { openapi: deleteRoute },
       onRequest: async (request) => refuseEarly(() => void writeOf(writer, request)),
       handler: (request, reply) => deleteRegion(writer, request, reply),
     });
@@ -36,6 +39,7 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
       patches.getDefaultJsonParser('error', 'error'),
     );
     patches.patch('/regions/*', {
+      config: { openapi: patchRoute },
       onRequest: async (request) => refuseEarly(() => checkPatch(writer, request)),
       handler: (request, reply) => patchRegion(writer, request, reply),
     });

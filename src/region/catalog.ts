@@ -113,6 +113,11 @@ export class Catalog {
     }
   }
 
+  /** The regions that are open for the next request, at most 1,024. It does not look at their files. */
+  opened(): Iterable<Region> {
+    return this.#open.values();
+  }
+
   /** Whether a region of this name could be changed: it is one of the tree's, or would be. */
   isOfTree(name: string): boolean {
     return this.tree !== undefined && !this.#files.has(name);

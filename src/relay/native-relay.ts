@@ -1,4 +1,5 @@
 import type { Segment } from '../range/plan.ts';
+import { DurationCounts } from './durations.ts';
 import { Files } from './files.ts';
 import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
 import { Press } from './press.ts';
@@ -11,6 +12,7 @@ import {
   type FileIdentity,
   type Generation,
   type JudgedContent,
+  type Lane,
   type LockMode,
   type Needs,
   type Outcome,
@@ -64,6 +66,7 @@ export class NativeRelay implements Relay {
   readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
   readonly #listeners = new Map<number, ConnectionListener>();
   readonly #claims = new Map<number, (granted: boolean) => void>();
+  readonly #waits = { writer: new DurationCounts(), reader: new DurationCounts() };
   readonly #unwanted = new Map<TransmissionId, () => void>();
   readonly #retired = new Map<number, () => void>();
   readonly #reads = new Reads();
@@ -145,11 +148,12 @@ export class NativeRelay implements Relay {
   }
 
   place(generation: Generation, segments: readonly Segment[]): Claim {
-    return this.#claim(checkedObject(this.#shim.place(this.#relay, generation.id, flatten(segments)), 'place'));
+    const claim = this.#shim.place(this.#relay, generation.id, flatten(segments));
+    return this.#claim(checkedObject(claim, 'place'), 'reader');
   }
 
   endPlace(place: Claim): void {
-    this.#claims.delete(place.id);
+    this.#settleClaim(place.id, false);
     if (!this.#closed) this.#shim.endPlace(this.#relay, place.id);
   }
 
@@ -167,7 +171,7 @@ export class NativeRelay implements Relay {
   lease(generation: Generation, offset: number, length: number, needs: Needs, wait = true): Claim {
     const bytes = length === Number.POSITIVE_INFINITY ? noLimit : length;
     const claim = this.#shim.lease(this.#relay, generation.id, offset, bytes, needs, wait);
-    const made = this.#claim(checkedObject(claim, 'lease'));
+    const made = this.#claim(checkedObject(claim, 'lease'), 'writer');
     if (!made.atOnce) this.#press.whilst(made.granted);
     return made;
   }
@@ -261,7 +265,12 @@ export class NativeRelay implements Relay {
   }
 
   counters(): Counters {
-    return this.#shim.counters(this.#relay);
+    const { writer, reader } = this.#waits;
+    return { ...this.#shim.counters(this.#relay), waits: { writer: writer.counted, reader: reader.counted } };
+  }
+
+  lanes(): readonly Lane[] {
+    return checkedObject(this.#shim.lanes(this.#relay), 'lanes');
   }
 
   async close(): Promise<void> {
@@ -366,9 +375,15 @@ export class NativeRelay implements Relay {
     }
   }
 
-  #claim({ id, granted }: ShimClaim): Claim {
+  #claim({ id, granted }: ShimClaim, who: 'writer' | 'reader'): Claim {
     if (granted) return { id, atOnce: true, granted: Promise.resolve(true) };
-    return { id, atOnce: false, granted: new Promise((resolve) => this.#claims.set(id, resolve)) };
+    const began = performance.now();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#claims.set(id, (had) => {
+      this.#waits[who].add((performance.now() - began) / 1000);
+      resolve(had);
+    });
+    return { id, atOnce: false, granted: promise };
   }
 
   #settleClaim(id: number, granted: boolean): void {

@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
 import type { Segment } from '../range/plan.ts';
+import { DurationCounts } from './durations.ts';
 import { Reads } from './reads.ts';
 import {
   type Claim,
@@ -10,6 +11,7 @@ import {
   type FileIdentity,
   type Generation,
   type JudgedContent,
+  type Lane,
   type Outcome,
   outcomes,
   type Reference,
@@ -22,7 +24,7 @@ import { reopenDescriptor } from './reopen.ts';
 import { type Seen, unseen } from './witness.ts';
 
 const pageSize = 4096;
-const holdBounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, Number.POSITIVE_INFINITY];
+const never = new DurationCounts().counted;
 
 type OpenGeneration = Generation & {
   readonly fd: number;
@@ -39,6 +41,8 @@ type Hold = {
   readonly segments: readonly Segment[];
   readonly total: number;
   readonly since: number;
+  /** Milliseconds, as `since`. */
+  progressAt: number;
   left: number;
 };
 
@@ -54,8 +58,8 @@ export class PortableRelay implements Relay {
     Engine,
     Record<Outcome, number>
   >;
-  readonly #holdsByTime = holdBounds.map(() => 0);
-  #holdSeconds = 0;
+  readonly #accepted = new DurationCounts();
+  readonly #done = new DurationCounts();
   #ids = 0;
 
   constructor(portableBecause: string) {
@@ -113,7 +117,9 @@ export class PortableRelay implements Relay {
     const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;
     if (!generation || generation.closed || !isJudged) return 'stale';
     const total = sum(segments.map(({ length }) => length));
-    const hold: Hold = { id: ++this.#ids, generation, engine, segments, since: performance.now(), total, left: total };
+    const now = performance.now();
+    const times = { since: now, progressAt: now };
+    const hold: Hold = { id: ++this.#ids, generation, engine, segments, ...times, total, left: total };
     generation.references++;
     this.#holds.set(hold.id, hold);
     return hold.id;
@@ -153,6 +159,7 @@ export class PortableRelay implements Relay {
     if (!hold || bytes > hold.left) throw new SystemError(hold ? 'ERANGE' : 'EBADF', 'advance');
     const before = hold.total - hold.left;
     hold.left -= bytes;
+    hold.progressAt = performance.now();
     this.#sent[hold.engine] += bytes;
     this.#copied[hold.engine] += extentBytes(hold.segments, before, before + bytes);
   }
@@ -162,7 +169,9 @@ export class PortableRelay implements Relay {
     if (!hold) return;
     this.#holds.delete(transmission);
     this.#transmissions[hold.engine][outcome]++;
-    this.#countHold((performance.now() - hold.since) / 1000);
+    const seconds = (performance.now() - hold.since) / 1000;
+    this.#done.add(seconds);
+    if (outcome === 'complete') this.#accepted.add(seconds);
     hold.generation.references--;
     this.#settle(hold.generation);
   }
@@ -173,22 +182,36 @@ export class PortableRelay implements Relay {
   }
 
   counters(): Counters {
-    const held = sum([...this.#holds.values()].map(({ left }) => left));
-    const buckets = holdBounds.map((bound, at) => [bound, this.#holdsByTime[at] ?? 0] as const);
+    const holds = [...this.#holds.values()];
+    const sending = holds.filter(({ left, total }) => left < total);
+    const progressAt = Math.min(...holds.map((hold) => hold.progressAt), performance.now());
     return {
       sentBytes: this.#sent,
       copiedBytes: this.#copied,
       bytesByLocality: { local: 0, remote: 0, unknown: sum(Object.values(this.#sent)) },
       transmissions: this.#transmissions,
-      holdSeconds: { buckets, sum: this.#holdSeconds },
-      references: this.#holds.size,
-      heldBytes: held,
+      copyFreeBytes: zeros(engines),
+      acceptedSeconds: this.#accepted.counted,
+      acknowledgedSeconds: never,
+      holdSeconds: this.#done.counted,
+      inFlight: {
+        ...{ held: holds.length - sending.length, sending: sending.length },
+        ...{ accepted: 0, broken: 0, quarantined: 0 },
+      },
+      references: holds.length,
+      heldBytes: sum(holds.map(({ left }) => left)),
+      heldPages: sum(holds.map(({ segments, total, left }) => pagesHeld(segments, total - left))),
+      stalledSeconds: (performance.now() - progressAt) / 1000,
       ...{ quarantined: 0, quarantinedBytes: 0, connections: 0, brokenOff: 0 },
       ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
       zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
-      ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0 },
+      ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0, waits: { writer: never, reader: never } },
       ...{ grants: 0, granted: 0, answers: { whole: 0, ranged: 0 }, returns: {} },
     };
+  }
+
+  lanes(): readonly Lane[] {
+    return [];
   }
 
   seen(): readonly Seen[] {
@@ -205,12 +228,6 @@ export class PortableRelay implements Relay {
     if (!generation.closed || generation.references > 0) return;
     this.#generations.delete(generation.id);
     closeSync(generation.fd);
-  }
-
-  #countHold(seconds: number): void {
-    const bucket = holdBounds.findIndex((bound) => seconds <= bound);
-    this.#holdsByTime[bucket] = (this.#holdsByTime[bucket] ?? 0) + 1;
-    this.#holdSeconds += seconds;
   }
 }
 
@@ -232,6 +249,20 @@ function extentBytes(segments: readonly Segment[], first: number, end: number): 
     at += segment.length;
   }
   return bytes;
+}
+
+/** How many pages the rest of a body is on, from `first` on. */
+function pagesHeld(segments: readonly Segment[], first: number): number {
+  let at = 0;
+  let pages = 0;
+  for (const segment of segments) {
+    const skip = Math.max(0, first - at);
+    at += segment.length;
+    if (typeof segment === 'string' || skip >= segment.length) continue;
+    const last = Math.floor((segment.offset + segment.length - 1) / pageSize);
+    pages += last - Math.floor((segment.offset + skip) / pageSize) + 1;
+  }
+  return pages;
 }
 
 function attempt<Result>(what: string, act: () => Result): Result {

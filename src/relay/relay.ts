@@ -4,6 +4,7 @@
  * @module
  */
 import type { Segment } from '../range/plan.ts';
+import type { Durations } from './durations.ts';
 import type { Seen, Verdicts } from './witness.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
@@ -103,13 +104,24 @@ export type Counters = {
   readonly sentBytes: Readonly<Record<Engine, number>>;
   /** Regions' bytes that were copied on their way: all of some engines, of zerocopy those that its notices tell of. */
   readonly copiedBytes: Readonly<Record<Engine, number>>;
+  /** The others of them; of zerocopy when its notice has come. */
+  readonly copyFreeBytes: Readonly<Record<Engine, number>>;
   /** Bytes by whether the lane of their connection sits on the NUMA node of most of the region's pages. */
   readonly bytesByLocality: Readonly<Record<'local' | 'remote' | 'unknown', number>>;
   readonly transmissions: Readonly<Record<Engine, Readonly<Record<Outcome, number>>>>;
-  /** Upper bound in seconds (the last is Infinity) and how many holds ended within it but not the one before. */
-  readonly holdSeconds: { readonly buckets: readonly (readonly [number, number])[]; readonly sum: number };
+  /** From the taking of the reference until the socket had the whole body. */
+  readonly acceptedSeconds: Durations;
+  /** Until the peer had acknowledged it, of what is held until it is done; as late as somebody looked. */
+  readonly acknowledgedSeconds: Durations;
+  /** Until it was done, or given up. */
+  readonly holdSeconds: Durations;
+  readonly inFlight: Readonly<Record<TransmissionState, number>>;
   readonly references: number;
   readonly heldBytes: number;
+  /** A page under two references counts twice. */
+  readonly heldPages: number;
+  /** Since the transmission in flight that has waited longest made progress. */
+  readonly stalledSeconds: number;
   readonly quarantined: number;
   readonly quarantinedBytes: number;
   readonly connections: number;
@@ -122,6 +134,8 @@ export type Counters = {
   readonly leases: number;
   readonly waitingWriters: number;
   readonly waitingReaders: number;
+  /** How long those waited that had to: until they had their pages, or gave up. */
+  readonly waits: Readonly<Record<'writer' | 'reader', Durations>>;
   /** References that were broken off for a writer. */
   readonly breaks: number;
   /** Connections that were granted to their lanes, and those that are now. */
@@ -133,6 +147,12 @@ export type Counters = {
   readonly returns: Readonly<Record<string, number>>;
   readonly allocatedBytes: number;
 };
+
+/** What becomes of a transmission: held, on its way, all with the socket, broken off, or out of sight. */
+export type TransmissionState = 'held' | 'sending' | 'accepted' | 'broken' | 'quarantined';
+
+/** A native thread. `node` is the NUMA node that it runs on. */
+export type Lane = { readonly connections: number; readonly cpuSeconds: number; readonly node: number };
 
 /** How a body went out: `bytes` of it are with the socket. `code` is an errno by name. */
 export type Sent = { readonly outcome: Outcome; readonly code: string | undefined; readonly bytes: number };
@@ -216,6 +236,8 @@ export type Relay = {
   /** All references, or those of one generation, after a look at what is done. */
   references(generation?: Generation): Reference[];
   counters(): Counters;
+  /** The lanes, each always in its place; none without the shim. */
+  lanes(): readonly Lane[];
   /** What was seen so far of the backings of what was opened. */
   seen(): readonly Seen[];
   /** Gives everything back, after the reads that are under way. Nothing may be asked of it after. */

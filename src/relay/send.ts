@@ -16,6 +16,8 @@ export type HeldForConnection = {
   readonly connection: Connection;
   readonly transmission: TransmissionId;
   readonly length: number;
+  /** Is told when it is the body's turn. */
+  readonly sending?: () => void;
   /** Is told of a head that went out natively, and of its whole body after it, before the response is ended. */
   readonly whole?: (response: ServerResponse, head: string) => void;
 };
@@ -51,6 +53,7 @@ async function sendBody(held: HeldForConnection, response: ServerResponse): Prom
     response.destroy();
     return { outcome, code: undefined, bytes: 0 };
   }
+  held.sending?.();
   const sent = await connection.send(transmission, head ?? '', length);
   if (sent.outcome === 'complete') {
     if (head !== undefined) held.whole?.(response, head);

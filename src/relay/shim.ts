@@ -14,6 +14,7 @@ import type {
   Engine,
   FileIdentity,
   Generation,
+  Lane,
   LockMode,
   Needs,
   Outcome,
@@ -113,7 +114,8 @@ export type Shim = {
   endGrants(relay: ShimRelay): void;
   /** connection, offset, length, bytes sent, engine, outcome, errno, seconds taken and ago of each, one after the other. */
   answers(relay: ShimRelay): readonly (number | string)[];
-  counters(relay: ShimRelay): Counters;
+  counters(relay: ShimRelay): Omit<Counters, 'waits'>;
+  lanes(relay: ShimRelay): readonly Lane[] | number;
   /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
   fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;
   fileSync(fd: number): Promise<number> | number;

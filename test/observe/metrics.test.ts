@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { PortableRelay } from '../../src/relay/portable-relay.ts';
 
 const counts = { externalChanges: { replaced: 0, changed: 0, removed: 0 }, changes: undefined };
+const nothing = { counts, engines: () => [], regions: () => [] };
 
 const relied = [
   'pagerelay_sent_bytes_total{engine="stream"} 0',
@@ -17,28 +18,43 @@ const relied = [
   'pagerelay_express_connections 0',
 ];
 
-test('the metrics that others rely on are there from the start, at zero', async () => {
-  const text = await new Metrics(new PortableRelay('a test'), counts).text();
+test('the metrics that others rely on are there from the start, at zero', async (t) => {
+  const text = await metricsOf(t, new PortableRelay('a test')).text();
   for (const line of relied) assert.ok(text.includes(`\n${line}\n`), line);
 });
 
-test('the histogram of hold times is cumulative and ends at infinity', async () => {
+test('the histogram of hold times is cumulative and ends at infinity', async (t) => {
   const relay = new PortableRelay('a test');
   const generation = relay.openGeneration(undefined, import.meta.filename);
   const held = relay.hold({ generation, epoch: 0, version: 0 }, 'stream', [{ offset: 0, length: 1 }]);
   assert.ok(typeof held === 'number');
   relay.release(held, 'complete');
-  const text = await new Metrics(relay, counts).text();
+  const text = await metricsOf(t, relay).text();
   assert.match(text, /pagerelay_hold_seconds_bucket\{le="300"\} 1\n/);
   assert.match(text, /pagerelay_hold_seconds_bucket\{le="\+Inf"\} 1\n/);
   assert.match(text, /pagerelay_hold_seconds_count 1\n/);
-  relay.close();
+  await relay.close();
 });
 
-test('answers of lanes are counted with those of Node', async () => {
+test('the counters are read once for all metrics', async (t) => {
+  const relay = new PortableRelay('a test');
+  const read = t.mock.method(relay, 'counters');
+  await metricsOf(t, relay).text();
+  assert.equal(read.mock.callCount(), 1);
+});
+
+test('methods that clients invent share one label', async (t) => {
+  const metrics = metricsOf(t, new PortableRelay('a test'));
+  for (let each = 0; each < 100; each++) metrics.countRequest(`X${each}`, 400);
+  const text = await metrics.text();
+  assert.match(text, /pagerelay_http_requests_total\{method="other",status="400"\} 100\n/);
+  assert.equal(text.match(/pagerelay_http_requests_total\{/g)?.length, 1);
+});
+
+test('answers of lanes are counted with those of Node', async (t) => {
   const relay = new PortableRelay('a test');
   const counters = { ...relay.counters(), answers: { whole: 3, ranged: 40 }, returns: { time: 2, request: 5 } };
-  const metrics = new Metrics(Object.create(relay, { counters: { value: () => counters } }), counts);
+  const metrics = metricsOf(t, Object.create(relay, { counters: { value: () => counters } }));
   metrics.countRequest('GET', 206);
   metrics.countRequest('GET', 404);
   for (let again = 0; again < 2; again++) {
@@ -56,10 +72,8 @@ test('answers of lanes are counted with those of Node', async () => {
   }
 });
 
-test('methods that clients invent share one label', async () => {
-  const metrics = new Metrics(new PortableRelay('a test'), counts);
-  for (let each = 0; each < 100; each++) metrics.countRequest(`X${each}`, 400);
-  const text = await metrics.text();
-  assert.match(text, /pagerelay_http_requests_total\{method="other",status="400"\} 100\n/);
-  assert.equal(text.match(/pagerelay_http_requests_total\{/g)?.length, 1);
-});
+function metricsOf(t: TestContext, relay: PortableRelay): Metrics {
+  const metrics = new Metrics(relay, nothing);
+  t.after(() => metrics.close());
+  return metrics;
+}

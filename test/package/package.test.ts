@@ -44,6 +44,7 @@ test('the tarball holds what is needed and nothing else', { timeout: 10_000 }, (
   const allowed = [
     /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     /^dist\/[\w/-]+\.(?:js|js\.map|d\.ts)$/,
+    /^dist\/page\/assets\/[\w-]+\.(?:html|css|svg)$/,
     /^native-shim\/(?:build\.js|binding\.gyp)$/,
     /^native-shim\/(?:core|binding)\/\w+\.[ch]$/,
   ];
@@ -56,7 +57,9 @@ test('the tarball holds what is needed and nothing else', { timeout: 10_000 }, (
 
 test('the tarball holds a module for each source and none that is left over', { timeout: 10_000 }, () => {
   const modules = paths().filter((path) => path.endsWith('.js') && path.startsWith('dist/'));
-  const orphans = modules.filter((path) => !existsSync(join(copy, path.replace(/^dist/, 'src').replace(/js$/, 'ts'))));
+  // The page's files are copied, not compiled.
+  const sourceOf = (path: string) => path.replace(/^dist/, 'src').replace(/(?<!\/assets\/.*)js$/, 'ts');
+  const orphans = modules.filter((path) => !existsSync(join(copy, sourceOf(path))));
   assert.deepEqual(orphans, []);
 });
 
@@ -175,6 +178,10 @@ test('the command line starts from the installed package', { timeout: 30_000 }, 
   const client = await RawClient.connect(t, Number(new URL(await originOf(child)).port));
   client.get('/regions/demo', '4096-4131');
   assert.equal((await client.response()).body.toString(), 'pagerelay demo: page 1, bytes 4096-8');
+  for (const path of ['/', '/page/main.js', '/page/uplot.js', '/openapi.json']) {
+    client.get(path);
+    assert.equal((await client.response()).status, 200, path);
+  }
   client.destroy();
   child.process.kill('SIGTERM');
   assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stderr());

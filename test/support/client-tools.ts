@@ -59,8 +59,7 @@ export function clientTest(
   content: Content = {},
 ): void {
   test(name, { timeout: 30_000 }, async (t) => {
-    const missing = needs.filter(({ path }) => path === undefined).map(({ apt }) => apt);
-    if (missing.length > 0) return leaveOut(t, missing);
+    if (!areThere(t, needs)) return;
     const served = await serve(t, content);
     await run(t, served);
     await untilNothingHeld(served);
@@ -113,10 +112,14 @@ export function assertWhole(served: Served, path: string): void {
   assert.equal(sha256OfFile(path, 0, served.file.size - 1), served.sha256);
 }
 
-function leaveOut(t: TestContext, packages: readonly string[]): void {
-  const remedy = `not on this machine: apt-get install --no-install-recommends ${packages.join(' ')}`;
+/** Whether all tools are on this machine. Where one is not, the test is skipped; in CI that is a failure. */
+export function areThere(t: TestContext, needs: readonly Tool[]): boolean {
+  const missing = needs.filter(({ path }) => path === undefined).map(({ apt }) => apt);
+  if (missing.length === 0) return true;
+  const remedy = `not on this machine: apt-get install --no-install-recommends ${[...new Set(missing)].join(' ')}`;
   if (process.env.CI) assert.fail(remedy);
   t.skip(remedy);
+  return false;
 }
 
 async function serve(t: TestContext, { write = writeSeeded }: Content): Promise<Served> {

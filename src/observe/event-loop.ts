@@ -1,0 +1,40 @@
+/** How late the event loop is, and how busy. @module */
+import { DurationCounts } from '../relay/durations.ts';
+import { type Family, histogram, single } from './family.ts';
+
+/**
+ * Milliseconds between two looks. The kernel's and libuv's timers are late by up to 1 ms by themselves. Node's own
+ * monitor (`monitorEventLoopDelay`), which the library would start, wakes an idle service 100 times a second, for 0.4 %
+ * of a core; it counts its interval as delay, and the library forgets its percentiles at each scrape, so that two
+ * scrapers see half each. Four looks a second cost a tenth of that (docs/metrics.md).
+ */
+const lookEvery = 250;
+
+const bounds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const;
+
+/** Looks at how late a timer of its own comes. */
+export class EventLoop {
+  readonly #delays = new DurationCounts(bounds);
+  #due = performance.now() + lookEvery;
+  readonly #timer = setInterval(() => this.#look(), lookEvery).unref();
+
+  families(): Family[] {
+    const active = 'Time that the event loop was at work; at one second a second it is saturated.';
+    const delay = 'How late a timer came, looked at four times a second.';
+    const { active: milliseconds } = performance.eventLoopUtilization();
+    return [
+      histogram('pagerelay_event_loop_delay_seconds', delay, this.#delays.counted),
+      single('counter', 'pagerelay_event_loop_active_seconds_total', active, milliseconds / 1000),
+    ];
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    this.#delays.add(Math.max(0, now - this.#due) / 1000);
+    this.#due = now + lookEvery;
+  }
+}

@@ -1,0 +1,63 @@
+/** Metrics as they are told to a scraper: families of samples. @module */
+import type { Durations } from '../relay/durations.ts';
+
+/** Names and values; both are chosen here, never by clients, but for names of regions that exist. */
+export type Labels = Readonly<Record<string, string | number>>;
+
+/** One line of an exposition. */
+export type Sample = {
+  /** What comes after the family's name: `_bucket`, `_sum`, `_count`. */
+  readonly suffix?: string;
+  readonly labels?: Labels;
+  readonly value: number;
+};
+
+/** A metric with all its samples, of this moment. A counter's name ends in `_total`. */
+export type Family = {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram' | 'summary';
+  readonly help: string;
+  readonly samples: readonly Sample[];
+};
+
+/** A family with one sample and no labels. */
+export function single(type: 'counter' | 'gauge', name: string, help: string, value: number): Family {
+  return { name, type, help, samples: [{ value }] };
+}
+
+/** A family with one label, whose values are the keys. */
+export function byLabel(
+  type: 'counter' | 'gauge',
+  name: string,
+  help: string,
+  label: string,
+  values: Readonly<Record<string, number>>,
+): Family {
+  const samples = Object.entries(values).map(([key, value]) => ({ labels: { [label]: key }, value }));
+  return { name, type, help, samples };
+}
+
+/** A histogram; with a label, one for each of its values. */
+export function histogram(name: string, help: string, durations: Durations): Family {
+  return { name, type: 'histogram', help, samples: samplesOf(durations, {}) };
+}
+
+/** A histogram with one label, whose values are the keys. */
+export function histogramByLabel(
+  name: string,
+  help: string,
+  label: string,
+  values: Readonly<Record<string, Durations>>,
+): Family {
+  const samples = Object.entries(values).flatMap(([key, durations]) => samplesOf(durations, { [label]: key }));
+  return { name, type: 'histogram', help, samples };
+}
+
+function samplesOf({ buckets, sum }: Durations, labels: Labels): Sample[] {
+  let count = 0;
+  const samples: Sample[] = buckets.map(([bound, within]) => {
+    count += within;
+    return { suffix: '_bucket', labels: { ...labels, le: bound }, value: count };
+  });
+  return [...samples, { suffix: '_sum', labels, value: sum }, { suffix: '_count', labels, value: count }];
+}

@@ -1,0 +1,107 @@
+/** What happens to regions, and what they are sent by, as metrics. @module */
+import type { BackingEngine } from '../relay/engine.ts';
+import type { Verdict } from '../relay/witness.ts';
+import { byLabel, type Family, type Sample, single } from './family.ts';
+
+/** What happens to regions, counted where it happens; each is read when asked. */
+export type RegionCounts = {
+  /** Files of open regions that others have touched, by what they did. */
+  readonly externalChanges: Readonly<Record<string, number>>;
+  /** Undefined where nothing can be changed. */
+  readonly changes:
+    | {
+        /** Overwrites in place, by how they ended. */
+        readonly overwrites: Readonly<Record<string, number>>;
+        expiredLeases(): number;
+        oldGenerations(): number;
+        regionBytes(): number;
+      }
+    | undefined;
+};
+
+/** A region that is open, with what it is sent by. */
+export type RegionEngine = Pick<BackingEngine, 'backing' | 'engine' | 'copyFree'> & { readonly region: string };
+
+export function regionFamilies({ externalChanges, changes }: RegionCounts): Family[] {
+  const external = byLabel(
+    'counter',
+    'pagerelay_external_changes_total',
+    'Files of open regions that others have replaced, changed or removed.',
+    'kind',
+    externalChanges,
+  );
+  if (!changes) return [external];
+  return [
+    external,
+    byLabel(
+      'counter',
+      'pagerelay_overwrites_total',
+      'Overwrites in place, by how they ended.',
+      'outcome',
+      changes.overwrites,
+    ),
+    single(
+      'counter',
+      'pagerelay_expired_leases_total',
+      'Leases of processes that ended by their time, unreleased.',
+      changes.expiredLeases(),
+    ),
+    single(
+      'gauge',
+      'pagerelay_old_generations',
+      'Files without a name that are kept for their readers.',
+      changes.oldGenerations(),
+    ),
+    single('gauge', 'pagerelay_region_bytes', 'Bytes that count against the quota.', changes.regionBytes()),
+  ];
+}
+
+/** What each backing in use is sent by. */
+export function engineFamily(engines: readonly BackingEngine[]): Family {
+  return {
+    name: 'pagerelay_engine_info',
+    type: 'gauge',
+    help: 'The engine that each backing in use is sent by; copy_free as a witness has seen it.',
+    samples: engines.map(({ backing, engine, copyFree }) => ({
+      labels: { backing, engine, copy_free: seen(copyFree) },
+      value: 1,
+    })),
+  };
+}
+
+/**
+ * So many regions have a series of their own in one run of the service, however many there are: each name once had stays
+ * with its scraper for weeks.
+ */
+const mostRegions = 1000;
+
+/** What each of the first 1,000 regions that were read is sent by, while they are open. */
+export class RegionInfo {
+  /** Kept, for labels that are the same object are written once (exposition.ts): a third of what a scrape costs. */
+  readonly #samples = new Map<string, Sample>();
+
+  family(open: Iterable<RegionEngine>): Family {
+    const samples: Sample[] = [];
+    for (const region of open) {
+      const sample = this.#sampleOf(region);
+      if (sample) samples.push(sample);
+    }
+    const help = 'What each open region is sent by; the first 1,000 that were read.';
+    return { name: 'pagerelay_region_info', type: 'gauge', help, samples };
+  }
+
+  #sampleOf({ region, backing, engine, copyFree }: RegionEngine): Sample | undefined {
+    const known = this.#samples.get(region);
+    const copy_free = seen(copyFree);
+    const { labels } = known ?? {};
+    if (labels?.backing === backing && labels.engine === engine && labels.copy_free === copy_free) return known;
+    if (!known && this.#samples.size >= mostRegions) return undefined;
+    const sample = { labels: { region, backing, engine, copy_free }, value: 1 };
+    this.#samples.set(region, sample);
+    return sample;
+  }
+}
+
+function seen(copyFree: Verdict): string {
+  return copyFree === null ? 'unknown' : copyFree ? 'yes' : 'no';
+}

@@ -1,0 +1,142 @@
+/**
+ * The steps of a transmission on Node's diagnostics channels (docs/tracing.md). Where nobody listens, a step costs the
+ * question whether somebody does.
+ *
+ * @module
+ */
+import { channel } from 'node:diagnostics_channel';
+import type { Answer, GrantedRequest } from '../relay/grants.ts';
+import type { Engine, Relay, Sent, TransmissionId } from '../relay/relay.ts';
+
+/** The channels, in the order of their steps. */
+export const channels = {
+  held: channel('pagerelay:transmission:held'),
+  sending: channel('pagerelay:transmission:sending'),
+  accepted: channel('pagerelay:transmission:accepted'),
+  ended: channel('pagerelay:transmission:ended'),
+  done: channel('pagerelay:transmission:done'),
+  answered: channel('pagerelay:express:answered'),
+} as const;
+
+/** What every step of a transmission tells. */
+export type TracedTransmission = {
+  /** As in `GET /references`. */
+  readonly id: TransmissionId;
+  /** As `reqId` in the log. */
+  readonly requestId: string;
+  readonly region: string;
+  /** In the region, bytes. */
+  readonly extents: readonly { readonly offset: number; readonly length: number }[];
+  /** Bytes of the body. */
+  readonly length: number;
+  readonly engine: Engine;
+};
+
+/** What `accepted` and `ended` tell besides: how it ended, and how many bytes are with the socket. */
+export type TracedEnd = TracedTransmission & Sent;
+
+/** What `done` tells besides: since the reference was taken. */
+export type TracedDone = TracedTransmission & { readonly seconds: number };
+
+/** An answer of a lane: `requestId` is that of the request that the connection was granted after. */
+export type TracedAnswer = GrantedRequest & Answer;
+
+/** Milliseconds between two looks at what is done, while somebody listens for it. */
+const lookEvery = 50;
+
+/** The trace of a transmission that was just held; undefined where nobody listens. */
+export function traceHeld(relay: Relay, about: () => TracedTransmission): Trace | undefined {
+  const { held, sending, accepted, ended, done } = channels;
+  const heard = [held, sending, accepted, ended, done].some(({ hasSubscribers }) => hasSubscribers);
+  return heard ? new Trace(relay, about()) : undefined;
+}
+
+/** Whether somebody listens to what lanes answer. They keep answers only if so when they are started. */
+export function areAnswersTraced(): boolean {
+  return channels.answered.hasSubscribers;
+}
+
+/** Tells of an answer of a lane, some time after it. */
+export function traceAnswer(about: GrantedRequest, answer: Answer): void {
+  if (channels.answered.hasSubscribers) channels.answered.publish({ ...about, ...answer } satisfies TracedAnswer);
+}
+
+/** Tells of each step of one transmission. */
+export class Trace {
+  readonly #relay: Relay;
+  readonly #began = performance.now();
+  #about: TracedTransmission;
+
+  constructor(relay: Relay, about: TracedTransmission) {
+    this.#relay = relay;
+    this.#about = about;
+    channels.held.publish(about);
+  }
+
+  get id(): TransmissionId {
+    return this.#about.id;
+  }
+
+  /** @param engine by which it goes after all */
+  sending(engine: Engine = this.#about.engine): void {
+    this.#about = { ...this.#about, engine };
+    channels.sending.publish(this.#about);
+  }
+
+  /** Tells of its end when that is there, and of its being done. */
+  async follow(end: Promise<Sent>): Promise<void> {
+    const sent = await end;
+    const { accepted, ended, done } = channels;
+    (sent.outcome === 'complete' ? accepted : ended).publish({ ...this.#about, ...sent } satisfies TracedEnd);
+    if (done.hasSubscribers) Undone.of(this.#relay).add(this);
+  }
+
+  done(): void {
+    const seconds = (performance.now() - this.#began) / 1000;
+    channels.done.publish({ ...this.#about, seconds } satisfies TracedDone);
+  }
+}
+
+/** Traces whose transmissions have ended and may be undone. Nobody tells when that is over: it is looked at. */
+class Undone {
+  static readonly #all = new WeakMap<Relay, Undone>();
+  readonly #relay: Relay;
+  readonly #traces = new Set<Trace>();
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(relay: Relay) {
+    this.#relay = relay;
+  }
+
+  static of(relay: Relay): Undone {
+    const undone = Undone.#all.get(relay) ?? new Undone(relay);
+    Undone.#all.set(relay, undone);
+    return undone;
+  }
+
+  add(trace: Trace): void {
+    this.#traces.add(trace);
+    this.#timer ??= setInterval(() => this.#look(), lookEvery).unref();
+  }
+
+  #look(): void {
+    const held = this.#held();
+    for (const trace of this.#traces) {
+      if (held?.has(trace.id)) continue;
+      this.#traces.delete(trace);
+      if (held) trace.done();
+    }
+    if (this.#traces.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  // Undefined for a relay that is closed.
+  #held(): ReadonlySet<TransmissionId> | undefined {
+    try {
+      return new Set(this.#relay.references().map(({ id }) => id));
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/** One stream of snapshots for all who watch. @module */
+import { Readable } from 'node:stream';
+
+/** How often at most, and how seldom at least, in milliseconds. */
+const leastWait = 250;
+const mostWait = 10_000;
+/** While nothing changes. */
+const idleWait = 1000;
+
+/** A snapshot that takes a while is taken so much more seldom: a 400th of a core, whatever there is to look at. */
+const restPerWork = 400;
+
+/** Of so many the quickest counts: one in which the thread was without a CPU says nothing. */
+const timesKept = 4;
+
+/** Before there are so many: the first ones are slow for all that they do for the first time. */
+const learningWait = 500;
+
+const mostViewers = 64;
+
+/** What viewers are shown. */
+export type Taken = {
+  /** While it stays the same, viewers are told once a second. */
+  readonly still: object;
+  /** What changes all the time; asked for when it is told. */
+  moving(): object;
+};
+
+/**
+ * Server-sent events (WHATWG HTML 9.2) for any number of viewers. While there are some, one snapshot at a time is taken
+ * and its bytes are shared by all; while there are none, nothing is done.
+ */
+export class Feed {
+  readonly #take: () => Taken;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #viewers = new Set<Viewer>();
+  #timer: NodeJS.Timeout | undefined;
+  #frame: Buffer | undefined;
+  #body = '';
+  #sentAt = 0;
+  #dueAt = 0;
+  #took: readonly number[] = [];
+  #closed = false;
+
+  /**
+   * @param take what is shown now; both parts together are one object of JSON
+   * @param onFailure what `take` threw: memory is short, for instance
+   */
+  constructor(take: () => Taken, onFailure: (error: unknown) => void) {
+    this.#take = take;
+    this.#onFailure = onFailure;
+  }
+
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+
+  /** A viewer's stream; it is the caller's to destroy. Undefined when there are too many, or the service is closing. */
+  join(): Readable | undefined {
+    if (this.#closed || this.#viewers.size >= mostViewers) return undefined;
+    const viewer = new Viewer(() => this.#leave(viewer));
+    this.#viewers.add(viewer);
+    if (this.#frame) viewer.offer(this.#frame);
+    this.#timer ??= setTimeout(() => this.#tick(), Math.max(0, this.#dueAt - performance.now()));
+    return viewer;
+  }
+
+  /** Has all viewers come again: who may watch is judged anew. */
+  endAll(): void {
+    for (const viewer of this.#viewers) viewer.end();
+  }
+
+  /** For good. */
+  close(): void {
+    this.#closed = true;
+    this.endAll();
+    clearTimeout(this.#timer);
+  }
+
+  #leave(viewer: Viewer): void {
+    this.#viewers.delete(viewer);
+    if (this.#viewers.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#frame = undefined; // What the next one would see first is old by then.
+    this.#body = '';
+  }
+
+  #tick(): void {
+    const began = performance.now();
+    this.#tell(began);
+    const now = performance.now();
+    this.#took = [...this.#took, now - began].slice(-timesKept);
+    const wait = waitAfter(this.#took);
+    this.#dueAt = now + wait;
+    const isWatched = this.#viewers.size > 0 && !this.#closed;
+    this.#timer = isWatched ? setTimeout(() => this.#tick(), wait) : undefined;
+  }
+
+  #tell(at: number): void {
+    try {
+      const { still, moving } = this.#take();
+      const body = JSON.stringify(still);
+      if (body !== this.#body || at - this.#sentAt >= idleWait) this.#send(body, moving(), at);
+    } catch (error) {
+      this.#onFailure(error);
+      this.endAll(); // They come again, a little later each time.
+    }
+  }
+
+  #send(body: string, moving: object, at: number): void {
+    const rest = JSON.stringify({ at: Math.round(at), ...moving });
+    this.#frame = Buffer.from(`data: ${rest.slice(0, -1)},${body.slice(1)}\n\n`);
+    this.#body = body;
+    this.#sentAt = at;
+    for (const viewer of this.#viewers) viewer.offer(this.#frame);
+  }
+}
+
+function waitAfter(took: readonly number[]): number {
+  const wait = Math.min(mostWait, Math.max(leastWait, Math.min(...took) * restPerWork));
+  return took.length < timesKept ? Math.min(wait, learningWait) : wait;
+}
+
+/** A viewer that is slow misses snapshots: no more than one waits for it. */
+class Viewer extends Readable {
+  readonly #onLeave: () => void;
+  #ended = false;
+
+  constructor(onLeave: () => void) {
+    super();
+    this.#onLeave = onLeave;
+  }
+
+  override _read(): void {}
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#onLeave();
+    callback(error);
+  }
+
+  offer(frame: Buffer): void {
+    if (this.readableLength === 0 && !this.#ended && !this.destroyed) this.push(frame);
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.push(null);
+  }
+}

@@ -1,0 +1,207 @@
+/** What the page shows at one moment. Its size has a bound, whatever is served and held. @module */
+import type { Catalog } from '../region/catalog.ts';
+import type { Lease } from '../region/change/leases.ts';
+import type { Region } from '../region/region.ts';
+import { type Counters, type Engine, type Reference, type Relay, SystemError } from '../relay/relay.ts';
+import { type ThreadTime, threadTimes } from './lane-load.ts';
+import { type CellState, cellStates, drawPageMap, type HeldRange, type PageMap } from './page-map.ts';
+import { RegionList } from './region-list.ts';
+
+const mostRegions = 16;
+const mostHolds = 12;
+const mostLeases = 12;
+/** Shared among the regions that are shown. */
+const cellsInAll = 4096;
+const cellsOfOne = { least: 256, most: 1024 };
+
+/** The first of several, and how many are left out. */
+export type Some<Item> = { readonly list: readonly Item[]; readonly more: number };
+
+/** A region and its pages. Bytes. */
+export type ShownRegion = PageMap & {
+  readonly name: string;
+  readonly size: number;
+  readonly pageSize: number;
+  readonly backing: string;
+  readonly engine: string;
+  readonly copyFree: boolean | null;
+  readonly references: number;
+  readonly leases: number;
+};
+
+/** A reference by its region's name. */
+export type ShownHold = Omit<Reference, 'generation'> & { readonly region: string };
+
+/** A lease without its id: who knows that can end it. */
+export type ShownLease = Omit<Lease, 'id' | 'path'>;
+
+/** All that the page shows. */
+export type Snapshot = {
+  readonly totals: Totals;
+  readonly regions: Some<ShownRegion>;
+  /** The oldest first. */
+  readonly holds: Some<ShownHold>;
+  readonly leases: Some<ShownLease>;
+};
+
+/** Since the service began, or now. Bytes and counts. */
+export type Totals = Pick<
+  Counters,
+  'sentBytes' | 'references' | 'heldBytes' | 'quarantinedBytes' | 'connections' | 'granted' | 'breaks'
+> & {
+  readonly copiedBytes: number;
+  /** Response bodies that ended, and those of them that a lane answered by itself. */
+  readonly responses: number;
+  readonly express: number;
+  readonly waitingReaders: number;
+  readonly waitingWriters: number;
+};
+
+/** What a snapshot is taken of. */
+export type Shown = {
+  readonly relay: Relay;
+  readonly catalog: Catalog;
+  /** How a region's bytes reach a socket. */
+  engineOf(region: Region): Engine;
+  leases(): readonly Lease[];
+};
+
+type Held = { readonly ranges: HeldRange[]; references: number; leases: number };
+
+/** Takes snapshots; costs nothing while none is taken. */
+export class Snapshots {
+  readonly #shown: Shown;
+  readonly #regions: RegionList;
+
+  constructor(shown: Shown) {
+    this.#shown = shown;
+    this.#regions = new RegionList(shown.catalog, mostRegions);
+  }
+
+  /** Looks at every connection that is undone: system calls, a few microseconds each. */
+  take(): Snapshot {
+    const { relay, catalog } = this.#shown;
+    const references = relay.references();
+    const leases = this.#shown.leases();
+    return {
+      totals: totalsOf(relay.counters()),
+      regions: this.#drawRegions(heldByName(catalog, references, leases)),
+      holds: oldestOf(references, catalog),
+      leases: firstToEnd(leases),
+    };
+  }
+
+  /** How busy the threads have been; two system calls for each. */
+  threads(): readonly ThreadTime[] {
+    return threadTimes(this.#shown.relay);
+  }
+
+  // Where there are too many, those that something holds are shown, for they are what one looks for. All by name, so that
+  // none moves while its holds come and go.
+  #drawRegions(held: ReadonlyMap<string, Held>): Some<ShownRegion> {
+    const known = this.#regions.get();
+    const byName = new Map(known.first.map((region) => [region.name, region]));
+    const names = [...new Set([...[...held.keys()].sort().slice(0, mostRegions), ...byName.keys()])];
+    const shown = names.slice(0, mostRegions).sort();
+    const regions = shown.flatMap((name) => byName.get(name) ?? this.#find(name) ?? []);
+    const share = 2 ** Math.floor(Math.log2(cellsInAll / Math.max(1, regions.length)));
+    const cells = Math.min(cellsOfOne.most, Math.max(cellsOfOne.least, share));
+    const list = regions.map((region) => this.#draw(region, held.get(region.name), cells));
+    return { list, more: Math.max(0, known.count - list.length) };
+  }
+
+  // It was made, or first asked for, after the last walk through the tree.
+  #find(name: string): Region | undefined {
+    try {
+      return this.#shown.catalog.findAny(name);
+    } catch (error) {
+      if (error instanceof SystemError) return undefined;
+      throw error;
+    }
+  }
+
+  #draw(region: Region, held: Held | undefined, cells: number): ShownRegion {
+    const { size, pageSize, backing, seen } = region.content.generation;
+    const engine = this.#shown.engineOf(region);
+    const { ranges = [], references = 0, leases = 0 } = held ?? {};
+    const map = drawPageMap(size, pageSize, ranges, cells);
+    return { name: region.name, size, pageSize, backing, engine, copyFree: seen[engine], references, leases, ...map };
+  }
+}
+
+function heldByName(catalog: Catalog, references: readonly Reference[], leases: readonly Lease[]) {
+  const byGeneration = new Map<number, Held>();
+  for (const { generation, first, last, state } of references) {
+    const held = entryOf(byGeneration, generation);
+    held.references++;
+    held.ranges.push({ first, last, state: cellStates[state] });
+  }
+  const byName = new Map<string, Held>();
+  for (const [generation, { ranges, references: count }] of byGeneration) {
+    const held = entryOf(byName, catalog.nameOf(generation));
+    held.references += count;
+    for (const range of ranges) held.ranges.push(range);
+  }
+  for (const { region, first, last } of leases) {
+    const held = entryOf(byName, region);
+    held.leases++;
+    held.ranges.push({ first, last, state: cellStates.leased satisfies CellState });
+  }
+  return byName;
+}
+
+function entryOf<Key>(map: Map<Key, Held>, key: Key): Held {
+  const known = map.get(key);
+  if (known) return known;
+  const made = { ranges: [], references: 0, leases: 0 };
+  map.set(key, made);
+  return made;
+}
+
+// One pass that keeps the oldest few in order; of many thousands, sorting all would cost more than looking at them.
+function oldestOf(references: readonly Reference[], catalog: Catalog): Some<ShownHold> {
+  const oldest: Reference[] = [];
+  for (const reference of references) {
+    const youngest = oldest.at(-1);
+    if (oldest.length === mostHolds && youngest && youngest.ageSeconds >= reference.ageSeconds) continue;
+    const at = oldest.findIndex(({ ageSeconds }) => ageSeconds < reference.ageSeconds);
+    oldest.splice(at < 0 ? oldest.length : at, 0, reference);
+    if (oldest.length > mostHolds) oldest.pop();
+  }
+  const list = oldest.map(({ generation, ageSeconds, ...rest }) => ({
+    ...rest,
+    region: catalog.nameOf(generation),
+    ageSeconds: Math.round(ageSeconds * 100) / 100,
+  }));
+  return { list, more: references.length - list.length };
+}
+
+function firstToEnd(leases: readonly Lease[]): Some<ShownLease> {
+  const sorted = [...leases].sort((a, b) => (a.expiresAt < b.expiresAt ? -1 : 1));
+  const list = sorted.slice(0, mostLeases).map(({ id: _id, path: _path, ...shown }) => shown);
+  return { list, more: leases.length - list.length };
+}
+
+function totalsOf(counters: Counters): Totals {
+  const { sentBytes, references, heldBytes, quarantinedBytes, connections, granted, breaks } = counters;
+  const { waitingReaders, waitingWriters, answers } = counters;
+  const byEngine = Object.values(counters.transmissions);
+  return {
+    sentBytes,
+    references,
+    heldBytes,
+    quarantinedBytes,
+    connections,
+    granted,
+    breaks,
+    waitingReaders,
+    waitingWriters,
+    copiedBytes: sum(Object.values(counters.copiedBytes)),
+    responses: sum(byEngine.flatMap((outcomes) => Object.values(outcomes))),
+    express: answers.whole + answers.ranged,
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
