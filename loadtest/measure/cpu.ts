@@ -38,7 +38,8 @@ export function cpuTicks(stat: string): number {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-function childrenOf(pid: number): number[] {
+/** Processes that it has started and that run. */
+export function childrenOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
     const list = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1');
     return list.split(' ').filter(Boolean).map(Number);

@@ -57,7 +57,8 @@ async function start(context: PeerContext, flags: readonly string[]): Promise<Ru
   const { scope, regions, pin, nodeFlags = [], processors = 1 } = context;
   const asked = processors > 1 ? [...flags, '--lanes', String(processors)] : flags;
   const name = nameOf(asked);
-  const options = ['--port', '0', '--dir', regions.folder, '--log-level', 'warn', '--drain', '1', ...asked];
+  const where = regions.isBuiltIn ? [] : ['--dir', regions.folder];
+  const options = ['--port', '0', ...where, '--log-level', 'warn', '--drain', '1', ...asked];
   const server = await startServer(scope, pin([process.execPath, ...nodeFlags, cli, 'serve', ...options]));
   const pathOf = (size: number) => `/regions/${regions.at(size).name}`;
   const engines = await enginesInUse(`http://127.0.0.1:${server.port}`, pathOf(0));

@@ -7,7 +7,12 @@ import { join } from 'node:path';
 export type RegionFile = { readonly folder: string; readonly name: string; readonly bytes: number };
 
 /** Which file of a folder is asked for ranges of a size. */
-export type Regions = { readonly folder: string; readonly at: (size: number) => RegionFile };
+export type Regions = {
+  readonly folder: string;
+  readonly at: (size: number) => RegionFile;
+  /** The file is a copy of what pagerelay serves when it is told of no region: it is told of none. */
+  readonly isBuiltIn?: boolean;
+};
 
 /** Bytes of the file that ranges up to its size are asked of, and of the one that is asked for whole. */
 export const regionBytes = 2 ** 26;

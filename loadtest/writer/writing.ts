@@ -1,6 +1,7 @@
 /** Overwrites bytes of a region in place at a steady rate. @module */
 import { randomFillSync, randomInt } from 'node:crypto';
 import { Pool } from 'undici';
+import { stampedBytes } from '../clients/stamped.ts';
 
 /** What to write: `size` bytes at random pages of a region. */
 export type Writes = {
@@ -10,6 +11,8 @@ export type Writes = {
   readonly regionBytes: number;
   /** Writes a second, evenly spaced, whether earlier ones are answered or not. */
   readonly rate: number;
+  /** At multiples of `size`, with bytes that say which write they are of (clients/stamped.ts). */
+  readonly isStamped?: boolean;
 };
 
 /** What became of them. */
@@ -50,6 +53,7 @@ export class Writing {
   readonly #unanswered = new Set<Promise<void>>();
   readonly #milliseconds: number[] = [];
   #due = 0;
+  #stamp = 0;
   #busy = 0;
   #missed = 0;
   #errors = 0;
@@ -107,10 +111,12 @@ export class Writing {
   }
 
   async #put(dueAt: number): Promise<void> {
-    const { path, size, regionBytes } = this.#writes;
-    const first = randomInt(Math.floor((regionBytes - size) / pageSize) + 1) * pageSize;
+    const { path, size, regionBytes, isStamped } = this.#writes;
+    const step = isStamped ? size : pageSize;
+    const first = randomInt(Math.floor((regionBytes - size) / step) + 1) * step;
+    const bytes = isStamped ? stampedBytes(first, size, ++this.#stamp) : this.#body;
     const headers = { 'content-range': `bytes ${first}-${first + size - 1}/*`, prefer: `wait=${waitSeconds}` };
-    const { statusCode, body } = await this.#pool.request({ method: 'PUT', path, headers, body: this.#body });
+    const { statusCode, body } = await this.#pool.request({ method: 'PUT', path, headers, body: bytes });
     await body.dump();
     if (statusCode === 204) this.#milliseconds.push(performance.now() - dueAt);
     else if (statusCode === 409) this.#busy++;

@@ -1,0 +1,40 @@
+/** What is used of autocannon 9, which ships no types. */
+declare module 'autocannon' {
+  import type { EventEmitter } from 'node:events';
+
+  /** One connection (lib/httpClient.js). */
+  export interface AutocannonClient extends EventEmitter {
+    /** Ends after so many requests. */
+    responseMax?: number;
+    readonly reqsMade: number;
+    readonly pipelinedRequests: { addBody(data: Uint8Array): void; clear(): void };
+    getRequestBuffer(): Uint8Array;
+    _connect(): void;
+  }
+
+  export interface AutocannonOptions {
+    readonly url: string;
+    readonly connections: number;
+    readonly duration: number;
+    readonly timeout: number;
+    readonly sampleInt: number;
+    readonly overallRate?: number;
+    readonly setupClient: (client: AutocannonClient) => void;
+  }
+
+  export interface AutocannonResult {
+    readonly errors: number;
+    readonly timeouts: number;
+    readonly '2xx': number;
+  }
+
+  export interface AutocannonRun extends EventEmitter {
+    stop(): void;
+  }
+
+  function autocannon(
+    options: AutocannonOptions,
+    done: (error: Error | null, result: AutocannonResult) => void,
+  ): AutocannonRun;
+  export = autocannon;
+}

@@ -1,0 +1,117 @@
+/**
+ * Small ranges by autocannon. What it does not do by itself is put into its connections where they are set up: another
+ * Range for each request, a look at each head, bodies that are counted and thrown away (it would make a string of each),
+ * and an end that waits for the answers under way, so that all that was asked for is accounted for. @module
+ */
+import autocannon, { type AutocannonClient } from 'autocannon';
+import { type Ask, asksOf } from '../scenarios/patterns.ts';
+import { randomFrom } from '../scenarios/random.ts';
+import { wrongHead } from './head.ts';
+import type { ClientResult, Job } from './job.ts';
+import { Tally } from './tally.ts';
+
+const timeoutSeconds = 15;
+/** How often autocannon looks whether it is to end. */
+const sampleMilliseconds = 50;
+
+type Shared = { readonly job: Job; readonly tally: Tally; sent: number; stopped: boolean; readonly stop: () => void };
+
+/** Runs a job to its end. */
+export async function runAutocannon(job: Job): Promise<ClientResult> {
+  const tally = new Tally(job);
+  const connections = new Set<AutocannonClient>();
+  const shared: Shared = { job, tally, sent: 0, stopped: false, stop };
+  const { scenario } = job;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const run = autocannon(
+    {
+      url: job.origin,
+      connections: scenario.connections,
+      duration: 3 * timeoutSeconds + job.seconds,
+      timeout: timeoutSeconds,
+      sampleInt: sampleMilliseconds,
+      ...(scenario.rate !== undefined && { overallRate: scenario.rate }),
+      setupClient(client) {
+        connections.add(client);
+        equip(client, shared, connections.size);
+      },
+    },
+    (error) => (error ? reject(error) : resolve()),
+  );
+  function stop(): void {
+    shared.stopped = true;
+    if (tally.failed) run.stop();
+    for (const client of connections) client.responseMax = Math.max(1, client.reqsMade);
+  }
+  // A second's requests go out at its beginning: the end is between two of these.
+  const early = scenario.rate === undefined ? 0 : 0.5;
+  const timer = setTimeout(stop, (job.seconds - early) * 1000);
+  await promise;
+  clearTimeout(timer);
+  return tally.result('autocannon');
+}
+
+function equip(client: AutocannonClient, shared: Shared, number: number): void {
+  if (typeof client.pipelinedRequests?.addBody !== 'function' || typeof client._connect !== 'function') {
+    throw new Error('this version of autocannon is not the one that loadtest/clients/autocannon.ts was written for');
+  }
+  const { job, tally } = shared;
+  const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed * 10_007 + number));
+  const interval = job.scenario.rate && (job.scenario.connections / job.scenario.rate) * 1e6;
+  let ask: Ask | undefined;
+  let bytes = 0;
+  const fail = (fault: Parameters<Tally['fault']>[1]) => {
+    tally.fault(ask, fault);
+    ask = undefined;
+    shared.stop();
+  };
+  client.getRequestBuffer = () => {
+    ask = asks();
+    bytes = 0;
+    if (++shared.sent >= job.most && !shared.stopped) shared.stop();
+    return requestBytes(job, ask);
+  };
+  client.pipelinedRequests.addBody = (data) => {
+    bytes += data.length;
+  };
+  client.on('headers', (head: { statusCode: number; headers: string[] }) => {
+    const wrong = ask && wrongHead(ask, job.regionBytes, { status: head.statusCode, field: fieldOf(head.headers) });
+    if (wrong) fail(wrong);
+  });
+  client.on('response', (status: number, _bytes: number, milliseconds: number) => {
+    if (!ask) return;
+    const [[first, last] = [0, -1]] = ask.spans;
+    if (bytes !== last - first + 1) return fail({ kind: 'short-body', detail: `a body of ${bytes} bytes` });
+    tally.whole(status, bytes);
+    if (interval === undefined) tally.latency.record(milliseconds * 1000);
+    else tally.latency.recordCorrected(milliseconds * 1000, interval);
+    ask = undefined;
+  });
+  client.on('timeout', () => fail({ kind: 'no-answer', detail: `nothing came for ${timeoutSeconds} s` }));
+  client.on('connError', (error: Error) => fail({ kind: 'no-answer', detail: error.message }));
+  // It connects again when a connection ends, and forgets what was asked for on it.
+  const connect = client._connect;
+  let connected = false;
+  client._connect = () => {
+    if (connected && ask) {
+      const kind = bytes > 0 ? 'short-body' : 'no-answer';
+      fail({ kind, detail: `the connection ended after ${bytes} bytes of the body` });
+    }
+    connected = true;
+    client.pipelinedRequests.clear();
+    if (!tally.failed) connect.call(client);
+  };
+}
+
+function requestBytes({ origin, path, headers }: Job, ask: Ask): Buffer {
+  const lines = Object.entries({ host: origin.slice('http://'.length), ...headers, range: ask.range });
+  const fields = lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}\r\n`]));
+  return Buffer.from(`GET ${path} HTTP/1.1\r\n${fields.join('')}\r\n`, 'latin1');
+}
+
+function fieldOf(raw: readonly string[]): (name: string) => string | undefined {
+  return (name) => {
+    for (let at = 0; at < raw.length; at += 2) if (raw[at]?.toLowerCase() === name) return raw[at + 1];
+    return undefined;
+  };
+}

@@ -1,0 +1,80 @@
+/** What a client process is told, and what it tells. Both travel as JSON. @module */
+import type { Scenario } from '../scenarios/scenario.ts';
+import type { HistogramData } from './histogram.ts';
+
+/** Which program makes the requests. */
+export type ClientKind = 'autocannon' | 'undici';
+
+/** What bodies are compared with. */
+export type ReferenceSource =
+  | { readonly kind: 'file'; readonly path: string }
+  /** Pages that say what they are, in blocks of so many bytes that are written as one (loadtest/clients/stamped.ts). */
+  | { readonly kind: 'stamped'; readonly blockBytes: number };
+
+/** One load. */
+export type Job = {
+  readonly client: ClientKind;
+  /** `http://127.0.0.1:8080`. */
+  readonly origin: string;
+  readonly path: string;
+  readonly regionBytes: number;
+  readonly scenario: Pick<Scenario, 'pattern' | 'size' | 'connections' | 'keepAlive' | 'rate' | 'bytesPerSecond'>;
+  readonly seconds: number;
+  /** No more requests than that: the end even before `seconds`. */
+  readonly most: number;
+  readonly seed: number;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined: bodies are counted only. */
+  readonly reference: ReferenceSource | undefined;
+  /** Of undici, whose bodies are checked by sha-256: each so many-th; 1 is each. */
+  readonly checkEvery: number;
+};
+
+/** What can be wrong with an answer, or with the lack of one. */
+export const faultKinds = [
+  'wrong-bytes',
+  'short-body',
+  'wrong-status',
+  'wrong-header',
+  'no-answer',
+  'server-gone',
+  'metrics-mismatch',
+  'gauge-not-zero',
+  'bad-metrics',
+  'failed-writes',
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** One thing that is wrong: it fails the run. */
+export type Fault = {
+  readonly kind: FaultKind;
+  /** `GET /regions/demo, Range: bytes=0-4095`; undefined where it is not about one. */
+  readonly request?: string;
+  readonly detail: string;
+};
+
+/** What came of a job. */
+export type ClientResult = {
+  readonly client: ClientKind;
+  /** From the first request to the last answer. */
+  readonly seconds: number;
+  /** Answered whole. */
+  readonly requests: number;
+  /** Of their bodies. */
+  readonly bytes: number;
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Broken off on purpose, after their head: how many, bytes of their bodies that came, bytes that were asked for. */
+  readonly aborted: { readonly requests: number; readonly bytes: number; readonly askedBytes: number };
+  /** Bodies whose sha-256 was right, and their bytes. */
+  readonly checked: { readonly bodies: number; readonly bytes: number };
+  /** Requests of a fixed rate that were due and could not be sent. */
+  readonly missed: number;
+  /** Microseconds to the last byte. */
+  readonly latency: HistogramData;
+  /** Of the client's process, user and system. */
+  readonly cpuSeconds: number;
+  /** The first of them. */
+  readonly faults: readonly Fault[];
+  readonly faultCount: number;
+};

@@ -1,0 +1,111 @@
+/** Everything that autocannon can't do, and bodies that are compared: undici's clients, one connection each. @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'undici';
+import { type Ask, asksOf, type Came, type Span } from '../scenarios/patterns.ts';
+import { randomFrom } from '../scenarios/random.ts';
+import { type Answer, exchange, lengthOf } from './exchange.ts';
+import type { ClientResult, Job } from './job.ts';
+import { readMultipart } from './multipart.ts';
+import { openReference, type Reference } from './reference.ts';
+import { Tally } from './tally.ts';
+
+const answerMilliseconds = 15_000;
+
+/** Runs a job to its end: what is under way when its time is over is still read. */
+export async function runUndici(job: Job): Promise<ClientResult> {
+  const reference = job.reference && openReference(job.reference);
+  const tally = new Tally(job);
+  const schedule = new Schedule(job, tally);
+  const users = Array.from({ length: job.scenario.connections }, (_, at) => use(job, reference, tally, schedule, at));
+  await Promise.all(users);
+  tally.missed = schedule.missed(tally.began + job.seconds * 1000);
+  return tally.result('undici');
+}
+
+async function use(job: Job, reference: Reference | undefined, tally: Tally, schedule: Schedule, number: number) {
+  const times = { headersTimeout: answerMilliseconds, bodyTimeout: answerMilliseconds };
+  const client = new Client(job.origin, { ...times, pipelining: 1 });
+  const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed * 10_007 + number));
+  let came: Came | undefined;
+  for (let turn = await schedule.next(); turn; turn = await schedule.next()) {
+    const ask = asks(came);
+    const isChecked = reference !== undefined && turn.number % job.checkEvery === 0;
+    const answer = await exchange(client, job, ask, isChecked);
+    note(tally, ask, answer, turn.due);
+    if (isChecked && !answer.fault) check(job, tally, reference, ask, answer);
+    came = { bytes: answer.bytes, etag: answer.etag };
+  }
+  await client.destroy();
+}
+
+function note(tally: Tally, ask: Ask, answer: Answer, due: number): void {
+  if (answer.fault) {
+    tally.fault(ask, answer.fault);
+  } else if (answer.isAborted) {
+    tally.aborted(answer.status, answer.bytes, lengthOf(ask));
+  } else {
+    tally.whole(answer.status, answer.bytes);
+    tally.latency.record((performance.now() - due) * 1000);
+  }
+}
+
+function check(job: Job, tally: Tally, reference: Reference, ask: Ask, answer: Answer): void {
+  const { body = Buffer.alloc(0), contentType } = answer;
+  const wrong = wrongBody(job, reference, ask, contentType, body);
+  if (wrong === undefined) tally.checked(body.length);
+  else tally.fault(ask, { kind: 'wrong-bytes', detail: wrong });
+}
+
+function wrongBody(job: Job, reference: Reference, ask: Ask, contentType: string, body: Buffer): string | undefined {
+  try {
+    const pieces = piecesOf(ask.spans, contentType, body, job.regionBytes);
+    return pieces.map(([first, bytes]) => reference(first, bytes)).find((wrong) => wrong !== undefined);
+  } catch (error) {
+    return `no multipart/byteranges: ${(error as Error).message}`;
+  }
+}
+
+function piecesOf(spans: readonly Span[], contentType: string, body: Buffer, regionBytes: number): [number, Buffer][] {
+  if (spans.length === 1) return [[spans[0]?.[0] ?? 0, body]];
+  const parts = readMultipart(contentType, body, regionBytes);
+  const [are, must] = [parts.map(({ span }) => span.join('-')), spans.map((span) => span.join('-'))];
+  if (are.join() !== must.join()) throw new Error(`its parts are ${are.join()}, not ${must.join()}`);
+  return parts.map(({ span, bytes }) => [span[0], bytes]);
+}
+
+type Turn = { readonly number: number; readonly due: number };
+
+/** When the next request is due, for all connections of a job together. */
+class Schedule {
+  readonly #job: Job;
+  readonly #tally: Tally;
+  #next = 0;
+
+  constructor(job: Job, tally: Tally) {
+    this.#job = job;
+    this.#tally = tally;
+  }
+
+  /** Resolves when somebody is to ask again; to undefined when nobody is any more. */
+  async next(): Promise<Turn | undefined> {
+    const { seconds, most, scenario } = this.#job;
+    const end = this.#tally.began + seconds * 1000;
+    if (this.#tally.failed || this.#next >= most || performance.now() >= end) return undefined;
+    const number = this.#next++;
+    if (scenario.rate === undefined) return { number, due: performance.now() };
+    const due = this.#tally.began + (number / scenario.rate) * 1000;
+    if (due >= end) return undefined;
+    const early = due - performance.now();
+    // Late: its wait counts, whoever was asked before it (coordinated omission). A timer that fires late does not.
+    if (early <= 0) return { number, due };
+    await delay(early);
+    return this.#tally.failed ? undefined : { number, due: performance.now() };
+  }
+
+  /** What was due before `end` and was never sent. */
+  missed(end: number): number {
+    const { rate } = this.#job.scenario;
+    if (rate === undefined || this.#tally.failed) return 0;
+    return Math.max(0, Math.floor(((end - this.#tally.began) / 1000) * rate) - this.#next);
+  }
+}

@@ -1,0 +1,107 @@
+/** Reads a service's metrics while it is under load, and remembers what goes into charts. @module */
+import { Client } from 'undici';
+import { type EventLoopDelay, eventLoopDelay } from './event-loop.ts';
+import { BadMetrics, type MetricsText, parseMetrics } from './parse.ts';
+
+/** What one scrape says of the things that are drawn. */
+export type ScrapePoint = {
+  /** Seconds from the start of the run. */
+  readonly at: number;
+  readonly references: number;
+  readonly heldBytes: number;
+  readonly quarantinedBytes: number;
+  readonly connections: number;
+  readonly sentBytes: Readonly<Record<string, number>>;
+  readonly expressRequests: number;
+  readonly residentBytes: number;
+  /** Of the service's process, since it began. */
+  readonly cpuSeconds: number;
+  /** Since the last scrape; undefined where the service does not tell. */
+  readonly eventLoopDelayMilliseconds: EventLoopDelay | undefined;
+};
+
+/** One scrape, and how many requests the scraper itself had made before it, all answered with 200. */
+export type Snapshot = { readonly metrics: MetricsText; readonly gets: number; readonly point: ScrapePoint };
+
+const timeoutMilliseconds = 10_000;
+const everyMilliseconds = 1000;
+
+/** Scrapes one service. One request at a time: what it adds to the service's own counts can be told. */
+export class Scraper {
+  readonly points: ScrapePoint[] = [];
+  readonly #client: Client;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #clock: () => number;
+  #gets = 0;
+  #before: MetricsText | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param clock seconds from the start of the run */
+  constructor(origin: string, headers: Readonly<Record<string, string>>, clock: () => number) {
+    const times = { headersTimeout: timeoutMilliseconds, bodyTimeout: timeoutMilliseconds };
+    this.#client = new Client(origin, { ...times, connect: { timeout: timeoutMilliseconds } });
+    this.#headers = headers;
+    this.#clock = clock;
+  }
+
+  /** Scrapes every second from now on. What fails is told by the next `snapshot`. */
+  start(): void {
+    this.#timer = setInterval(() => void this.snapshot().catch(() => {}), everyMilliseconds);
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#last.catch(() => {});
+    await this.#client.destroy();
+  }
+
+  /** @throws BadMetrics; what undici throws */
+  snapshot(): Promise<Snapshot> {
+    return this.#inTurn(async () => {
+      const gets = this.#gets;
+      const at = this.#clock();
+      const metrics = parseMetrics(await this.#get('/metrics'));
+      const point = pointOf(this.#before, metrics, at);
+      this.#before = metrics;
+      this.points.push(point);
+      return { metrics, gets, point };
+    });
+  }
+
+  /** Has the service look at what is done (DESIGN section 4: looking is lazy). */
+  look(): Promise<void> {
+    return this.#inTurn(async () => void (await this.#get('/references')));
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(work, work);
+    this.#last = result;
+    return result;
+  }
+
+  async #get(path: string): Promise<string> {
+    const { statusCode, body } = await this.#client.request({ method: 'GET', path, headers: this.#headers });
+    const text = await body.text();
+    if (statusCode !== 200) throw new BadMetrics(`GET ${path}: status ${statusCode}`);
+    this.#gets++;
+    return text;
+  }
+}
+
+function pointOf(before: MetricsText | undefined, metrics: MetricsText, at: number): ScrapePoint {
+  return {
+    at,
+    references: metrics.sum('pagerelay_references'),
+    heldBytes: metrics.sum('pagerelay_held_bytes'),
+    quarantinedBytes: metrics.sum('pagerelay_quarantined_bytes'),
+    connections: metrics.sum('pagerelay_connections'),
+    sentBytes: Object.fromEntries(
+      metrics.samples('pagerelay_sent_bytes_total').map(({ labels, value }) => [labels.engine ?? '', value]),
+    ),
+    expressRequests: metrics.sum('pagerelay_express_requests_total'),
+    residentBytes: metrics.sum('process_resident_memory_bytes'),
+    cpuSeconds: metrics.sum('process_cpu_seconds_total'),
+    eventLoopDelayMilliseconds: eventLoopDelay(before, metrics),
+  };
+}

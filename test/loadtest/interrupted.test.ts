@@ -1,0 +1,53 @@
+/** Ctrl-C in the middle of a run: it ends with 130, leaves what it has, and nothing that runs. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { childrenOf } from '../../loadtest/measure/cpu.ts';
+import { until } from '../support/poll.ts';
+import { folderFor, startLoadtest } from './run-loadtest.ts';
+
+function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+test('ctrl-C stops everything', { timeout: 60_000 }, async (scope) => {
+  const out = folderFor(scope);
+  const scenarios = ['--scenarios', 'slow-2m,random-4k,writer-64k', '--peers', 'copy'];
+  const child = startLoadtest(scope, ...scenarios, '--seconds', '1', '--rounds', '50', '--out', out);
+  await until(() => /^2\/\d+ /m.test(child.stderr()), 'the second load has ended', 40_000, child.stderr);
+  const pids = descendantsOf(child.process.pid ?? 0);
+  assert.ok(pids.length >= 5, 'servers, a writer and clients run');
+  child.process.kill('SIGINT');
+  assert.deepEqual(await child.exited, { code: 130, signal: null });
+  const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
+  await until(
+    () => !pids.some(isRunning),
+    'nothing runs any more',
+    5000,
+    () => pids.filter(isRunning),
+  );
+  const [folder = ''] = readdirSync(out);
+  const results = JSON.parse(readFileSync(join(out, folder, 'results.json'), 'utf8')) as { end: string };
+  assert.equal(results.end, 'interrupted');
+});
+
+test('a run ends when its time is over, with 1', { timeout: 60_000 }, async (scope) => {
+  const out = folderFor(scope);
+  const times = ['--seconds', '0.5', '--rounds', '100', '--max-minutes', '0.05'];
+  const child = startLoadtest(scope, '--scenarios', 'random-4k,random-64k', '--peers', 'copy', ...times, '--out', out);
+  assert.deepEqual(await child.exited, { code: 1, signal: null });
+  assert.match(child.stdout(), /Out of time/);
+});
+
+test('a run asks no more often than it may', { timeout: 60_000 }, async (scope) => {
+  const out = folderFor(scope);
+  const times = ['--seconds', '20', '--rounds', '1', '--max-requests', '30'];
+  const child = startLoadtest(scope, '--scenarios', 'media-512k,zipf-16k', '--peers', 'none', ...times, '--out', out);
+  assert.deepEqual(await child.exited, { code: 0, signal: null });
+  const [folder = ''] = readdirSync(out);
+  const results = JSON.parse(readFileSync(join(out, folder, 'results.json'), 'utf8'));
+  for (const { main, checker } of results.trials) {
+    assert.ok(main.requests <= 30 + 16 && checker.requests <= 30, `${main.requests}, ${checker.requests}`);
+  }
+});

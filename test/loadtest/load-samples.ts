@@ -1,0 +1,83 @@
+/** Results of runs that never were. @module */
+import { Histogram } from '../../loadtest/clients/histogram.ts';
+import type { ClientResult } from '../../loadtest/clients/job.ts';
+import { type Results, resultsOf } from '../../loadtest/load-report/results.ts';
+import { profiles, scenarios } from '../../loadtest/scenarios/scenarios.ts';
+import type { Outcome } from '../../loadtest/trial/run.ts';
+import type { Trial } from '../../loadtest/trial/trial.ts';
+
+const [quick] = profiles;
+
+/** What a client saw in a second. */
+export function clientResult(requests: number, more: Partial<ClientResult> = {}): ClientResult {
+  const latency = new Histogram();
+  for (let at = 1; at <= Math.min(requests, 100); at++) latency.record(at * 10);
+  return {
+    client: 'autocannon',
+    seconds: 1,
+    requests,
+    bytes: requests * 4096,
+    statuses: { 206: requests },
+    aborted: { requests: 0, bytes: 0, askedBytes: 0 },
+    checked: { bodies: 0, bytes: 0 },
+    missed: 0,
+    latency: latency.toJSON(),
+    cpuSeconds: 0.5,
+    faults: [],
+    faultCount: 0,
+    ...more,
+  };
+}
+
+/** A trial of so many requests, with so many seconds of server CPU. */
+export function trialOf(
+  peer: string,
+  round: number,
+  requests: number,
+  cpuSeconds: number,
+  scenario = 'random-4k',
+): Trial {
+  return {
+    scenario,
+    peer,
+    round,
+    at: round,
+    main: clientResult(requests),
+    checker: clientResult(0, { client: 'undici', cpuSeconds: 0 }),
+    writes: undefined,
+    server: {
+      cpuSeconds,
+      residentBytes: 2 ** 26,
+      voluntarySwitches: requests,
+      involuntarySwitches: 0,
+      eventLoopDelayMilliseconds: { mean: 1, p99: 2 },
+    },
+    isReconciled: true,
+    faults: [],
+  };
+}
+
+/** Results with these trials. */
+export function loadResults(trials: readonly Trial[], more: Partial<Outcome> = {}): Results {
+  const peers = [...new Set(trials.map(({ peer }) => peer))].map((name) => ({ name, about: `what ${name} is` }));
+  const outcome: Outcome = { peers, missing: [], trials, faults: [], series: {}, end: 'complete', ...more };
+  const machine = {
+    processor: 'A Processor',
+    processors: 2,
+    memoryBytes: 2 ** 33,
+    kernel: 'Linux 6.18',
+    node: 'v24.0.0',
+    pagerelay: '0.1.0',
+    loadBefore: 0.1,
+    date: '2030-01-02 03:04',
+  };
+  const clients = { autocannon: '9.0.0', undici: '8.0.0', autocannonLargest: 262_144 };
+  return resultsOf(outcome, {
+    startedAt: '2030-01-02T03:04:05.000Z',
+    seconds: 40,
+    baseline: 'ours',
+    conditions: { machine, commit: null, pins: null, command: 'npm run loadtest', ...clients },
+    profile: quick ?? (undefined as never),
+    scenarios,
+  });
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { faultKinds } from '../../loadtest/clients/job.ts';
+import { loadtestUsage, parseLoadtestOptions } from '../../loadtest/loadtest-options.ts';
+import { UsageError } from '../../loadtest/options.ts';
+import { scenarios } from '../../loadtest/scenarios/scenarios.ts';
+import { isLoopback } from '../../loadtest/trial/target.ts';
+import { runLoadtest } from './run-loadtest.ts';
+
+const known = ['ours', 'nginx', 'stream'];
+
+function parse(...argv: string[]) {
+  const asked = parseLoadtestOptions(argv, known, ['ours', 'nginx']);
+  assert.equal(asked.kind, 'run');
+  return asked.options;
+}
+
+test('without options it is the quick profile on a server of its own, beside the usual peers', () => {
+  const { profile, target, peers, scenarios, out } = parse();
+  assert.deepEqual([profile.name, target, peers, out], ['quick', undefined, ['ours', 'nginx'], 'results']);
+  assert.deepEqual(
+    scenarios.map(({ name }) => name),
+    profile.scenarios,
+  );
+});
+
+test('options change it', () => {
+  const options = parse(
+    '--profile',
+    'full',
+    '--scenarios',
+    'whole',
+    '--peers',
+    'stream',
+    '--rounds',
+    '2',
+    '--seconds',
+    '3',
+  );
+  assert.deepEqual([options.profile.rounds, options.profile.roundsAlone, options.profile.seconds], [2, 2, 3]);
+  assert.deepEqual([options.peers, options.scenarios.map(({ name }) => name)], [['ours', 'stream'], ['whole']]);
+  assert.deepEqual(parse('--peers', 'none').peers, ['ours']);
+  assert.deepEqual(parse('--profile', 'soak').peers, ['ours']);
+});
+
+test('a running service is put under load alone', () => {
+  const { target, peers } = parse('--url', 'http://127.0.0.1:1', '--region', 'a/b', '--pid', '7');
+  assert.deepEqual(peers, []);
+  assert.deepEqual(
+    [target?.url, target?.region, target?.pid, target?.allowRemote],
+    ['http://127.0.0.1:1', 'a/b', 7, false],
+  );
+});
+
+test('two results are compared', () => {
+  const asked = parseLoadtestOptions(['--compare', 'a', 'b', '--threshold', '0.5'], known, known);
+  assert.deepEqual(asked, { kind: 'compare', options: { old: 'a', new: 'b', threshold: 0.5 } });
+});
+
+for (const argv of [
+  ['--profile', 'slow'],
+  ['--scenarios', 'nothing'],
+  ['--peers', 'apache'],
+  ['--rounds', '1.5'],
+  ['--seconds', '0'],
+  ['--seconds', ''],
+  ['--max-requests', '0'],
+  ['--url', 'nowhere'],
+  ['--url', 'http://127.0.0.1:1', '--peers', 'nginx'],
+  ['--region', 'a'],
+  ['--allow-remote'],
+  ['--token-file', '/nowhere', '--url', 'http://127.0.0.1:1'],
+  ['--compare', 'a'],
+  ['--compare', 'a', 'b', 'c'],
+  ['argument'],
+  ['--unknown'],
+]) {
+  test(`${argv.join(' ')} is a usage error`, () => assert.throws(() => parse(...argv), UsageError));
+}
+
+test('usage names profiles, scenarios and peers', () => {
+  const text = loadtestUsage(known);
+  for (const word of ['quick', 'soak', 'zipf-16k', 'nginx', '--compare', '--allow-remote'])
+    assert.ok(text.includes(word));
+});
+
+test('only addresses of this machine are loopback', async () => {
+  for (const host of ['127.0.0.1', '127.9.9.9', '[::1]', 'localhost']) assert.ok(await isLoopback(host), host);
+  for (const host of ['192.0.2.1', '10.0.0.1', '[2001:db8::1]', '0.0.0.0']) assert.ok(!(await isLoopback(host)), host);
+});
+
+test('another machine is put under load only when that is said', { timeout: 30_000 }, async (scope) => {
+  const { code, printed, folder } = await runLoadtest(scope, '--url', 'http://192.0.2.1:8080');
+  assert.equal(code, 2);
+  assert.match(printed, /192\.0\.2\.1 is not this machine: --allow-remote/);
+  assert.equal(folder, undefined);
+});
+
+test('a file that is no result is a usage error', { timeout: 30_000 }, async (scope) => {
+  const { code, printed } = await runLoadtest(scope, '--compare', 'package.json', 'package.json');
+  assert.equal(code, 2, printed);
+});
+
+test('docs/loadtest.md names every scenario, every fault and every flag', () => {
+  const text = readFileSync(new URL('../../docs/loadtest.md', import.meta.url), 'utf8');
+  const flags = [...loadtestUsage(known).matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
+  for (const word of [...scenarios.map(({ name }) => name), ...faultKinds, ...flags]) {
+    assert.ok(text.includes(word), word);
+  }
+});
