@@ -28,12 +28,15 @@ struct texts {
 
 static bool want_grant(napi_env env, napi_value object, struct texts *texts, struct pr_grant *grant) {
     napi_value value;
-    int engine;
+    int engine, large;
     uint64_t range_at, most;
     if (!integer_property(env, object, "generation", MOST_INTEGER, &grant->generation) ||
         !integer_property(env, object, "epoch", MOST_INTEGER, &grant->epoch) ||
         !integer_property(env, object, "version", MOST_INTEGER, &grant->version) ||
         !integer_property(env, object, "copyBelow", MOST_INTEGER, &grant->copy_below) ||
+        !integer_property(env, object, "largeFrom", MOST_INTEGER, &grant->large_from) ||
+        !want_property(env, object, "large", &value) ||
+        !want_name(env, value, "large", engine_names, PR_ENGINE_COUNT, &large) ||
         !want_property(env, object, "engine", &value) ||
         !want_name(env, value, "engine", engine_names, PR_ENGINE_COUNT, &engine) ||
         !text_property(env, object, "request", texts->request, MOST_REQUEST, &grant->request.length) ||
@@ -43,6 +46,7 @@ static bool want_grant(napi_env env, napi_value object, struct texts *texts, str
         !integer_property(env, object, "most", UINT32_MAX, &most))
         return false;
     grant->engine = (enum pr_engine)engine;
+    grant->large = (enum pr_engine)large;
     grant->request.head = texts->request;
     grant->request.range_at = (size_t)range_at;
     grant->head = texts->head;

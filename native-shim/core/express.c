@@ -44,16 +44,22 @@ static struct pr_express *new_express(struct pr_connection *connection, const st
     return express;
 }
 
+static bool answers_by(enum pr_engine engine) {
+    return engine != PR_ENGINE_STREAM && engine != PR_ENGINE_ZEROCOPY;
+}
+
 static int check(const struct pr_connection *connection, const struct pr_generation *generation,
                  const struct pr_grant *grant) {
-    bool sends = grant->engine != PR_ENGINE_STREAM && grant->engine != PR_ENGINE_ZEROCOPY;
-    if (!sends || grant->head_length > MOST_HEAD || grant->request.length > PR_WINDOW) return -EINVAL;
+    if (!answers_by(grant->engine) || !answers_by(grant->large) || grant->head_length > MOST_HEAD ||
+        grant->request.length > PR_WINDOW)
+        return -EINVAL;
     /* An empty head would be found in nothing at all, again and again. */
     if (grant->request.length == 0 || grant->request.range_at > grant->request.length) return -EINVAL;
     if (!connection) return -EBADF;
     if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
     if (connection->owner != PR_OWNER_NODE || connection->current || connection->node_closed) return -EBUSY;
-    if (connection->peer.kind == PR_PEER_UNASKABLE && grant->engine != PR_ENGINE_COPY) return -EXDEV;
+    bool copies = grant->engine == PR_ENGINE_COPY && (grant->large_from == 0 || grant->large == PR_ENGINE_COPY);
+    if (connection->peer.kind == PR_PEER_UNASKABLE && !copies) return -EXDEV;
     return connection->broken ? -ECONNRESET : 0;
 }
 
@@ -279,10 +285,15 @@ static uint64_t body_start(struct pr_connection *connection, size_t head_length,
     return start;
 }
 
+static enum pr_engine engine_for(const struct pr_grant *grant, uint64_t length) {
+    if (length < grant->copy_below) return PR_ENGINE_COPY;
+    return grant->large_from == 0 || length < grant->large_from ? grant->engine : grant->large;
+}
+
 static int begin_answer(struct pr_connection *connection, const struct pr_asked *asked) {
     const struct pr_express *express = connection->express;
     const struct pr_grant *grant = &express->grant;
-    enum pr_engine engine = asked->length < grant->copy_below ? PR_ENGINE_COPY : grant->engine;
+    enum pr_engine engine = engine_for(grant, asked->length);
     struct pr_segment extent = {.offset = asked->offset, .length = asked->length};
     struct pr_transmission *transmission = pr_hold_new(engine, &extent, 1);
     if (!transmission) return -ENOMEM;

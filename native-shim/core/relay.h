@@ -272,7 +272,8 @@ int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 struct pr_grant {
     uint64_t generation, epoch, version; /* as judged */
     enum pr_engine engine;               /* sendfile, splice or copy */
-    uint64_t copy_below;                 /* shorter bodies are copied, bytes */
+    enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
+    uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
     struct pr_repeat request;
     /* Of the response; where the request has a Range, without Content-Length, Content-Range and the last empty line. */
     const char *head;

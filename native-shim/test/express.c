@@ -296,6 +296,25 @@ static void short_bodies_are_copied(void) {
     finish(&scene);
 }
 
+static void large_bodies_have_an_engine_of_their_own(void) {
+    struct scene scene = scene_open();
+    struct pr_grant given = grant_for(&scene, PR_ENGINE_SENDFILE);
+    given.copy_below = 100;
+    given.large_from = 5000;
+    given.large = PR_ENGINE_SPLICE;
+    give(&scene, &given);
+    expect_answer(&scene, 3, 99);
+    expect_answer(&scene, 3, 4999);
+    expect_answer(&scene, 3, 5000);
+    SAY(scene.pair.peer, other);
+    expect_returned(&scene, PR_RETURN_REQUEST, 3);
+    expect_unread(&scene, other, sizeof other - 1);
+    CHECK_EQUAL(counted(scene.relay).sent_bytes[PR_ENGINE_COPY], 99);
+    CHECK_EQUAL(counted(scene.relay).sent_bytes[PR_ENGINE_SENDFILE], 4999);
+    CHECK_EQUAL(counted(scene.relay).sent_bytes[PR_ENGINE_SPLICE], 5000);
+    finish(&scene);
+}
+
 static struct pr_grant whole_grant(const struct scene *scene, enum pr_engine engine) {
     struct pr_grant given = grant_for(scene, engine);
     given.request = (struct pr_repeat){whole, sizeof whole - 1, sizeof whole - 1};
@@ -1801,6 +1820,7 @@ int main(void) {
     pr_sys.fstat = hooked_fstat;
     RUN(every_engine_answers_plain_ranges);
     RUN(short_bodies_are_copied);
+    RUN(large_bodies_have_an_engine_of_their_own);
     RUN(a_whole_region_is_answered_with_the_head_as_it_is);
     RUN(pipelined_requests_are_answered_in_order);
     RUN(a_head_that_the_window_cuts_is_answered_too);

@@ -5,8 +5,8 @@ import { type TracedTransmission, traceHeld } from '../observe/tracing.ts';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
-import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../relay/engine.ts';
-import type { Claim, Relay } from '../relay/relay.ts';
+import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards, largeFrom } from '../relay/engine.ts';
+import { type Claim, type Engine, type Relay, SystemError } from '../relay/relay.ts';
 import { type HeldForConnection, sendHeld } from '../relay/send.ts';
 import { type Seen, unseen } from '../relay/witness.ts';
 import type { Express, Pattern } from './express/express.ts';
@@ -58,7 +58,8 @@ export class Outgoing {
   /** The same for a backing. */
   engineFor(seen: Seen): BackingEngine {
     if (this.#connections) return engineForBacking(this.#choice, seen);
-    return { backing: seen.backing, engine: 'stream', because: 'there is no native shim', copyFree: false };
+    const only = { engine: 'stream', large: 'stream', because: 'there is no native shim' } as const;
+    return { backing: seen.backing, ...only, copyFree: false };
   }
 
   /** The engine of each backing that was seen so far; without the shim, of the only one that it knows. */
@@ -77,15 +78,37 @@ export class Outgoing {
   hold(reply: FastifyReply, region: Region, plan: Plan, place?: Claim): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
-    const usual = connection ? engineTowards(this.engineOf(region).engine, connection.peerKind) : 'stream';
-    const engine = connection && plan.length < this.#copyBelow ? 'copy' : usual;
-    const transmission = relay.hold(region.content, engine, plan.segments, place);
-    if (typeof transmission === 'string') return transmission;
+    const engines = this.#enginesFor(region, connection);
+    const wanted =
+      plan.length < this.#copyBelow ? engines.short : plan.length < largeFrom ? engines.usual : engines.large;
+    const held = this.#take(region, plan, wanted, engines.usual, place);
+    if (typeof held === 'string') return held;
+    const { transmission, engine } = held;
     const { content } = region;
     const trace = traceHeld(relay, () => traced(reply, region, plan, { id: transmission, engine }));
-    const whole = connection && this.#whole({ reply, region, plan, connection, engine: usual });
+    const whole = connection && this.#whole({ reply, region, plan, connection, ...engines });
     const more = { ...(trace && { trace }), ...(whole && { whole }) };
     return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
+  }
+
+  #enginesFor(region: Region, connection: Connection | undefined) {
+    if (!connection) return { short: 'stream', usual: 'stream', large: 'stream' } as const;
+    const { engine, large } = this.engineOf(region);
+    const { peerKind } = connection;
+    return { short: 'copy', usual: engineTowards(engine, peerKind), large: engineTowards(large, peerKind) } as const;
+  }
+
+  // A pipe takes two descriptors. Where there are none left, what is large goes the usual way.
+  #take(region: Region, plan: Plan, wanted: Engine, usual: Engine, place: Claim | undefined) {
+    for (let engine = wanted; ; engine = usual) {
+      try {
+        const taken = this.relay.hold(region.content, engine, plan.segments, place);
+        return typeof taken === 'string' ? taken : { transmission: taken, engine };
+      } catch (error) {
+        const isShort = error instanceof SystemError && (error.code === 'EMFILE' || error.code === 'ENFILE');
+        if (!isShort || engine === usual) throw error;
+      }
+    }
   }
 
   #whole(pattern: Pattern): HeldForConnection['whole'] {

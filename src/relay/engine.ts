@@ -10,8 +10,14 @@ export type BackingEngine = Chosen & { readonly backing: Backing; readonly copyF
 /** The same with the sources (`--dir`, names of regions) that are on the backing. */
 export type EngineOfSources = BackingEngine & { readonly sources: readonly string[] };
 
-/** An engine, and why it was chosen. */
-export type Chosen = { readonly engine: Engine; readonly because: string };
+/** An engine, why it was chosen, and the one for bodies of `largeFrom` bytes and more. */
+export type Chosen = { readonly engine: Engine; readonly large: Engine; readonly because: string };
+
+/**
+ * Bytes: from here on `splice`, through a pipe of 256 KiB, takes less than `sendfile`, whose own has 64 KiB: 6 % at
+ * 128 KiB, a fifth from 256 KiB on (docs/performance.md).
+ */
+export const largeFrom = 128 * 1024;
 
 // What is taken where no witness could see: the engine that has sent without a copy on every kernel tried. sendfile
 // copies on fsdax and does not know hugetlb and devdax (EINVAL).
@@ -30,9 +36,12 @@ const copyFreeEngines = ['sendfile', 'splice'] as const;
 /** The engine that `choice` means for a backing of which this was seen, leaving the peer aside. */
 export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts): Chosen {
   const unable = choice === 'sendfile' && (backing === 'hugetlb' || backing === 'devdax');
-  if (choice !== 'auto' && !unable) return { engine: choice, because: 'it was asked for' };
+  if (choice !== 'auto' && !unable) return { engine: choice, large: choice, because: 'it was asked for' };
   const { engine, because } = choose(backing, seen);
-  return { engine, because: unable ? `sendfile can not read ${backing}; ${because}` : because };
+  const large = engine === 'sendfile' && seen.splice === true ? 'splice' : engine;
+  const why = unable ? `sendfile can not read ${backing}; ${because}` : because;
+  if (large === engine) return { engine, large, because: why };
+  return { engine, large, because: `${why}; so was splice, which takes less for ${largeFrom} bytes and more` };
 }
 
 /** The engine for a backing, with what was seen of it. */
@@ -41,7 +50,7 @@ export function engineForBacking(choice: EngineChoice, { backing, verdicts }: Se
   return { backing, ...chosen, copyFree: verdicts[chosen.engine] };
 }
 
-function choose(backing: Backing, seen: Verdicts): Chosen {
+function choose(backing: Backing, seen: Verdicts): Omit<Chosen, 'large'> {
   const proven = copyFreeEngines.find((engine) => seen[engine] === true);
   if (proven) return { engine: proven, because: `it was seen to send pages of ${backing} without a copy` };
   const likely = expected[backing];

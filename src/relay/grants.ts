@@ -11,7 +11,10 @@ export type Grant = {
   readonly generation: number;
   readonly epoch: number;
   readonly version: number;
+  /** For bodies below `largeFrom` bytes, and for the others. */
   readonly engine: Engine;
+  readonly large: Engine;
+  readonly largeFrom: number;
   /** Bytes: shorter bodies are copied. */
   readonly copyBelow: number;
   /** The request's head, without the value of its Range, and where that belongs. */

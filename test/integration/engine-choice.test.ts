@@ -22,13 +22,14 @@ function sample(metrics: string, name: string): number {
   return Number(line?.slice(name.length + 1));
 }
 
-const choices: readonly (readonly [string, Claims, string, string])[] = [
-  ['what this kernel does', {}, 'sendfile', 'yes'],
-  ['a kernel whose sendfile copies', { sendfile: false }, 'splice', 'yes'],
-  ['a kernel whose vmsplice copies too', copying, 'copy', 'no'],
+const choices: readonly (readonly [string, Claims, string, string, string])[] = [
+  ['what this kernel does', {}, 'sendfile', 'splice', 'yes'],
+  ['a kernel whose sendfile copies', { sendfile: false }, 'splice', 'splice', 'yes'],
+  ['a kernel whose vmsplice copies', { splice: false }, 'sendfile', 'sendfile', 'yes'],
+  ['a kernel whose vmsplice copies too', copying, 'copy', 'copy', 'no'],
 ];
 
-for (const [kernel, witnessSays, engine, copyFree] of choices) {
+for (const [kernel, witnessSays, engine, large, copyFree] of choices) {
   test(`listing, metrics and bytes follow ${kernel}`, { timeout: 20_000 }, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
     const running = await startService(t, { regions: [file], witnessSays });
@@ -40,9 +41,13 @@ for (const [kernel, witnessSays, engine, copyFree] of choices) {
     const info = `pagerelay_engine_info{backing="tmpfs",engine="${engine}",copy_free="${copyFree}"}`;
     assert.equal(sample(metrics, info), 1);
     assert.equal(metrics.match(/^pagerelay_engine_info\{/gm)?.length, 1);
-    assert.equal(sample(metrics, `pagerelay_sent_bytes_total{engine="${engine}"}`), size);
-    const copied = sample(metrics, `pagerelay_copied_bytes_total{engine="${engine}"}`);
+    assert.equal(sample(metrics, `pagerelay_sent_bytes_total{engine="${large}"}`), size);
+    const copied = sample(metrics, `pagerelay_copied_bytes_total{engine="${large}"}`);
     assert.equal(copied, copyFree === 'yes' ? 0 : size);
+    client.get('/regions/file.bin', '0-99999');
+    assert.equal((await client.response()).body.length, 100_000);
+    const both = engine === large ? size + 100_000 : 100_000;
+    assert.equal(sample((await seen(running)).metrics, `pagerelay_sent_bytes_total{engine="${engine}"}`), both);
   });
 }
 

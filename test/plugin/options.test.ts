@@ -111,8 +111,8 @@ test('the engine can be chosen', { timeout: 10_000 }, async (t) => {
   const client = await RawClient.connect(t, port);
   client.get('/mine', '0-99');
   assert.equal((await client.response()).body.length, 100);
-  const { stream, sendfile } = carriedBy(app.pagerelay.relay);
-  assert.deepEqual([stream, sendfile], [100, 0]);
+  const { stream, native } = carriedBy(app.pagerelay.relay);
+  assert.deepEqual([stream, native], [100, 0]);
 });
 
 const preflight = {

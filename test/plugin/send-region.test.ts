@@ -59,8 +59,8 @@ test("an application's headers are sent with the region", { timeout: 10_000 }, a
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(fields.get(name), value, name);
   assert.match(fields.get('etag') ?? '', /^"[^"]+"$/);
-  const { sendfile, stream, inline } = carriedBy(app.pagerelay.relay);
-  assert.deepEqual([sendfile, stream, inline], [30_000, 0, 1]);
+  const { native, stream, inline } = carriedBy(app.pagerelay.relay);
+  assert.deepEqual([native, stream, inline], [30_000, 0, 1]);
 });
 
 test('both cookies of a hook arrive', { timeout: 10_000 }, async (t) => {
@@ -97,8 +97,8 @@ for (const [by, range] of [['the main thread', '0-99'] as const, ['a lane', unde
     await client.hash(Number(fields.get('content-length')));
     await until(() => ran.includes('onResponse'), 'onResponse runs');
     assert.deepEqual(ran, hookNames);
-    const { sendfile, stream, inline, lane } = carriedBy(app.pagerelay.relay);
-    assert.deepEqual([sendfile, stream], [Number(fields.get('content-length')), 0]);
+    const { native, stream, inline, lane } = carriedBy(app.pagerelay.relay);
+    assert.deepEqual([native, stream], [Number(fields.get('content-length')), 0]);
     assert.deepEqual([inline, lane], range ? [1, 0] : [0, 1]);
   });
 }
@@ -118,7 +118,7 @@ test('onSend sees a stream as the payload, and reading nothing of it changes not
   client.get('/model', '1-1000');
   assert.ok((await client.response()).body.equals(bytesOf(file.path, 1, 1000)));
   assert.deepEqual(seen, ['function', 'function', '1000']);
-  assert.equal(carriedBy(app.pagerelay.relay).sendfile, 1000);
+  assert.equal(carriedBy(app.pagerelay.relay).native, 1000);
 });
 
 type Ended = { elapsed: number; status: number; length: unknown };
@@ -214,7 +214,7 @@ test('a conditional request to a route of the application is answered by 304', {
   const { status, fields } = await client.response();
   assert.deepEqual([status, fields.get('etag'), fields.has('content-length')], [304, etag, false]);
   await untilNothingHeld(app.pagerelay.relay);
-  assert.equal(carriedBy(app.pagerelay.relay).sendfile, 1);
+  assert.equal(carriedBy(app.pagerelay.relay).native, 1);
 });
 
 test('several ranges go out natively as one body', { timeout: 10_000 }, async (t) => {
@@ -226,7 +226,7 @@ test('several ranges go out natively as one body', { timeout: 10_000 }, async (t
   for (const [first, last] of [[0, 9] as const, [5000, 5009] as const, [9_000_000, 9_000_099] as const]) {
     assert.ok(body.includes(bytesOf(file.path, first, last)), `${first}-${last}`);
   }
-  assert.equal(carriedBy(app.pagerelay.relay).sendfile, body.length);
+  assert.equal(carriedBy(app.pagerelay.relay).native, body.length);
 });
 
 test('sendRegion can be awaited, and then the body has been sent', { timeout: 20_000 }, async (t) => {

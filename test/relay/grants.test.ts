@@ -40,6 +40,8 @@ const grantFor = (url: string): Grant => ({
   epoch: 0,
   version: 0,
   engine: 'sendfile',
+  large: 'sendfile',
+  largeFrom: 0,
   copyBelow: 0,
   request: 'GET / HTTP/1.1\r\n\r\n',
   rangeAt: 18,

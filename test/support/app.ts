@@ -19,7 +19,7 @@ export type RunningApp = { readonly app: FastifyInstance; readonly port: number 
 
 /** What a relay did by one way or the other: bytes by engine, bodies by thread. */
 export type Carried = {
-  readonly sendfile: number;
+  readonly native: number;
   readonly stream: number;
   readonly inline: number;
   readonly lane: number;
@@ -60,7 +60,12 @@ export function serveModel(app: FastifyInstance): void {
 /** What a relay has carried so far. */
 export function carriedBy(relay: Relay): Carried {
   const { sentBytes, inlineSends, laneSends } = relay.counters();
-  return { sendfile: sentBytes.sendfile, stream: sentBytes.stream, inline: inlineSends, lane: laneSends };
+  return {
+    native: sentBytes.sendfile + sentBytes.splice,
+    stream: sentBytes.stream,
+    inline: inlineSends,
+    lane: laneSends,
+  };
 }
 
 /** Waits until a relay holds nothing. */

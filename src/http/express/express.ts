@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
 import type { Connection } from '../../relay/connection.ts';
+import { largeFrom } from '../../relay/engine.ts';
 import type { Grant } from '../../relay/grants.ts';
 import type { Engine } from '../../relay/relay.ts';
 import { exactHead } from './received.ts';
@@ -18,8 +19,9 @@ export type Pattern = {
   readonly region: Region;
   readonly plan: Plan;
   readonly connection: Connection;
-  /** For bodies that are not copied because they are short. */
-  readonly engine: Engine;
+  /** For bodies that are neither copied because they are short, nor large. */
+  readonly usual: Engine;
+  readonly large: Engine;
 };
 
 /** Grants connections to their lanes, for requests that repeat themselves (docs/express.md). */
@@ -51,11 +53,11 @@ export class Express {
 }
 
 function grantFor(pattern: Pattern, copyBelow: number, head: string): Grant | undefined {
-  const { reply, region, plan, connection, engine } = pattern;
+  const { reply, region, plan, connection, usual, large } = pattern;
   const { request } = reply;
   const { generation, epoch, version } = region.content;
   // Its Last-Modified is that of each message (RFC 9110 8.8.2.1).
-  if (engine === 'zerocopy' || engine === 'stream' || region.lastModified.getTime() > Date.now()) return undefined;
+  if (!lanesAnswerBy(usual) || !lanesAnswerBy(large) || region.lastModified.getTime() > Date.now()) return undefined;
   if (!connection.isWorthGranting()) return undefined;
   const exact = exactHead(request.raw);
   const repeat = exact === undefined ? undefined : repeatOf(exact);
@@ -66,5 +68,10 @@ function grantFor(pattern: Pattern, copyBelow: number, head: string): Grant | un
   if (template === undefined) return undefined;
   const about = { url: request.url, remoteAddress: request.ip, requestId: request.id };
   const judged = { generation: generation.id, epoch, version };
-  return { about, ...judged, engine, copyBelow, ...repeat, head: template, seconds, most: mostAnswers };
+  const engines = { engine: usual, large, largeFrom, copyBelow };
+  return { about, ...judged, ...engines, ...repeat, head: template, seconds, most: mostAnswers };
+}
+
+function lanesAnswerBy(engine: Engine): boolean {
+  return engine !== 'zerocopy' && engine !== 'stream';
 }
