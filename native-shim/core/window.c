@@ -10,11 +10,12 @@ bool pr_window_keep(struct pr_connection *connection) {
     struct pr_window *window = &connection->lane->window;
     size_t length = window->length - window->at;
     if (length == 0) return true;
+    const char *bytes = window->bytes + window->at;
+    window->at = window->length; /* lost or kept, it is nobody else's */
     struct pr_unread *unread = pr_allocate(1, sizeof *unread + length);
     if (!unread) return false;
     unread->length = length;
-    memcpy(unread->bytes, window->bytes + window->at, length);
-    window->at = window->length;
+    memcpy(unread->bytes, bytes, length);
     pr_lock(connection->relay);
     connection->unread = unread;
     pr_unlock(connection->relay);

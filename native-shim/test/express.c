@@ -1519,6 +1519,29 @@ static void every_call_of_an_answer_fails_once(void) {
         }
 }
 
+/* Where there is no memory to keep what was read, it is lost with its connection, and nobody else's either. */
+static void what_can_not_be_kept_is_nobody_elses(void) {
+    struct scene scene = scene_open(), beside = scene;
+    struct pair second = pair_open(ROOMY);
+    beside.pair = second;
+    beside.connection = adopt(scene.relay, &second);
+    struct pr_grant given = grant_for(&scene, PR_ENGINE_SENDFILE);
+    given.seconds = 0.5;
+    give(&scene, &given);
+    grant(&beside, PR_ENGINE_SENDFILE);
+    expect_answer(&beside, 0, 10);
+    pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);
+    SAY(beside.pair.peer, other);
+    expect_broken(&beside, 1, ENOMEM);
+    pr_fault_set(PR_CALL_ALLOCATE, 0, 0, 0);
+    node_close(beside.relay, beside.connection, &beside.pair);
+    close_peer(&beside.pair);
+    scene.returns[PR_RETURN_BROKEN]++;
+    expect_returned(&scene, PR_RETURN_TIME, 0);
+    expect_unread(&scene, "", 0);
+    finish(&scene);
+}
+
 static void a_hand_back_that_epoll_refuses_is_one_all_the_same(void) {
     struct scene scene = scene_open();
     grant(&scene, PR_ENGINE_SENDFILE);
@@ -1875,6 +1898,7 @@ int main(void) {
     RUN(visitors_get_snapshots_whoever_answers);
     pr_faults_enable();
     RUN(every_call_of_an_answer_fails_once);
+    RUN(what_can_not_be_kept_is_nobody_elses);
     RUN(a_hand_back_that_epoll_refuses_is_one_all_the_same);
     return 0;
 }
