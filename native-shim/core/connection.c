@@ -90,6 +90,14 @@ void pr_connection_settle(struct pr_connection *connection) {
     pr_list_append(&relay->closing_connections, &connection->garbage);
 }
 
+void pr_connection_unpin(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    pr_lock(relay);
+    connection->pins--;
+    pr_connection_settle(connection);
+    pr_unlock(relay);
+}
+
 /* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
 static void discard_received(int fd) {
     enum { READS = 16, AT_ONCE = 1 << 20 };
@@ -258,9 +266,6 @@ int pr_connection_break(struct pr_relay *relay, uint64_t id) {
     connection->pins++;
     pr_unlock(relay);
     pr_break_off(connection, -ETIMEDOUT);
-    pr_lock(relay);
-    connection->pins--;
-    pr_connection_settle(connection);
-    pr_unlock(relay);
+    pr_connection_unpin(connection);
     return 0;
 }

@@ -185,10 +185,7 @@ static struct pr_connection *take_expired(struct pr_lane *lane) {
 void pr_express_expire(struct pr_lane *lane) {
     for (struct pr_connection *connection; (connection = take_expired(lane));) {
         give_back(connection, PR_RETURN_TIME);
-        pr_lock(lane->relay);
-        connection->pins--;
-        pr_connection_settle(connection);
-        pr_unlock(lane->relay);
+        pr_connection_unpin(connection);
     }
 }
 

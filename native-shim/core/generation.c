@@ -105,16 +105,23 @@ static void describe(const struct stat *status, struct pr_generation_info *info)
     info->modified_nanoseconds = status->st_mtim.tv_nsec;
 }
 
+/* 0 or -errno; `status` may be NULL. */
+static int look_at(int fd, struct pr_generation_info *info, struct stat *status) {
+    struct stat own, *seen = status ? status : &own;
+    if (pr_sys.fstat(fd, seen) < 0) return -errno;
+    memset(info, 0, sizeof *info);
+    describe(seen, info);
+    return 0;
+}
+
 /* O_PATH opens nothing: a FIFO does not wait, a device does not wake. */
 int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info) {
     int fd = open_in(relay, tree, path, O_PATH);
     if (fd < 0) return fd;
     struct stat status;
-    int result = pr_sys.fstat(fd, &status) < 0 ? -errno : 0;
+    int result = look_at(fd, info, &status);
     close(fd);
     if (result < 0) return result;
-    memset(info, 0, sizeof *info);
-    describe(&status, info);
     return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && !tree) ? 0 : -EINVAL;
 }
 
@@ -144,12 +151,7 @@ static int stat_open(struct pr_relay *relay, uint64_t id, struct pr_generation_i
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     int fd = !generation ? -EBADF : generation->closed ? -ESTALE : generation->fd;
     pr_unlock(relay);
-    if (fd < 0) return fd;
-    struct stat status;
-    if (pr_sys.fstat(fd, &status) < 0) return -errno;
-    memset(now, 0, sizeof *now);
-    describe(&status, now);
-    return 0;
+    return fd < 0 ? fd : look_at(fd, now, NULL);
 }
 
 int pr_generation_check(struct pr_relay *relay, uint64_t id) {
@@ -164,10 +166,9 @@ int pr_generation_check(struct pr_relay *relay, uint64_t id) {
 }
 
 int pr_generation_is_unchanged(const struct pr_generation *generation) {
-    struct pr_generation_info now = {0};
-    struct stat status;
-    if (pr_sys.fstat(generation->fd, &status) < 0) return -errno;
-    describe(&status, &now);
+    struct pr_generation_info now;
+    int result = look_at(generation->fd, &now, NULL);
+    if (result < 0) return result;
     pr_lock(generation->relay);
     bool unchanged = is_unchanged(generation, &now);
     pr_unlock(generation->relay);

@@ -52,17 +52,34 @@ struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segme
     return transmission;
 }
 
-/* How many pages of the body are not given back yet. */
-static uint64_t pages_held(const struct pr_transmission *transmission) {
-    uint64_t page = transmission->generation->info.backing.page_size, before = 0, pages = 0;
-    for (size_t index = 0; index < transmission->segment_count && before < transmission->total; index++) {
-        const struct pr_segment *segment = &transmission->segments[index];
-        uint64_t from = transmission->released > before ? transmission->released - before : 0;
-        uint64_t left = transmission->total - before, to = left < segment->length ? left : segment->length;
-        before += segment->length;
+/*
+ * The extents that are not given back, one after the other: bytes of the generation, half-open. Begin with `index` and
+ * `before` 0; false after the last.
+ */
+struct held {
+    size_t index;
+    uint64_t before; /* bytes of the body in front of this segment */
+    uint64_t first, end;
+};
+
+static bool next_held(const struct pr_transmission *transmission, struct held *held) {
+    while (held->index < transmission->segment_count && held->before < transmission->total) {
+        const struct pr_segment *segment = &transmission->segments[held->index++];
+        uint64_t from = transmission->released > held->before ? transmission->released - held->before : 0;
+        uint64_t left = transmission->total - held->before, to = left < segment->length ? left : segment->length;
+        held->before += segment->length;
         if (segment->literal || from >= to) continue;
-        pages += (segment->offset + to - 1) / page - (segment->offset + from) / page + 1;
+        held->first = segment->offset + from;
+        held->end = segment->offset + to;
+        return true;
     }
+    return false;
+}
+
+static uint64_t pages_held(const struct pr_transmission *transmission) {
+    uint64_t page = transmission->generation->info.backing.page_size, pages = 0;
+    for (struct held held = {0}; next_held(transmission, &held);)
+        pages += (held.end - 1) / page - held.first / page + 1;
     return pages;
 }
 
@@ -310,17 +327,11 @@ int pr_release(struct pr_relay *relay, uint64_t id, enum pr_outcome outcome) {
 
 /* The first byte still held, and the last: offsets in the generation. */
 static void held_range(const struct pr_transmission *transmission, uint64_t *first, uint64_t *last) {
-    uint64_t before = 0;
     *first = UINT64_MAX;
     *last = 0;
-    for (size_t index = 0; index < transmission->segment_count && before < transmission->total; index++) {
-        const struct pr_segment *segment = &transmission->segments[index];
-        uint64_t from = transmission->released > before ? transmission->released - before : 0;
-        uint64_t left = transmission->total - before, to = left < segment->length ? left : segment->length;
-        before += segment->length;
-        if (segment->literal || from >= to) continue;
-        if (segment->offset + from < *first) *first = segment->offset + from;
-        if (segment->offset + to - 1 > *last) *last = segment->offset + to - 1;
+    for (struct held held = {0}; next_held(transmission, &held);) {
+        if (held.first < *first) *first = held.first;
+        if (held.end - 1 > *last) *last = held.end - 1;
     }
     if (*first > *last) *first = *last;
 }

@@ -33,6 +33,10 @@ enum { LEAST_BYTES = 4 << 10 };
 
 enum { EVENTS_AT_ONCE = 64, LOOKS_AT_ONCE = 64 };
 
+bool pr_is_with_lane(const struct pr_connection *connection) {
+    return connection->owner == PR_OWNER_LANE && (connection->current || connection->express);
+}
+
 bool pr_lane_ready(struct pr_connection *connection) {
     struct pr_lane *lane = connection->lane;
     if (pr_list_empty(&connection->ready)) pr_list_append(&lane->ready, &connection->ready);
@@ -116,11 +120,12 @@ static void turn(struct pr_connection *connection) {
     int result = connection->abort ? why_aborted(connection) : send_in_turn(connection);
     if (result == PR_PUSHED_ALL) return;
     if (result >= 0 && !pr_window_keep(connection)) result = -ENOMEM;
-    if (result < 0) pr_window_clear(connection->lane); /* what it still asked for is nobody else's */
-    if (result < 0)
+    if (result < 0) {
+        pr_window_clear(connection->lane); /* what it still asked for is nobody else's */
         pr_break_off(connection, result);
-    else if (result == PR_PUSHED_BUDGET) /* of PR_PUSHED_FULL epoll will tell */
+    } else if (result == PR_PUSHED_BUDGET) { /* of PR_PUSHED_FULL epoll will tell */
         turn_again(connection);
+    }
 }
 
 /* The next that has something to send, pinned. An epoll event may have put others in the list: Node owns those. */
@@ -130,20 +135,12 @@ static struct pr_connection *take_ready(struct pr_lane *lane) {
     while (!taken && !pr_list_empty(&lane->ready)) {
         struct pr_connection *connection = pr_container(lane->ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
-        if (connection->owner != PR_OWNER_LANE || !(connection->current || connection->express)) continue;
+        if (!pr_is_with_lane(connection)) continue;
         connection->pins++;
         taken = connection;
     }
     pr_unlock(lane->relay);
     return taken;
-}
-
-static void unpin(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
-    pr_lock(relay);
-    connection->pins--;
-    pr_connection_settle(connection);
-    pr_unlock(relay);
 }
 
 /* One turn for each that is ready now; those that become ready meanwhile wait for the next round. */
@@ -156,7 +153,7 @@ static void take_turns(struct pr_lane *lane) {
         struct pr_connection *connection = take_ready(lane);
         if (!connection) return;
         turn(connection);
-        unpin(connection);
+        pr_connection_unpin(connection);
     }
 }
 
@@ -219,7 +216,7 @@ static void look_at_due(struct pr_lane *lane) {
     size_t count = take_due(lane, connections, now);
     for (size_t index = 0; index < count; index++) {
         look_and_break(connections[index], &lane->prober, now);
-        unpin(connections[index]);
+        pr_connection_unpin(connections[index]);
     }
 }
 
@@ -229,7 +226,7 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_relay *relay = lane->relay;
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
-    if (connection && connection->owner == PR_OWNER_LANE && (connection->current || connection->express)) {
+    if (connection && pr_is_with_lane(connection)) {
         bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
         if (connection->express && ended) connection->express->ended = true;
         pr_lane_ready(connection);

@@ -54,7 +54,7 @@ static struct pr_lane *break_one(struct pr_transmission *transmission) {
     if (first) relay->counters.breaks++;
     if (!connection) {
         if (first) pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_UNWANTED, .id = transmission->id});
-    } else if (connection->owner == PR_OWNER_LANE && (connection->current || connection->express)) {
+    } else if (pr_is_with_lane(connection)) {
         connection->abort = -EBUSY;
         if (pr_lane_ready(connection)) return connection->lane;
     } else if (!connection->node_closed && !connection->break_told) {

@@ -303,6 +303,8 @@ void pr_give_pipe_back(struct pr_transmission *transmission);
 /* connection.c */
 /* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
 void pr_connection_settle(struct pr_connection *connection);
+/* Without the lock: a thread is through with it. */
+void pr_connection_unpin(struct pr_connection *connection);
 void pr_connection_dispose(struct pr_connection *connection);
 /* The owner, with a pin, without the lock. */
 void pr_break_off(struct pr_connection *connection, int error);
@@ -319,6 +321,8 @@ void pr_look_later(struct pr_connection *connection);
 uint64_t pr_position(int fd);
 
 /* lane.c */
+/* Under the lock: whether its lane sends on it, or answers. What Node has closed is a lane's without either. */
+bool pr_is_with_lane(const struct pr_connection *connection);
 int pr_lanes_start(struct pr_relay *relay);
 void pr_lanes_stop(struct pr_relay *relay);
 struct pr_lane *pr_lane_for(struct pr_relay *relay, int node);

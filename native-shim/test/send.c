@@ -1,9 +1,6 @@
 /* Every engine delivers every byte, once, inline and through lanes, and leaves nothing behind. */
 #include "test.h"
 
-#include <pthread.h>
-#include <time.h>
-
 enum { REGION = 34 << 20 };
 
 static void expect_accepted(struct pr_relay *relay, int result, uint64_t transmission) {
@@ -229,14 +226,6 @@ static void a_sleeping_lane_is_woken(void) {
     pr_relay_destroy(relay);
 }
 
-static uint64_t processor_time(const struct pr_lane *lane) {
-    clockid_t clock;
-    struct timespec used;
-    CHECK_EQUAL(pthread_getcpuclockid(lane->thread, &clock), 0);
-    MUST(clock_gettime(clock, &used));
-    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-}
-
 static void a_lane_that_waits_for_a_reader_uses_no_processor(void) {
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, 16 << 20);
@@ -244,9 +233,9 @@ static void a_lane_that_waits_for_a_reader_uses_no_processor(void) {
     uint64_t connection = adopt(relay, &pair);
     CHECK_EQUAL(serve(relay, connection, &region, PR_ENGINE_SENDFILE, 0, 16 << 20, NULL), 0);
     stays(no_event(relay), 50);
-    uint64_t before = processor_time(&relay->lanes[0]);
+    uint64_t before = test_processor_time(&relay->lanes[0]);
     stays(no_event(relay), 500);
-    CHECK(processor_time(&relay->lanes[0]) - before < 50000000);
+    CHECK(test_processor_time(&relay->lanes[0]) - before < 50000000);
     node_close(relay, connection, &pair);
     pair_close(&pair);
     region_close(relay, &region);

@@ -87,6 +87,14 @@ size_t test_mappings(void) {
     return count_lines("/proc/self/maps", "region");
 }
 
+uint64_t test_processor_time(const struct pr_lane *lane) {
+    clockid_t clock;
+    struct timespec used;
+    CHECK_EQUAL(pthread_getcpuclockid(lane->thread, &clock), 0);
+    MUST(clock_gettime(clock, &used));
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
 size_t test_watched(int epoll) {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);

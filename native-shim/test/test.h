@@ -58,6 +58,8 @@ size_t test_descriptors(void);
 size_t test_mappings(void);
 /* How many descriptors an epoll watches. */
 size_t test_watched(int epoll);
+/* Nanoseconds that a lane has used. */
+uint64_t test_processor_time(const struct pr_lane *lane);
 
 /* Numbers that a failure can be repeated with: the seed comes from SEED, or the clock, and is printed. */
 uint64_t test_seed(void);
