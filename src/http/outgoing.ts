@@ -6,7 +6,7 @@ import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
 import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards, largeFrom } from '../relay/engine.ts';
-import { type Claim, type Engine, type Relay, SystemError } from '../relay/relay.ts';
+import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../relay/relay.ts';
 import { type HeldForConnection, sendHeld } from '../relay/send.ts';
 import { type Seen, unseen } from '../relay/witness.ts';
 import type { Express, Pattern } from './express/express.ts';
@@ -30,6 +30,8 @@ export class Outgoing {
   readonly #maxHold: number;
   readonly #copyBelow: number;
   readonly #express: Express | undefined;
+  /** Of what is open: asked for with each response, and always the same. */
+  readonly #engines = new WeakMap<Generation, BackingEngine>();
 
   /**
    * @param connections undefined without the shim
@@ -51,8 +53,12 @@ export class Outgoing {
 
   /** The engine that a region is sent by, the peer left aside. */
   engineOf(region: Region): BackingEngine {
-    const { backing, seen } = region.content.generation;
-    return this.engineFor({ backing, verdicts: seen });
+    const { generation } = region.content;
+    const known = this.#engines.get(generation);
+    if (known) return known;
+    const engine = this.engineFor({ backing: generation.backing, verdicts: generation.seen });
+    this.#engines.set(generation, engine);
+    return engine;
   }
 
   /** The same for a backing. */
@@ -114,7 +120,7 @@ export class Outgoing {
   #whole(pattern: Pattern): HeldForConnection['whole'] {
     const express = this.#express;
     if (!express) return undefined;
-    return (response, head) => express.after(pattern, this.#copyBelow, response, head);
+    return (response, head) => express.after(pattern, response, head);
   }
 
   #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {

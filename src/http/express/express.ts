@@ -26,7 +26,13 @@ export type Pattern = {
 
 /** Grants connections to their lanes, for requests that repeat themselves (docs/express.md). */
 export class Express {
+  readonly #copyBelow: number;
   #over = false;
+
+  /** @param copyBelow bytes: shorter bodies are copied */
+  constructor(copyBelow: number) {
+    this.#copyBelow = copyBelow;
+  }
 
   /** Nothing is granted any more. */
   close(): void {
@@ -37,11 +43,10 @@ export class Express {
    * Called when a response has gone out whole: has its connection granted when it has been ended, where it is fit for
    * that.
    *
-   * @param copyBelow bytes: shorter bodies are copied
    * @param head of the response
    */
-  after(pattern: Pattern, copyBelow: number, response: ServerResponse, head: string): void {
-    const grant = this.#over ? undefined : grantFor(pattern, copyBelow, head);
+  after(pattern: Pattern, response: ServerResponse, head: string): void {
+    const grant = this.#over ? undefined : grantFor(pattern, this.#copyBelow, head);
     if (!grant) return;
     const request = pattern.reply.request.raw;
     // By then Node has let go of the response, and whatever belongs to it: a grant lasts for much longer. Software that
