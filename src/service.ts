@@ -48,10 +48,11 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
 export function createService(options: ServiceOptions): Service {
   const guards = openGuards(options);
   let log: FastifyInstance['log'] | undefined;
-  const told = options.express && (logs(options.logLevel) || areAnswersTraced());
+  const logged = logs(options.logLevel);
+  const told = options.express && (logged || areAnswersTraced());
   const onAnswer: OnAnswer = (about, answer) => {
     traceAnswer(about, answer);
-    if (log && logs(options.logLevel)) logAnswer(log, about, answer);
+    if (log && logged) logAnswer(log, about, answer);
   };
   const opened = openPagerelay({
     ...options,

@@ -64,6 +64,13 @@ function ignoreRest(socket: Socket): void {
 
 function ignore(): void {}
 
+// Node's timer of a socket sees no progress of native bytes. Returns what sets it as it was.
+function stopTime(socket: Socket): () => void {
+  const timeout = socket.timeout ?? 0;
+  socket.setTimeout(0);
+  return () => socket.setTimeout(timeout);
+}
+
 const closing = new WeakSet<Server>();
 const closeAfter = 20; // milliseconds, in which Node reads what has come
 
@@ -182,16 +189,14 @@ export class Connection implements ConnectionListener {
     if (this.#relay.mayFinish(this.#id)) this.drained();
   }
 
-  // While the lane sends, Node must not read (a pipelined request would be parsed into a queue without back-pressure),
-  // nor destroy the socket by a timer that sees no progress of native bytes.
+  // While the lane sends, Node must not read: a pipelined request would be parsed into a queue without back-pressure.
   async #whileLaneOwns(end: Promise<Sent>): Promise<Sent> {
     const socket = this.#socket;
-    const timeout = socket.timeout ?? 0;
-    socket.setTimeout(0);
+    const timeAgain = stopTime(socket);
     socket.pause();
     const ended = await end;
     if (!socket.destroyed) {
-      socket.setTimeout(timeout);
+      timeAgain();
       socket.resume();
     }
     return ended;
@@ -200,8 +205,7 @@ export class Connection implements ConnectionListener {
   async #whileGranted(end: Promise<Returned>): Promise<void> {
     const socket = this.#socket;
     const internals = socket as SocketInternals;
-    const timeout = socket.timeout ?? 0;
-    socket.setTimeout(0);
+    const timeAgain = stopTime(socket);
     internals._httpMessage = laneAnswers;
     const { whole, answers } = await end;
     internals._httpMessage = null;
@@ -209,7 +213,7 @@ export class Connection implements ConnectionListener {
     this.#useless = answers > 0 ? 0 : Math.min(2 * this.#useless + 1, mostSkipped);
     if (!whole) socket.destroy();
     if (socket.destroyed) return;
-    socket.setTimeout(timeout);
+    timeAgain();
     this.#readOn();
     closeIdleLater(internals.server);
   }
