@@ -79,6 +79,28 @@ export type Flag<Value> = {
 export type Flags = { readonly [Key in keyof ServeOptions]: Flag<ServeOptions[Key]> };
 /** What the reading of sources needs to know of a flag. */
 export type AnyFlag = Omit<Flags[keyof Flags], 'read' | 'fallback'>;
+type Kind<Value> = Omit<Flag<Value>, 'flag' | 'meaning'>;
+
+const onOff: Kind<boolean> = {
+  placeholder: '',
+  shownDefault: 'off',
+  repeatable: false,
+  json: ['boolean'],
+  fallback: () => false,
+  rule: '1, true, 0 or false',
+  read: (texts) => lastText(texts, readSwitch),
+};
+
+const onePath: Kind<string | undefined> = {
+  placeholder: 'PATH',
+  shownDefault: 'none',
+  repeatable: false,
+  json: ['string'],
+  fallback: () => undefined,
+  rule: 'a path that is not empty',
+  read: (texts) => lastText(texts, readPath),
+};
+
 /** In the order of usage text. */
 export const flags: Flags = {
   host: {
@@ -105,47 +127,23 @@ export const flags: Flags = {
   },
   dir: {
     flag: 'dir',
-    placeholder: 'PATH',
     meaning: 'a tree of regions',
-    shownDefault: 'none',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => undefined,
-    rule: 'a path that is not empty',
-    read: (texts) => lastText(texts, readPath),
+    ...onePath,
   },
   writable: {
     flag: 'writable',
-    placeholder: '',
     meaning: 'allow regions of --dir to be made, changed and deleted',
-    shownDefault: 'off',
-    repeatable: false,
-    json: ['boolean'],
-    fallback: () => false,
-    rule: '1, true, 0 or false',
-    read: (texts) => lastText(texts, readSwitch),
+    ...onOff,
   },
   writeTokenFile: {
     flag: 'write-token-file',
-    placeholder: 'PATH',
     meaning: 'bearer tokens of those who may write, one a line',
-    shownDefault: 'none',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => undefined,
-    rule: 'a path that is not empty',
-    read: (texts) => lastText(texts, readPath),
+    ...onePath,
   },
   readTokenFile: {
     flag: 'read-token-file',
-    placeholder: 'PATH',
     meaning: 'bearer tokens of those who may read, one a line',
-    shownDefault: 'none',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => undefined,
-    rule: 'a path that is not empty',
-    read: (texts) => lastText(texts, readPath),
+    ...onePath,
   },
   regions: {
     flag: 'region',
@@ -171,14 +169,8 @@ export const flags: Flags = {
   },
   noExpress: {
     flag: 'no-express',
-    placeholder: '',
     meaning: 'answer each request in Node, also one that repeats the last',
-    shownDefault: 'off',
-    repeatable: false,
-    json: ['boolean'],
-    fallback: () => false,
-    rule: '1, true, 0 or false',
-    read: (texts) => lastText(texts, readSwitch),
+    ...onOff,
   },
   copyBelow: {
     flag: 'copy-below',
