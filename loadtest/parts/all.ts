@@ -1,5 +1,6 @@
 /** The parts that a run was asked for, one after the other. @module */
 import type { Part } from '../options.ts';
+import type { Missing } from '../peers/all.ts';
 import { allPeers, baseline, rival } from '../peers/all.ts';
 import type { RunningPeer } from '../peers/peer.ts';
 import { timed } from '../report/progress.ts';
@@ -8,7 +9,7 @@ import { waitSeconds } from '../writer/writing.ts';
 import type { BenchRun } from './bench-run.ts';
 import { measureConnections } from './connections.ts';
 import { type CoresPart, measureCores, pinsForTwo } from './cores.ts';
-import { duelOf, type Field, type Missing, startField, tellMissing } from './field.ts';
+import { duelOf, type Field, startField, tellMissing } from './field.ts';
 import { measureFresh } from './fresh.ts';
 import { measureIdle } from './idle.ts';
 import { measureRate } from './rate.ts';

@@ -1,5 +1,5 @@
 /** The servers that several parts of a run put under load. @module */
-import { allPeers, baseline, rival } from '../peers/all.ts';
+import { baseline, type Missing, peersHere, rival } from '../peers/all.ts';
 import type { Peer, RunningPeer } from '../peers/peer.ts';
 import { type Regions, writeRegions } from '../run/region-file.ts';
 import { warmUp } from '../run/rounds.ts';
@@ -13,15 +13,13 @@ export type Field = {
   readonly missing: readonly Missing[];
 };
 
-/** Something that is not measured. */
-export type Missing = { readonly name: string; readonly why: string };
-
 /** Starts every server that is asked for and runs here. */
 export async function startField(run: BenchRun): Promise<Field> {
   const { scope, folder, pins, options } = run;
   const { sizes, connections, seconds } = options;
   const regions = writeRegions(scope.folder(memoryFolder), sizes);
-  const { here, missing } = whatRunsHere(options.peers);
+  const { here, missing } = peersHere(options.peers);
+  for (const { name, why } of missing) tellMissing(name, why);
   const context = { scope, regions, sizes, folder, pin: serverPin(pins) };
   const running: { peer: Peer; server: RunningPeer }[] = [];
   for (const peer of here) running.push({ peer, server: await peer.start(context) });
@@ -29,16 +27,6 @@ export async function startField(run: BenchRun): Promise<Field> {
   const servers = running.map(({ server }) => server);
   await warmUp(driverOf(run, pins), servers, { size, connections, seconds });
   return { regions, running, missing };
-}
-
-function whatRunsHere(words: readonly string[]) {
-  const peers = words.flatMap((word) => allPeers.get(word) ?? []);
-  const missing = peers.flatMap((peer) => {
-    const why = peer.missing();
-    return why === undefined ? [] : [{ name: peer.name, why }];
-  });
-  for (const { name, why } of missing) tellMissing(name, why);
-  return { here: peers.filter(({ name }) => !missing.some((each) => each.name === name)), missing };
 }
 
 /** Says it where it can't be overlooked. */

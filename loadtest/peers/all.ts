@@ -29,3 +29,18 @@ export const allPeers: ReadonlyMap<string, Peer> = new Map([
 
 /** Those that run unless others are picked: what nginx and Node do otherwise is left out, for time. */
 export const usualPeers: readonly string[] = [...allPeers.keys()].slice(0, -2);
+
+/** Something that is not measured. */
+export type Missing = { readonly name: string; readonly why: string };
+
+/** Those of the peers that run here, in their order, and why the others do not. */
+export function peersHere(words: readonly string[]): { readonly here: readonly Peer[]; readonly missing: Missing[] } {
+  const here: Peer[] = [];
+  const missing: Missing[] = [];
+  for (const peer of words.flatMap((word) => allPeers.get(word) ?? [])) {
+    const why = peer.missing();
+    if (why === undefined) here.push(peer);
+    else missing.push({ name: peer.name, why });
+  }
+  return { here, missing };
+}

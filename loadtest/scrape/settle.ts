@@ -12,14 +12,8 @@ export async function quiet(
   seconds: number,
   signal: AbortSignal,
 ): Promise<{ readonly faults: Fault[]; readonly before: Snapshot }> {
-  const deadline = performance.now() + seconds * 1000;
-  for (;;) {
-    await scraper.look();
-    const before = await scraper.snapshot();
-    const faults = heldBack(before);
-    if (faults.length === 0 || performance.now() > deadline) return { faults, before };
-    await delay(pollMilliseconds, undefined, { signal });
-  }
+  const { faults, last } = await untilRight(scraper, heldBack, seconds, signal);
+  return { faults, before: last };
 }
 
 /**
@@ -35,15 +29,23 @@ export async function settle(
   seconds: number,
   signal: AbortSignal,
 ): Promise<{ readonly faults: Fault[]; readonly after: Snapshot }> {
+  const judge = (now: Snapshot) => [...heldBack(now), ...mismatches(before, now, seen)];
+  const { faults, last } = await untilRight(scraper, judge, seconds, signal);
+  return { faults: faults.map((fault) => ({ ...fault, detail: `${fault.detail}, ${seconds} s after` })), after: last };
+}
+
+async function untilRight(
+  scraper: Scraper,
+  judge: (now: Snapshot) => Fault[],
+  seconds: number,
+  signal: AbortSignal,
+): Promise<{ readonly faults: Fault[]; readonly last: Snapshot }> {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     await scraper.look();
-    const after = await scraper.snapshot();
-    const faults = [...heldBack(after), ...mismatches(before, after, seen)];
-    if (faults.length === 0) return { faults, after };
-    if (performance.now() > deadline) {
-      return { faults: faults.map((fault) => ({ ...fault, detail: `${fault.detail}, ${seconds} s after` })), after };
-    }
+    const last = await scraper.snapshot();
+    const faults = judge(last);
+    if (faults.length === 0 || performance.now() > deadline) return { faults, last };
     await delay(pollMilliseconds, undefined, { signal });
   }
 }

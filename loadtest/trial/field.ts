@@ -1,7 +1,6 @@
 /** Starts everything that a run puts under load on this machine. @module */
-import { join } from 'node:path';
 import { type Pins, pinned } from '../measure/pin.ts';
-import { allPeers, baseline } from '../peers/all.ts';
+import { allPeers, baseline, type Missing, peersHere } from '../peers/all.ts';
 import { startWritable } from '../peers/pagerelay.ts';
 import type { Peer, RunningPeer } from '../peers/peer.ts';
 import type { Command } from '../run/process.ts';
@@ -26,7 +25,7 @@ export type Field = {
   readonly contenders: readonly Contender[];
   /** Beside a writer. */
   readonly written: Contender | undefined;
-  readonly missing: readonly { readonly name: string; readonly why: string }[];
+  readonly missing: readonly Missing[];
 };
 
 /** What starting them takes. */
@@ -49,9 +48,7 @@ export async function startField(
   const regions = writeBuiltIn(scope.folder(memoryFolder));
   const pin = (command: Command) => pinned(pins?.server, command);
   const peerContext = { scope, regions, sizes: [], folder, pin };
-  const asked = peerWords.filter((word) => words.includes(word)).flatMap((word) => allPeers.get(word) ?? []);
-  const missing = asked.flatMap((peer) => whyMissing(peer));
-  const here = asked.filter(({ name }) => !missing.some((each) => each.name === name));
+  const { here, missing } = peersHere(peerWords.filter((word) => words.includes(word)));
   const starting = here.map(async (peer) => contenderOf(context, peer, await peer.start(peerContext)));
   const [written, ...contenders] = await Promise.all([
     writes === undefined ? undefined : startWritten(context, pin, writes),
@@ -60,46 +57,35 @@ export async function startField(
   return { contenders: contenders.filter((each) => each !== undefined), written, missing };
 }
 
-function whyMissing(peer: Peer): { name: string; why: string }[] {
-  const why = peer.missing();
-  return why === undefined ? [] : [{ name: peer.name, why }];
-}
-
-function contenderOf(context: FieldContext, peer: Peer, { about, endpoint }: RunningPeer): Contender {
-  const { pid, port, path, region } = endpoint(0);
-  const origin = `http://127.0.0.1:${port}`;
+function contenderOf(context: FieldContext, peer: Peer, server: RunningPeer): Contender {
+  const at = addressOf(server);
   return {
     name: peer.name,
-    about,
-    origin,
-    path,
-    regionBytes: region.bytes,
-    pid,
-    headers: {},
-    reference: { kind: 'file', path: pathOf(region) },
-    scraper: peer.name.startsWith(baseline.name) ? scraperOf(context, origin) : undefined,
+    ...at,
+    reference: { kind: 'file', path: pathOf(server.endpoint(0).region) },
+    scraper: peer.name.startsWith(baseline.name) ? scraperOf(context, at.origin) : undefined,
     writer: undefined,
   };
+}
+
+function addressOf({ about, endpoint }: RunningPeer) {
+  const { pid, port, path, region } = endpoint(0);
+  return { about, origin: `http://127.0.0.1:${port}`, path, regionBytes: region.bytes, pid, headers: {} };
 }
 
 async function startWritten(context: FieldContext, pin: (command: Command) => Command, rate: number) {
   const { scope, pins, memoryFolder, folder } = context;
   const region = writeStamped(scope.folder(memoryFolder));
   const regions = oneRegion(region);
-  const { about, endpoint } = await startWritable({ scope, regions, sizes: [], folder: join(folder), pin });
-  const { pid, port, path } = endpoint(0);
-  const origin = `http://127.0.0.1:${port}`;
+  const server = await startWritable({ scope, regions, sizes: [], folder, pin });
+  const at = addressOf(server);
+  const { port, path } = server.endpoint(0);
   const asked = { port, path, size: blockBytes, regionBytes, rate, isStamped: true };
   const contender: Contender = {
     name: `${baseline.name} --writable`,
-    about,
-    origin,
-    path,
-    regionBytes: region.bytes,
-    pid,
-    headers: {},
+    ...at,
     reference: { kind: 'stamped', blockBytes },
-    scraper: scraperOf(context, origin),
+    scraper: scraperOf(context, at.origin),
     writer: startWriter(scope, (command) => pinned(pins?.client, command), asked),
   };
   return contender;
