@@ -8,6 +8,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { median } from '../../loadtest/report/statistics.ts';
 import { originOf, start, startCli } from '../support/process.ts';
 import { writeRegion } from '../support/regions.ts';
 
@@ -52,10 +53,6 @@ async function report(): Promise<void> {
   }
   const [without, beside] = [median(p99.false), median(p99.true)];
   console.log(`median p99: ${without.toFixed(2)} ms unscraped, ${beside.toFixed(2)} ms scraped`);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
 }
 
 /** Gives the readers' p99. */

@@ -23,16 +23,7 @@ for (const engine of everyEngine) {
     const client = await RawClient.connect(t, port);
     client.get('/regions/region.bin', '100-1099,4096-4195');
     const { body } = await client.response();
-    await until(
-      () => heard.some(({ step }) => step === 'done'),
-      'it is done',
-      8000,
-      () => heard,
-    );
-    assert.deepEqual(
-      heard.map(({ step }) => step),
-      ['held', 'sending', 'accepted', 'done'],
-    );
+    await expectDone(heard, ['held', 'sending', 'accepted', 'done']);
     const [held] = heard;
     const { id, requestId } = held ?? {};
     const extents = [
@@ -53,16 +44,7 @@ test('a body whose client goes away is ended, and done afterwards', { timeout: 2
   client.get('/regions/region.bin');
   await client.take(1 << 20);
   client.reset();
-  await until(
-    () => heard.some(({ step }) => step === 'done'),
-    'it is done',
-    8000,
-    () => heard,
-  );
-  assert.deepEqual(
-    heard.map(({ step }) => step),
-    ['held', 'sending', 'ended', 'done'],
-  );
+  await expectDone(heard, ['held', 'sending', 'ended', 'done']);
   assert.equal(heard[2]?.outcome, 'aborted');
   assert.ok((heard[2]?.bytes ?? 0) >= 1 << 20);
 });
@@ -157,6 +139,19 @@ function listen(t: TestContext, steps: readonly Step[] = ['held', 'sending', 'ac
     t.after(() => unsubscribe(name, listener));
   }
   return heard;
+}
+
+async function expectDone(heard: readonly Heard[], steps: readonly Step[]): Promise<void> {
+  await until(
+    () => heard.some(({ step }) => step === 'done'),
+    'it is done',
+    8000,
+    () => heard,
+  );
+  assert.deepEqual(
+    heard.map(({ step }) => step),
+    steps,
+  );
 }
 
 /** Those fields of a step that `like` has. */
