@@ -106,8 +106,8 @@ describe('the load client', { skip }, () => {
     [
       'bytes after the last answer',
       ({ socket }) => {
-        socket.write(`HTTP/1.1 206 P\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
-        socket.write('HTTP/1.1 206');
+        // In one write: of two, the second may come when the client has told its result.
+        socket.write(`HTTP/1.1 206 P\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}HTTP/1.1 206`);
       },
       /no HTTP|came on it|more bytes|no answer/,
     ],
@@ -245,6 +245,7 @@ describe('the load client', { skip }, () => {
     assert.equal(result.missed, 0);
     // One slow answer, but 30 more requests were due meanwhile: theirs were late too.
     assert.ok(result.p99 > 250_000, `p99 ${result.p99}`);
-    assert.ok(result.max >= 300_000);
+    // Node's timers count whole milliseconds, from a time that may be a little old: 300 ms can be 299.
+    assert.ok(result.max > 290_000, `longest ${result.max}`);
   });
 });
