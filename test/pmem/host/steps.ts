@@ -155,6 +155,8 @@ const unfit = [
   '^(?!a copy is free|cut ).* by (sendfile|copy|app.inject)',
   // It wants the first of the two to have its pages punched out, as on tmpfs.
   'bytes that are neither old nor new are kept from readers',
+  // The first of its two is to be written to fresh pages beside a reader that never reads; on DAX both are 409.
+  'a reader that never reads is broken off, and the writer has its pages',
   // The thread that computes it does not even start in the second that is waited for it.
   'Want-Repr-Digest',
   // It lets pages go too early on purpose, of which the kernel warns.
