@@ -101,6 +101,7 @@ static void describe(const struct stat *status, struct pr_generation_info *info)
     info->device = status->st_dev;
     info->inode = status->st_ino;
     info->size = (uint64_t)status->st_size;
+    info->links = status->st_nlink;
     info->modified_seconds = status->st_mtim.tv_sec;
     info->modified_nanoseconds = status->st_mtim.tv_nsec;
 }
@@ -170,7 +171,8 @@ int pr_generation_is_unchanged(const struct pr_generation *generation) {
     int result = look_at(generation->fd, &now, NULL);
     if (result < 0) return result;
     pr_lock(generation->relay);
-    bool unchanged = is_unchanged(generation, &now);
+    /* Who replaces or removes a file takes a name from it. */
+    bool unchanged = is_unchanged(generation, &now) && now.links >= generation->info.links;
     pr_unlock(generation->relay);
     return unchanged;
 }

@@ -71,7 +71,7 @@ void pr_relay_destroy(struct pr_relay *relay);
 struct pr_generation_info {
     struct pr_backing_info backing;
     struct pr_nodes nodes; /* where its pages are, as far as they are there; `backing.node` is where most are */
-    uint64_t device, inode, size;
+    uint64_t device, inode, size, links;
     int64_t modified_seconds, modified_nanoseconds;
 };
 
