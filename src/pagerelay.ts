@@ -30,6 +30,8 @@ export type OpenOptions = RelayOptions & {
   readonly engine: EngineChoice;
   /** Whether lanes answer requests that repeat themselves (docs/express.md). */
   readonly express: boolean;
+  /** Whether they answer them on any connection: where no hook of an application may want to know. */
+  readonly openGrants: boolean;
   /** Bytes: shorter bodies are copied. */
   readonly copyBelow: number;
   /** Peers that may be in this kernel, out of its sight: they get copies. */
@@ -101,7 +103,10 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   if (lock) closers.push(() => lock.close());
   const writer = options.writable ? openWriter(relay, catalog, states, lock, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
-  const express = options.express && connections ? new Express(options.copyBelow) : undefined;
+  const express =
+    options.express && connections
+      ? new Express({ copyBelow: options.copyBelow, open: options.openGrants })
+      : undefined;
   const outgoing = new Outgoing(relay, connections, express, options);
   const metrics = new Metrics(relay, observed(catalog, outgoing, writer));
   closers.push(() => metrics.close());

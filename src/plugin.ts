@@ -150,6 +150,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     regions: options.regions ?? [],
     engine: options.engine ?? 'auto',
     express: options.express ?? false,
+    openGrants: false,
     copyBelow: options.copyBelow ?? 0,
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,

@@ -18,10 +18,12 @@ import type { Metrics } from './observe/metrics.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
+import { openDoor } from './relay/door.ts';
 import type { OnAnswer } from './relay/grants.ts';
+import { NativeRelay } from './relay/native-relay.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = Omit<OpenOptions, 'report' | 'onAnswer'> & {
+export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnswer'> & {
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   readonly logLevel: string;
@@ -57,6 +59,7 @@ export function createService(options: ServiceOptions): Service {
   const opened = openPagerelay({
     ...options,
     report: (message, details) => log?.warn(details, message),
+    openGrants: true,
     onAnswer: told ? onAnswer : undefined,
   });
   const { relay, catalog, metrics, writer } = opened;
@@ -64,6 +67,10 @@ export function createService(options: ServiceOptions): Service {
   log = app.log;
   watchTokens(guards, log, opened);
   if (options.express && !relay.portableBecause) watchHeads(app.server);
+  app.addHook('onListen', async () => {
+    // Who may be in this kernel without being seen is known by a list that lanes do not have.
+    if (options.express && options.unaskable.length === 0 && relay instanceof NativeRelay) openDoor(app.server, relay);
+  });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, 'log');

@@ -19,6 +19,36 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
     return object;
 }
 
+static napi_value open_door(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t fd, door;
+    if (!open_call(env, info, &call) || !want_integer(env, call.arguments[1], "fd", INT32_MAX, &fd)) return NULL;
+    int result = pr_door_open(call.relay, (int)fd, &door);
+    return number(env, result < 0 ? result : (double)door);
+}
+
+static napi_value close_door(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t door;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "door", &door)) return NULL;
+    return number(env, pr_door_close(call.relay, door));
+}
+
+static napi_value take_connection(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t connection;
+    enum pr_peer_kind kind;
+    bool forgotten;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
+    int fd = pr_connection_take(call.relay, connection, &kind, &forgotten);
+    if (fd < 0) return number(env, fd);
+    napi_value object;
+    napi_create_object(env, &object);
+    set_number(env, object, "fd", fd);
+    if (!forgotten) set(env, object, "peerKind", string(env, peer_names[kind]));
+    return object;
+}
+
 /* The head of a response: Node's own limit for a request's is 16 KiB; ours has room for cookies and policies. */
 enum { HEAD_CAPACITY = 32 << 10 };
 
@@ -71,10 +101,7 @@ static napi_value close_connection(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"adopt", adopt},
-    {"send", send_held},
-    {"finish", finish},
-    {"breakOff", break_off},
-    {"closeConnection", close_connection},
+    {"adopt", adopt},    {"openDoor", open_door}, {"closeDoor", close_door}, {"takeConnection", take_connection},
+    {"send", send_held}, {"finish", finish},      {"breakOff", break_off},   {"closeConnection", close_connection},
 };
 const struct exports connection_exports = EXPORTS(list);

@@ -96,6 +96,8 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "breaks", (double)counters.breaks);
     set_number(env, object, "grants", (double)counters.grants);
     set_number(env, object, "granted", (double)counters.granted);
+    set_number(env, object, "acceptedConnections", (double)counters.accepted_connections);
+    set_number(env, object, "openPatterns", (double)counters.open_patterns);
     set(env, object, "answers", named(env, answers, counted, 2));
     set(env, object, "returns", named(env, returns, counters.returns, PR_RETURN_COUNT));
     set_number(env, object, "allocatedBytes", (double)counters.allocated_bytes);

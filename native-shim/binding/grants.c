@@ -43,7 +43,8 @@ static bool want_grant(napi_env env, napi_value object, struct texts *texts, str
         !text_property(env, object, "head", texts->head, MOST_HEAD, &grant->head_length) ||
         !integer_property(env, object, "rangeAt", grant->request.length, &range_at) ||
         !want_property(env, object, "seconds", &value) || !want_seconds(env, value, "seconds", &grant->seconds) ||
-        !integer_property(env, object, "most", UINT32_MAX, &most))
+        !integer_property(env, object, "most", UINT32_MAX, &most) || !want_property(env, object, "open", &value) ||
+        !want_boolean(env, value, "open", &grant->open))
         return false;
     grant->engine = (enum pr_engine)engine;
     grant->large = (enum pr_engine)large;
@@ -62,7 +63,9 @@ static napi_value grant_connection(napi_env env, napi_callback_info info) {
     /* First, for reading an object can run JavaScript (a getter, a proxy), which can close the relay. */
     if (!take_arguments(env, info, &call) || !want_grant(env, call.arguments[2], &texts, &grant)) return NULL;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
-    return number(env, pr_grant(call.relay, connection, &grant));
+    uint64_t pattern;
+    int result = pr_grant(call.relay, connection, &grant, &pattern);
+    return number(env, result < 0 ? result : (double)pattern);
 }
 
 /* A buffer, empty when nothing was read, or -ENOMEM. */
@@ -84,9 +87,10 @@ static napi_value end_grants(napi_env env, napi_callback_info info) {
     return NULL;
 }
 
-enum { AT_ONCE = 256, FIELDS_OF_ANSWER = 9 };
+enum { AT_ONCE = 256, FIELDS_OF_ANSWER = 10 };
 
-/* connection, offset, length, sent, engine, outcome, errno, took and ago in seconds, one after the other. */
+/* pattern, peer's address, offset, length, sent, engine, outcome, errno, took and ago in seconds, one after the other.
+ */
 static napi_value take_answers(napi_env env, napi_callback_info info) {
     struct call call;
     if (!open_call(env, info, &call)) return NULL;
@@ -98,16 +102,14 @@ static napi_value take_answers(napi_env env, napi_callback_info info) {
         count = pr_answers(call.relay, answers, AT_ONCE);
         for (size_t index = 0; index < count; index++) {
             const struct pr_answer *answer = &answers[index];
+            char peer[PR_ADDRESS_TEXT];
+            pr_peer_address(&answer->peer, peer);
             napi_value fields[FIELDS_OF_ANSWER] = {
-                number(env, (double)answer->connection),
-                number(env, (double)answer->offset),
-                number(env, (double)answer->length),
-                number(env, (double)answer->sent),
-                string(env, engine_names[answer->engine]),
-                string(env, outcome_names[answer->outcome]),
-                number(env, -answer->error),
-                number(env, (double)answer->took / 1e9),
-                number(env, (double)answer->ago / 1e9),
+                number(env, (double)answer->pattern),        string(env, peer),
+                number(env, (double)answer->offset),         number(env, (double)answer->length),
+                number(env, (double)answer->sent),           string(env, engine_names[answer->engine]),
+                string(env, outcome_names[answer->outcome]), number(env, -answer->error),
+                number(env, (double)answer->took / 1e9),     number(env, (double)answer->ago / 1e9),
             };
             for (int field = 0; field < FIELDS_OF_ANSWER; field++) napi_set_element(env, list, at++, fields[field]);
         }

@@ -1,12 +1,14 @@
 /* What lanes have answered, for the log. */
 #include "express.h"
+#include "pattern.h"
 #include "state.h"
 
 void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
                          enum pr_outcome outcome, int error) {
     struct pr_relay *relay = connection->relay;
     struct pr_answers *answers = &relay->answers;
-    const struct pr_repeat *request = &connection->express->grant.request;
+    const struct pr_pattern *pattern = connection->express->pattern;
+    const struct pr_repeat *request = &pattern->grant.request;
     uint64_t now = pr_now();
     connection->express->answers++;
     if (request->range_at < request->length)
@@ -17,6 +19,7 @@ void pr_express_answered(struct pr_connection *connection, const struct pr_trans
     if (answers->capacity == 0) return;
     answers->list[(answers->first + answers->used++) % answers->capacity] = (struct pr_answer){
         .connection = connection->id,
+        .pattern = pattern->id,
         .offset = transmission->segments[0].offset,
         .length = transmission->segments[0].length,
         .sent = transmission->sent,
@@ -25,6 +28,7 @@ void pr_express_answered(struct pr_connection *connection, const struct pr_trans
         .error = error,
         .took = now - transmission->held_since,
         .ago = now, /* when; how long ago that was is known when it is taken */
+        .peer = connection->peer,
     };
     if (answers->told || answers->used < answers->capacity / 2) return;
     answers->told = true;
@@ -36,6 +40,7 @@ size_t pr_answers(struct pr_relay *relay, struct pr_answer *into, size_t capacit
     uint64_t now = pr_now();
     size_t count = 0;
     pr_lock(relay);
+    pr_patterns_open(relay); /* who asks again and again wants to hear of those that are over */
     for (; count < capacity && answers->used > 0; answers->used--) {
         into[count] = answers->list[answers->first];
         into[count].ago = now > into[count].ago ? now - into[count].ago : 0;

@@ -11,7 +11,7 @@
 #include "state.h"
 #include "sys.h"
 
-static struct pr_connection *new_connection(struct pr_relay *relay) {
+static struct pr_connection *allocate(struct pr_relay *relay) {
     struct pr_connection *connection = pr_allocate(1, sizeof *connection);
     if (!connection) return NULL;
     connection->relay = relay;
@@ -25,9 +25,9 @@ static struct pr_connection *new_connection(struct pr_relay *relay) {
     return connection;
 }
 
-static int classify(struct pr_connection *connection, bool unaskable) {
+static int classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
     struct pr_relay *relay = connection->relay;
-    int result = pr_peer_classify(&relay->prober, connection->fd, &connection->peer);
+    int result = pr_peer_classify(prober, connection->fd, &connection->peer);
     if (result < 0) return result;
     if (relay->options.peer_override >= 0) connection->peer.kind = (enum pr_peer_kind)relay->options.peer_override;
     if (unaskable && connection->peer.kind == PR_PEER_REMOTE) connection->peer.kind = PR_PEER_UNASKABLE;
@@ -46,31 +46,71 @@ static int enter(struct pr_connection *connection, int node) {
     return 0;
 }
 
-int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *id,
-                        enum pr_peer_kind *kind) {
-    struct pr_connection *connection = new_connection(relay);
+int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
+                      struct pr_connection **made) {
+    struct pr_connection *connection = allocate(relay);
     if (!connection) return -ENOMEM;
-    int result;
-    connection->fd = pr_sys.dup(fd);
-    if (connection->fd < 0) {
-        result = -errno;
-        goto failed;
-    }
-    result = classify(connection, unaskable);
-    if (result < 0) goto failed;
+    connection->fd = fd;
+    int result = classify(connection, prober, unaskable);
     pr_lock(relay);
-    result = enter(connection, node);
+    if (result == 0) result = enter(connection, node);
     bool first = result == 0 && connection->lane->connections == 1;
     pr_unlock(relay);
-    if (result < 0) goto failed;
     if (first) pr_lane_wake(connection->lane); /* from now on it looks at the clock */
+    if (result < 0) {
+        connection->fd = -1;
+        pr_connection_dispose(connection);
+        return result;
+    }
+    *made = connection;
+    return 0;
+}
+
+int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *id,
+                        enum pr_peer_kind *kind) {
+    struct pr_connection *connection;
+    int ours = pr_sys.dup(fd);
+    if (ours < 0) return -errno;
+    int result = pr_connection_new(relay, &relay->prober, ours, unaskable, node, &connection);
+    if (result < 0) {
+        close(ours);
+        return result;
+    }
     *id = connection->id;
     *kind = connection->peer.kind;
     return 0;
+}
 
-failed:
-    pr_connection_dispose(connection);
-    return result;
+/* Under the lock: it has no descriptor any more, and nothing undone. */
+static int forget(struct pr_connection *connection) {
+    int fd = connection->fd;
+    connection->fd = -1;
+    connection->node_closed = true;
+    return fd;
+}
+
+int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *kind, bool *forgotten) {
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    bool there = connection && connection->at_door && connection->owner == PR_OWNER_NODE && !connection->node_closed;
+    if (there) connection->pins++;
+    pr_unlock(relay);
+    if (!there) return -EBADF;
+    int fd = pr_sys.dup(connection->fd), error = errno;
+    if (fd < 0 && connection->in_epoll) epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    *kind = connection->peer.kind;
+    pr_lock(relay);
+    connection->pins--;
+    connection->at_door = false;
+    if (fd < 0) connection->in_epoll = false;
+    *forgotten = fd < 0 && pr_list_empty(&connection->undone);
+    if (*forgotten)
+        fd = forget(connection);
+    else if (fd < 0)
+        connection->node_closed = true;
+    pr_connection_settle(connection);
+    pr_unlock(relay);
+    return fd < 0 ? -error : fd;
 }
 
 /* Closing. */
@@ -108,7 +148,8 @@ static void discard_received(int fd) {
 void pr_connection_dispose(struct pr_connection *connection) {
     if (connection->fd >= 0) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
-        if (connection->in_epoll) pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+        if (connection->in_epoll && !connection->at_door)
+            pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
         if (connection->node_closed && !connection->reset) discard_received(connection->fd);
         close(connection->fd);
     }
@@ -222,7 +263,7 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     if (!transmission) return;
     enum pr_outcome outcome = pr_outcome_of(error);
     pr_count_outcome(transmission, outcome);
-    struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = -error};
+    struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = (int16_t)-error};
     event.bytes = transmission->sent;
     event.id = transmission->id;
     if (connection->express)

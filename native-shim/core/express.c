@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "express.h"
+#include "pattern.h"
 #include "state.h"
 #include "sys.h"
 #include "window.h"
@@ -29,17 +30,17 @@ void pr_express_close(struct pr_lane *lane) {
 
 /* Granting. */
 
-static struct pr_express *new_express(struct pr_connection *connection, const struct pr_grant *grant) {
-    struct pr_express *express = pr_allocate(1, sizeof *express + grant->request.length + grant->head_length);
-    if (!express) return NULL;
-    char *request = (char *)&express[1], *head = request + grant->request.length;
-    memcpy(request, grant->request.head, grant->request.length);
-    memcpy(head, grant->head, grant->head_length);
-    express->grant = *grant;
-    express->grant.request.head = request;
-    express->grant.head = head;
+static struct pr_express *new_express(struct pr_connection *connection, const struct pr_grant *grant, uint64_t size) {
+    struct pr_express *express = pr_allocate(1, sizeof *express);
+    struct pr_pattern *pattern = express ? pr_pattern_new(connection, grant, size) : NULL;
+    if (!pattern) {
+        pr_free(express);
+        return NULL;
+    }
     express->connection = connection;
-    express->until = pr_now() + (uint64_t)(grant->seconds * 1e9);
+    express->pattern = pattern;
+    express->open = grant->open;
+    express->until = pattern->until;
     pr_list_init(&express->granted);
     return express;
 }
@@ -63,6 +64,7 @@ static int check(const struct pr_connection *connection, const struct pr_generat
     return connection->broken ? -ECONNRESET : 0;
 }
 
+/* Under the lock. */
 static void enter(struct pr_connection *connection, struct pr_express *express) {
     struct pr_counters *counters = &connection->relay->counters;
     connection->express = express;
@@ -70,6 +72,7 @@ static void enter(struct pr_connection *connection, struct pr_express *express) 
     connection->in_epoll = true;
     connection->abort = 0;
     pr_list_append(&connection->lane->granted, &express->granted);
+    if (express->pattern) pr_pattern_enter(express->pattern);
     counters->grants++;
     counters->granted++;
 }
@@ -86,21 +89,23 @@ static void leave(struct pr_connection *connection) {
     connection->express = NULL;
     connection->relay->counters.granted--;
     pr_list_remove(&express->granted);
+    if (express->pattern) pr_pattern_give(express->pattern);
     pr_free(express);
 }
 
-int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant) {
+int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant, uint64_t *pattern) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, grant->generation);
     int result = check(connection, generation, grant);
-    if (result == 0) result = pr_events_reserve(relay, 1);
-    struct pr_express *express = result == 0 ? new_express(connection, grant) : NULL;
+    if (result == 0) result = pr_events_reserve(relay, 2); /* RETURNED, FORGOTTEN */
+    struct pr_express *express = result == 0 ? new_express(connection, grant, generation->info.size) : NULL;
     if (result == 0 && !express) result = -ENOMEM;
     bool known = result == 0 && connection->in_epoll;
     if (express) {
-        express->size = generation->info.size;
         enter(connection, express);
+        if (pattern) *pattern = express->pattern->id;
+        if (grant->open) pr_pattern_open(express->pattern);
         connection->pins++;
     }
     pr_unlock(relay);
@@ -128,16 +133,65 @@ int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant) 
     return wake || back ? 0 : result;
 }
 
+/* Letting in. */
+
+/* How long a connection that asks for nothing is with its lane before it is Node's, with Node's own limits. */
+#define PATIENCE 1000000000u /* ns */
+
+static struct pr_express *new_guest(struct pr_connection *connection) {
+    struct pr_express *express = pr_allocate(1, sizeof *express);
+    if (!express) return NULL;
+    express->connection = connection;
+    express->open = true;
+    express->until = pr_now() + PATIENCE;
+    pr_list_init(&express->granted);
+    return express;
+}
+
+void pr_express_let_in(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_express *express = new_guest(connection);
+    pr_lock(relay);
+    connection->at_door = true;
+    connection->pins++;
+    relay->counters.accepted_connections++;
+    bool guest = express && relay->open_patterns > 0;
+    if (guest)
+        enter(connection, express);
+    else
+        pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_ARRIVED, .id = connection->id});
+    pr_unlock(relay);
+    if (!guest) pr_free(express);
+    bool heard = !guest || listen_to(connection, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP) == 0;
+    pr_lock(relay);
+    if (!heard) connection->in_epoll = false;
+    if (!heard) pr_express_end(connection, PR_RETURN_FAILED, 0);
+    pr_unlock(relay);
+    pr_connection_unpin(connection);
+}
+
 /* Giving back. */
+
+/* Of a connection that nobody else knows of, nothing is left to do for Node. */
+static bool is_end(enum pr_return why) {
+    return why == PR_RETURN_CLOSED || why == PR_RETURN_BROKEN;
+}
 
 void pr_express_end(struct pr_connection *connection, enum pr_return why, int error) {
     struct pr_relay *relay = connection->relay;
-    struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .error = -error};
+    struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .error = (int16_t)-error};
     event.bytes = connection->express->answers;
     leave(connection);
     relay->counters.returns[why]++;
     if (connection->node_closed) return; /* nobody waits for it */
+    if (connection->at_door && is_end(why)) {
+        connection->node_closed = true;
+        connection->owner = PR_OWNER_LANE;
+        pr_look_soon(connection);
+        return;
+    }
     connection->owner = PR_OWNER_NODE;
+    if (connection->at_door) event.kind = PR_EVENT_ARRIVED;
     pr_event_add(relay, event);
     pr_tell_if_drained(connection);
 }
@@ -147,15 +201,19 @@ static bool give_back(struct pr_connection *connection, enum pr_return why) {
         pr_break_off(connection, -ENOMEM);
         return false;
     }
-    listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
+    bool ends = connection->at_door && is_end(why);
+    if (!ends) listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
     pr_lock(connection->relay);
     pr_express_end(connection, why, 0);
+    bool look = ends && !pr_list_empty(&connection->undone);
     pr_unlock(connection->relay);
+    if (look) pr_look(connection, &connection->lane->prober); /* mostly its client has read all */
     return false;
 }
 
 void pr_grants_end(struct pr_relay *relay) {
     pr_lock(relay);
+    pr_patterns_withdraw(relay);
     for (unsigned index = 0; index < relay->lane_count; index++) pr_list_each(node, &relay->lanes[index].granted) {
             struct pr_express *express = pr_container(node, struct pr_express, granted);
             express->over = true;
@@ -165,15 +223,14 @@ void pr_grants_end(struct pr_relay *relay) {
     for (unsigned index = 0; index < relay->lane_count; index++) pr_lane_wake(&relay->lanes[index]);
 }
 
-/* One whose time is over and that is idle, pinned; those that are not are given back after their response. */
+/* One whose time is over and that is idle, pinned; those that are not go on, or back, after their response. */
 static struct pr_connection *take_expired(struct pr_lane *lane) {
     struct pr_connection *taken = NULL;
     uint64_t now = pr_now();
     pr_lock(lane->relay);
-    while (!taken && !pr_list_empty(&lane->granted)) {
-        struct pr_express *express = pr_container(lane->granted.next, struct pr_express, granted);
-        if (express->until > now) break;
-        pr_list_remove(&express->granted);
+    pr_list_each(node, &lane->granted) {
+        const struct pr_express *express = pr_container(node, struct pr_express, granted);
+        if (taken || express->until > now) break;
         if (express->connection->current) continue;
         taken = express->connection;
         taken->pins++;
@@ -221,13 +278,14 @@ static char *write_text(char *at, const char *text, size_t length) {
 #define WRITE(at, text) write_text(at, text, sizeof(text) - 1)
 
 /* RFC 9110 8.6, 14.4. Returns the length of the whole head. */
-static size_t write_head(char *into, const struct pr_grant *grant, const struct pr_asked *asked, uint64_t size) {
+static size_t write_head(char *into, const struct pr_pattern *pattern, const struct pr_asked *asked) {
+    const struct pr_grant *grant = &pattern->grant;
     char *at = write_text(into, grant->head, grant->head_length);
     if (grant->request.range_at == grant->request.length) return (size_t)(at - into);
     at = write_number(WRITE(at, "content-length: "), asked->length);
     at = write_number(WRITE(at, "\r\ncontent-range: bytes "), asked->offset);
     at = write_number(WRITE(at, "-"), asked->offset + asked->length - 1);
-    at = write_number(WRITE(at, "/"), size);
+    at = write_number(WRITE(at, "/"), pattern->size);
     at = WRITE(at, "\r\n\r\n");
     return (size_t)(at - into);
 }
@@ -237,15 +295,24 @@ static bool is_gone(const struct pr_connection *connection) {
     return connection->node_closed || connection->broken;
 }
 
+/* Under the lock: it is not idle. */
+static void stay(struct pr_express *express, uint64_t now) {
+    express->until = now + (uint64_t)(express->pattern->grant.seconds * 1e9);
+    pr_list_remove(&express->granted);
+    pr_list_append(&express->connection->lane->granted, &express->granted);
+}
+
 /* A place in the log for the answer, and the reference. `look` says whether much is undone by now. */
 static int take(struct pr_connection *connection, struct pr_transmission *transmission, bool *look) {
     struct pr_relay *relay = connection->relay;
+    struct pr_express *express = connection->express;
     struct pr_answers *answers = &relay->answers;
     pr_lock(relay);
     bool full = answers->capacity > 0 && answers->used + answers->begun >= answers->capacity;
     int result = is_gone(connection) ? -ECONNRESET : full ? -ENOBUFS : 0;
-    if (result == 0) result = pr_hold_take(relay, &connection->express->grant, transmission);
+    if (result == 0) result = pr_hold_take(relay, &express->pattern->grant, transmission);
     if (result == 0) answers->begun++;
+    if (result == 0 && express->open) stay(express, transmission->held_since);
     *look = pr_much_is_undone(connection);
     pr_unlock(relay);
     return result;
@@ -288,9 +355,8 @@ static enum pr_engine engine_for(const struct pr_grant *grant, uint64_t length) 
 }
 
 static int begin_answer(struct pr_connection *connection, const struct pr_asked *asked) {
-    const struct pr_express *express = connection->express;
-    const struct pr_grant *grant = &express->grant;
-    enum pr_engine engine = engine_for(grant, asked->length);
+    const struct pr_pattern *pattern = connection->express->pattern;
+    enum pr_engine engine = engine_for(&pattern->grant, asked->length);
     struct pr_segment extent = {.offset = asked->offset, .length = asked->length};
     struct pr_transmission *transmission = pr_hold_new(engine, &extent, 1);
     if (!transmission) return -ENOMEM;
@@ -304,7 +370,7 @@ static int begin_answer(struct pr_connection *connection, const struct pr_asked 
     if (result < 0) return drop(connection, transmission, result);
     if (look) pr_look(connection, &connection->lane->prober);
 
-    size_t head_length = write_head(connection->lane->head, grant, asked, express->size);
+    size_t head_length = write_head(connection->lane->head, pattern, asked);
     uint64_t start = body_start(connection, head_length, asked->length);
     pr_lock(connection->relay);
     bool gone = is_gone(connection);
@@ -316,20 +382,63 @@ static int begin_answer(struct pr_connection *connection, const struct pr_asked 
 /* Why it can't go on; PR_RETURN_COUNT when it can. */
 static enum pr_return why_over(const struct pr_express *express) {
     if (express->over) return PR_RETURN_REVOKED;
-    if (express->until <= pr_now()) return PR_RETURN_TIME;
-    return express->answers >= express->grant.most ? PR_RETURN_SPENT : PR_RETURN_COUNT;
+    if (!express->open && express->until <= pr_now()) return PR_RETURN_TIME;
+    bool spent = express->pattern && express->answers >= express->pattern->grant.most;
+    return spent ? PR_RETURN_SPENT : PR_RETURN_COUNT;
+}
+
+/* Another pattern takes the place of the one that it had. */
+static enum pr_match match_open(struct pr_connection *connection, const char *bytes, size_t length,
+                                struct pr_asked *asked) {
+    struct pr_express *express = connection->express;
+    struct pr_pattern *found;
+    pr_lock(connection->relay);
+    enum pr_match result = pr_pattern_find(connection, bytes, length, &found, asked);
+    if (result == PR_MATCH) {
+        if (express->pattern) pr_pattern_give(express->pattern);
+        express->pattern = found;
+    }
+    pr_unlock(connection->relay);
+    return result;
+}
+
+static enum pr_match match_once(struct pr_connection *connection, struct pr_asked *asked) {
+    const struct pr_express *express = connection->express;
+    const struct pr_pattern *own = express->pattern;
+    const struct pr_window *window = &connection->lane->window;
+    const char *bytes = window->bytes + window->at;
+    size_t length = window->length - window->at;
+    enum pr_match result = PR_MATCH_NONE;
+    if (own && own->until > pr_now()) result = pr_repeat_match(&own->grant.request, own->size, bytes, length, asked);
+    if (result == PR_MATCH || !express->open) return result;
+    enum pr_match other = match_open(connection, bytes, length, asked);
+    return other == PR_MATCH_NONE ? result : other;
 }
 
 /* What the bytes in the window are; a head that the window's end cuts is read to its end. */
 static enum pr_match match(struct pr_connection *connection, struct pr_asked *asked) {
-    const struct pr_express *express = connection->express;
     struct pr_window *window = &connection->lane->window;
     enum pr_match result;
-    do
-        result = pr_repeat_match(&express->grant.request, express->size, window->bytes + window->at,
-                                 window->length - window->at, asked);
+    do result = match_once(connection, asked);
     while (result == PR_MATCH_SO_FAR && window->full && pr_window_read_on(connection) == PR_WINDOW_BYTES);
     return result;
+}
+
+/* What has changed may have been judged again since, on another connection. */
+static int begin_otherwise(struct pr_connection *connection, struct pr_asked *asked, int error) {
+    const struct pr_window *window = &connection->lane->window;
+    if (!connection->express->open || why_not(error) != PR_RETURN_CHANGED) return error;
+    pr_lock(connection->relay);
+    pr_pattern_withdraw(connection->express->pattern);
+    pr_unlock(connection->relay);
+    size_t length = window->length - window->at;
+    enum pr_match matched = match_open(connection, window->bytes + window->at, length, asked);
+    return matched == PR_MATCH ? begin_answer(connection, asked) : error;
+}
+
+static enum pr_return why_unanswered(const struct pr_express *express, enum pr_match matched) {
+    if (matched == PR_MATCH_SO_FAR) return PR_RETURN_PIECES;
+    return express->pattern && express->pattern->until <= pr_now() ? PR_RETURN_TIME : PR_RETURN_REQUEST;
 }
 
 /* Then nothing comes back to it, and what is undone needs no grant. */
@@ -352,9 +461,9 @@ bool pr_express_next(struct pr_connection *connection) {
 
     struct pr_asked asked;
     enum pr_match matched = match(connection, &asked);
-    if (matched == PR_MATCH_NONE) return give_back(connection, PR_RETURN_REQUEST);
-    if (matched == PR_MATCH_SO_FAR) return give_back(connection, PR_RETURN_PIECES);
+    if (matched != PR_MATCH) return give_back(connection, why_unanswered(express, matched));
     int result = begin_answer(connection, &asked);
+    if (result < 0) result = begin_otherwise(connection, &asked, result);
     if (result < 0) return give_back(connection, why_not(result));
     connection->lane->window.at += asked.consumed;
     return true;

@@ -8,6 +8,9 @@
 int pr_express_open(struct pr_lane *lane);
 void pr_express_close(struct pr_lane *lane);
 
+/* A lane, of a connection that was accepted just now: its own lane answers it, or an event tells Node of it. */
+void pr_express_let_in(struct pr_connection *connection);
+
 /*
  * The lane, with a pin, without the lock, when the connection has nothing to send: whether the next request was begun,
  * so that it has. False when none has come, or the connection is Node's again.

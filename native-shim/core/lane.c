@@ -232,6 +232,8 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
         pr_lane_ready(connection);
     } else if (connection && (event->events & (EPOLLERR | EPOLLHUP))) {
         connection->look_at = lane->next_look = pr_now(); /* a reset can end what is undone */
+    } else if (pr_slots_find(&relay->slots, PR_KIND_DOOR, event->data.u64)) {
+        lane->accept_at = 0;
     }
     pr_unlock(relay);
 }
@@ -241,6 +243,7 @@ static int fall_asleep(struct pr_lane *lane) {
     pr_lock(lane->relay);
     uint64_t now = pr_now(), until = lane->connections > 0 ? now + TICK : UINT64_MAX;
     if (lane->next_look < until) until = lane->next_look;
+    if (lane->accept_at < until) until = lane->accept_at;
     lane->asleep = pr_list_empty(&lane->ready);
     int timeout = !lane->asleep         ? 0
                   : until == UINT64_MAX ? -1
@@ -271,6 +274,7 @@ static void *run(void *argument) {
                 continue;
         }
         lane->checked = 0;
+        pr_doors_answer(lane);
         look_at_due(lane);
         pr_express_expire(lane);
         take_turns(lane);
@@ -344,7 +348,7 @@ int pr_lanes_start(struct pr_relay *relay) {
         struct pr_lane *lane = &relay->lanes[index];
         *lane = (struct pr_lane){.relay = relay, .epoll = -1, .wake = -1, .prober = {.diag = -1, .route = -1}};
         lane->node = nodes[index % node_count];
-        lane->next_look = lane->stalled_at = UINT64_MAX;
+        lane->next_look = lane->stalled_at = lane->accept_at = UINT64_MAX;
         pr_list_init(&lane->ready);
         pr_list_init(&lane->watch);
         pr_list_init(&lane->granted);

@@ -79,6 +79,15 @@ static size_t address_bytes(const union pr_address *address, void *bytes, uint16
     return 16;
 }
 
+void pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]) {
+    static const char prefix[] = "::ffff:";
+    unsigned char bytes[16] = {0};
+    size_t before = peer->mapped ? sizeof prefix - 1 : 0;
+    memcpy(text, prefix, before + 1);
+    address_bytes(&peer->there, bytes, NULL);
+    inet_ntop(peer->there.any.sa_family, bytes, text + before, (socklen_t)(PR_ADDRESS_TEXT - before));
+}
+
 void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {
     char text[INET6_ADDRSTRLEN] = "?";
     unsigned char bytes[16] = {0};
@@ -218,8 +227,10 @@ static int addresses_of(int fd, struct pr_peer *peer) {
     length = sizeof peer->there;
     if (getpeername(fd, &peer->there.any, &length) < 0) return -errno;
     if (!same_family(&peer->here, &peer->there)) return -EPROTOTYPE;
+    bool six = peer->there.any.sa_family == AF_INET6;
     unmap(&peer->here);
     unmap(&peer->there);
+    peer->mapped = six && peer->there.any.sa_family == AF_INET;
     return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
 }
 

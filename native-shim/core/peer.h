@@ -32,6 +32,7 @@ union pr_address {
 struct pr_peer {
     enum pr_peer_kind kind;
     union pr_address here, there;
+    bool mapped;        /* the socket is an IPv6 one, of an IPv4 peer */
     uint32_t cookie[2]; /* of a local peer's socket: a later socket with the same addresses is another one */
 };
 
@@ -55,5 +56,9 @@ int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t 
 
 /* "192.0.2.1:443" or "[2001:db8::1]:443". */
 void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size);
+
+/* The address alone, as Node writes it: "192.0.2.1", "2001:db8::1", or "::ffff:192.0.2.1" of a mapped one. */
+enum { PR_ADDRESS_TEXT = 64 };
+void pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]);
 
 #endif

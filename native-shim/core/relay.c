@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "pattern.h"
 #include "state.h"
 #include "sys.h"
 
@@ -40,12 +41,22 @@ void pr_unlock(struct pr_relay *relay) {
 
 /* Events: the room for all that something can cause is set aside when it is made, so adding never fails. */
 
+enum { LEAST_EVENTS = 256, MANY_EVENTS = 4096 };
+
+/* Steps small enough that what ten thousand idle connections could cause costs each of them 150 bytes, not 300. */
+static size_t enlarged(size_t capacity) {
+    if (capacity < LEAST_EVENTS) return LEAST_EVENTS;
+    return capacity < MANY_EVENTS ? capacity * 2 : capacity + capacity / 8;
+}
+
 int pr_events_reserve(struct pr_relay *relay, size_t more) {
     struct pr_ring *ring = &relay->ring;
     const struct pr_counters *now = &relay->counters;
-    more += now->connections * PR_EVENTS_OF_ONE + now->claims + now->references + relay->retired + 1; /* ANSWERS */
+    more += now->connections * PR_EVENTS_OF_ONE + now->claims + now->references + now->patterns + relay->retired +
+            1; /* ANSWERS */
     if (ring->capacity - ring->used >= more) return 0;
-    size_t capacity = ring->capacity * 2 > ring->used + more ? ring->capacity * 2 : ring->used + more;
+    size_t capacity = ring->capacity;
+    while (capacity < ring->used + more) capacity = enlarged(capacity);
     struct pr_event *larger = pr_allocate(capacity, sizeof *larger);
     if (!larger) return -ENOMEM;
     for (size_t index = 0; index < ring->used; index++)
@@ -77,7 +88,9 @@ size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity)
 
 void pr_counters(struct pr_relay *relay, struct pr_counters *into) {
     pr_lock(relay);
+    unsigned open = pr_patterns_open(relay); /* forgets those that are over */
     *into = relay->counters;
+    into->open_patterns = open;
     into->stalled_seconds = pr_stalled_seconds(relay);
     pr_unlock(relay);
     into->allocated_bytes = pr_allocated_bytes();
@@ -98,6 +111,8 @@ int pr_relay_create(const struct pr_options *options, struct pr_relay **created)
     pr_list_init(&relay->closing_connections);
     pr_list_init(&relay->closing_generations);
     pr_list_init(&relay->inodes);
+    pr_list_init(&relay->doors);
+    pr_list_init(&relay->patterns);
     pthread_cond_init(&relay->disposed, NULL);
     int result = pr_prober_open(&relay->prober);
     if (result == 0 && options->log_answers > 0) {
@@ -125,6 +140,7 @@ void pr_relay_destroy(struct pr_relay *relay) {
     uint32_t cursor = 0;
     void *object;
     pr_lanes_stop(relay);
+    pr_list_each(node, &relay->doors) pr_door_close(relay, pr_container(node, struct pr_door, doors)->id);
     pr_lock(relay);
     while ((object = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) {
         struct pr_connection *connection = object;
@@ -136,6 +152,7 @@ void pr_relay_destroy(struct pr_relay *relay) {
         connection->node_closed = true;
         pr_connection_settle(connection);
     }
+    pr_patterns_withdraw(relay);
     drop_list(&relay->quarantined);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor));) pr_hold_drop(object);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_CLAIM, &cursor));) pr_claim_end(object);

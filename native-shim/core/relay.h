@@ -234,6 +234,23 @@ int pr_press(struct pr_relay *relay, double break_seconds);
 
 /* Connections. */
 
+/*
+ * Has the lanes accept the connections of a listening socket: they answer those that begin with a request that an open
+ * pattern is for, and an event tells of all others. Duplicates the descriptor. -EINVAL when it does not listen for TCP,
+ * -EXDEV where lanes sit on several NUMA nodes: which one a connection belongs to is known with its first request.
+ */
+int pr_door_open(struct pr_relay *relay, int fd, uint64_t *door);
+
+/* Closes that duplicate: when it is the last descriptor, nobody can connect any more. */
+int pr_door_close(struct pr_relay *relay, uint64_t door);
+
+/*
+ * A connection that has arrived is Node's from now on; what the lane has read of it is asked for before (pr_unread).
+ * Returns a descriptor that the caller closes, or -errno, and it is closed. Where descriptors are short that is the
+ * relay's own, which has `forgotten` the connection: it can be adopted like any other.
+ */
+int pr_connection_take(struct pr_relay *relay, uint64_t connection, enum pr_peer_kind *kind, bool *forgotten);
+
 /* Duplicates the descriptor, finds out who the peer is, gives it a lane (on `node`, where one is). */
 int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,
                         enum pr_peer_kind *kind);
@@ -278,8 +295,14 @@ struct pr_grant {
     /* Of the response; where the request has a Range, without Content-Length, Content-Range and the last empty line. */
     const char *head;
     size_t head_length;
-    double seconds; /* it ends after so long, or so many answers */
+    double seconds; /* it ends after so long, or so many answers on one connection */
     unsigned most;
+    /*
+     * Whether the lanes may answer the same request on other connections too, to the same address and from the same
+     * kind of peer. Those that were granted openly as well stay with their lanes for as long as there is a pattern for
+     * what they ask for, and they have asked within `seconds`.
+     */
+    bool open;
 };
 
 /* Why a connection came back. */
@@ -300,10 +323,11 @@ enum pr_return {
 
 /*
  * Grants; the grant and its strings are copied. The caller has stopped reading the socket, and every byte that it has
- * read of it was a request that is answered. -EBUSY when the connection is not Node's, -ENOMEM, or what epoll_ctl says:
+ * read of it was a request that is answered. Fills in the number (may be NULL) of the pattern that the lanes answer by:
+ * an event tells when they do so no more. -EBUSY when the connection is not Node's, -ENOMEM, or what epoll_ctl says:
  * then it is as before.
  */
-int pr_grant(struct pr_relay *relay, uint64_t connection, const struct pr_grant *grant);
+int pr_grant(struct pr_relay *relay, uint64_t connection, const struct pr_grant *grant, uint64_t *pattern);
 
 /*
  * What a lane has read of a connection that came back, and not answered: to be read before the socket is. Returns how
@@ -311,17 +335,18 @@ int pr_grant(struct pr_relay *relay, uint64_t connection, const struct pr_grant 
  */
 size_t pr_unread(struct pr_relay *relay, uint64_t connection, void *into, size_t capacity);
 
-/* All connections come back, each after the response that it is in. */
+/* All connections come back, each after the response that it is in, and no pattern is open any more. */
 void pr_grants_end(struct pr_relay *relay);
 
 /* An answer of a lane, for the log. */
 struct pr_answer {
-    uint64_t connection;
+    uint64_t connection, pattern;
     uint64_t offset, length, sent; /* in the region, of the body */
     enum pr_engine engine;
     enum pr_outcome outcome;
     int error;
     uint64_t took, ago; /* ns: from the request to its end, and since that */
+    struct pr_peer peer;
 };
 
 /* The answers that were not taken yet, at most `capacity`, the oldest first. */
@@ -330,23 +355,25 @@ size_t pr_answers(struct pr_relay *relay, struct pr_answer *into, size_t capacit
 /* Events. */
 
 enum pr_event_kind {
-    PR_EVENT_ACCEPTED, /* a lane has given the socket the last byte; the connection is Node's again */
-    PR_EVENT_BROKEN,   /* a lane broke the transmission off; `error` says why */
-    PR_EVENT_DRAINED,  /* the FIN that was asked for may go out */
-    PR_EVENT_STALLED,  /* a connection that Node owns has held pages for too long: break it */
-    PR_EVENT_GRANTED,  /* a claim was granted, or with `error` EBUSY refused and gone */
-    PR_EVENT_UNWANTED, /* a transmission that no connection carries holds a writer up for too long: release it */
-    PR_EVENT_GONE,     /* nothing refers to a retired generation's file any more */
-    PR_EVENT_RETURNED, /* a granted connection is Node's again, after so many answers (`bytes`); `error`: broken off */
-    PR_EVENT_ANSWERS,  /* half of the room for answers is used */
+    PR_EVENT_ACCEPTED,  /* a lane has given the socket the last byte; the connection is Node's again */
+    PR_EVENT_BROKEN,    /* a lane broke the transmission off; `error` says why */
+    PR_EVENT_DRAINED,   /* the FIN that was asked for may go out */
+    PR_EVENT_STALLED,   /* a connection that Node owns has held pages for too long: break it */
+    PR_EVENT_GRANTED,   /* a claim was granted, or with `error` EBUSY refused and gone */
+    PR_EVENT_UNWANTED,  /* a transmission that no connection carries holds a writer up for too long: release it */
+    PR_EVENT_GONE,      /* nothing refers to a retired generation's file any more */
+    PR_EVENT_RETURNED,  /* a granted connection is Node's again, after so many answers (`bytes`); `error`: broken off */
+    PR_EVENT_ANSWERS,   /* half of the room for answers is used */
+    PR_EVENT_FORGOTTEN, /* nothing is answered by a pattern any more */
+    PR_EVENT_ARRIVED,   /* as RETURNED, of a connection that a lane has accepted, and Node does not know yet: take it */
 };
 
 struct pr_event {
-    enum pr_event_kind kind;
-    enum pr_outcome outcome;
-    int error;
+    enum pr_event_kind kind : 8;
+    enum pr_outcome outcome : 8;
+    int16_t error;
     uint64_t bytes; /* of the body, that the socket took (ACCEPTED, BROKEN) */
-    uint64_t id;    /* of the transmission (ACCEPTED, BROKEN, UNWANTED), connection, claim or generation */
+    uint64_t id;    /* of the transmission (ACCEPTED, BROKEN, UNWANTED), connection, claim, generation or pattern */
 };
 
 size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity);
@@ -407,10 +434,11 @@ struct pr_counters {
     uint64_t held_pages;    /* under references: one that is in two counts twice */
     double stalled_seconds; /* since the connection in flight that has waited longest made progress */
     uint64_t references, held_bytes, quarantined_bytes, quarantined;
-    uint64_t connections, broken_off, inline_sends, lane_sends, looks;
+    uint64_t connections, accepted_connections, broken_off, inline_sends, lane_sends, looks;
     uint64_t zerocopy_sends[PR_ZEROCOPY_RESULTS];
     uint64_t claims, leases, waiting_writers, waiting_readers, breaks;
-    uint64_t grants, granted; /* given so far, connections that have one now */
+    uint64_t grants, granted;         /* given so far, connections that have one now */
+    uint64_t patterns, open_patterns; /* that are in use; of these, that any connection may be answered by */
     uint64_t answers_whole, answers_ranged;
     uint64_t returns[PR_RETURN_COUNT];
     size_t allocated_bytes;

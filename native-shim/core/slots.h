@@ -14,6 +14,7 @@ enum pr_kind {
     PR_KIND_CONNECTION = 2,
     PR_KIND_TRANSMISSION = 3,
     PR_KIND_CLAIM = 4,
+    PR_KIND_DOOR = 5,
 };
 
 struct pr_slots {

@@ -2,7 +2,8 @@
  * The state that the parts of the core share. One mutex guards all of it: it is held for list work only, never over
  * a system call on a file or a socket.
  *
- * A connection's bytes have one owner at a time:
+ * A connection's bytes have one owner at a time. One that a lane has accepted (door.c) begins with LANE, as if it had
+ * been granted; Node takes it when it is told of it.
  *
  *        pr_send, not finished inline
  *   NODE ─────────────────────────────▶ LANE ──▶ accepted: back to NODE
@@ -141,18 +142,19 @@ struct pr_connection {
     struct pr_ledger *ledger;   /* engine zerocopy; NULL before its first */
     struct pr_express *express; /* what its lane may answer; NULL when nothing */
     struct pr_unread *unread;   /* NULL for nothing */
+    bool at_door;               /* a lane has accepted it, and Node does not know of it */
     bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off, garbage;
 };
 
 /* A grant, on its connection. Its lane has it, but for what others may set under the lock. */
 struct pr_express {
-    struct pr_grant grant; /* its strings follow the struct */
     struct pr_connection *connection;
-    struct pr_list granted; /* of its lane: in the order in which they end */
-    uint64_t size;          /* of the region */
-    uint64_t until;         /* ns */
-    uint64_t position;      /* how many bytes the connection has ever sent; 0 while it is not known */
+    struct pr_pattern *pattern; /* NULL before the first request of a connection that a lane has accepted */
+    bool open;                  /* other patterns may take its place */
+    struct pr_list granted;     /* of its lane: in the order in which they end */
+    uint64_t until;             /* ns: of an open one counted from its last answer */
+    uint64_t position;          /* how many bytes the connection has ever sent; 0 while it is not known */
     uint64_t answers;
     bool ended;       /* the client will send nothing more; what it has sent may be unread */
     atomic_bool over; /* to be given back after the response that it is in */
@@ -171,6 +173,17 @@ struct pr_unread {
     char bytes[];
 };
 
+/* A listening socket. */
+struct pr_door {
+    uint64_t id;
+    struct pr_relay *relay;
+    int fd;
+    atomic_int spare; /* a descriptor, for when there are no others; -1 while a lane uses it, or without */
+    unsigned pins;    /* lanes that accept from it */
+    bool closed;
+    struct pr_list doors; /* of the relay */
+};
+
 struct pr_lane {
     struct pr_relay *relay;
     pthread_t thread;
@@ -182,6 +195,7 @@ struct pr_lane {
     uint64_t checked;    /* a generation whose file was looked at in this round */
     char *head;          /* of the response that is being begun */
     uint64_t next_look;  /* ns: when the first of `watch` is due */
+    uint64_t accept_at;  /* ns: when doors are to be looked at without having been heard of */
     uint64_t stalled_at; /* ns: when that one of `watch` moved that waits longest, at the last look */
     unsigned connections;
     bool started, stop, asleep;
@@ -212,7 +226,11 @@ struct pr_relay {
     struct pr_prober prober; /* of the relay's own thread */
     struct pr_lane *lanes;
     unsigned lane_count;
-    int only_node; /* the NUMA node of a machine that has one; -1 where there are more */
+    struct pr_list doors;
+    struct pr_list patterns; /* the open ones */
+    unsigned open_patterns;
+    uint64_t last_pattern; /* number */
+    int only_node;         /* the NUMA node of a machine that has one; -1 where there are more */
     struct pr_list quarantined, broken_off;
     struct pr_list closing_connections, closing_generations;
     struct pr_list inodes;
@@ -221,7 +239,8 @@ struct pr_relay {
     pthread_cond_t disposed;
 };
 
-/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, RETURNED, twice. */
+/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, RETURNED or ARRIVED, twice.
+ */
 enum { PR_EVENTS_OF_ONE = 5 };
 
 /* relay.c */
@@ -301,6 +320,9 @@ void pr_accepted(struct pr_connection *connection);
 void pr_give_pipe_back(struct pr_transmission *transmission);
 
 /* connection.c */
+/* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
+int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
+                      struct pr_connection **connection);
 /* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
 void pr_connection_settle(struct pr_connection *connection);
 /* Without the lock: a thread is through with it. */
@@ -319,6 +341,10 @@ void pr_watch(struct pr_connection *connection);
 void pr_look_soon(struct pr_connection *connection);
 void pr_look_later(struct pr_connection *connection);
 uint64_t pr_position(int fd);
+
+/* door.c */
+/* The lane: accepts what waits at the doors, some of it at a time. */
+void pr_doors_answer(struct pr_lane *lane);
 
 /* lane.c */
 /* Under the lock: whether its lane sends on it, or answers. What Node has closed is a lane's without either. */

@@ -37,6 +37,10 @@ static ssize_t real_errqueue(int fd, struct msghdr *message) {
     return recvmsg(fd, message, MSG_ERRQUEUE | MSG_DONTWAIT);
 }
 
+static int real_accept(int fd) {
+    return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 /* A directory can only be synced as a whole. */
 static int real_fsync(int fd) {
     struct stat status;
@@ -48,7 +52,7 @@ static int real_fsync(int fd) {
         .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup, .pipe = real_pipe,       \
         .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice, .splice = splice,            \
         .diag = real_diag, .pread = pread, .pwrite = pwrite, .fallocate = fallocate, .ftruncate = ftruncate,           \
-        .fsync = real_fsync, .errqueue = real_errqueue, .recv = recv,                                                  \
+        .fsync = real_fsync, .errqueue = real_errqueue, .recv = recv, .accept = real_accept,                           \
     }
 
 static const struct pr_sys real = REAL_CALLS;
@@ -153,6 +157,10 @@ static ssize_t faulty_recv(int fd, void *buffer, size_t length, int flags) {
     return fails(PR_CALL_RECV) ? -1 : real.recv(fd, buffer, length, flags);
 }
 
+static int faulty_accept(int fd) {
+    return fails(PR_CALL_ACCEPT) ? -1 : real.accept(fd);
+}
+
 static int faulty_fsync(int fd) {
     return fails(PR_CALL_FSYNC) ? -1 : real.fsync(fd);
 }
@@ -181,6 +189,7 @@ static void route(void) {
             .fsync = faulty_fsync,
             .errqueue = faulty_errqueue,
             .recv = faulty_recv,
+            .accept = faulty_accept,
         };
     }
 }
@@ -223,7 +232,7 @@ static const char *const names[PR_CALL_COUNT] = {
     [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
     [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
     [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",   [PR_CALL_ERRQUEUE] = "errqueue",
-    [PR_CALL_RECV] = "recv",
+    [PR_CALL_RECV] = "recv",           [PR_CALL_ACCEPT] = "accept",
 };
 
 const char *pr_call_name(enum pr_call call) {

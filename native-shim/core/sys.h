@@ -34,6 +34,7 @@ enum pr_call {
     PR_CALL_FSYNC,
     PR_CALL_ERRQUEUE,
     PR_CALL_RECV,
+    PR_CALL_ACCEPT,
     PR_CALL_COUNT,
 };
 
@@ -57,7 +58,8 @@ struct pr_sys {
     int (*ftruncate)(int fd, off_t size);
     ssize_t (*errqueue)(int fd, struct msghdr *message); /* one message of a socket's error queue; never waits */
     ssize_t (*recv)(int fd, void *buffer, size_t length, int flags);
-    int (*fsync)(int fd); /* of a file: its data, and what is needed to find it */
+    int (*accept)(int fd); /* non-blocking, and closed by exec */
+    int (*fsync)(int fd);  /* of a file: its data, and what is needed to find it */
 };
 
 extern struct pr_sys pr_sys;

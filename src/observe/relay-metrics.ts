@@ -132,7 +132,12 @@ function work(now: Counters, lanes: readonly Lane[]): Family[] {
     lanes.map((lane, at) => ({ labels: { lane: `${at}` }, value: read(lane) }));
   const { whole, ranged } = now.answers;
   return [
-    single('gauge', 'pagerelay_connections', 'Connections that have sent natively and are open.', now.connections),
+    single(
+      'gauge',
+      'pagerelay_connections',
+      'Connections that lanes know, and that are open: they have sent natively, or lanes have accepted them.',
+      now.connections,
+    ),
     single('gauge', 'pagerelay_broken_off_connections', 'Broken-off connections under watch.', now.brokenOff),
     {
       name: 'pagerelay_lane_connections',
@@ -149,7 +154,24 @@ function work(now: Counters, lanes: readonly Lane[]): Family[] {
     single('counter', 'pagerelay_inline_sends_total', 'Bodies that the main thread sent at once.', now.inlineSends),
     single('counter', 'pagerelay_lane_sends_total', 'Bodies that a lane carried.', now.laneSends),
     single('counter', 'pagerelay_looks_total', 'Looks at whether a connection is done.', now.looks),
-    single('counter', 'pagerelay_express_grants_total', 'Connections granted to lanes.', now.grants),
+    single(
+      'counter',
+      'pagerelay_express_accepted_total',
+      'Connections that lanes have accepted, in place of Node.',
+      now.acceptedConnections,
+    ),
+    single(
+      'gauge',
+      'pagerelay_express_open_patterns',
+      'Requests that lanes answer on any connection now.',
+      now.openPatterns,
+    ),
+    single(
+      'counter',
+      'pagerelay_express_grants_total',
+      'Connections given to lanes: granted by Node, or accepted by the lane while it knew a request.',
+      now.grants,
+    ),
     single(
       'gauge',
       'pagerelay_express_connections',

@@ -91,8 +91,8 @@ export class TreeLock {
   }
 
   #sweep(): void {
-    const { references, granted } = this.#relay.counters();
-    if (!this.#shared || this.#changes > 0 || references + granted > 0) return;
+    const { references, granted, openPatterns } = this.#relay.counters();
+    if (!this.#shared || this.#changes > 0 || references + granted + openPatterns > 0) return;
     this.#shared = false;
     this.#lock(bytes.references, 'unlocked');
   }

@@ -97,12 +97,13 @@ export class Connection implements ConnectionListener {
   /** So many responses are skipped before the next grant. */
   #useless = 1;
 
-  constructor(relay: NativeRelay, socket: Socket, fd: number, unaskable: boolean, node: number) {
-    const adopted = relay.adopt(fd, unaskable, node, this);
-    this.peerKind = adopted.peerKind;
+  /** @param known what the relay knows it as */
+  constructor(relay: NativeRelay, socket: Socket, known: { readonly id: number; readonly peerKind: PeerKind }) {
+    relay.listen(known.id, this);
+    this.peerKind = known.peerKind;
     this.#relay = relay;
     this.#socket = socket;
-    this.#id = adopted.id;
+    this.#id = known.id;
     this.#other = connections.get(socket);
     connections.set(socket, this);
     if (this.#other) return;
@@ -140,9 +141,11 @@ export class Connection implements ConnectionListener {
   /**
    * Whether it is worth while to grant it to its lane after one more response: not after the first one, for many
    * connections have no other, and seldom when the last grants came to nothing.
+   *
+   * @param isKnown the request has come before: then its first response will do
    */
-  isWorthGranting(): boolean {
-    if (this.#skipped === this.#useless) return true;
+  isWorthGranting(isKnown: boolean): boolean {
+    if (this.#skipped === this.#useless || (isKnown && this.#useless <= 1)) return true;
     this.#skipped++;
     return false;
   }
@@ -256,7 +259,7 @@ export class Connections {
     if (known) return known;
     const fd = descriptorOf(socket);
     if (fd === undefined) return undefined;
-    return new Connection(this.#relay, socket, fd, this.#isListed(socket), node);
+    return new Connection(this.#relay, socket, this.#relay.adopt(fd, this.#isListed(socket), node));
   }
 
   #isListed(socket: Socket): boolean {

@@ -2,7 +2,7 @@
 import { type Engine, type Outcome, SystemError } from './relay.ts';
 import { errnoName, type Shim, type ShimRelay } from './shim.ts';
 
-/** The request that a connection was granted after. */
+/** The request that was judged, and who has asked for what the lane has answered. */
 export type GrantedRequest = { readonly url: string; readonly remoteAddress: string; readonly requestId: string };
 
 /** What a lane may answer, for how long (native-shim/core/relay.h: struct pr_grant). */
@@ -24,6 +24,8 @@ export type Grant = {
   readonly head: string;
   readonly seconds: number;
   readonly most: number;
+  /** Whether lanes may answer the same on other connections. */
+  readonly open: boolean;
 };
 
 /** What a lane has answered. */
@@ -43,20 +45,19 @@ export type Answer = {
 /** Is told of each answer of a lane, some time later. */
 export type OnAnswer = (about: GrantedRequest, answer: Answer) => void;
 
-const fieldsOfAnswer = 9;
+const fieldsOfAnswer = 10;
 const takeEvery = 100; // milliseconds
 
 /** How a connection came back: whole, or broken off or closed; and how many requests were answered meanwhile. */
 export type Returned = { readonly whole: boolean; readonly answers: number };
 
-type Granted = { readonly about: GrantedRequest; readonly resolve: (returned: Returned) => void };
-
-/** The connections that lanes have, by number. */
+/** What lanes have, by number: connections, and the requests that they answer by. */
 export class Grants {
   readonly #shim: Shim;
   readonly #relay: ShimRelay;
   readonly #onAnswer: OnAnswer | undefined;
-  readonly #granted = new Map<number, Granted>();
+  readonly #granted = new Map<number, (returned: Returned) => void>();
+  readonly #patterns = new Map<number, GrantedRequest>();
   #timer: NodeJS.Timeout | undefined;
 
   /** @param onAnswer undefined where lanes keep no answers */
@@ -68,9 +69,19 @@ export class Grants {
 
   /** Resolves when the connection is Node's again, or gone. Undefined: it can't be granted. */
   grant(connection: number, grant: Grant): Promise<Returned> | undefined {
-    if (this.#shim.grant(this.#relay, connection, grant) < 0) return undefined;
+    const { about } = grant;
+    const pattern = this.#shim.grant(this.#relay, connection, grant);
+    if (pattern < 0) return undefined;
+    this.#patterns.set(pattern, about);
     if (this.#onAnswer) this.#timer ??= setInterval(() => this.take(), takeEvery).unref();
-    return new Promise((resolve) => this.#granted.set(connection, { about: grant.about, resolve }));
+    return new Promise((resolve) => this.#granted.set(connection, resolve));
+  }
+
+  /** Nothing is answered by a pattern any more. */
+  forget(pattern: number): void {
+    this.take(); // What was answered by it is told of by its number.
+    this.#patterns.delete(pattern);
+    if (this.#patterns.size === 0) this.#stopTaking();
   }
 
   /** What a lane has read of a connection that came back, and not answered: Node's to read before the socket. */
@@ -82,17 +93,18 @@ export class Grants {
 
   /** A connection is Node's again, or gone. */
   end(connection: number, returned: Returned): void {
-    const granted = this.#granted.get(connection);
-    if (!granted) return;
-    this.take(); // What it has answered is told of by its number.
+    const resolve = this.#granted.get(connection);
+    if (!resolve) return;
+    this.take(); // Before Node answers on it again: so the log has its requests in their order.
     this.#granted.delete(connection);
-    if (this.#granted.size === 0) this.#stopTaking();
-    granted.resolve(returned);
+    resolve(returned);
   }
 
   /** Before the relay is closed. */
   close(): void {
+    this.take();
     for (const connection of [...this.#granted.keys()]) this.end(connection, { whole: false, answers: 0 });
+    this.#stopTaking();
   }
 
   /** Tells of the answers that were not told of yet. */
@@ -100,13 +112,14 @@ export class Grants {
     if (!this.#onAnswer) return;
     const answers = this.#shim.answers(this.#relay);
     for (let at = 0; at < answers.length; at += fieldsOfAnswer) {
-      const [connection, offset, length, bytes, engine, outcome, errno, took, ago] = answers.slice(
+      const [pattern, remoteAddress, offset, length, bytes, engine, outcome, errno, took, ago] = answers.slice(
         at,
         at + fieldsOfAnswer,
-      ) as [number, number, number, number, Engine, Outcome, number, number, number];
-      const about = this.#granted.get(connection)?.about;
+      ) as [number, string, number, number, number, Engine, Outcome, number, number, number];
+      const about = this.#patterns.get(pattern);
       const code = errno === 0 ? undefined : errnoName(errno);
-      if (about) this.#onAnswer(about, { offset, length, bytes, engine, outcome, code, took, ago });
+      if (about)
+        this.#onAnswer({ ...about, remoteAddress }, { offset, length, bytes, engine, outcome, code, took, ago });
     }
   }
 

@@ -36,6 +36,9 @@ export type ConnectionListener = {
   stalled(): void;
 };
 
+/** A connection that a lane has accepted and can not go on with, after so many answers. */
+export type Arrival = { readonly id: number; readonly answers: number };
+
 // enum pr_event_kind
 const eventKinds = {
   accepted: 0,
@@ -47,6 +50,8 @@ const eventKinds = {
   gone: 6,
   returned: 7,
   answers: 8,
+  forgotten: 9,
+  arrived: 10,
 } as const;
 const fieldsOfEvent = 5;
 
@@ -72,6 +77,7 @@ export class NativeRelay implements Relay {
   readonly #reads = new Reads();
   readonly #press: Press;
   readonly #grants: Grants;
+  #onArrival: ((arrival: Arrival) => void) | undefined;
   #closed = false;
 
   /**
@@ -296,15 +302,42 @@ export class NativeRelay implements Relay {
    *
    * @throws SystemError; EPROTOTYPE when it is no TCP connection
    */
-  adopt(
-    fd: number,
-    unaskable: boolean,
-    node: number,
-    listener: ConnectionListener,
-  ): { id: number; peerKind: PeerKind } {
-    const adopted = checkedObject(this.#shim.adopt(this.#relay, fd, unaskable, node), 'adopt');
-    this.#listeners.set(adopted.id, listener);
-    return adopted;
+  adopt(fd: number, unaskable: boolean, node: number): { readonly id: number; readonly peerKind: PeerKind } {
+    return checkedObject(this.#shim.adopt(this.#relay, fd, unaskable, node), 'adopt');
+  }
+
+  /**
+   * Has lanes accept the connections of a listening socket. They answer what they can; `onArrival` is told of the others.
+   *
+   * @returns undefined where they can't: there is one such socket already, or lanes sit on several NUMA nodes
+   */
+  openDoor(fd: number, onArrival: (arrival: Arrival) => void): number | undefined {
+    if (this.#onArrival) return undefined;
+    const door = this.#shim.openDoor(this.#relay, fd);
+    if (door < 0) return undefined;
+    this.#onArrival = onArrival;
+    return door;
+  }
+
+  /** Nobody can connect any more, once other descriptors of the socket are closed too. */
+  closeDoor(door: number): void {
+    if (!this.#closed) this.#shim.closeDoor(this.#relay, door);
+  }
+
+  /**
+   * A descriptor of a connection that has arrived, for Node. Without `peerKind` the relay has forgotten it, for
+   * descriptors are short.
+   *
+   * @returns undefined when it is gone
+   */
+  take(connection: number): { readonly fd: number; readonly peerKind?: PeerKind } | undefined {
+    const taken = this.#closed ? undefined : this.#shim.takeConnection(this.#relay, connection);
+    return typeof taken === 'object' ? taken : undefined;
+  }
+
+  /** Tells of a connection as of one that was adopted. */
+  listen(connection: number, listener: ConnectionListener): void {
+    this.#listeners.set(connection, listener);
   }
 
   /**
@@ -371,6 +404,8 @@ export class NativeRelay implements Relay {
       else if (kind === eventKinds.gone) this.#gone(id);
       else if (kind === eventKinds.returned) this.#grants.end(id, { whole: errno === 0, answers: bytes });
       else if (kind === eventKinds.answers) this.#grants.take();
+      else if (kind === eventKinds.forgotten) this.#grants.forget(id);
+      else if (kind === eventKinds.arrived) this.#onArrival?.({ id, answers: bytes });
       else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
   }

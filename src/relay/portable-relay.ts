@@ -206,7 +206,14 @@ export class PortableRelay implements Relay {
       ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
       zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
       ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0, waits: { writer: never, reader: never } },
-      ...{ grants: 0, granted: 0, answers: { whole: 0, ranged: 0 }, returns: {} },
+      ...{
+        grants: 0,
+        granted: 0,
+        acceptedConnections: 0,
+        openPatterns: 0,
+        answers: { whole: 0, ranged: 0 },
+        returns: {},
+      },
     };
   }
 

@@ -141,6 +141,10 @@ export type Counters = {
   /** Connections that were granted to their lanes, and those that are now. */
   readonly grants: number;
   readonly granted: number;
+  /** Connections that lanes have accepted. */
+  readonly acceptedConnections: number;
+  /** Requests that any connection like theirs may be answered to by its lane. */
+  readonly openPatterns: number;
   /** What lanes have answered by themselves: whole regions, and ranges of them. */
   readonly answers: Readonly<Record<'whole' | 'ranged', number>>;
   /** Connections that lanes have given back, by why. */

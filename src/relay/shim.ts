@@ -104,15 +104,21 @@ export type Shim = {
     unaskable: boolean,
     node: number,
   ): { readonly id: number; readonly peerKind: PeerKind } | number;
+  /** Has lanes accept the connections of a listening socket. */
+  openDoor(relay: ShimRelay, fd: number): number;
+  closeDoor(relay: ShimRelay, door: number): number;
+  /** A connection that has arrived: a descriptor of it, the caller's. Without a kind, the relay has forgotten it. */
+  takeConnection(relay: ShimRelay, connection: number): { readonly fd: number; readonly peerKind?: PeerKind } | number;
   send(relay: ShimRelay, connection: number, transmission: number, head: string): number | ShimFailure;
   finish(relay: ShimRelay, connection: number): number;
   breakOff(relay: ShimRelay, connection: number): number;
   closeConnection(relay: ShimRelay, connection: number): number;
+  /** The number of the pattern that lanes answer by. */
   grant(relay: ShimRelay, connection: number, grant: Omit<Grant, 'about'>): number;
   /** What a lane has read and not answered of a connection that came back; the socket comes after it. */
   unread(relay: ShimRelay, connection: number): Buffer | number;
   endGrants(relay: ShimRelay): void;
-  /** connection, offset, length, bytes sent, engine, outcome, errno, seconds taken and ago of each, one after the other. */
+  /** pattern, remote address, offset, length, bytes sent, engine, outcome, errno, seconds taken and ago of each, one after the other. */
   answers(relay: ShimRelay): readonly (number | string)[];
   counters(relay: ShimRelay): Omit<Counters, 'waits'>;
   lanes(relay: ShimRelay): readonly Lane[] | number;

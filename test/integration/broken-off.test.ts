@@ -128,7 +128,7 @@ test('the keep-alive timeout does not end a reference that is undone', { timeout
   for (const engine of copyFreeEngines) {
     await t.test(`by ${engine}`, async (t) => {
       const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 30_000, 62);
-      const running = await startService(t, { engine, regions: [file] });
+      const running = await startService(t, { engine, regions: [file], express: false });
       const before = await warmUp(t, running, file.name);
       Object.assign(running.service.app.server, { keepAliveTimeout: 30, keepAliveTimeoutBuffer: 1 });
       const client = await RawClient.connect(t, running.port);

@@ -1,4 +1,4 @@
-/** Granted connections: each comes back once, and each answer is told of under the request that it was granted after. */
+/** Granted connections: each comes back once, and each answer is told of under the request that it repeats. */
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { mock, type TestContext, test } from 'node:test';
@@ -13,12 +13,21 @@ type Told = { readonly about: GrantedRequest; readonly answer: Answer };
 
 /** A shim that grants what it is told to, and answers what a test has it answer. */
 class FakeShim {
-  result = 0;
+  result: number | undefined;
+  readonly patterns = new Map<number, number>();
   answered: (number | string)[] = [];
   unreadBytes: Buffer | number = Buffer.alloc(0);
 
-  grant(): number {
-    return this.result;
+  #last = 0;
+
+  grant(_relay: unknown, connection: number): number {
+    if (this.result !== undefined) return this.result;
+    this.patterns.set(connection, ++this.#last);
+    return this.#last;
+  }
+
+  patternOf(connection: number): number {
+    return this.patterns.get(connection) ?? assert.fail(`${connection} was never granted`);
   }
 
   unread(): Buffer | number {
@@ -30,7 +39,8 @@ class FakeShim {
   }
 
   answer(connection: number, offset: number, length: number): void {
-    this.answered.push(connection, offset, length, length, 'sendfile', 'complete', 0, 0.001, 0.5);
+    const end = ['sendfile', 'complete', 0, 0.001, 0.5];
+    this.answered.push(this.patternOf(connection), '127.0.0.1', offset, length, length, ...end);
   }
 }
 
@@ -48,6 +58,7 @@ const grantFor = (url: string): Grant => ({
   head: 'HTTP/1.1 200 OK\r\n\r\n',
   seconds: 1,
   most: 10,
+  open: false,
 });
 
 function make(logs = true) {
@@ -82,7 +93,8 @@ test('what a lane answered is told of before its connection counts as returned',
 test('an answer that was broken off says why', () => {
   const { shim, told, grants } = make();
   grants.grant(7, grantFor('/a'));
-  shim.answered.push(7, 0, 100, 12, 'splice', 'stalled', -constants.errno.ETIMEDOUT, 30, 0);
+  const end = ['splice', 'stalled', -constants.errno.ETIMEDOUT, 30, 0];
+  shim.answered.push(shim.patternOf(7), '127.0.0.1', 0, 100, 12, ...end);
   grants.take();
   assert.deepEqual(
     [told[0]?.answer.outcome, told[0]?.answer.code, told[0]?.answer.bytes],
@@ -90,7 +102,19 @@ test('an answer that was broken off says why', () => {
   );
 });
 
-test('answers are taken ten times a second while anything is granted, and not longer', () => {
+test('answers on other connections, by whom they may be, are told of under the request that they repeat', () => {
+  const { shim, told, grants } = make();
+  grants.grant(7, { ...grantFor('/a'), open: true });
+  grants.end(7, { whole: true, answers: 0 });
+  shim.answered.push(shim.patternOf(7), '::ffff:192.0.2.1', 0, 100, 100, 'sendfile', 'complete', 0, 1, 0);
+  grants.forget(shim.patternOf(7));
+  assert.deepEqual(
+    told.map(({ about }) => about),
+    [{ ...grantFor('/a').about, remoteAddress: '::ffff:192.0.2.1' }],
+  );
+});
+
+test('answers are taken ten times a second while a pattern is known, and not longer', () => {
   mock.timers.enable({ apis: ['setInterval'] });
   try {
     const { shim, told, grants } = make();
@@ -99,11 +123,11 @@ test('answers are taken ten times a second while anything is granted, and not lo
     shim.answer(8, 0, 1);
     mock.timers.tick(100);
     assert.equal(told.length, 1);
-    grants.end(7, { whole: true, answers: 0 });
+    grants.forget(shim.patternOf(7));
     shim.answer(8, 0, 1);
     mock.timers.tick(100);
     assert.equal(told.length, 2);
-    grants.end(8, { whole: true, answers: 2 });
+    grants.forget(shim.patternOf(8));
     shim.answer(8, 0, 1);
     mock.timers.tick(1000);
     assert.equal(told.length, 2);
@@ -119,7 +143,7 @@ test('where nothing is logged, no answers are asked for', () => {
   shim.answer(7, 0, 1);
   grants.take();
   grants.end(7, { whole: true, answers: 1 });
-  assert.equal(shim.answered.length, 9);
+  assert.equal(shim.answered.length, 10);
 });
 
 test('closing ends what is granted, as broken off', async () => {
@@ -137,17 +161,18 @@ test('what was read and not answered is Node’s, or an error with its code', ()
   assert.throws(() => grants.unread(7), { code: 'ENOMEM' });
 });
 
-type Step = readonly ['grant' | 'answer' | 'end' | 'take', number];
+type Step = readonly ['grant' | 'answer' | 'end' | 'forget' | 'take', number];
 
 test('in any order, each grant ends once, and each answer under its own request', async () => {
   const steps = fc.array(
-    fc.tuple(fc.constantFrom('grant', 'answer', 'answer', 'end', 'take'), fc.integer({ min: 1, max: 4 })),
+    fc.tuple(fc.constantFrom('grant', 'answer', 'answer', 'end', 'forget', 'take'), fc.integer({ min: 1, max: 4 })),
     { maxLength: 60 },
   );
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       const { shim, told, grants } = make();
       const granted = new Map<number, string>();
+      const ended = new Set<number>();
       const expected: string[] = [];
       const ends: Returned[] = [];
       let turn = 0;
@@ -159,12 +184,16 @@ test('in any order, each grant ends once, and each answer under its own request'
         } else if (what === 'answer' && granted.has(connection)) {
           shim.answer(connection, turn, 1);
           expected.push(`${granted.get(connection)} ${turn}`);
-        } else if (what === 'end') {
+        } else if (what === 'end' && granted.has(connection)) {
           grants.end(connection, { whole: true, answers: 0 });
+          ended.add(connection);
+        } else if (what === 'forget' && ended.has(connection)) {
+          if (granted.has(connection)) grants.forget(shim.patternOf(connection));
           granted.delete(connection);
+          ended.delete(connection);
         } else if (what === 'take') grants.take();
       }
-      const left = granted.size;
+      const left = [...granted.keys()].filter((connection) => !ended.has(connection)).length;
       grants.close();
       await Promise.resolve();
       assert.deepEqual(
@@ -190,6 +219,7 @@ const wrong: readonly (readonly [key: string, value: unknown])[] = [
   ['engine', 'fast'],
   ['seconds', -1],
   ['seconds', 'x'],
+  ...[undefined, 0, 'true'].map((value) => ['open', value] as const),
 ];
 
 async function adopted(t: TestContext) {
@@ -224,7 +254,7 @@ test('the shim refuses what can not be granted by an errno', { timeout: 10_000 }
   assert.equal(shim.grant(relay, id, { ...grant, engine: 'zerocopy' }), -EINVAL);
   assert.equal(shim.grant(relay, id, { ...grant, engine: 'stream' }), -EINVAL);
   assert.equal(shim.grant(relay, id, { ...grant, request: '', rangeAt: 0 }), -EINVAL);
-  assert.equal(shim.grant(relay, id, grant), 0);
+  assert.ok(shim.grant(relay, id, grant) > 0);
   assert.equal(shim.grant(relay, id, grant), -EBUSY, 'its lane has it already');
   assert.equal(shim.counters(relay).granted, 1);
 });

@@ -7,7 +7,8 @@ import { largeFrom } from '../../relay/engine.ts';
 import type { Grant } from '../../relay/grants.ts';
 import type { Engine } from '../../relay/relay.ts';
 import { exactHead } from './received.ts';
-import { repeatOf, responseHead } from './repeat.ts';
+import { type Repeat, repeatOf, responseHead } from './repeat.ts';
+import { Repeated } from './repeated.ts';
 
 // DESIGN section 5. The Date of the response is as old as the grant.
 const seconds = 1;
@@ -24,14 +25,25 @@ export type Pattern = {
   readonly large: Engine;
 };
 
+/** How lanes answer. */
+export type ExpressOptions = {
+  /** Bytes: shorter bodies are copied. */
+  readonly copyBelow: number;
+  /**
+   * Whether they answer a request on other connections than the one it was judged on: where nothing but its bytes, and
+   * the address that was asked, can change the answer.
+   */
+  readonly open: boolean;
+};
+
 /** Grants connections to their lanes, for requests that repeat themselves (docs/express.md). */
 export class Express {
-  readonly #copyBelow: number;
+  readonly #options: ExpressOptions;
+  readonly #repeated = new Repeated();
   #over = false;
 
-  /** @param copyBelow bytes: shorter bodies are copied */
-  constructor(copyBelow: number) {
-    this.#copyBelow = copyBelow;
+  constructor(options: ExpressOptions) {
+    this.#options = options;
   }
 
   /** Nothing is granted any more. */
@@ -46,35 +58,39 @@ export class Express {
    * @param head of the response
    */
   after(pattern: Pattern, response: ServerResponse, head: string): void {
-    const grant = this.#over ? undefined : grantFor(pattern, this.#copyBelow, head);
-    if (!grant) return;
     const request = pattern.reply.request.raw;
+    const repeat = this.#over ? undefined : this.#worthwhile(pattern, exactHead(request));
+    const grant = repeat && grantFor(pattern, repeat, this.#options, head);
+    if (!grant) return;
     // By then Node has let go of the response, and whatever belongs to it: a grant lasts for much longer. Software that
     // ends responses later than it is told to leaves time for part of a next request to come.
     response.once('finish', () => {
       if (!this.#over && exactHead(request) !== undefined) pattern.connection.grant(grant);
     });
   }
+
+  // One connection may ask the same only once, and many do.
+  #worthwhile({ connection }: Pattern, head: string | undefined): Repeat | undefined {
+    const repeat = head === undefined ? undefined : repeatOf(head);
+    const isKnown = this.#options.open && repeat !== undefined && this.#repeated.has(repeat.request);
+    return connection.isWorthGranting(isKnown) ? repeat : undefined;
+  }
 }
 
-function grantFor(pattern: Pattern, copyBelow: number, head: string): Grant | undefined {
-  const { reply, region, plan, connection, usual, large } = pattern;
+function grantFor(pattern: Pattern, repeat: Repeat, options: ExpressOptions, head: string): Grant | undefined {
+  const { reply, region, plan, usual, large } = pattern;
   const { request } = reply;
   const { generation, epoch, version } = region.content;
   // Its Last-Modified is that of each message (RFC 9110 8.8.2.1).
   if (!lanesAnswerBy(usual) || !lanesAnswerBy(large) || region.lastModified.getTime() > Date.now()) return undefined;
-  if (!connection.isWorthGranting()) return undefined;
-  const exact = exactHead(request.raw);
-  const repeat = exact === undefined ? undefined : repeatOf(exact);
-  if (!repeat) return undefined;
   const ranged = repeat.rangeAt < repeat.request.length;
   if (ranged !== (plan.contentRange !== undefined)) return undefined;
   const template = responseHead(head, ranged);
   if (template === undefined) return undefined;
   const about = { url: request.url, remoteAddress: request.ip, requestId: request.id };
   const judged = { generation: generation.id, epoch, version };
-  const engines = { engine: usual, large, largeFrom, copyBelow };
-  return { about, ...judged, ...engines, ...repeat, head: template, seconds, most: mostAnswers };
+  const engines = { engine: usual, large, largeFrom };
+  return { about, ...judged, ...engines, ...repeat, ...options, head: template, seconds, most: mostAnswers };
 }
 
 function lanesAnswerBy(engine: Engine): boolean {

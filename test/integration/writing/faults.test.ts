@@ -87,7 +87,7 @@ for (const fault of faults.filter(({ call }) => !['pread', 'fallocate'].includes
     timeout: 60_000,
   }, async (t) => {
     for (const place of places) {
-      const running = await startWritable(t, place);
+      const running = await startWritable(t, place, { express: false });
       const none = async (skip: number) => {
         assert.equal((await read(t, running, 'file.bin')).status, 404, `${place} ${call} ${skip}`);
         assert.ok(!existsSync(join(running.dir, 'file.bin')));
@@ -105,7 +105,7 @@ for (const fault of faults.filter(({ call }) => !['pread', 'fallocate'].includes
 }
 
 test('PUT makes the upload, what is known of it, and the folder durable', { timeout: 20_000 }, async (t) => {
-  const running = await startWritable(t, 'ext4');
+  const running = await startWritable(t, 'ext4', { express: false });
   const deep = { ...putting, path: '/regions/some/where' };
   const fault = { call: 'fsync', errno: EIO, status: [500] };
   // The upload, its sidecar, the folder of that; two folders, of which one is new.
@@ -114,7 +114,7 @@ test('PUT makes the upload, what is known of it, and the folder durable', { time
 
 test('DELETE that can not be made durable is 500, and the region is there', { timeout: 20_000 }, async (t) => {
   for (const place of places) {
-    const running = await startWritable(t, place);
+    const running = await startWritable(t, place, { express: false });
     const etag = await put(t, running, 'file.bin', old);
     const fault = { call: 'fsync', errno: EIO, status: [500] };
     const asked = { method: 'DELETE', path };
@@ -133,7 +133,7 @@ for (const fault of faults) {
     timeout: 60_000,
   }, async (t) => {
     for (const place of places) {
-      const running = await startWritable(t, place);
+      const running = await startWritable(t, place, { express: false });
       await put(t, running, 'file.bin', old);
       const tags = new Set<string>();
       // Once before the epoch is opened, once after.
@@ -158,7 +158,7 @@ for (const fault of faults) {
 
 test('an overwrite is undone also when that fails a few times', { timeout: 60_000 }, async (t) => {
   for (const place of places) {
-    const running = await startWritable(t, place);
+    const running = await startWritable(t, place, { express: false });
     await put(t, running, 'file.bin', old);
     for (const fault of faults.filter(({ call }) => call === 'pwrite' || call === 'fsync')) {
       const found = await failEach(t, running, fault, part, () => checkOld(t, running), 3);

@@ -1,0 +1,131 @@
+/**
+ * Lanes accept the connections of a server, and give Node those that they can't answer: a client that connects, asks
+ * once for what others have asked for, and goes, never reaches JavaScript.
+ *
+ * @module
+ */
+import type { Server } from 'node:http';
+import { Socket } from 'node:net';
+import { Connection } from './connection.ts';
+import type { Arrival, NativeRelay } from './native-relay.ts';
+
+/** What Node keeps to itself of a server and its sockets: undocumented, and tested for before anything is changed. */
+type ServerInternals = { _handle?: ListeningHandle | null; _connections?: number };
+type ListeningHandle = {
+  readonly fd?: number;
+  getsockname(into: object): number;
+  close(callback?: () => void): void;
+  ref(): void;
+  unref(): void;
+  hasRef?(): boolean;
+};
+type AcceptedInternals = { server?: Server; _server?: Server };
+
+const longest = 2 ** 31 - 1; // of a timer, milliseconds
+
+/**
+ * In place of the handle that a server listens by: so that it can be closed, and asked for its address, as ever. Node's
+ * cluster module does the same in its workers.
+ */
+class DoorHandle implements ListeningHandle {
+  readonly #relay: NativeRelay;
+  readonly #door: number;
+  readonly #address: object;
+  // A listening handle keeps its process alive.
+  readonly #alive = setInterval(() => {}, longest);
+
+  constructor(relay: NativeRelay, door: number, address: object) {
+    this.#relay = relay;
+    this.#door = door;
+    this.#address = address;
+  }
+
+  getsockname(into: object): number {
+    Object.assign(into, this.#address);
+    return 0;
+  }
+
+  close(callback?: () => void): void {
+    clearInterval(this.#alive);
+    this.#relay.closeDoor(this.#door);
+    if (callback) setImmediate(callback);
+  }
+
+  ref(): void {
+    this.#alive.ref();
+  }
+
+  unref(): void {
+    this.#alive.unref();
+  }
+
+  hasRef(): boolean {
+    return this.#alive.hasRef();
+  }
+}
+
+/**
+ * Has a relay's lanes accept the connections of a server that listens. Where they can't, Node goes on to.
+ *
+ * @param server one that speaks HTTP/1 over plain TCP, with no limit to its connections
+ * @returns whether they do
+ */
+export function openDoor(server: Server, relay: NativeRelay): boolean {
+  const internals = server as unknown as ServerInternals;
+  const { _handle: handle } = internals;
+  const address = server.address();
+  const isKnown = typeof handle?.fd === 'number' && handle.fd >= 0 && typeof internals._connections === 'number';
+  if (!isKnown || typeof address !== 'object' || address === null || server.maxConnections !== undefined) return false;
+  const door = relay.openDoor(handle.fd as number, (arrival) => receive(server, relay, arrival));
+  if (door === undefined) return false;
+  internals._handle = new DoorHandle(relay, door, address);
+  handle.close(); // The relay has a descriptor of its own.
+  return true;
+}
+
+function receive(server: Server, relay: NativeRelay, { id, answers }: Arrival): void {
+  const unread = unreadOf(relay, id);
+  const taken = unread && relay.take(id);
+  if (!taken) return;
+  const { fd, peerKind } = taken;
+  const socket = socketOf(server, fd);
+  if (peerKind) new Connection(relay, socket, { id, peerKind });
+  const isIdle = unread.length === 0;
+  if (isIdle && !server.listening) {
+    socket.destroy(); // Who has asked for nothing is closed when its server is.
+    return;
+  }
+  if (isIdle && answers > 0) closeWhenIdle(socket, server);
+  server.emit('connection', socket);
+  if (!isIdle) socket.push(unread);
+}
+
+function unreadOf(relay: NativeRelay, id: number): Buffer | undefined {
+  try {
+    return relay.unread(id);
+  } catch {
+    relay.closeConnection(id); // No memory: what its client has asked can't be known.
+    return undefined;
+  }
+}
+
+// As a server's own: its `close` waits for it.
+function socketOf(server: Server, fd: number): Socket {
+  const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+  const internals = socket as AcceptedInternals;
+  internals.server = server;
+  internals._server = server;
+  (server as unknown as { _connections: number })._connections++;
+  return socket;
+}
+
+// Node would wait for a first request, and answer 408 when none comes. This client has had answers.
+function closeWhenIdle(socket: Socket, server: Server): void {
+  const timeout = Math.min(server.keepAliveTimeout, server.headersTimeout / 2);
+  const close = () => socket.destroy();
+  socket.setTimeout(timeout, close);
+  socket.once('data', () => {
+    socket.removeListener('timeout', close);
+    socket.setTimeout(server.timeout);
+  });
+}
