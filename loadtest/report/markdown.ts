@@ -84,7 +84,7 @@ function renderReading({ cast, rounds, seconds, regionBytes, wholeBytes }: Repor
   const { baseline } = cast;
   return `## How to read it
 
-- Figures are medians of ${roundsOf(rounds)} (of idle connections: of 2 at most). In each round every server was under load for ${seconds} s after a short warm-up, in turn, while the others were idle; twice as long at a fixed rate.
+- Figures are medians of ${roundsOf(rounds)} (of idle connections: of 2 at most). In each round every server was under load for ${seconds} s after a short warm-up, in turn, while the others were idle; twice as long at a fixed rate, and for 2 s where all of a large region was asked for.
 - Ratios are ${baseline} over the other server of the same round: median, and in brackets the smallest and the largest. Above 1, ${baseline} has more of it: good for requests/s, bad for CPU and latency. "About as many" means that rounds lie on both sides of 1.
 - CPU is what the server's process used, with its threads and workers (the scheduler's count), the kernel's work for its packets included; GB is 10^9 bytes.
 - Kept-alive connections over loopback, unless said otherwise, and one request outstanding on each. Ranges at random pages of one ${writeSize(regionBytes)} file of random bytes on tmpfs; larger ones of a file of ${writeSize(wholeBytes)}, which is asked for whole by a GET without Range.

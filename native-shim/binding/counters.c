@@ -34,7 +34,7 @@ static napi_value durations(napi_env env, const uint64_t *by_time, double sum) {
     return object;
 }
 
-static napi_value bytes_by_engine(napi_env env, const uint64_t *bytes) {
+static napi_value by_engine(napi_env env, const uint64_t *bytes) {
     napi_value object;
     napi_create_object(env, &object);
     for (int engine = 0; engine < PR_ENGINE_COUNT; engine++)
@@ -68,9 +68,9 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     const uint64_t counted[] = {counters.answers_whole, counters.answers_ranged};
     napi_value object;
     napi_create_object(env, &object);
-    set(env, object, "sentBytes", bytes_by_engine(env, counters.sent_bytes));
-    set(env, object, "copiedBytes", bytes_by_engine(env, counters.copied_bytes));
-    set(env, object, "copyFreeBytes", bytes_by_engine(env, counters.uncopied_bytes));
+    set(env, object, "sentBytes", by_engine(env, counters.sent_bytes));
+    set(env, object, "copiedBytes", by_engine(env, counters.copied_bytes));
+    set(env, object, "copyFreeBytes", by_engine(env, counters.uncopied_bytes));
     set(env, object, "bytesByLocality", named(env, localities, counters.bytes_by_locality, PR_LOCALITIES));
     set(env, object, "transmissions", transmissions_object(env, &counters));
     const struct pr_durations *accepted = &counters.accepted, *acknowledged = &counters.acknowledged;
@@ -99,6 +99,8 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "acceptedConnections", (double)counters.accepted_connections);
     set_number(env, object, "openPatterns", (double)counters.open_patterns);
     set(env, object, "answers", named(env, answers, counted, 2));
+    set(env, object, "wholeByEngine", by_engine(env, counters.whole_by_engine));
+    set(env, object, "rangedByEngine", by_engine(env, counters.ranged_by_engine));
     set(env, object, "returns", named(env, returns, counters.returns, PR_RETURN_COUNT));
     set_number(env, object, "allocatedBytes", (double)counters.allocated_bytes);
     return object;

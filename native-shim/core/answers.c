@@ -11,10 +11,10 @@ void pr_express_answered(struct pr_connection *connection, const struct pr_trans
     const struct pr_repeat *request = &pattern->grant.request;
     uint64_t now = pr_now();
     connection->express->answers++;
-    if (request->range_at < request->length)
-        relay->counters.answers_ranged++;
-    else
-        relay->counters.answers_whole++;
+    bool ranged = request->range_at < request->length;
+    struct pr_counters *counters = &relay->counters;
+    (*(ranged ? &counters->answers_ranged : &counters->answers_whole))++;
+    (ranged ? counters->ranged_by_engine : counters->whole_by_engine)[transmission->engine]++;
     answers->begun--;
     if (answers->capacity == 0) return;
     answers->list[(answers->first + answers->used++) % answers->capacity] = (struct pr_answer){

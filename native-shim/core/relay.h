@@ -440,6 +440,7 @@ struct pr_counters {
     uint64_t grants, granted;         /* given so far, connections that have one now */
     uint64_t patterns, open_patterns; /* that are in use; of these, that any connection may be answered by */
     uint64_t answers_whole, answers_ranged;
+    uint64_t whole_by_engine[PR_ENGINE_COUNT], ranged_by_engine[PR_ENGINE_COUNT];
     uint64_t returns[PR_RETURN_COUNT];
     size_t allocated_bytes;
 };

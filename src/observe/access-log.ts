@@ -27,7 +27,7 @@ export function watchRequest(request: FastifyRequest, reply: FastifyReply, metri
   // A response to inject() has no connection whose end would close it.
   raw.once(raw.socket instanceof Socket || raw.socket === null ? 'close' : 'finish', () => {
     const status = raw.headersSent ? raw.statusCode : undefined;
-    metrics.countRequest(request.method, status);
+    metrics.countRequest(request.method, status, reply.regionBody?.engine);
     if (logging === 'log' && request.log.level !== 'silent') void log(request, reply, performance.now() - began);
   });
 }

@@ -1,6 +1,6 @@
 /** What Prometheus scrapes: what the relay and the regions have counted, read once a scrape, and the process's own. @module */
 import type { BackingEngine } from '../relay/engine.ts';
-import type { Counters, Relay } from '../relay/relay.ts';
+import type { Counters, Engine, Relay } from '../relay/relay.ts';
 import { buildFamily } from './build-info.ts';
 import { EventLoop } from './event-loop.ts';
 import { type Format, formatFor, plainText } from './exposition.ts';
@@ -29,8 +29,8 @@ export class Metrics {
   readonly #process = new ProcessMetrics();
   readonly #eventLoop = new EventLoop();
   readonly #regions = new RegionInfo();
-  /** By method and status, with a space between. */
-  readonly #requests = new Map<string, number>();
+  /** By method, status and engine. What is alarming is there before the first: rate() does not see a series begin. */
+  readonly #requests = new Map(alarming.map((status) => [requestKey('GET', status, 'none'), 0]));
 
   constructor(relay: Relay, observed: Observed) {
     this.#relay = relay;
@@ -68,9 +68,12 @@ export class Metrics {
     ];
   }
 
-  /** @param status undefined where the client went away before a head was out */
-  countRequest(method: string, status: number | undefined): void {
-    const key = `${countedMethods.has(method) ? method : 'other'} ${status ?? 'none'}`;
+  /**
+   * @param status undefined where the client went away before a head was out
+   * @param engine of the region's bytes in it, undefined where there are none
+   */
+  countRequest(method: string, status: number | undefined, engine: Engine | undefined): void {
+    const key = requestKey(countedMethods.has(method) ? method : 'other', `${status ?? 'none'}`, engine ?? 'none');
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
   }
 
@@ -78,17 +81,27 @@ export class Metrics {
     this.#eventLoop.close();
   }
 
-  #requestFamily({ answers }: Counters): Family {
+  #requestFamily({ wholeByEngine, rangedByEngine }: Counters): Family {
     const counts = new Map(this.#requests);
-    const byLanes = { 'GET 200': answers.whole, 'GET 206': answers.ranged };
-    for (const [key, count] of Object.entries(byLanes)) if (count > 0) counts.set(key, (counts.get(key) ?? 0) + count);
+    for (const [status, byEngine] of Object.entries({ 200: wholeByEngine, 206: rangedByEngine }))
+      for (const [engine, count] of Object.entries(byEngine)) {
+        const key = requestKey('GET', status, engine);
+        if (count > 0) counts.set(key, (counts.get(key) ?? 0) + count);
+      }
     const samples = [...counts].map(([key, value]): Sample => {
-      const [method = '', status = ''] = key.split(' ');
-      return { labels: { method, status }, value };
+      const [method = '', status = '', engine = ''] = key.split(' ');
+      return { labels: { method, status, engine }, value };
     });
-    const help = 'HTTP requests answered, by method and status, those among them that lanes answered by themselves.';
+    const help =
+      'HTTP requests answered, by method, status and the engine of a region’s bytes, those that lanes answered among them.';
     return { name: 'pagerelay_http_requests_total', type: 'counter', help, samples };
   }
+}
+
+const alarming = ['404', '416', '500', '503'];
+
+function requestKey(method: string, status: string, engine: string): string {
+  return `${method} ${status} ${engine}`;
 }
 
 // Clients choose methods: what is not answered here is one label, however many there are.

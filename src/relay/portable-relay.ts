@@ -184,7 +184,8 @@ export class PortableRelay implements Relay {
   counters(): Counters {
     const holds = [...this.#holds.values()];
     const sending = holds.filter(({ left, total }) => left < total);
-    const progressAt = Math.min(...holds.map((hold) => hold.progressAt), performance.now());
+    const now = performance.now();
+    const progressAt = Math.min(...holds.map((hold) => hold.progressAt), now);
     return {
       sentBytes: this.#sent,
       copiedBytes: this.#copied,
@@ -201,7 +202,7 @@ export class PortableRelay implements Relay {
       references: holds.length,
       heldBytes: sum(holds.map(({ left }) => left)),
       heldPages: sum(holds.map(({ segments, total, left }) => pagesHeld(segments, total - left))),
-      stalledSeconds: (performance.now() - progressAt) / 1000,
+      stalledSeconds: (now - progressAt) / 1000,
       ...{ quarantined: 0, quarantinedBytes: 0, connections: 0, brokenOff: 0 },
       ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
       zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
@@ -212,6 +213,8 @@ export class PortableRelay implements Relay {
         acceptedConnections: 0,
         openPatterns: 0,
         answers: { whole: 0, ranged: 0 },
+        wholeByEngine: zeros(engines),
+        rangedByEngine: zeros(engines),
         returns: {},
       },
     };

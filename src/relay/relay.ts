@@ -147,6 +147,8 @@ export type Counters = {
   readonly openPatterns: number;
   /** What lanes have answered by themselves: whole regions, and ranges of them. */
   readonly answers: Readonly<Record<'whole' | 'ranged', number>>;
+  readonly wholeByEngine: Readonly<Record<Engine, number>>;
+  readonly rangedByEngine: Readonly<Record<Engine, number>>;
   /** Connections that lanes have given back, by why. */
   readonly returns: Readonly<Record<string, number>>;
   readonly allocatedBytes: number;

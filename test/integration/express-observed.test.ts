@@ -52,9 +52,9 @@ test('metrics add up to what clients got, whoever has answered', { timeout: 30_0
   await untilReturned(running, anything);
   const metrics = await metricsOf(running);
   const { answers } = running.service.relay.counters();
-  assert.equal(metrics.get('pagerelay_http_requests_total{method="GET",status="206"}'), got.ranged);
-  assert.equal(metrics.get('pagerelay_http_requests_total{method="GET",status="200"}'), got.whole);
-  assert.equal(metrics.get('pagerelay_http_requests_total{method="HEAD",status="404"}'), got.others);
+  assert.equal(metrics.get('pagerelay_http_requests_total{method="GET",status="206",engine="sendfile"}'), got.ranged);
+  assert.equal(metrics.get('pagerelay_http_requests_total{method="GET",status="200",engine="sendfile"}'), got.whole);
+  assert.equal(metrics.get('pagerelay_http_requests_total{method="HEAD",status="404",engine="none"}'), got.others);
   const transmissions = metrics.get('pagerelay_transmissions_total{engine="sendfile",outcome="complete"}');
   assert.equal(transmissions, got.ranged + got.whole);
   assert.equal(metrics.get('pagerelay_sent_bytes_total{engine="sendfile"}'), got.bytes);

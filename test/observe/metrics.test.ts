@@ -45,24 +45,28 @@ test('the counters are read once for all metrics', async (t) => {
 
 test('methods that clients invent share one label', async (t) => {
   const metrics = metricsOf(t, new PortableRelay('a test'));
-  for (let each = 0; each < 100; each++) metrics.countRequest(`X${each}`, 400);
+  for (let each = 0; each < 100; each++) metrics.countRequest(`X${each}`, 400, undefined);
   const text = await metrics.text();
-  assert.match(text, /pagerelay_http_requests_total\{method="other",status="400"\} 100\n/);
-  assert.equal(text.match(/pagerelay_http_requests_total\{/g)?.length, 1);
+  assert.match(text, /pagerelay_http_requests_total\{method="other",status="400",engine="none"\} 100\n/);
+  assert.equal(text.match(/pagerelay_http_requests_total\{method="other"/g)?.length, 1);
 });
 
 test('answers of lanes are counted with those of Node', async (t) => {
   const relay = new PortableRelay('a test');
-  const counters = { ...relay.counters(), answers: { whole: 3, ranged: 40 }, returns: { time: 2, request: 5 } };
+  const none = relay.counters().wholeByEngine;
+  const byEngine = { wholeByEngine: { ...none, splice: 3 }, rangedByEngine: { ...none, sendfile: 30, copy: 10 } };
+  const answers = { whole: 3, ranged: 40 };
+  const counters = { ...relay.counters(), answers, ...byEngine, returns: { time: 2, request: 5 } };
   const metrics = metricsOf(t, Object.create(relay, { counters: { value: () => counters } }));
-  metrics.countRequest('GET', 206);
-  metrics.countRequest('GET', 404);
+  metrics.countRequest('GET', 206, 'sendfile');
+  metrics.countRequest('GET', 404, undefined);
   for (let again = 0; again < 2; again++) {
     const lines = (await metrics.text()).split('\n');
     for (const line of [
-      'pagerelay_http_requests_total{method="GET",status="200"} 3',
-      'pagerelay_http_requests_total{method="GET",status="206"} 41',
-      'pagerelay_http_requests_total{method="GET",status="404"} 1',
+      'pagerelay_http_requests_total{method="GET",status="200",engine="splice"} 3',
+      'pagerelay_http_requests_total{method="GET",status="206",engine="sendfile"} 31',
+      'pagerelay_http_requests_total{method="GET",status="206",engine="copy"} 10',
+      'pagerelay_http_requests_total{method="GET",status="404",engine="none"} 1',
       'pagerelay_express_requests_total 43',
       'pagerelay_express_returns_total{reason="time"} 2',
       'pagerelay_express_returns_total{reason="request"} 5',
