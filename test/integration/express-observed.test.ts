@@ -70,8 +70,13 @@ test('metrics add up to what clients got, whoever has answered', { timeout: 30_0
 test('a connection that a lane has is counted as long as it has it', { timeout: 20_000 }, async (t) => {
   const running = await start(t);
   const clients = [await connectGranted(t, running, { path }), await connectGranted(t, running, { path })];
-  const metrics = await metricsOf(running);
-  assert.equal(metrics.get('pagerelay_express_connections'), grantedOf(running));
+  const isTold = async () => {
+    const before = grantedOf(running);
+    const told = (await metricsOf(running)).get('pagerelay_express_connections');
+    return before > 0 && told === before && grantedOf(running) === before;
+  };
+  for (const client of clients) await haveGranted(running, client, { path });
+  await until(isTold, 'the gauge tells how many');
   for (const client of clients) client.destroy();
   await untilNoneGranted(running);
   const after = await metricsOf(running);

@@ -62,7 +62,7 @@ test('it keeps its rate whatever the answers do, and counts their time from when
   const { seconds, written, missed, milliseconds } = await writing.end();
   const due = written + missed;
   assert.ok(due >= 40 && due <= seconds * 100 + 1.01, `${due} in ${seconds} s`);
-  assert.ok(Math.max(...milliseconds) >= 300);
+  assert.ok(Math.max(...milliseconds) > 290, 'Node’s timers count whole milliseconds');
 });
 
 test('it leaves out what is due while too many are unanswered, and waits for those at its end', async (scope) => {

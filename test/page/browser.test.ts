@@ -11,6 +11,7 @@ import { makeFolder } from '../support/regions.ts';
 import { type Running, serviceDefaults, startService } from '../support/service.ts';
 import { suiteScope } from '../support/suite-scope.ts';
 import { launch, openPage, skipWithoutChromium } from './chromium.ts';
+import { eventually, litPixels, mapOf, regionSize } from './held.ts';
 import { lease, stall, startScene } from './scene.ts';
 
 const skip = skipWithoutChromium();
@@ -22,33 +23,6 @@ before(async () => {
   if (!skip) browser = await launch(scope);
 });
 
-const regionSize = 64 << 20;
-
-/** What the page says of the region `demo`, in words. */
-const mapOf = (page: Page) => page.getByRole('img', { name: /^Map of demo/ }).getAttribute('aria-label');
-
-/** How many pixels of the region's map are not those of a page that nobody holds. */
-function litPixels(page: Page): Promise<number> {
-  return page.locator('[data-region=demo] canvas').evaluate((element) => {
-    const canvas = element as unknown as { width: number; height: number; getContext(kind: '2d'): Context };
-    type Context = { getImageData(x: number, y: number, w: number, h: number): { data: Uint8ClampedArray } };
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    let lit = 0;
-    // Light scheme: free pages are nearly white, what is held is not red enough for that.
-    for (let at = 0; at < data.length; at += 4) if ((data[at + 3] ?? 0) > 250 && (data[at] ?? 0) < 200) lit++;
-    return lit;
-  });
-}
-
-async function eventually(read: () => Promise<unknown>, pattern: RegExp, what: string): Promise<void> {
-  let seen: unknown;
-  const holds = async () => {
-    seen = await read();
-    return pattern.test(String(seen));
-  };
-  await until(holds, what, 15_000, () => seen);
-}
-
 async function stalledDownload(running: Running, page: Page): Promise<RawClient> {
   await eventually(() => mapOf(page), /nothing held/, 'the region is there');
   const client = await RawClient.connect(scope, running.port);
@@ -58,7 +32,7 @@ async function stalledDownload(running: Running, page: Page): Promise<RawClient>
 
 async function assertSeen(running: Running, page: Page, client: RawClient): Promise<void> {
   await eventually(() => mapOf(page), /of 1024 unsent/, 'the map shows it');
-  assert.ok((await litPixels(page)) > 1000, 'its pages are lit');
+  await until(async () => (await litPixels(page)) > 1000, 'its pages are lit');
   const row = page.getByRole('table', { name: /oldest first/ }).getByRole('row', { name: /demo/ });
   const peer = `127.0.0.1:${client.localPort}`;
   assert.match((await row.textContent()) ?? '', new RegExp(`^demo.*unsent.*${peer}, local$`));
@@ -84,7 +58,7 @@ test(
   'a stalled download of 64 MiB is seen on the page, in /references and in the gauge, until it has been read',
   patience,
   async (t) => {
-    const running = await startService(t);
+    const running = await startService(t, { maxHold: 300 });
     const { page, wrong } = await openPage(browser, running.origin);
     const client = await stalledDownload(running, page);
     await assertSeen(running, page, client);
@@ -96,7 +70,7 @@ test(
 );
 
 test('one whose client has vanished is gone from all of them too', patience, async (t) => {
-  const running = await startService(t);
+  const running = await startService(t, { maxHold: 300 });
   const { page, wrong } = await openPage(browser, running.origin);
   const client = await stalledDownload(running, page);
   await assertSeen(running, page, client);
@@ -106,13 +80,14 @@ test('one whose client has vanished is gone from all of them too', patience, asy
 });
 
 test('pages that are done go out at once where nothing shall move', patience, async (t) => {
-  const running = await startService(t);
+  const running = await startService(t, { maxHold: 300 });
   const { page } = await openPage(browser, running.origin, { reducedMotion: 'reduce' });
   const client = await stalledDownload(running, page);
   await assertSeen(running, page, client);
   client.reset();
   await eventually(() => mapOf(page), /nothing held/, 'the map is clear');
-  await page.evaluate(() => new Promise<void>((resolve) => setTimeout(resolve, 50)));
+  // The map is drawn in the next frame.
+  await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
   assert.equal(await litPixels(page), 0);
 });
 

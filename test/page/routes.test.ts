@@ -144,12 +144,12 @@ test('an event has a bound, however many regions and readers there are', { timeo
   assert.ok(length < 64_000, `${length} bytes`);
 });
 
-test('a service with viewers closes at once', { timeout: 10_000 }, async (t) => {
+test('a service with viewers closes without waiting for them', { timeout: 30_000 }, async (t) => {
   const { origin, close } = await startService(t, { drain: 8 });
   const { body } = await fetch(`${origin}/page/live`);
   const began = performance.now();
   assert.equal(await close(), true);
-  assert.ok(performance.now() - began < 3000);
+  assert.ok(performance.now() - began < 8000, 'before the drain time is over');
   await body?.cancel().catch(() => {});
 });
 

@@ -1,7 +1,6 @@
 /** A real Prometheus that scrapes services of tests. @module */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { program, startTool } from './client-tools.ts';
 import { until } from './poll.ts';
@@ -36,15 +35,17 @@ type Answer = { readonly status: string; readonly error?: string; readonly data:
  */
 export async function startPrometheus(scope: Scope, target: string, rules = 'groups: []\n'): Promise<Prometheus> {
   const folder = makeFolder(scope, 'ext4');
-  const port = await freePort();
   writeFileSync(join(folder, 'rules.yml'), rules);
   writeFileSync(join(folder, 'prometheus.yml'), configuration(target));
   const child = startTool(scope, prometheus, [
     `--config.file=${join(folder, 'prometheus.yml')}`,
     `--storage.tsdb.path=${join(folder, 'data')}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-    '--log.level=warn',
+    '--web.listen-address=127.0.0.1:0',
+    '--log.level=info',
   ]);
+  const listens = () => /msg="Listening on" address=127\.0\.0\.1:(\d+)/.exec(child.stderr())?.[1];
+  await until(() => listens() !== undefined, 'Prometheus listens', 15_000, child.stderr);
+  const port = Number(listens());
   const ask = async (path: string): Promise<unknown> => {
     const answer = (await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()) as Answer;
     assert.equal(answer.status, 'success', answer.error);
@@ -83,13 +84,10 @@ scrape_configs:
 `;
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
+/** The rules of deploy/prometheus, with an alert of stuck holds that waits seconds, not minutes. */
+export function impatientRules(): string {
+  const text = readFileSync(new URL('../../deploy/prometheus/rules.yml', import.meta.url), 'utf8');
+  const patient = /(alert: PagerelayStuckHolds\n\s+expr: pagerelay_longest_stall_seconds) > 60\n(\s+)for: 1m\n/;
+  assert.match(text, patient);
+  return text.replace(patient, '$1 > 2\n$2for: 1s\n');
 }

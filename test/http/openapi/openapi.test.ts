@@ -265,13 +265,14 @@ async function checkDraining(conformance: Conformance, t: TestContext): Promise<
   ] as const;
   // Each on a connection of its own that is open, and in a request, when the drain begins.
   const clients = await Promise.all(asked.map(() => RawClient.connect(t, port)));
+  for (const client of clients) client.get('/healthz');
+  for (const client of clients) assert.equal((await client.response()).status, 200, 'Node has it');
   for (const [at, client] of clients.entries()) {
     const [method, path] = asked[at] ?? assert.fail();
     client.write(`${method} ${path.replace('{name}', 'a.bin')} HTTP/1.1\r\nHost: localhost\r\n`);
   }
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, 200)); // Nothing tells when it has read what it can't answer yet.
   const closing = close();
-  await new Promise((resolve) => setTimeout(resolve, 50));
   for (const [at, client] of clients.entries()) {
     const [method, path] = asked[at] ?? assert.fail();
     client.write('\r\n');
@@ -284,12 +285,22 @@ async function checkDraining(conformance: Conformance, t: TestContext): Promise<
   await closing;
 }
 
+const mostViewers = 64;
+
 async function checkViewers(conformance: Conformance, t: TestContext, port: number): Promise<void> {
-  const viewers = await Promise.all(Array.from({ length: 64 }, () => RawClient.connect(t, port)));
-  for (const viewer of viewers) viewer.get('/page/live');
-  // One from before may still be counted: that it has gone is noticed when something is written to it.
-  for (const viewer of viewers) await viewer.head();
-  await check(conformance, port, { path: '/page/live', status: 503 });
+  const viewers: RawClient[] = [];
+  // One from before may be counted at first: that it has gone is noticed when something is written to it.
+  for (let status = 200; status === 200 && viewers.length <= 2 * mostViewers; ) {
+    const viewer = await RawClient.connect(t, port);
+    viewers.push(viewer);
+    viewer.get('/page/live');
+    const head = await viewer.head();
+    status = head.status;
+    if (status !== 503) continue;
+    const body = await viewer.take(Number(head.fields.get('content-length')));
+    conformance.check('GET', '/page/live', { status, fields: Object.fromEntries(head.fields), body });
+  }
+  assert.ok(viewers.length <= 2 * mostViewers, 'there is a limit');
   for (const viewer of viewers) viewer.destroy();
 }
 
