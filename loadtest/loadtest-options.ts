@@ -61,8 +61,13 @@ export function parseLoadtestOptions(
   if (values.help) return { kind: 'help' };
   const text = values as Partial<Record<(typeof texts)[number], string>>;
   if (text.compare !== undefined) return { kind: 'compare', options: compareOptions(text, positionals) };
+  if (text.threshold !== undefined) throw new UsageError('--threshold goes with --compare');
   const [surplus] = positionals;
   if (surplus !== undefined) throw new UsageError(`nothing is known of ${surplus}`);
+  const isShortened = text.rounds !== undefined || text.seconds !== undefined;
+  if (text['save-baseline'] !== undefined && isShortened) {
+    throw new UsageError('a baseline is of a whole profile: --rounds and --seconds do not go with --save-baseline');
+  }
   const profile = profileOf(text);
   const asked = scenariosOf(text.scenarios?.split(',') ?? profile.scenarios);
   const target = targetOf(text, values['allow-remote'] === true);
@@ -84,7 +89,7 @@ export function parseLoadtestOptions(
 
 function parse(argv: readonly string[]) {
   const strings = Object.fromEntries(texts.map((name) => [name, { type: 'string' }] as const));
-  const options = { ...strings, 'allow-remote': { type: 'boolean' }, help: { type: 'boolean' } } as const;
+  const options = { ...strings, 'allow-remote': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
   try {
     return parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
   } catch (cause) {
@@ -117,6 +122,8 @@ function profileOf(text: { profile?: string; seconds?: string; rounds?: string }
 }
 
 function scenariosOf(names: readonly string[]): Scenario[] {
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new UsageError(`${twice} is there twice`);
   return names.map((name) => {
     const scenario = scenarios.find((each) => each.name === name);
     if (!scenario) throw new UsageError(`there is no scenario ${name}`);

@@ -4,13 +4,14 @@
  *
  * @module
  */
+import { readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { compareResults, renderComparison } from './load-report/compare.ts';
 import { ProgressBar } from './load-report/progress-bar.ts';
 import { describeConditions, type Results, readResults, resultsOf } from './load-report/results.ts';
 import { renderTerminal } from './load-report/terminal.ts';
 import { verdictOf } from './load-report/words.ts';
-import { writeReports } from './load-report/write.ts';
+import { makeFolder, writeReports } from './load-report/write.ts';
 import { type CompareOptions, type LoadtestOptions, loadtestUsage, parseLoadtestOptions } from './loadtest-options.ts';
 import { choosePins } from './measure/pin.ts';
 import { UsageError } from './options.ts';
@@ -35,16 +36,18 @@ async function measure(scope: RunScope, options: LoadtestOptions, command: strin
 }
 
 async function run(options: LoadtestOptions, command: string): Promise<number> {
+  const folder = makeFolder(options, new Date());
   const scope = new RunScope();
   try {
     const results = await measure(scope, options, command);
-    const folder = writeReports(results, options);
+    writeReports(results, folder, options.saveBaseline);
     for (const { name, why } of results.missing) console.error(`*** ${name} is NOT measured: ${why}`);
     console.log(renderTerminal(results));
     console.log(`\n${verdictOf(results)}\n${folder}/report.html`);
     if (results.end === 'interrupted') return 130;
     return results.end === 'complete' ? 0 : 1;
   } catch (error) {
+    if (readdirSync(folder).length === 0) rmdirSync(folder);
     if (!scope.signal.aborted) throw error;
     console.error('interrupted: nothing was measured');
     return 130;
@@ -73,6 +76,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const isUsage = error instanceof UsageError;
-  console.error(isUsage ? `${error.message}\n\n${loadtestUsage(peerWords)}` : error);
+  console.error(isUsage ? `${error.message}\nnpm run loadtest -- --help tells how to call it` : error);
   process.exitCode = isUsage ? 2 : 1;
 }

@@ -26,7 +26,7 @@ export async function runAutocannon(job: Job): Promise<ClientResult> {
   const run = autocannon(
     {
       url: job.origin,
-      connections: scenario.connections,
+      connections: Math.min(scenario.connections, job.most),
       duration: 3 * timeoutSeconds + job.seconds,
       timeout: timeoutSeconds,
       sampleInt: sampleMilliseconds,
@@ -34,6 +34,7 @@ export async function runAutocannon(job: Job): Promise<ClientResult> {
       setupClient(client) {
         connections.add(client);
         equip(client, shared, connections.size);
+        if (shared.stopped) client.responseMax = 1;
       },
     },
     (error) => (error ? reject(error) : resolve()),
@@ -48,6 +49,8 @@ export async function runAutocannon(job: Job): Promise<ClientResult> {
   const timer = setTimeout(stop, (job.seconds - early) * 1000);
   await promise;
   clearTimeout(timer);
+  const due = scenario.rate === undefined ? 0 : scenario.rate * Math.ceil(job.seconds - early);
+  if (!tally.failed && shared.sent < job.most) tally.missed = Math.max(0, Math.floor(due) - shared.sent);
   return tally.result('autocannon');
 }
 

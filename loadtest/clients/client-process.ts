@@ -14,12 +14,21 @@ const graceMilliseconds = 60_000;
 /** Runs one job at a time. */
 export type ClientProcess = { readonly pid: number; readonly run: (job: Job) => Promise<ClientResult> };
 
-/** Starts one, which ends with the scope. */
-export function startClient(scope: RunScope, pin: (command: Command) => Command): ClientProcess {
+/** A client that has ended, or that does not. */
+export class ClientFailed extends Error {
+  override readonly name = 'ClientFailed';
+}
+
+/**
+ * Starts one, which ends with the scope.
+ *
+ * @param signal ends the waiting for a job
+ */
+export function startClient(scope: RunScope, pin: (command: Command) => Command, signal: AbortSignal): ClientProcess {
   const [first, ...args] = pin([process.execPath, program]);
   const child = spawn(first, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const gone = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`a load client ended: ${signal ?? code}`);
+  const gone = once(child, 'exit').then(([code, killed]) => {
+    throw new ClientFailed(`a load client ended: ${killed ?? code}`);
   });
   gone.catch(() => {});
   const kill = () => void child.kill('SIGKILL');
@@ -28,10 +37,16 @@ export function startClient(scope: RunScope, pin: (command: Command) => Command)
     pid: child.pid ?? 0,
     async run(job) {
       const late = AbortSignal.timeout(job.seconds * 1000 + graceMilliseconds);
-      const answer = once(child, 'message', { signal: AbortSignal.any([scope.signal, late]) });
+      const answer = once(child, 'message', { signal: AbortSignal.any([signal, late]) });
       child.send(job);
-      const [result] = await Promise.race([answer, gone]);
-      return result as ClientResult;
+      try {
+        const [result] = await Promise.race([answer, gone]);
+        return result as ClientResult;
+      } catch (error) {
+        if (!late.aborted || signal.aborted) throw error;
+        const waited = job.seconds + graceMilliseconds / 1000;
+        throw new ClientFailed(`a load client did not end in ${waited} s`, { cause: error });
+      }
     },
   };
 }

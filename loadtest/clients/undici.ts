@@ -90,11 +90,12 @@ class Schedule {
   async next(): Promise<Turn | undefined> {
     const { seconds, most, scenario } = this.#job;
     const end = this.#tally.began + seconds * 1000;
-    if (this.#tally.failed || this.#next >= most || performance.now() >= end) return undefined;
+    const isOver = this.#next > 0 && performance.now() >= end;
+    if (this.#tally.failed || this.#next >= most || isOver) return undefined;
     const number = this.#next++;
     if (scenario.rate === undefined) return { number, due: performance.now() };
     const due = this.#tally.began + (number / scenario.rate) * 1000;
-    if (due >= end) return undefined;
+    if (number > 0 && due >= end) return undefined;
     const early = due - performance.now();
     // Late: its wait counts, whoever was asked before it (coordinated omission). A timer that fires late does not.
     if (early <= 0) return { number, due };

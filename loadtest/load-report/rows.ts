@@ -54,8 +54,10 @@ function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Tri
   const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
   const cpu = own.map(cpuPerGigabyte).filter((each) => each !== undefined);
   const serverBusy = over(({ server, main }) => server && server.cpuSeconds / main.seconds);
-  // Both clients are on one processor.
-  const clientBusy = over(({ main, checker }) => (main.cpuSeconds + checker.cpuSeconds) / main.seconds) ?? 0;
+  // Both clients are on one processor, and so is a writer.
+  const clients = ({ main, checker, writes }: Trial) =>
+    main.cpuSeconds + checker.cpuSeconds + (writes?.cpuSeconds ?? 0);
+  const clientBusy = over((trial) => clients(trial) / trial.main.seconds) ?? 0;
   return {
     scenario: scenario.name,
     peer: first.peer,
@@ -67,7 +69,7 @@ function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Tri
     cpuSecondsPerGigabyte: cpu.length === 0 ? null : spreadOf(cpu),
     serverBusy,
     clientBusy,
-    limit: limitOf(scenario, serverBusy, clientBusy),
+    limit: limitOf(isRateReached(own) ? scenario : { ...scenario, rate: undefined }, serverBusy, clientBusy),
     latency: latencyOf(own),
     missed: sum(({ main }) => main.missed),
     residentBytes: over(({ server }) => server?.residentBytes),
@@ -100,12 +102,18 @@ function switchesPerRequest({ server, main }: Trial): number | undefined {
   return (voluntarySwitches + involuntarySwitches) / (main.requests + main.aborted.requests);
 }
 
+// Else the rate is what it managed, and something else was the limit.
+function isRateReached(own: readonly Trial[]): boolean {
+  const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
+  return sum(({ main }) => main.missed) <= sum(({ main }) => main.requests) / 100;
+}
+
 /** Who used so much of a processor was at its end: the rest is lost to switching, and to what else runs. */
 const busy = 0.85;
 
 /** What limited a rate, by who was busy. */
 export function limitOf(
-  { rate, bytesPerSecond }: Pick<Scenario, 'rate' | 'bytesPerSecond'>,
+  { rate, bytesPerSecond }: { readonly rate?: number | undefined; readonly bytesPerSecond?: number },
   serverBusy: number | null,
   clientBusy: number,
 ): Limit | null {

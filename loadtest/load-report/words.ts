@@ -23,5 +23,9 @@ export function verdictOf({ end, faults, trials, rows, baseline }: Results): str
   const sum = (of: (row: Results['rows'][number]) => number) => rows.reduce((total, row) => total + of(row), 0);
   const reconciled = trials.filter(({ isReconciled }) => isReconciled).length;
   const checked = `${writeNumber(sum(({ checkedBytes }) => checkedBytes) / 2 ** 20)} MiB`;
-  return `Passed: ${writeNumber(sum(({ requests }) => requests))} answers had the right status, headers and length; ${checked} of them were compared by sha-256; in all ${reconciled} loads on ${baseline} itself (of ${trials.length}), its counters added up with what the clients saw, and its gauges returned to zero.`;
+  const metrics =
+    reconciled === 0
+      ? 'nothing was compared with metrics: no server of this run has any'
+      : `in all ${reconciled} loads on ${baseline} itself (of ${trials.length}), its counters added up with what the clients saw, and its gauges returned to zero`;
+  return `Passed: ${writeNumber(sum(({ requests }) => requests))} answers had the right status, headers and length; ${checked} of them were compared by sha-256; ${metrics}.`;
 }

@@ -1,15 +1,47 @@
 /** Puts the reports of a run into a folder of its own. @module */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { LoadtestOptions } from '../loadtest-options.ts';
+import { UsageError } from '../options.ts';
 import { renderHtml } from './html.ts';
 import { type Results, withoutTrials } from './results.ts';
 import { renderSummary } from './summary.ts';
 
-/** @returns the folder */
-export function writeReports(results: Results, { out, saveBaseline }: LoadtestOptions): string {
-  const folder = resolve(out, results.startedAt.slice(0, 19).replaceAll(':', '-'));
-  mkdirSync(folder, { recursive: true });
+/**
+ * Makes the folder of a run, before the run: an hour of load is not to be lost for a folder that can't be written.
+ *
+ * @throws UsageError
+ */
+export function makeFolder({ out, saveBaseline }: LoadtestOptions, at: Date): string {
+  try {
+    makeFolders(resolve(out));
+    if (saveBaseline !== undefined) closeSync(openSync(saveBaseline, 'a'));
+    const name = join(resolve(out), at.toISOString().slice(0, 19).replaceAll(':', '-'));
+    return makeUnused(name);
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, { cause });
+  }
+}
+
+// One by one: with `recursive`, Node goes on for ever where a folder can't be made, as in /proc.
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  mkdirSync(path);
+}
+
+// Two runs can begin in one second.
+function makeUnused(name: string): string {
+  for (let number = 1; ; number++) {
+    const folder = number === 1 ? name : `${name}-${number}`;
+    if (existsSync(folder)) continue;
+    mkdirSync(folder);
+    return folder;
+  }
+}
+
+/** Puts the reports of a run into its folder. */
+export function writeReports(results: Results, folder: string, saveBaseline: string | undefined): void {
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
   write('results.json', `${JSON.stringify(results)}\n`);
   write('summary.md', renderSummary(results));
@@ -18,7 +50,6 @@ export function writeReports(results: Results, { out, saveBaseline }: LoadtestOp
   if (saveBaseline !== undefined && results.end === 'complete') {
     writeFileSync(saveBaseline, prettyJson(withoutTrials(results)));
   }
-  return folder;
 }
 
 const lineWidth = 120;

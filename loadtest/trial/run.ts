@@ -1,5 +1,5 @@
 /** All trials of a run, in an order in which what disturbs the machine for a while disturbs everybody. @module */
-import { startClient } from '../clients/client-process.ts';
+import { ClientFailed, startClient } from '../clients/client-process.ts';
 import type { Fault } from '../clients/job.ts';
 import type { LoadtestOptions } from '../loadtest-options.ts';
 import { pinned } from '../measure/pin.ts';
@@ -42,10 +42,11 @@ export async function runAll(context: FieldContext, options: LoadtestOptions, li
   const { scope, pins, clock } = context;
   const pin = (command: Command) => pinned(pins?.client, command);
   const late = AbortSignal.timeout(options.maxMinutes * 60_000);
+  const signal = AbortSignal.any([scope.signal, late]);
   const stage: Stage = {
-    main: startClient(scope, pin),
-    checker: startClient(scope, pin),
-    signal: AbortSignal.any([scope.signal, late]),
+    main: startClient(scope, pin, signal),
+    checker: startClient(scope, pin, signal),
+    signal,
     seconds: options.profile.seconds,
     most: options.maxRequests,
     settleSeconds: options.settleSeconds,
@@ -92,6 +93,7 @@ async function faultsBehind(error: unknown, contender: Contender): Promise<reado
   const gone = await goneFault(contender);
   if (gone.length > 0) return gone;
   if (error instanceof BadMetrics) return [{ kind: 'bad-metrics', detail: error.message }];
+  if (error instanceof ClientFailed) return [{ kind: 'no-answer', detail: error.message }];
   throw error;
 }
 
@@ -126,7 +128,7 @@ function* stepsOf(
     const running = whoRuns(field, scenario, profile);
     const rounds = running.length > 1 ? profile.rounds : profile.roundsAlone;
     const numbers = Array.from({ length: rounds }, (_, at) => at + 1);
-    return numbers.flatMap((round) => running.map((contender) => ({ contender, scenario, round })));
+    return numbers.flatMap((round) => inTurn(running, round).map((contender) => ({ contender, scenario, round })));
   });
   listener.planned(once.length);
   yield* once;
@@ -135,6 +137,12 @@ function* stepsOf(
     listener.planned((again + 1) * once.length);
     for (const step of once) yield { ...step, round: step.round + again * profile.rounds };
   }
+}
+
+// Each is the first of a round now and then: a client's code is cold when a scenario begins.
+function inTurn(running: readonly Contender[], round: number): readonly Contender[] {
+  const first = (round - 1) % Math.max(1, running.length);
+  return [...running.slice(first), ...running.slice(0, first)];
 }
 
 function whoRuns(

@@ -1,12 +1,15 @@
 /**
- * `bad-server.ts FAULT FILE`: a small service with pagerelay's addresses and metrics that does one thing wrong, or with
- * `nothing` none. Prints where it listens. @module
+ * `bad-server.ts FAULT FILE BYTES`: a small service with pagerelay's addresses and metrics that does one thing wrong, or
+ * with `nothing` none, in bodies of so many bytes: neither a warm-up's nor the checker's. Prints where it listens.
+ *
+ * @module
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-const [fault = 'nothing', path = ''] = process.argv.slice(2);
+const [fault = 'nothing', path = '', bytes = ''] = process.argv.slice(2);
+const wrongBytes = Number(bytes);
 const region = readFileSync(path);
 const million = 1_000_003;
 
@@ -31,32 +34,33 @@ function flipped(body: Buffer): Buffer {
   return copy;
 }
 
-function note(bytes: number): void {
+function note(bytes: number, isWrong: boolean): void {
   counted.whole++;
   counted.holds++;
   counted.bytes += bytes;
-  if (fault === 'miscounts' && served % 100 === 0) counted.bytes += 1;
+  if (fault === 'miscounts' && isWrong && served % 100 === 0) counted.bytes += 1;
   if (fault === 'leaks' && served === 50) leaked = 1;
 }
 
 function sendRange(response: ServerResponse, range: string): void {
   const [, first = '', last = ''] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? [];
   const body = region.subarray(Number(first), Number(last) + 1);
-  served++;
+  const isWrong = body.length === wrongBytes;
+  if (isWrong) served++;
   if (fault === 'dies' && served === 60) process.exit(7);
   const fields = { 'content-length': body.length, 'content-range': `bytes ${first}-${last}/${region.length}` };
   response.writeHead(206, fields);
-  if (fault === 'truncates' && served % 40 === 0) {
+  if (fault === 'truncates' && isWrong && served % 40 === 0) {
     response.write(body.subarray(0, -1), () => response.destroy());
     return;
   }
   open++;
-  response.end(fault === 'flips' ? flipped(body) : body, () => {
+  response.end(fault === 'flips' && isWrong ? flipped(body) : body, () => {
     open--;
-    note(body.length);
+    note(body.length, isWrong);
     count('GET', 206);
   });
-  sent += body.length;
+  if (isWrong) sent += body.length;
 }
 
 function metrics(): string {

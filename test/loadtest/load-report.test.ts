@@ -155,6 +155,18 @@ describe('a comparison', () => {
     assert.match(renderComparison(worse), /random-4k \| theirs \| requests\/s .*67 % worse \| \*\*WORSE\*\*/);
   });
 
+  test('takes no notice of a rate that a client limited, or was told', () => {
+    for (const limit of ['client', 'rate'] as const) {
+      const slower = duel([120, 121, 119], [100, 100, 100]);
+      const limited = { ...slower, rows: slower.rows.map((row) => ({ ...row, limit })) };
+      const { figures } = compareResults(old, limited, 0.25);
+      assert.deepEqual(
+        figures.map(({ figure }) => figure),
+        ['CPU'],
+      );
+    }
+  });
+
   test('finds more CPU than before', () => {
     const worse = compareResults(old, duel([200, 210, 190], [100, 100, 100], 2), 0.25);
     assert.deepEqual(

@@ -6,7 +6,7 @@ import { loadtestUsage, parseLoadtestOptions } from '../../loadtest/loadtest-opt
 import { UsageError } from '../../loadtest/options.ts';
 import { scenarios } from '../../loadtest/scenarios/scenarios.ts';
 import { isLoopback } from '../../loadtest/trial/target.ts';
-import { runLoadtest } from './run-loadtest.ts';
+import { runLoadtest, startLoadtest } from './run-loadtest.ts';
 
 const known = ['ours', 'nginx', 'stream'];
 
@@ -95,6 +95,32 @@ test('another machine is put under load only when that is said', { timeout: 30_0
   assert.equal(code, 2);
   assert.match(printed, /192\.0\.2\.1 is not this machine: --allow-remote/);
   assert.equal(folder, undefined);
+});
+
+for (const out of ['/proc/nowhere', '/etc/hostname/below', '/dev/null']) {
+  test(`a report that could not be written into ${out} is a usage error before anything runs`, async (scope) => {
+    const child = startLoadtest(scope, '--out', out);
+    assert.deepEqual(await child.exited, { code: 2, signal: null });
+    assert.match(child.stderr(), /^E\w+: .*\n.*--help/);
+  });
+}
+
+test('what would be left unheard is refused', () => {
+  const refused = (...argv: string[]) => assert.throws(() => parse(...argv), UsageError, argv.join(' '));
+  refused('--threshold', '0.1');
+  refused('--scenarios', 'whole,whole');
+  refused('--save-baseline', 'b.json', '--rounds', '2');
+  refused('--save-baseline', 'b.json', '--seconds', '0.5');
+});
+
+test('a run has no more requests than it may, however many connections there are', {
+  timeout: 60_000,
+}, async (scope) => {
+  const args = ['--scenarios', 'random-4k', '--peers', 'none', '--rounds', '1', '--seconds', '0.5'];
+  const { code, results } = await runLoadtest(scope, ...args, '--max-requests', '10');
+  assert.equal(code, 0);
+  const [row] = results?.rows ?? [];
+  assert.ok(row && row.requests >= 1 && row.requests <= 20, `${row?.requests} requests`);
 });
 
 test('a file that is no result is a usage error', { timeout: 30_000 }, async (scope) => {

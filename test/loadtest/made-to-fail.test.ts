@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { FaultKind } from '../../loadtest/clients/job.ts';
 import { randomFrom } from '../../loadtest/scenarios/random.ts';
+import { scenarios } from '../../loadtest/scenarios/scenarios.ts';
 import { until } from '../support/poll.ts';
 import { start } from '../support/process.ts';
 import { folderFor, runLoadtest } from './run-loadtest.ts';
@@ -13,16 +14,17 @@ import { folderFor, runLoadtest } from './run-loadtest.ts';
 const program = fileURLToPath(new URL('bad-server.ts', import.meta.url));
 const regionBytes = 2 ** 22;
 
-async function loadOn(scope: TestContext, fault: string, scenarios: string) {
+async function loadOn(scope: TestContext, fault: string, names: string) {
   const file = join(folderFor(scope), 'region.bin');
   const random = randomFrom(1);
   writeFileSync(file, Buffer.from(Array.from({ length: regionBytes }, () => Math.floor(random() * 256))));
-  const server = start(scope, process.execPath, [program, fault, file]);
+  const size = scenarios.find(({ name }) => name === names)?.size ?? 0;
+  const server = start(scope, process.execPath, [program, fault, file, String(size)]);
   const listening = /http:\/\/\S+/;
   await until(() => listening.test(server.stdout()), 'the server listens', 15_000, server.stderr);
   const url = listening.exec(server.stdout())?.[0] ?? '';
   const times = ['--seconds', '1.5', '--rounds', '1', '--settle', '1.5'];
-  return runLoadtest(scope, '--url', url, '--reference', file, '--scenarios', scenarios, ...times);
+  return runLoadtest(scope, '--url', url, '--reference', file, '--scenarios', names, ...times);
 }
 
 test('a server that does nothing wrong passes', { timeout: 60_000 }, async (scope) => {
@@ -45,10 +47,8 @@ for (const [fault, scenario, kind, says] of bad) {
   test(`a server that ${fault} is caught and named, in ${scenario}`, { timeout: 60_000 }, async (scope) => {
     const { code, results, printed } = await loadOn(scope, fault, scenario);
     assert.equal(code, 1, printed);
-    assert.ok(
-      results?.faults.some((found) => found.kind === kind),
-      printed,
-    );
+    const found = results?.faults.find((each) => each.kind === kind);
+    assert.deepEqual([found?.scenario, found?.round], [scenario, 1], printed);
     assert.match(printed, new RegExp(`FAILED: \\d+ faults?, the first: ${kind}`));
     assert.match(printed, says);
   });
