@@ -182,8 +182,29 @@ test('on a phone nothing scrolls sideways', patience, async (t) => {
     return { scrollWidth, clientWidth };
   });
   assert.deepEqual(widths, { scrollWidth: 390, clientWidth: 390 });
+  assert.deepEqual(await cutTexts(page), []);
   assert.deepEqual(wrong, []);
 });
+
+test('names and owners are there to the end where there are more columns, too', patience, async (t) => {
+  const scene = await startScene(t);
+  await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
+  await lease(scene, 'images/base.qcow2', 0, 4095, 'x'.repeat(100));
+  const { page } = await openPage(browser, scene.origin);
+  await page.getByRole('rowheader', { name: 'images/base.qcow2' }).waitFor();
+  for (const width of [620, 760, 960, 961, 1280]) {
+    await page.setViewportSize({ width, height: 900 });
+    assert.deepEqual(await cutTexts(page), [], `${width} px`);
+  }
+});
+
+/** What tables have that is cut, or is only seen when they are scrolled. */
+function cutTexts(page: Page): Promise<string[]> {
+  return page.locator('.scroll, tbody th, tbody .wide').evaluateAll((elements) => {
+    const all = elements as unknown as { scrollWidth: number; clientWidth: number; textContent: string }[];
+    return all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent);
+  });
+}
 
 test('it is dark where the reader has it dark', patience, async (t) => {
   const { origin } = await startService(t);
@@ -210,6 +231,8 @@ test('where there is a read token it is asked for, and kept for the tab', patien
   await page.keyboard.press('Enter');
   await eventually(() => mapOf(page), /nothing held/, 'the region is there');
   assert.equal(await page.getByRole('textbox', { name: 'Token' }).isVisible(), false);
+  const links = page.getByRole('navigation').getByRole('link');
+  assert.deepEqual(await links.allTextContents(), ['OpenAPI'], 'the others could not carry the token');
   await page.reload();
   await eventually(() => mapOf(page), /nothing held/, 'the region is there without asking');
 });
@@ -223,5 +246,22 @@ test('it comes back by itself when the service does', patience, async (t) => {
   const second = createService(serviceDefaults);
   t.after(() => second.close());
   await second.app.listen({ host: '127.0.0.1', port: first.port });
+  await page.getByText('Live', { exact: true }).waitFor();
+});
+
+test('a token that is given while the page is paused starts it again', patience, async (t) => {
+  const readTokenFile = join(makeFolder(t, 'ext4'), 'tokens');
+  writeFileSync(readTokenFile, 'open-sesame\n');
+  const { origin } = await startService(t, { readTokenFile });
+  const { page } = await openPage(browser, origin);
+  const pause = page.getByRole('button', { name: 'Pause' });
+  await page.getByRole('textbox', { name: 'Token' }).waitFor();
+  await pause.click();
+  await page.getByText('Paused').waitFor();
+  assert.equal(await page.getByRole('link', { name: 'References' }).isVisible(), false, 'it is locked all the same');
+  await page.getByRole('textbox', { name: 'Token' }).fill('open-sesame');
+  await page.keyboard.press('Enter');
+  await eventually(() => mapOf(page), /nothing held/, 'it is live');
+  assert.equal(await pause.getAttribute('aria-pressed'), 'false');
   await page.getByText('Live', { exact: true }).waitFor();
 });

@@ -47,9 +47,11 @@ test('all viewers get the same bytes, of one snapshot, at most four a second', {
   const { feed, taken } = countingFeed();
   const frames: Buffer[][] = [[], [], []];
   const viewers = frames.map((list) => joined(feed).on('data', (frame: Buffer) => list.push(frame)));
+  const began = performance.now();
   await delay(1100);
   for (const viewer of viewers) viewer.destroy();
-  assert.ok(taken() >= 2 && taken() <= 5, `${taken()} snapshots`);
+  const most = 2 + Math.ceil((performance.now() - began) / 250);
+  assert.ok(taken() >= 2 && taken() <= most, `${taken()} snapshots, at most ${most}`);
   assert.equal(frames[0]?.length, taken());
   for (const [at, frame] of (frames[0] ?? []).entries()) {
     assert.equal(frames[1]?.[at], frame);
@@ -81,7 +83,7 @@ test('what stays the same is told once a second', { timeout: 30_000 }, async () 
   assert.ok(frames >= 1 && frames <= most, `${frames} frames of ${taken()}`);
 });
 
-test('snapshots that take long are taken seldom', { timeout: 8000 }, async () => {
+test('snapshots that take long are taken seldom', { timeout: 30_000 }, async () => {
   const { feed, taken } = countingFeed((n) => ({ n }), 12); // 12 ms: every 4.8 s, once that is known
   const viewer = joined(feed).resume();
   await until(() => taken() === 4, 'that is known');
@@ -120,7 +122,7 @@ test('closing ends every stream, and nobody joins after', { timeout: 30_000 }, a
 });
 
 test('when no snapshot can be taken the streams end, and the next viewers are told when it can', {
-  timeout: 5000,
+  timeout: 30_000,
 }, async () => {
   const failures: unknown[] = [];
   const failure = new Error('ENOMEM');

@@ -36,6 +36,10 @@ export class Live {
     this.#reading = undefined;
   }
 
+  get hasToken() {
+    return sessionStorage.getItem(keptAs) !== null;
+  }
+
   useToken(token) {
     sessionStorage.setItem(keptAs, token);
     this.start();

@@ -32,9 +32,15 @@ function showState(state) {
   if (at('status-text').textContent !== text) at('status-text').textContent = text;
 }
 
+// A link can't carry a token: its address would answer 401.
+function showGuardedLinks(shown) {
+  for (const link of document.querySelectorAll('[data-guarded]')) link.hidden = !shown;
+}
+
 const live = new Live({
   snapshot(snapshot) {
     at('token-form').hidden = true;
+    showGuardedLinks(!live.hasToken);
     latestRates = rates.next(snapshot) ?? latestRates;
     tiles.show(snapshot, latestRates);
     regions.show(snapshot.regions);
@@ -47,6 +53,7 @@ const live = new Live({
   state: showState,
   token(refused) {
     at('token-form').hidden = false;
+    showGuardedLinks(false);
     at('token-error').textContent = refused ? 'That token is not accepted.' : '';
     at('token').focus();
   },
@@ -54,15 +61,20 @@ const live = new Live({
 
 at('token-form').addEventListener('submit', (event) => {
   event.preventDefault();
+  pause(false);
   live.useToken(at('token').value.trim());
   at('token').value = '';
 });
 
 let paused = false;
 
+function pause(wanted) {
+  paused = wanted;
+  at('pause').setAttribute('aria-pressed', String(wanted));
+}
+
 at('pause').addEventListener('click', () => {
-  paused = !paused;
-  at('pause').setAttribute('aria-pressed', String(paused));
+  pause(!paused);
   if (paused) {
     live.stop();
     showState('paused');

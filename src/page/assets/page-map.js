@@ -9,6 +9,9 @@ const columnsWhere = [
   [0, 64],
 ];
 
+/** A state of a cell; the next one is leased. */
+const quarantined = 3;
+
 const colours = { names: ['page-free', 'page-sent', 'page-unsent', 'page-quarantined', 'page-leased'], values: [] };
 const readColours = () => {
   colours.values = colours.names.map(colour);
@@ -75,8 +78,10 @@ export class PageMap {
   }
 
   #drawCell(context, cell, x, y, side) {
-    context.fillStyle = colours.values[this.#states[cell]];
+    const state = this.#states[cell];
+    context.fillStyle = colours.values[state];
     context.fillRect(x, y, side, side);
+    if (state >= quarantined) drawShape(context, state, x, y, side);
     const fading = this.#fading.get(cell);
     if (!fading) return;
     const left = 1 - (performance.now() - fading.since) / fadeMilliseconds;
@@ -88,6 +93,22 @@ export class PageMap {
     context.fillStyle = colours.values[fading.state];
     context.fillRect(x, y, side, side);
     context.globalAlpha = 1;
+  }
+}
+
+// Not everybody tells red from violet from blue.
+function drawShape(context, state, x, y, side) {
+  const third = side / 3;
+  if (state === quarantined) {
+    context.strokeStyle = colours.values[0];
+    context.lineWidth = Math.max(1, side / 5);
+    context.beginPath();
+    context.moveTo(x, y + side);
+    context.lineTo(x + side, y);
+    context.stroke();
+  } else {
+    context.fillStyle = colours.values[0];
+    context.fillRect(x + third, y + third, third, third);
   }
 }
 

@@ -22,7 +22,7 @@ export class Tiles {
       '/s',
       `${count(totals.express)} of ${count(totals.responses)} by express`,
     );
-    this.#set('In flight', count(totals.references), '', `on ${counted(totals.connections, 'connection')}`);
+    this.#set('In flight', count(totals.references), '', `${counted(totals.connections, 'connection')} open`);
     const [held, heldUnit] = bytesInParts(totals.heldBytes);
     const quarantined = quarantinedBytes > 0 ? `${bytes(quarantinedBytes)} quarantined` : 'none quarantined';
     this.#set('Held', held, heldUnit, quarantined, quarantinedBytes > 0 ? 'bad' : '');
