@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { scenarios } from '../../loadtest/scenarios/scenarios.ts';
 import { originOf, startCli } from '../support/process.ts';
 import { folderFor, runLoadtest } from './run-loadtest.ts';
+import { unlikeSchema } from './schema.ts';
 
 test('every pattern, a writer too: right bytes, and counters that add up', { timeout: 110_000 }, async (scope) => {
   const names = scenarios.map(({ name }) => name).filter((name) => !name.startsWith('rate-'));
@@ -24,6 +25,7 @@ test('every pattern, a writer too: right bytes, and counters that add up', { tim
     if (scenario.startsWith('writer-')) assert.ok((writes?.written ?? 0) > 0, scenario);
     if (scenario.startsWith('resume-')) assert.ok(main.aborted.requests > 0, scenario);
   }
+  assert.deepEqual(unlikeSchema(results), []);
   const points = results?.series.pagerelay ?? [];
   assert.ok(points.some(({ references }) => references > 0));
   assert.equal(points.at(-1)?.references, 0);
