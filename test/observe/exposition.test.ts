@@ -5,6 +5,11 @@ import { type Family, histogram, single } from '../../src/observe/family.ts';
 
 const text = 'text/plain';
 const open = 'application/openmetrics-text';
+const utf8 = 'escaping=allow-utf-8';
+const prometheus3 = [
+  `${open};version=1.0.0;${utf8};q=0.6,${open};version=0.0.1;q=0.5`,
+  `${text};version=1.0.0;${utf8};q=0.4,${text};version=0.0.4;q=0.3,*/*;q=0.2`,
+].join();
 
 const accepted: readonly (readonly [accept: string | undefined, expected: typeof plainText])[] = [
   [undefined, plainText],
@@ -14,6 +19,7 @@ const accepted: readonly (readonly [accept: string | undefined, expected: typeof
   [open, openMetrics],
   [`${open}; version=1.0.0`, openMetrics],
   [`${open};version=1.0.0,${open};version=0.0.1;q=0.75,${text};version=0.0.4;q=0.5,*/*;q=0.1`, openMetrics],
+  [prometheus3, openMetrics],
   [`${open};q=0.3, ${text};q=0.9`, plainText],
   [`${open};q=0`, plainText],
   [`${open};q=nonsense`, plainText],

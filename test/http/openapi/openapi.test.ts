@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
 import { makeFolder, writeRegion } from '../../support/regions.ts';
 import { startService } from '../../support/service.ts';
@@ -249,7 +251,7 @@ async function checkRefused(conformance: Conformance, t: TestContext): Promise<v
 }
 
 async function checkDraining(conformance: Conformance, t: TestContext): Promise<void> {
-  const { port, close, dir } = await startFull(t, { drain: 10 });
+  const { port, close, dir, service } = await startFull(t, { drain: 10 });
   writeRegion(dir, 'a.bin', mebibyte);
   const reader = await RawClient.connect(t, port);
   reader.get('/regions/held.bin');
@@ -263,15 +265,27 @@ async function checkDraining(conformance: Conformance, t: TestContext): Promise<
     ['POST', '/leases'],
     ['GET', '/readyz'],
   ] as const;
+  const sockets: Socket[] = [];
+  service.app.server.on('connection', (socket) => sockets.push(socket));
+  const bytesRead = () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0);
   // Each on a connection of its own that is open, and in a request, when the drain begins.
   const clients = await Promise.all(asked.map(() => RawClient.connect(t, port)));
   for (const client of clients) client.get('/healthz');
   for (const client of clients) assert.equal((await client.response()).status, 200, 'Node has it');
+  let due = bytesRead();
   for (const [at, client] of clients.entries()) {
     const [method, path] = asked[at] ?? assert.fail();
-    client.write(`${method} ${path.replace('{name}', 'a.bin')} HTTP/1.1\r\nHost: localhost\r\n`);
+    const half = `${method} ${path.replace('{name}', 'a.bin')} HTTP/1.1\r\nHost: localhost\r\n`;
+    client.write(half);
+    due += half.length;
   }
-  await new Promise((resolve) => setTimeout(resolve, 200)); // Nothing tells when it has read what it can't answer yet.
+  // Node's parser has what is read in the same turn.
+  await until(
+    () => bytesRead() === due,
+    'Node has half of each request',
+    8000,
+    () => ({ due, read: bytesRead(), connections: sockets.length }),
+  );
   const closing = close();
   for (const [at, client] of clients.entries()) {
     const [method, path] = asked[at] ?? assert.fail();
