@@ -33,6 +33,7 @@ export async function eventually(read: () => Promise<unknown>, pattern: RegExp, 
 
 /** The row of the slowest holds that a region has, as text; undefined where it has none. */
 export async function holdOf(page: Page, region: string): Promise<string | undefined> {
-  const row = page.getByRole('table', { name: /oldest first/ }).getByRole('row', { name: new RegExp(region) });
-  return (await row.count()) === 0 ? undefined : ((await row.first().textContent()) ?? '');
+  const rows = page.getByRole('table', { name: /oldest first/ }).getByRole('row', { name: new RegExp(region) });
+  // Read at once: a row that was counted can be gone before it is read, and would be waited for.
+  return (await rows.allTextContents())[0];
 }
