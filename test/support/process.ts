@@ -38,9 +38,12 @@ export function start(
   return { process: child, exited, stdout: () => printed.stdout, stderr: () => printed.stderr };
 }
 
+// What an emulated Node is started with goes for those that it starts (test/pmem/host/steps.ts).
+const emulation = process.execArgv.filter((flag) => flag.startsWith('--no-wasm-'));
+
 /** Runs `pagerelay` with these arguments. */
 export function startCli(scope: Scope, args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
-  return start(scope, process.execPath, [cli, ...args], env);
+  return start(scope, process.execPath, [...emulation, cli, ...args], env);
 }
 
 /** Waits until a started service prints where it listens. */

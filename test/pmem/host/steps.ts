@@ -58,6 +58,7 @@ const more = {
 const leftOut: Readonly<Record<string, string>> = {
   'access-log': 'starts the command line nine times, for what it logs; the guest takes a minute for that',
   'any-range': 'asks for thousands of ranges, for how they are read; the guest takes more than a minute for that',
+  doors: 'is about who accepts a connection',
   bytes: 'has a region of 1 GiB, and an NVDIMM has half of that',
   cli: 'starts the command line by the dozen, for what it prints',
   'express-answers': 'is about what a lane answers, whatever holds the pages',
@@ -197,8 +198,9 @@ function nodeTest(
   const flags = [
     '--test',
     '--test-isolation=none',
-    // Under emulation one processor may still run into code that V8 has replaced, and freed, on the other: undici's
-    // parser, which is WebAssembly, then ends the process by SIGSEGV. What is not freed can be run for a little longer.
+    // Under emulation one processor may still run into WebAssembly code that V8 has replaced, and freed, on the other:
+    // undici's parser, or what strips types, then ends the process by SIGSEGV or SIGTRAP. So none is replaced.
+    '--no-wasm-tier-up',
     '--no-wasm-code-gc',
     ...leftOut.map((pattern) => `--test-skip-pattern='${pattern}'`),
     '--test-reporter=./test/pmem/guest/json-reporter.ts',
