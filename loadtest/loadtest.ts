@@ -7,6 +7,7 @@
 import { readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { compareResults, renderComparison } from './load-report/compare.ts';
+import { noiseOf } from './load-report/notes.ts';
 import { ProgressBar } from './load-report/progress-bar.ts';
 import { describeConditions, type Results, readResults, resultsOf } from './load-report/results.ts';
 import { renderTerminal } from './load-report/terminal.ts';
@@ -26,12 +27,15 @@ async function measure(scope: RunScope, options: LoadtestOptions, command: strin
   const startedAt = new Date().toISOString();
   const pins = choosePins();
   const conditions = describeConditions(command, pins);
+  const noise = noiseOf(conditions.machine);
+  if (noise !== undefined) console.error(`*** ${noise}`);
   const bar = new ProgressBar(process.stderr);
   const folders = { memoryFolder, folder: scope.folder(tmpdir()) };
   const outcome = await runAll({ scope, pins, ...folders, clock }, options, bar);
   bar.end();
   const { profile, scenarios } = options;
-  const about = { startedAt, seconds: clock(), baseline: baselineName, conditions, profile, scenarios };
+  const baseline = options.target ? (outcome.peers[0]?.name ?? baselineName) : baselineName;
+  const about = { startedAt, seconds: clock(), baseline, conditions, profile, scenarios };
   return resultsOf(outcome, about);
 }
 

@@ -16,21 +16,19 @@ const sampleMilliseconds = 50;
 
 type Shared = { readonly job: Job; readonly tally: Tally; sent: number; stopped: boolean; readonly stop: () => void };
 
-/** Runs a job to its end. */
+/** Runs a job of no fixed rate to its end. */
 export async function runAutocannon(job: Job): Promise<ClientResult> {
   const tally = new Tally(job);
   const connections = new Set<AutocannonClient>();
   const shared: Shared = { job, tally, sent: 0, stopped: false, stop };
-  const { scenario } = job;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const run = autocannon(
     {
       url: job.origin,
-      connections: Math.min(scenario.connections, job.most),
+      connections: Math.min(job.scenario.connections, job.most),
       duration: 3 * timeoutSeconds + job.seconds,
       timeout: timeoutSeconds,
       sampleInt: sampleMilliseconds,
-      ...(scenario.rate !== undefined && { overallRate: scenario.rate }),
       setupClient(client) {
         connections.add(client);
         equip(client, shared, connections.size);
@@ -44,13 +42,9 @@ export async function runAutocannon(job: Job): Promise<ClientResult> {
     if (tally.failed) run.stop();
     for (const client of connections) client.responseMax = Math.max(1, client.reqsMade);
   }
-  // A second's requests go out at its beginning: the end is between two of these.
-  const early = scenario.rate === undefined ? 0 : 0.5;
-  const timer = setTimeout(stop, (job.seconds - early) * 1000);
+  const timer = setTimeout(stop, job.seconds * 1000);
   await promise;
   clearTimeout(timer);
-  const due = scenario.rate === undefined ? 0 : scenario.rate * Math.ceil(job.seconds - early);
-  if (!tally.failed && shared.sent < job.most) tally.missed = Math.max(0, Math.floor(due) - shared.sent);
   return tally.result('autocannon');
 }
 
@@ -60,7 +54,6 @@ function equip(client: AutocannonClient, shared: Shared, number: number): void {
   }
   const { job, tally } = shared;
   const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed * 10_007 + number));
-  const interval = job.scenario.rate && (job.scenario.connections / job.scenario.rate) * 1e6;
   let ask: Ask | undefined;
   let bytes = 0;
   const fail = (fault: Parameters<Tally['fault']>[1]) => {
@@ -86,8 +79,7 @@ function equip(client: AutocannonClient, shared: Shared, number: number): void {
     const [[first, last] = [0, -1]] = ask.spans;
     if (bytes !== last - first + 1) return fail({ kind: 'short-body', detail: `a body of ${bytes} bytes` });
     tally.whole(status, bytes);
-    if (interval === undefined) tally.latency.record(milliseconds * 1000);
-    else tally.latency.recordCorrected(milliseconds * 1000, interval);
+    tally.latency.record(milliseconds * 1000);
     ask = undefined;
   });
   client.on('timeout', () => fail({ kind: 'no-answer', detail: `nothing came for ${timeoutSeconds} s` }));

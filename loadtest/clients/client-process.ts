@@ -32,7 +32,11 @@ export function startClient(scope: RunScope, pin: (command: Command) => Command,
   });
   gone.catch(() => {});
   const kill = () => void child.kill('SIGKILL');
-  scope.onEnd(async () => kill(), kill);
+  const end = async () => {
+    kill();
+    await gone.catch(() => {});
+  };
+  scope.onEnd(end, kill);
   return {
     pid: child.pid ?? 0,
     async run(job) {

@@ -25,15 +25,6 @@ export class Histogram {
     this.#max = Math.max(this.#max, value);
   }
 
-  /**
-   * Records a value, and those of the requests that should have been sent meanwhile, `interval` apart, and were not for
-   * the client waited for this one (coordinated omission; the rule of HdrHistogram's recordValueWithExpectedInterval).
-   */
-  recordCorrected(value: number, interval: number): void {
-    this.record(value);
-    for (let omitted = value - interval; omitted >= interval; omitted -= interval) this.record(omitted);
-  }
-
   get count(): number {
     return this.#sorted().reduce((sum, [, count]) => sum + count, 0);
   }

@@ -1,4 +1,4 @@
-/** Everything that autocannon can't do, and bodies that are compared: undici's clients, one connection each. @module */
+/** Everything that autocannon can't do, fixed rates, and bodies that are compared: undici's clients, one connection each. @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'undici';
 import { type Ask, asksOf, type Came, type Span } from '../scenarios/patterns.ts';
@@ -103,10 +103,11 @@ class Schedule {
     return this.#tally.failed ? undefined : { number, due: performance.now() };
   }
 
-  /** What was due before `end` and was never sent. */
+  /** What was due before `end` and was never sent, unless no more requests were allowed. */
   missed(end: number): number {
-    const { rate } = this.#job.scenario;
-    if (rate === undefined || this.#tally.failed) return 0;
+    const { most, scenario } = this.#job;
+    const { rate } = scenario;
+    if (rate === undefined || this.#tally.failed || this.#next >= most) return 0;
     return Math.max(0, Math.floor(((end - this.#tally.began) / 1000) * rate) - this.#next);
   }
 }

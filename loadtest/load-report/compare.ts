@@ -26,7 +26,7 @@ export type Comparison = {
   readonly baseline: string;
   readonly threshold: number;
   readonly figures: readonly Compared[];
-  /** In the old one only: a scenario, or `scenario, peer`. */
+  /** In the old one only, or by another client: a scenario, or `scenario, peer`. */
   readonly lost: readonly string[];
   /** Why they can't be compared at all; empty when they can. */
   readonly refused: readonly string[];
@@ -38,6 +38,9 @@ export function compareResults(old: Results, newer: Results, threshold: number):
   const pairs = old.rows.flatMap((row) => {
     if (!row.ratios) return [];
     const now = newer.rows.find(({ scenario, peer }) => scenario === row.scenario && peer === row.peer);
+    // Another client asks in another way: a server's CPU is then another one, too.
+    if (now && now.client !== row.client)
+      return [{ name: `${row.scenario}, ${row.peer}`, row, now: undefined, was: row.ratios }];
     return [{ name: `${row.scenario}, ${row.peer}`, row, now, was: row.ratios }];
   });
   const figures = pairs.flatMap(({ row, now, was }) => {
@@ -46,7 +49,9 @@ export function compareResults(old: Results, newer: Results, threshold: number):
     const named = { scenario, peer };
     const cpu = { ...named, figure: 'CPU' as const, ...judge(was.cpu, now.ratios.cpu, threshold, 'less') };
     const requests = judge(was.requests, now.ratios.requests, threshold, 'more');
-    const isTold = [old, newer].every(({ rows }) => rows.every((each) => each.scenario !== scenario || tells(each)));
+    const isTold = [old, newer].every(({ rows, baseline }) =>
+      rows.every((each) => each.scenario !== scenario || ![peer, baseline].includes(each.peer) || tells(each)),
+    );
     const all = isTold ? [{ ...named, figure: 'requests/s' as const, ...requests }, cpu] : [cpu];
     return all.filter(({ worseBy }) => Number.isFinite(worseBy));
   });
@@ -88,6 +93,6 @@ export function renderComparison({ baseline, threshold, figures, lost, refused, 
   const verdict = isWorse
     ? `WORSE: ${[...refused, ...(count > 0 ? [`${count} of ${figures.length} ratios by more than ${percent(threshold)}, and in every round`] : [])].join('; ')}.`
     : `Not worse: none of ${writeNumber(figures.length)} ratios by more than ${percent(threshold)} in every round.`;
-  const missing = lost.length > 0 ? `\n\nIn the old run only: ${lost.join('; ')}.` : '';
+  const missing = lost.length > 0 ? `\n\nIn the old run only, or by another client: ${lost.join('; ')}.` : '';
   return `${renderRows(head, rows, 3)}${missing}\n\n${verdict}`;
 }

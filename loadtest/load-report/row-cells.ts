@@ -10,7 +10,7 @@ export type RowGroup = {
   readonly title: string;
   readonly about: string;
   /** Of the first column. */
-  readonly by: 'server' | 'scenario';
+  readonly by: 'server' | 'scenario' | 'writer';
   readonly rows: readonly Row[];
 };
 
@@ -21,13 +21,18 @@ export function groupsOf({ scenarios, rows }: Pick<Results, 'scenarios' | 'rows'
   });
   const compared = groups.filter((group) => group.rows.length > 1);
   const alone = groups.flatMap((group) => (group.rows.length === 1 ? group.rows : []));
-  if (alone.length === 0) return compared;
+  const written = rows.filter(({ writes }) => writes !== null);
   const about = 'what only the service under test ran';
-  return [...compared, { title: 'other patterns', about, by: 'scenario', rows: alone }];
+  const last: RowGroup[] = [
+    { title: 'other patterns', about, by: 'scenario', rows: alone },
+    { title: 'writers', about: 'overwrites beside these loads, from when they were due', by: 'writer', rows: written },
+  ];
+  return [...compared, ...last.filter((group) => group.rows.length > 0)];
 }
 
 /** The head over `cellsOf`. */
 export function headOf(by: RowGroup['by']): string[] {
+  if (by === 'writer') return ['scenario', 'written/s', 'busy (409)', 'missed', 'write p99 ms'];
   const ratios = by === 'server' ? ['requests/s: ratio', 'CPU: ratio'] : [];
   return [
     ...[by, 'client', 'requests/s', 'MB/s', 'CPU s/GB', 'busy: server, client', 'limited by'],
@@ -38,6 +43,7 @@ export function headOf(by: RowGroup['by']): string[] {
 
 /** One line of a table. Latencies of slow and broken-off readings are their own doing: they are left in. */
 export function cellsOf(row: Row, by: RowGroup['by']): string[] {
+  if (by === 'writer') return writerCells(row);
   const { requestsPerSecond, megabytesPerSecond, cpuSecondsPerGigabyte, serverBusy, clientBusy, latency, ratios } = row;
   const milliseconds = (microseconds: number) => writeNumber(microseconds / 1000);
   return [
@@ -56,6 +62,13 @@ export function cellsOf(row: Row, by: RowGroup['by']): string[] {
     orNothing(row.eventLoopDelayP99Milliseconds ?? undefined),
     ...(by === 'server' ? [writeSpread(ratios?.requests ?? undefined), writeSpread(ratios?.cpu ?? undefined)] : []),
   ];
+}
+
+function writerCells({ scenario, writes }: Row): string[] {
+  if (!writes) return [scenario, '–', '–', '–', '–'];
+  const { writtenPerSecond, busy, missed, p99Microseconds } = writes;
+  const p99 = p99Microseconds === null ? undefined : p99Microseconds / 1000;
+  return [scenario, writeNumber(writtenPerSecond), writeNumber(busy), writeNumber(missed), orNothing(p99)];
 }
 
 /** With a mark where a figure says more about the client than about the server. */

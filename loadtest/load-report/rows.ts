@@ -6,7 +6,19 @@ import type { Scenario } from '../scenarios/scenario.ts';
 import type { Trial } from '../trial/trial.ts';
 
 /** What kept a rate from being higher. */
-export type Limit = 'server' | 'client' | 'both' | 'readers' | 'rate' | 'neither';
+export type Limit = 'server' | 'client' | 'both' | 'readers' | 'rate' | 'rate not reached' | 'neither';
+
+/** Overwrites, over the rounds of a row. */
+export type RowWrites = {
+  /** Median. */
+  readonly writtenPerSecond: number;
+  /** Answered 409, in all. */
+  readonly busy: number;
+  /** Due and not sent, in all. */
+  readonly missed: number;
+  /** From when a write was due to its answer; null of none. */
+  readonly p99Microseconds: number | null;
+};
 
 /** One peer in one scenario, over its rounds. */
 export type Row = {
@@ -31,6 +43,8 @@ export type Row = {
   readonly switchesPerRequest: number | null;
   readonly eventLoopDelayP99Milliseconds: number | null;
   readonly checkedBytes: number;
+  /** Of a writer beside the load; null without one. */
+  readonly writes: RowWrites | null;
   /** The baseline's over this peer's, round by round; null for the baseline, and without one. */
   readonly ratios: Readonly<Record<'requests' | 'cpu' | 'p99', Spread>> | null;
 };
@@ -69,14 +83,27 @@ function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Tri
     cpuSecondsPerGigabyte: cpu.length === 0 ? null : spreadOf(cpu),
     serverBusy,
     clientBusy,
-    limit: limitOf(isRateReached(own) ? scenario : { ...scenario, rate: undefined }, serverBusy, clientBusy),
+    limit: limitOf({ ...scenario, isRateReached: isRateReached(own) }, serverBusy, clientBusy),
     latency: latencyOf(own),
     missed: sum(({ main }) => main.missed),
     residentBytes: over(({ server }) => server?.residentBytes),
     switchesPerRequest: over(switchesPerRequest),
     eventLoopDelayP99Milliseconds: over(({ server }) => server?.eventLoopDelayMilliseconds?.p99),
     checkedBytes: sum(({ main, checker }) => main.checked.bytes + checker.checked.bytes),
+    writes: rowWrites(own),
     ratios: baseline.length === 0 ? null : ratiosOf(baseline, own),
+  };
+}
+
+function rowWrites(own: readonly Trial[]): RowWrites | null {
+  const all = own.flatMap(({ writes }) => writes ?? []);
+  if (all.length === 0) return null;
+  const p99 = Histogram.from(all.map(({ latency }) => latency)).quantile(0.99);
+  return {
+    writtenPerSecond: median(all.map(({ written, seconds }) => written / seconds)),
+    busy: all.reduce((sum, { busy }) => sum + busy, 0),
+    missed: all.reduce((sum, { missed }) => sum + missed, 0),
+    p99Microseconds: Number.isNaN(p99) ? null : p99,
   };
 }
 
@@ -102,7 +129,7 @@ function switchesPerRequest({ server, main }: Trial): number | undefined {
   return (voluntarySwitches + involuntarySwitches) / (main.requests + main.aborted.requests);
 }
 
-// Else the rate is what it managed, and something else was the limit.
+// Nearly: a timer that fires late at the end is no server's doing.
 function isRateReached(own: readonly Trial[]): boolean {
   const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
   return sum(({ main }) => main.missed) <= sum(({ main }) => main.requests) / 100;
@@ -113,12 +140,13 @@ const busy = 0.85;
 
 /** What limited a rate, by who was busy. */
 export function limitOf(
-  { rate, bytesPerSecond }: { readonly rate?: number | undefined; readonly bytesPerSecond?: number },
+  asked: { readonly rate?: number; readonly bytesPerSecond?: number; readonly isRateReached?: boolean },
   serverBusy: number | null,
   clientBusy: number,
 ): Limit | null {
+  const { rate, bytesPerSecond, isRateReached = true } = asked;
   if (bytesPerSecond !== undefined && clientBusy < busy) return 'readers';
-  if (rate !== undefined && clientBusy < busy) return 'rate';
+  if (rate !== undefined && clientBusy < busy) return isRateReached ? 'rate' : 'rate not reached';
   if (clientBusy >= busy) return serverBusy !== null && serverBusy >= busy ? 'both' : 'client';
   if (serverBusy === null) return null;
   return serverBusy >= busy ? 'server' : 'neither';

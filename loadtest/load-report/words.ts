@@ -1,6 +1,6 @@
 /** Sentences that several reports share. @module */
 import { writeNumber } from '../report/units.ts';
-import type { PlacedFault } from '../trial/run.ts';
+import { metricsMissing, type PlacedFault } from '../trial/run.ts';
 import type { Results } from './results.ts';
 
 /** A fault with its place. */
@@ -15,7 +15,7 @@ export function countFaults(count: number): string {
 }
 
 /** How it ended, in one sentence. */
-export function verdictOf({ end, faults, trials, rows, baseline }: Results): string {
+export function verdictOf({ end, faults, trials, rows, baseline, missing }: Results): string {
   if (end === 'interrupted') return 'Interrupted: what was measured until then.';
   if (end === 'out of time') return 'Out of time: what was measured until then.';
   const [first] = faults;
@@ -25,7 +25,7 @@ export function verdictOf({ end, faults, trials, rows, baseline }: Results): str
   const checked = `${writeNumber(sum(({ checkedBytes }) => checkedBytes) / 2 ** 20)} MiB`;
   const metrics =
     reconciled === 0
-      ? 'nothing was compared with metrics: no server of this run has any'
+      ? `its counters were NOT compared: ${missing.find(({ name }) => name === metricsMissing)?.why ?? 'no server of this run has any'}`
       : `in all ${reconciled} loads on ${baseline} itself (of ${trials.length}), its counters added up with what the clients saw, and its gauges returned to zero`;
   return `Passed: ${writeNumber(sum(({ requests }) => requests))} answers had the right status, headers and length; ${checked} of them were compared by sha-256; ${metrics}.`;
 }

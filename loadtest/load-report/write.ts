@@ -1,5 +1,5 @@
 /** Puts the reports of a run into a folder of its own. @module */
-import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { LoadtestOptions } from '../loadtest-options.ts';
 import { UsageError } from '../options.ts';
@@ -12,15 +12,23 @@ import { renderSummary } from './summary.ts';
  *
  * @throws UsageError
  */
-export function makeFolder({ out, saveBaseline }: LoadtestOptions, at: Date): string {
+export function makeFolder({ out, saveBaseline }: Pick<LoadtestOptions, 'out' | 'saveBaseline'>, at: Date): string {
   try {
+    if (saveBaseline !== undefined) tryFile(saveBaseline);
     makeFolders(resolve(out));
-    if (saveBaseline !== undefined) closeSync(openSync(saveBaseline, 'a'));
-    const name = join(resolve(out), at.toISOString().slice(0, 19).replaceAll(':', '-'));
-    return makeUnused(name);
+    const folder = makeUnused(join(resolve(out), at.toISOString().slice(0, 19).replaceAll(':', '-')));
+    tryFile(join(folder, 'results.json'));
+    return folder;
   } catch (cause) {
     throw new UsageError((cause as Error).message, { cause });
   }
+}
+
+// What is there already stays as it is; what is not is not left behind, should the run fail.
+function tryFile(path: string): void {
+  const isNew = !existsSync(path);
+  closeSync(openSync(path, 'a'));
+  if (isNew) rmSync(path);
 }
 
 // One by one: with `recursive`, Node goes on for ever where a folder can't be made, as in /proc.
@@ -34,9 +42,12 @@ function makeFolders(path: string): void {
 function makeUnused(name: string): string {
   for (let number = 1; ; number++) {
     const folder = number === 1 ? name : `${name}-${number}`;
-    if (existsSync(folder)) continue;
-    mkdirSync(folder);
-    return folder;
+    try {
+      mkdirSync(folder);
+      return folder;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
   }
 }
 

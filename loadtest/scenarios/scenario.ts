@@ -41,8 +41,8 @@ export type Scenario = {
   readonly bytesPerSecond?: number;
   /** Overwrites in place meanwhile, a second: runs on a writable service of its own. */
   readonly writes?: number;
-  /** Whether every peer runs it, or the service under test alone. */
-  readonly against: 'peers' | 'nobody';
+  /** Whether every peer runs it, the service under test alone, or it beside some: words of `--peers`. */
+  readonly against: 'peers' | 'nobody' | readonly string[];
 };
 
 /** How long, how often, and what. */

@@ -12,10 +12,13 @@ const checkerPace = { pattern: 'random', size: 2 ** 18, connections: 2, keepAliv
 /** What of a scenario a client needs to know. */
 export type Asked = Omit<Scenario, 'name' | 'about' | 'against'>;
 
-/** Which client a scenario needs. autocannon counts no answer whose connection it closes (reconnectRate). */
-export function clientFor({ pattern, size, keepAlive }: Asked): ClientKind {
+/**
+ * Which client a scenario needs. autocannon counts no answer whose connection it closes (reconnectRate), and sends the
+ * requests of a second in a row at its beginning, where a rate is to be even.
+ */
+export function clientFor({ pattern, size, keepAlive, rate }: Asked): ClientKind {
   const isPlain = pattern === 'random' || pattern === 'sequential' || pattern === 'zipf';
-  return isPlain && keepAlive && size <= autocannonLargest ? 'autocannon' : 'undici';
+  return isPlain && keepAlive && rate === undefined && size <= autocannonLargest ? 'autocannon' : 'undici';
 }
 
 /** The load itself. */

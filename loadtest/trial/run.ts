@@ -3,6 +3,8 @@ import { ClientFailed, startClient } from '../clients/client-process.ts';
 import type { Fault } from '../clients/job.ts';
 import type { LoadtestOptions } from '../loadtest-options.ts';
 import { pinned } from '../measure/pin.ts';
+import { UsageError } from '../options.ts';
+import { allPeers, type Missing } from '../peers/all.ts';
 import type { Command } from '../run/process.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { BadMetrics } from '../scrape/parse.ts';
@@ -27,6 +29,9 @@ export type Outcome = {
   readonly series: Readonly<Record<string, readonly ScrapePoint[]>>;
   readonly end: 'complete' | 'faults' | 'interrupted' | 'out of time';
 };
+
+/** What is missing where a server has no metrics: its name in `missing`. */
+export const metricsMissing = 'comparison with metrics';
 
 /** Hears of what goes on. */
 export type Listener = {
@@ -80,7 +85,7 @@ export async function runAll(context: FieldContext, options: LoadtestOptions, li
   });
   return {
     peers: everybody.map(({ name, about }) => ({ name, about })),
-    missing: field.missing,
+    missing: [...field.missing, ...leftOut(field, options)],
     trials,
     faults,
     series: Object.fromEntries(everybody.flatMap(({ name, scraper }) => (scraper ? [[name, scraper.points]] : []))),
@@ -112,7 +117,11 @@ async function fieldOf(context: FieldContext, { target, peers, scenarios }: Load
     const missing = scenarios.flatMap(({ name, writes }) =>
       writes === undefined ? [] : [{ name, why: 'it would write to a service that is not of this run' }],
     );
-    return { contenders: [await openTarget(context, target)], written: undefined, missing };
+    if (missing.length === scenarios.length)
+      throw new UsageError('beside a writer, only a service of this run is read');
+    const contender = await openTarget(context, target);
+    const uncounted = contender.scraper ? [] : [{ name: metricsMissing, why: '/metrics answers 404' }];
+    return { contenders: [contender], written: undefined, missing: [...missing, ...uncounted] };
   }
   const writes = scenarios.find((scenario) => scenario.writes !== undefined)?.writes;
   return startField(context, peers, writes);
@@ -151,6 +160,25 @@ function whoRuns(
   { compared }: LoadtestOptions['profile'],
 ): readonly Contender[] {
   if (writes !== undefined) return written ? [written] : [];
-  const isCompared = against === 'peers' && (compared?.includes(name) ?? true);
-  return isCompared ? contenders : contenders.slice(0, 1);
+  if (against === 'nobody' || !(compared?.includes(name) ?? true)) return contenders.slice(0, 1);
+  if (against === 'peers') return contenders;
+  const able = against.map((word) => allPeers.get(word)?.name);
+  return contenders.filter((contender, at) => at === 0 || able.includes(contender.name));
+}
+
+/** Who of the field does not run what: one entry for all scenarios that leave out the same. */
+function leftOut(field: Field, { scenarios, profile }: LoadtestOptions): Missing[] {
+  const out = scenarios.flatMap((scenario) => {
+    const running = whoRuns(field, scenario, profile);
+    const absent = field.contenders.filter((contender) => !running.includes(contender)).map(({ name }) => name);
+    const isOwn = scenario.writes !== undefined || absent.length === 0;
+    const isShort = profile.compared?.includes(scenario.name) === false;
+    return isOwn ? [] : [{ scenario: scenario.name, absent: absent.join(', '), isShort }];
+  });
+  return [...Map.groupBy(out, ({ absent, isShort }) => `${absent} ${isShort}`).values()].map((group) => ({
+    name: `${group[0]?.absent} in ${group.map(({ scenario }) => scenario).join(', ')}`,
+    why: group[0]?.isShort
+      ? `the profile ${profile.name} has no time for it`
+      : 'scenarios.ts names who takes part there',
+  }));
 }

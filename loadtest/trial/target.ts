@@ -62,7 +62,8 @@ export async function openTarget(context: FieldContext, target: Target): Promise
   }
   const scraper = await scraperOf(context, url.origin, headers);
   return {
-    name: baselineName,
+    // Only what counts as the service does is taken for one.
+    name: scraper ? baselineName : url.host,
     about: `${url.origin}${path}, ${size} bytes, ETag ${etag ?? 'none'}, as it was found`,
     origin: url.origin,
     path,

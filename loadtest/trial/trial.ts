@@ -1,5 +1,6 @@
 /** One server, one scenario, one round. @module */
 import { setTimeout as delay } from 'node:timers/promises';
+import { Histogram, type HistogramData } from '../clients/histogram.ts';
 import type { ClientResult, Fault } from '../clients/job.ts';
 import { usageOf } from '../measure/process-usage.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
@@ -11,6 +12,12 @@ import { judge } from './judge.ts';
 import { type ServerUse, serverUse, usageIfThere } from './server-use.ts';
 import type { Stage } from './stage.ts';
 
+/** What a writer did meanwhile. */
+export type TrialWrites = Omit<WriteResult, 'milliseconds'> & {
+  /** Microseconds from when a write was due to its answer. */
+  readonly latency: HistogramData;
+};
+
 /** All that one trial gave. */
 export type Trial = {
   readonly scenario: string;
@@ -21,7 +28,7 @@ export type Trial = {
   readonly main: ClientResult;
   /** Reads beside it, slowly, and checks each body. */
   readonly checker: ClientResult;
-  readonly writes: Omit<WriteResult, 'milliseconds'> | undefined;
+  readonly writes: TrialWrites | undefined;
   /** Undefined where nothing tells. */
   readonly server: ServerUse | undefined;
   /** Whether counters were compared with what the clients saw. */
@@ -29,12 +36,8 @@ export type Trial = {
   readonly faults: readonly Fault[];
 };
 
-/** autocannon sends the requests of a second at its beginning: less than two of them are no rate. */
-const rateSeconds = 2;
-
 /** Runs one. What is wrong is in its faults. @throws AbortError */
-export async function runTrial(given: Stage, contender: Contender, scenario: Scenario, round: number): Promise<Trial> {
-  const stage = scenario.rate === undefined ? given : { ...given, seconds: Math.max(rateSeconds, given.seconds) };
+export async function runTrial(stage: Stage, contender: Contender, scenario: Scenario, round: number): Promise<Trial> {
   const { scraper, writer, pid } = contender;
   const at = stage.clock();
   const before = await scraper?.snapshot();
@@ -45,14 +48,12 @@ export async function runTrial(given: Stage, contender: Contender, scenario: Sce
   const [main, checker] = await Promise.all([
     stage.main.run(jobOf(stage, contender, scenario, round)),
     stage.checker.run(checkerJob(stage, contender, round)),
-  ]);
-  over.abort();
+  ]).finally(() => over.abort());
   await looking;
   const after = usageIfThere(pid);
   const written = await writer?.end();
   const server = await serverUse(contender, at, used, after, before);
   const shown = await judge(stage, contender, before, [main, checker], written);
-  const { milliseconds: _, ...writes } = written ?? { milliseconds: [] };
   return {
     scenario: scenario.name,
     peer: contender.name,
@@ -60,10 +61,16 @@ export async function runTrial(given: Stage, contender: Contender, scenario: Sce
     at,
     main,
     checker,
-    writes: written && (writes as Omit<WriteResult, 'milliseconds'>),
+    writes: written && writesOf(written),
     server,
     ...shown,
   };
+}
+
+function writesOf({ milliseconds, ...counts }: WriteResult): TrialWrites {
+  const latency = new Histogram();
+  for (const each of milliseconds) latency.record(each * 1000);
+  return { ...counts, latency: latency.toJSON() };
 }
 
 /** Has code compiled before anything is measured. What is wrong is told as of a trial. */

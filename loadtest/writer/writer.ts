@@ -24,7 +24,11 @@ export function startWriter(scope: RunScope, pin: (command: Command) => Command,
   });
   gone.catch(() => {});
   const kill = () => void child.kill('SIGKILL');
-  scope.onEnd(async () => kill(), kill);
+  const finish = async () => {
+    kill();
+    await gone.catch(() => {});
+  };
+  scope.onEnd(finish, kill);
   return {
     start: (rate = writes.rate) => void child.send({ ...writes, rate }),
     async end() {

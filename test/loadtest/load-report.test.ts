@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { compareResults, renderComparison } from '../../loadtest/load-report/compare.ts';
 import { renderHtml } from '../../loadtest/load-report/html.ts';
+import { noiseOf } from '../../loadtest/load-report/notes.ts';
 import { ProgressBar } from '../../loadtest/load-report/progress-bar.ts';
 import { type Results, readResults, withoutTrials } from '../../loadtest/load-report/results.ts';
 import { limitOf } from '../../loadtest/load-report/rows.ts';
 import { renderSummary } from '../../loadtest/load-report/summary.ts';
 import { alignColumns, renderTerminal } from '../../loadtest/load-report/terminal.ts';
+import { verdictOf } from '../../loadtest/load-report/words.ts';
+import { makeFolder } from '../../loadtest/load-report/write.ts';
+import { UsageError } from '../../loadtest/options.ts';
 import { scenarios } from '../../loadtest/scenarios/scenarios.ts';
-import { loadResults, trialOf } from './load-samples.ts';
+import { metricsMissing } from '../../loadtest/trial/run.ts';
+import { clientResult, loadResults, trialOf } from './load-samples.ts';
+import { folderFor } from './run-loadtest.ts';
 import { unlikeSchema } from './schema.ts';
 
 function duel(ours: readonly number[], theirs: readonly number[], cpu = 1): Results {
@@ -37,6 +45,7 @@ describe('rows', () => {
     assert.equal(limitOf({}, 0.5, 0.5), 'neither');
     assert.equal(limitOf({ rate: 10 }, 0.5, 0.5), 'rate');
     assert.equal(limitOf({ rate: 10 }, 0.5, 0.98), 'client');
+    assert.equal(limitOf({ rate: 10, isRateReached: false }, 0.98, 0.5), 'rate not reached');
     assert.equal(limitOf({ bytesPerSecond: 10 }, 0.5, 0.5), 'readers');
     assert.equal(limitOf({}, null, 0.5), null);
   });
@@ -90,6 +99,38 @@ describe('reports', () => {
     const html = renderHtml(duel([1, 2], [3, 4]));
     assert.doesNotMatch(html, /<script|<link|<img|@import|url\(|src=/);
     assert.doesNotMatch(html.replaceAll('http://www.w3.org', ''), /https?:\/\//);
+  });
+
+  test('show what a writer did beside the load', () => {
+    const { latency } = clientResult(100);
+    const counts = { seconds: 2, written: 190, busy: 7, missed: 3, errors: 0, firstError: null, cpuSeconds: 0.1 };
+    const trial = { ...trialOf('ours', 1, 10, 1, 'writer-64k'), writes: { ...counts, latency } };
+    const results = loadResults([trial]);
+    assert.match(renderSummary(results), /\| writer-64k \| 95 \| 7 \| 3 \| 0.984 \|/);
+    assert.match(renderTerminal(results), /written\/s/);
+    assert.match(renderHtml(results), /written\/s/);
+    assert.deepEqual(unlikeSchema(JSON.parse(JSON.stringify(results))), []);
+  });
+
+  test('say when no counter was compared', () => {
+    const trial = { ...trialOf('ours', 1, 10, 1), isReconciled: false };
+    const missing = [{ name: metricsMissing, why: '/metrics answers 404' }];
+    assert.match(verdictOf(loadResults([trial], { missing })), /NOT compared: \/metrics answers 404/);
+  });
+
+  test('say it of a machine that was busy', () => {
+    assert.equal(noiseOf({ ...duel([1], [1]).conditions.machine, loadBefore: 1 }), undefined);
+    assert.match(noiseOf({ ...duel([1], [1]).conditions.machine, loadBefore: 1.1 }) ?? '', /busy before the run/);
+  });
+
+  test('of two runs in one second have a folder each', (scope) => {
+    const out = folderFor(scope);
+    const options = { out, saveBaseline: join(out, 'baseline.json') };
+    const folders = [1, 2, 3].map(() => makeFolder(options, new Date(0)));
+    assert.equal(new Set(folders).size, 3);
+    assert.deepEqual(readdirSync(out).sort(), folders.map((folder) => basename(folder)).sort());
+    const nowhere = join(out, 'nowhere', 'baseline.json');
+    assert.throws(() => makeFolder({ ...options, saveBaseline: nowhere }, new Date(0)), UsageError);
   });
 
   test('columns stand under each other', () => {
@@ -159,6 +200,23 @@ describe('a comparison', () => {
         ['CPU'],
       );
     }
+  });
+
+  test('minds no other server that a client limited', () => {
+    const other = trialOf('others', 1, 100, 1);
+    const limited = { ...other, main: { ...other.main, cpuSeconds: 1 }, server: undefined };
+    const both = loadResults([...old.trials, limited]);
+    const figures = compareResults(both, both, 0.25).figures.filter(({ figure }) => figure === 'requests/s');
+    assert.deepEqual(
+      figures.map(({ peer }) => peer),
+      ['theirs'],
+    );
+  });
+
+  test('compares no rows that different clients made', () => {
+    const rows = old.rows.map((row) => ({ ...row, client: 'undici' as const }));
+    const { figures, lost } = compareResults(old, { ...old, rows }, 0.25);
+    assert.deepEqual([figures, lost], [[], ['random-4k, theirs']]);
   });
 
   test('finds more CPU than before', () => {

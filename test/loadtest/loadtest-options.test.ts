@@ -105,6 +105,10 @@ for (const out of ['/proc/nowhere', '/etc/hostname/below', '/dev/null']) {
   });
 }
 
+test('-h is --help', () => {
+  assert.deepEqual(parseLoadtestOptions(['-h'], known, known), { kind: 'help' });
+});
+
 test('what would be left unheard is refused', () => {
   const refused = (...argv: string[]) => assert.throws(() => parse(...argv), UsageError, argv.join(' '));
   refused('--threshold', '0.1');

@@ -31,6 +31,21 @@ test('every pattern, a writer too: right bytes, and counters that add up', { tim
   assert.equal(points.at(-1)?.references, 0);
 });
 
+test('peers take turns in being the first, and run what they can', { timeout: 60_000 }, async (scope) => {
+  const what = ['--profile', 'full', '--scenarios', 'zipf-16k,parquet-128k', '--peers', 'stream', '--seconds', '0.2'];
+  const { code, results, printed } = await runLoadtest(scope, ...what, '--rounds', '2');
+  assert.equal(code, 0, printed);
+  const [ours, theirs] = results?.peers.map(({ name }) => name) ?? [];
+  const ran = results?.trials.map(({ scenario, peer }) => [scenario, peer]);
+  const zipf = [ours, theirs, theirs, ours].map((peer) => ['zipf-16k', peer]);
+  assert.deepEqual(ran, [...zipf, ['parquet-128k', ours], ['parquet-128k', ours]]);
+  assert.deepEqual(
+    results?.missing.map(({ name }) => name),
+    [`${theirs} in parquet-128k`],
+  );
+  assert.deepEqual(unlikeSchema(results), []);
+});
+
 test('a running service, with a token: its own metrics tell CPU and memory', { timeout: 60_000 }, async (scope) => {
   const folder = folderFor(scope);
   const token = join(folder, 'token');
