@@ -125,6 +125,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     engines: () => enginesOfSources(catalog, outgoing, files),
     endGrants(forGood) {
       if (forGood) express?.close();
+      express?.revoke();
       if (relay instanceof NativeRelay) relay.endGrants();
     },
     inFlight,

@@ -106,8 +106,11 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     *forgotten = fd < 0 && pr_list_empty(&connection->undone);
     if (*forgotten)
         fd = forget(connection);
-    else if (fd < 0)
+    else if (fd < 0) {
         connection->node_closed = true;
+        connection->owner = PR_OWNER_LANE; /* which breaks it off when it stalls */
+        pr_look_soon(connection);
+    }
     pr_connection_settle(connection);
     pr_unlock(relay);
     return fd < 0 ? -error : fd;

@@ -118,6 +118,7 @@ int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant, 
     bool back = connection->express != express; /* its time is over already: an event tells */
     if (result < 0 && !known) connection->in_epoll = false;
     if (result < 0 && !known && !back) {
+        pr_pattern_withdraw(connection->express->pattern);
         leave(connection);
         relay->counters.grants--;
         connection->owner = PR_OWNER_NODE;
@@ -155,7 +156,7 @@ void pr_express_let_in(struct pr_connection *connection) {
     connection->at_door = true;
     connection->pins++;
     relay->counters.accepted_connections++;
-    bool guest = express && relay->open_patterns > 0;
+    bool guest = express && pr_patterns_open(relay) > 0;
     if (guest)
         enter(connection, express);
     else
@@ -164,9 +165,12 @@ void pr_express_let_in(struct pr_connection *connection) {
     if (!guest) pr_free(express);
     bool heard = !guest || listen_to(connection, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP) == 0;
     pr_lock(relay);
+    bool back = !heard && connection->express == express; /* else it came back already */
     if (!heard) connection->in_epoll = false;
-    if (!heard) pr_express_end(connection, PR_RETURN_FAILED, 0);
+    if (back) express->over = true;
+    if (back) pr_lane_ready(connection);
     pr_unlock(relay);
+    if (back) pr_lane_wake(connection->lane);
     pr_connection_unpin(connection);
 }
 

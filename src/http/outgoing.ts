@@ -120,7 +120,8 @@ export class Outgoing {
   #whole(pattern: Pattern): HeldForConnection['whole'] {
     const express = this.#express;
     if (!express) return undefined;
-    return (response, head) => express.after(pattern, response, head);
+    const { revoked } = express;
+    return (response, head) => express.after(pattern, response, head, revoked);
   }
 
   #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {

@@ -28,13 +28,15 @@ const longest = 2 ** 31 - 1; // of a timer, milliseconds
  * cluster module does the same in its workers.
  */
 class DoorHandle implements ListeningHandle {
+  readonly #server: Server;
   readonly #relay: NativeRelay;
   readonly #door: number;
   readonly #address: object;
   // A listening handle keeps its process alive.
   readonly #alive = setInterval(() => {}, longest);
 
-  constructor(relay: NativeRelay, door: number, address: object) {
+  constructor(server: Server, relay: NativeRelay, door: number, address: object) {
+    this.#server = server;
     this.#relay = relay;
     this.#door = door;
     this.#address = address;
@@ -48,6 +50,7 @@ class DoorHandle implements ListeningHandle {
   close(callback?: () => void): void {
     clearInterval(this.#alive);
     this.#relay.closeDoor(this.#door);
+    for (const socket of idle.get(this.#server) ?? []) socket.destroy();
     if (callback) setImmediate(callback);
   }
 
@@ -78,12 +81,23 @@ export function openDoor(server: Server, relay: NativeRelay): boolean {
   if (!isKnown || typeof address !== 'object' || address === null || server.maxConnections !== undefined) return false;
   const door = relay.openDoor(handle.fd as number, (arrival) => receive(server, relay, arrival));
   if (door === undefined) return false;
-  internals._handle = new DoorHandle(relay, door, address);
+  internals._handle = new DoorHandle(server, relay, door, address);
   handle.close(); // The relay has a descriptor of its own.
   return true;
 }
 
-function receive(server: Server, relay: NativeRelay, { id, answers }: Arrival): void {
+/** Who has had answers, and asks for nothing: Node's server does not know that they are idle. */
+const idle = new WeakMap<Server, Set<Socket>>();
+
+function receive(server: Server, relay: NativeRelay, arrival: Arrival): void {
+  try {
+    welcome(server, relay, arrival);
+  } catch {
+    relay.closeConnection(arrival.id); // The others are to arrive.
+  }
+}
+
+function welcome(server: Server, relay: NativeRelay, { id, answers }: Arrival): void {
   const unread = unreadOf(relay, id);
   const taken = unread && relay.take(id);
   if (!taken) return;
@@ -123,8 +137,12 @@ function socketOf(server: Server, fd: number): Socket {
 function closeWhenIdle(socket: Socket, server: Server): void {
   const timeout = Math.min(server.keepAliveTimeout, server.headersTimeout / 2);
   const close = () => socket.destroy();
+  const sockets = idle.get(server) ?? new Set();
+  idle.set(server, sockets.add(socket));
+  socket.once('close', () => sockets.delete(socket));
   socket.setTimeout(timeout, close);
   socket.once('data', () => {
+    sockets.delete(socket);
     socket.removeListener('timeout', close);
     socket.setTimeout(server.timeout);
   });

@@ -25,6 +25,9 @@ export type Pattern = {
   readonly large: Engine;
 };
 
+// What is somebody's own is compared with nobody else's requests: how far they are alike could be found out.
+const personal = /\r\n(?:authorization|proxy-authorization|cookie):/i;
+
 /** How lanes answer. */
 export type ExpressOptions = {
   /** Bytes: shorter bodies are copied. */
@@ -41,9 +44,20 @@ export class Express {
   readonly #options: ExpressOptions;
   readonly #repeated = new Repeated();
   #over = false;
+  #revoked = 0;
 
   constructor(options: ExpressOptions) {
     this.#options = options;
+  }
+
+  /** How often what was judged before is worth nothing any more: tokens were exchanged. */
+  get revoked(): number {
+    return this.#revoked;
+  }
+
+  /** Nothing is granted for what was judged before. */
+  revoke(): void {
+    this.#revoked++;
   }
 
   /** Nothing is granted any more. */
@@ -56,8 +70,9 @@ export class Express {
    * that.
    *
    * @param head of the response
+   * @param revoked as it was when the request was judged
    */
-  after(pattern: Pattern, response: ServerResponse, head: string): void {
+  after(pattern: Pattern, response: ServerResponse, head: string, revoked: number): void {
     const request = pattern.reply.request.raw;
     const repeat = this.#over ? undefined : this.#worthwhile(pattern, exactHead(request));
     const grant = repeat && grantFor(pattern, repeat, this.#options, head);
@@ -65,7 +80,8 @@ export class Express {
     // By then Node has let go of the response, and whatever belongs to it: a grant lasts for much longer. Software that
     // ends responses later than it is told to leaves time for part of a next request to come.
     response.once('finish', () => {
-      if (!this.#over && exactHead(request) !== undefined) pattern.connection.grant(grant);
+      const isGood = !this.#over && this.#revoked === revoked;
+      if (isGood && exactHead(request) !== undefined) pattern.connection.grant(grant);
     });
   }
 
@@ -90,7 +106,8 @@ function grantFor(pattern: Pattern, repeat: Repeat, options: ExpressOptions, hea
   const about = { url: request.url, remoteAddress: request.ip, requestId: request.id };
   const judged = { generation: generation.id, epoch, version };
   const engines = { engine: usual, large, largeFrom };
-  return { about, ...judged, ...engines, ...repeat, ...options, head: template, seconds, most: mostAnswers };
+  const open = options.open && !personal.test(repeat.request);
+  return { about, ...judged, ...engines, ...repeat, ...options, open, head: template, seconds, most: mostAnswers };
 }
 
 function lanesAnswerBy(engine: Engine): boolean {
