@@ -97,7 +97,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_unlock(relay);
     if (!there) return -EBADF;
     int fd = pr_sys.dup(connection->fd), error = errno;
-    if (fd < 0 && connection->in_epoll) epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    if (fd < 0 && connection->in_epoll) pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     *kind = connection->peer.kind;
     pr_lock(relay);
     connection->pins--;

@@ -55,7 +55,7 @@ static void dispose(struct pr_door *door) {
 static void close_door(struct pr_door *door) {
     struct pr_relay *relay = door->relay;
     for (unsigned index = 0; index < relay->lane_count; index++)
-        if (relay->lanes[index].epoll >= 0) epoll_ctl(relay->lanes[index].epoll, EPOLL_CTL_DEL, door->fd, NULL);
+        if (relay->lanes[index].epoll >= 0) pr_sys.epoll_ctl(relay->lanes[index].epoll, EPOLL_CTL_DEL, door->fd, NULL);
     pr_lock(relay);
     door->closed = true;
     dispose(door);
