@@ -34,6 +34,14 @@ async function visit(t: TestContext, { port }: Running, range = '0-9', fields = 
   return response;
 }
 
+/** One request, on a connection that is kept. */
+async function comeToStay(t: TestContext, { port }: Running): Promise<RawClient> {
+  const client = await RawClient.connect(t, port);
+  client.get(path, '0-9');
+  await client.response();
+  return client;
+}
+
 /** Asks until a lane answers. */
 async function makeKnown(t: TestContext, running: Running, fields = ''): Promise<void> {
   const before = answersOf(running);
@@ -118,9 +126,7 @@ test('a client that has had answers is closed when it has been idle for long, an
   const running = await start(t);
   running.service.app.server.keepAliveTimeout = 200;
   await makeKnown(t, running);
-  const client = await RawClient.connect(t, running.port);
-  client.get(path, '0-9');
-  await client.response();
+  const client = await comeToStay(t, running);
   assert.deepEqual(await client.rest(), { bytes: 0, sha256: sha256(Buffer.alloc(0)), error: undefined });
   assert.equal(running.service.relay.counters().returns.time, 1, 'a lane had it first');
 });
@@ -129,9 +135,7 @@ test('one that asks again before that is served on', { timeout: 20_000 }, async 
   const running = await start(t);
   running.service.app.server.keepAliveTimeout = 3000;
   await makeKnown(t, running);
-  const client = await RawClient.connect(t, running.port);
-  client.get(path, '0-9');
-  await client.response();
+  const client = await comeToStay(t, running);
   await until(async () => (await connectionsOf(running)) === 1, 'Node has it');
   for (let at = 0; at < 3; at++) {
     client.get('/regions/none');
@@ -143,9 +147,7 @@ test('one that asks again before that is served on', { timeout: 20_000 }, async 
 test('closing does not wait for one that a lane has given to Node as idle', { timeout: 20_000 }, async (t) => {
   const running = await start(t, { drain: 8 });
   await makeKnown(t, running);
-  const client = await RawClient.connect(t, running.port);
-  client.get(path, '0-9');
-  await client.response();
+  await comeToStay(t, running);
   await until(async () => (await connectionsOf(running)) === 1, 'Node has it');
   const began = performance.now();
   assert.equal(await running.close(), true);
@@ -157,9 +159,7 @@ test('closing lets who is in mid-body have all of it, and closes who is idle at 
 }, async (t) => {
   const running = await start(t, { drain: 10 });
   await makeKnown(t, running);
-  const idle = await RawClient.connect(t, running.port);
-  idle.get(path, '0-9');
-  await idle.response();
+  const idle = await comeToStay(t, running);
   const silent = await RawClient.connect(t, running.port);
   const slow = await RawClient.connect(t, running.port);
   slow.get(path, `0-${size - 1}`);
