@@ -22,7 +22,8 @@ enum { PIPE_BYTES = 256 << 10 };
 
 int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
     if (!pr_list_empty(&pipes->idle)) {
-        *pipe = pr_container(pipes->idle.next, struct pr_pipe, pooled);
+        /* The one given back last: its buffers are in the processor's cache. */
+        *pipe = pr_container(pipes->idle.previous, struct pr_pipe, pooled);
         pr_list_remove(&(*pipe)->pooled);
         pipes->idle_count--;
         return 0;
@@ -73,9 +74,9 @@ void pr_pipes_free(struct pr_pipes *pipes) {
  */
 ssize_t pr_engine_present(const struct pr_chunk *chunk) {
     if (chunk->generation->info.backing.backing == PR_BACKING_DEVDAX) return (ssize_t)chunk->length;
-    struct stat status;
-    if (pr_sys.fstat(chunk->generation->fd, &status) < 0) return -errno;
-    uint64_t size = (uint64_t)status.st_size;
+    off_t end = pr_sys.size(chunk->generation->fd);
+    if (end < 0) return -errno;
+    uint64_t size = (uint64_t)end;
     if (size <= chunk->offset) return 0;
     return (ssize_t)(size - chunk->offset < chunk->length ? size - chunk->offset : chunk->length);
 }
@@ -105,34 +106,36 @@ static ssize_t step_copy(int socket, const struct pr_chunk *chunk) {
     return pr_engine_still_present(chunk, sent);
 }
 
-static ssize_t fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    ssize_t length = pr_engine_present(chunk);
-    if (length <= 0) return length;
+static int fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
     struct iovec vector = {.iov_base = (void *)(uintptr_t)(chunk->generation->address + chunk->offset),
-                           .iov_len = (size_t)length};
+                           .iov_len = chunk->length};
     ssize_t filled = pr_sys.vmsplice(pipe->write_end, &vector, 1, SPLICE_F_NONBLOCK);
-    if (filled < 0) return errno == EFAULT ? 0 : -errno;
+    if (filled < 0) return -errno;
     pipe->filled = (size_t)filled;
-    return pr_engine_still_present(chunk, filled);
+    return 0;
 }
 
-/* Bytes can wait in the pipe for as long as the reader is slow, and their page can be cut meanwhile. */
-static ssize_t check_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    if (pipe->filled == 0) return fill_pipe(pipe, chunk);
-    struct pr_chunk waiting = *chunk;
-    waiting.length = pipe->filled;
-    return pr_engine_still_present(&waiting, (ssize_t)pipe->filled);
+/*
+ * How much of the pipe may go out. The one look is between pipe and socket: what the file has lost by then stays in the
+ * pipe, be it that it was cut before its pages were taken, or while they waited for a slow reader.
+ */
+static ssize_t sendable(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    int result = pipe->filled > 0 ? 0 : fill_pipe(pipe, chunk);
+    if (result < 0) return result == -EFAULT ? 0 : result;
+    struct pr_chunk filled = *chunk;
+    filled.length = pipe->filled;
+    return pr_engine_present(&filled);
 }
 
 static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    ssize_t ready = check_pipe(pipe, chunk);
+    ssize_t ready = sendable(pipe, chunk);
     if (ready <= 0) return ready;
-    bool more = chunk->length > pipe->filled || chunk->more;
+    bool more = chunk->length > (size_t)ready || chunk->more;
     unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
-    ssize_t sent = pr_sys.splice(pipe->read_end, NULL, socket, NULL, pipe->filled, flags);
+    ssize_t sent = pr_sys.splice(pipe->read_end, NULL, socket, NULL, (size_t)ready, flags);
     if (sent < 0) return -errno;
     pipe->filled -= (size_t)sent;
-    return pr_engine_still_present(chunk, sent);
+    return sent;
 }
 
 static ssize_t step_literal(int socket, const struct pr_chunk *chunk) {

@@ -5,7 +5,7 @@ import { type TracedTransmission, traceHeld } from '../observe/tracing.ts';
 import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
-import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards, largeFrom } from '../relay/engine.ts';
+import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../relay/engine.ts';
 import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../relay/relay.ts';
 import { type HeldForConnection, sendHeld } from '../relay/send.ts';
 import { type Seen, unseen } from '../relay/witness.ts';
@@ -20,6 +20,14 @@ export type OutgoingOptions = {
   readonly maxHold: number;
   /** Bytes: shorter bodies are copied, which costs less than a reference to a page (docs/performance.md). */
   readonly copyBelow: number;
+};
+
+// For bodies below `copyBelow` bytes, for those of `largeFrom` and more, and for those between.
+type EnginesBySize = {
+  readonly short: Engine;
+  readonly usual: Engine;
+  readonly large: Engine;
+  readonly largeFrom: number;
 };
 
 /** Chooses engines, takes references. */
@@ -64,7 +72,7 @@ export class Outgoing {
   /** The same for a backing. */
   engineFor(seen: Seen): BackingEngine {
     if (this.#connections) return engineForBacking(this.#choice, seen);
-    const only = { engine: 'stream', large: 'stream', because: 'there is no native shim' } as const;
+    const only = { engine: 'stream', large: 'stream', largeFrom: 0, because: 'there is no native shim' } as const;
     return { backing: seen.backing, ...only, copyFree: false };
   }
 
@@ -85,9 +93,7 @@ export class Outgoing {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
     const engines = this.#enginesFor(region, connection);
-    const wanted =
-      plan.length < this.#copyBelow ? engines.short : plan.length < largeFrom ? engines.usual : engines.large;
-    const held = this.#take(region, plan, wanted, engines.usual, place);
+    const held = this.#take(region, plan, this.#wanted(engines, plan.length), engines.usual, place);
     if (typeof held === 'string') return held;
     const { transmission, engine } = held;
     const { content } = region;
@@ -97,11 +103,16 @@ export class Outgoing {
     return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
   }
 
-  #enginesFor(region: Region, connection: Connection | undefined) {
-    if (!connection) return { short: 'stream', usual: 'stream', large: 'stream' } as const;
-    const { engine, large } = this.engineOf(region);
+  #enginesFor(region: Region, connection: Connection | undefined): EnginesBySize {
+    if (!connection) return { short: 'stream', usual: 'stream', large: 'stream', largeFrom: 0 };
+    const { engine, large, largeFrom } = this.engineOf(region);
     const { peerKind } = connection;
-    return { short: 'copy', usual: engineTowards(engine, peerKind), large: engineTowards(large, peerKind) } as const;
+    return { short: 'copy', usual: engineTowards(engine, peerKind), large: engineTowards(large, peerKind), largeFrom };
+  }
+
+  #wanted({ short, usual, large, largeFrom }: EnginesBySize, length: number): Engine {
+    if (length < this.#copyBelow) return short;
+    return length < largeFrom ? usual : large;
   }
 
   // A pipe takes two descriptors. Where there are none left, what is large goes the usual way.

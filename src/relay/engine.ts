@@ -11,13 +11,20 @@ export type BackingEngine = Chosen & { readonly backing: Backing; readonly copyF
 export type EngineOfSources = BackingEngine & { readonly sources: readonly string[] };
 
 /** An engine, why it was chosen, and the one for bodies of `largeFrom` bytes and more. */
-export type Chosen = { readonly engine: Engine; readonly large: Engine; readonly because: string };
+export type Chosen = {
+  readonly engine: Engine;
+  readonly large: Engine;
+  readonly largeFrom: number;
+  readonly because: string;
+};
 
 /**
- * Bytes: from here on `splice`, through a pipe of 256 KiB, takes less than `sendfile`, whose own has 64 KiB: 6 % at
- * 128 KiB, a fifth from 256 KiB on (docs/performance.md).
+ * Bytes: from here on `splice`, through a pipe of 256 KiB, takes less than `sendfile`, whose own has 64 KiB and which
+ * looks up each folio of the file: on tmpfs, without huge pages, each page (docs/performance.md).
  */
-export const largeFrom = 128 * 1024;
+function largeFromOf(backing: Backing): number {
+  return backing === 'pagecache' ? 128 * 1024 : 64 * 1024;
+}
 
 // What is taken where no witness could see: the engine that has sent without a copy on every kernel tried. sendfile
 // copies on fsdax and does not know hugetlb and devdax (EINVAL).
@@ -36,12 +43,13 @@ const copyFreeEngines = ['sendfile', 'splice'] as const;
 /** The engine that `choice` means for a backing of which this was seen, leaving the peer aside. */
 export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts): Chosen {
   const unable = choice === 'sendfile' && (backing === 'hugetlb' || backing === 'devdax');
-  if (choice !== 'auto' && !unable) return { engine: choice, large: choice, because: 'it was asked for' };
+  const largeFrom = largeFromOf(backing);
+  if (choice !== 'auto' && !unable) return { engine: choice, large: choice, largeFrom, because: 'it was asked for' };
   const { engine, because } = choose(backing, seen);
-  const large = engine === 'sendfile' && seen.splice === true ? 'splice' : engine;
   const why = unable ? `sendfile can not read ${backing}; ${because}` : because;
-  if (large === engine) return { engine, large, because: why };
-  return { engine, large, because: `${why}; so was splice, which takes less for ${largeFrom} bytes and more` };
+  if (engine !== 'sendfile' || seen.splice !== true) return { engine, large: engine, largeFrom, because: why };
+  const also = `so was splice, which takes less for ${largeFrom} bytes and more`;
+  return { engine, large: 'splice', largeFrom, because: `${why}; ${also}` };
 }
 
 /** The engine for a backing, with what was seen of it. */
@@ -50,7 +58,7 @@ export function engineForBacking(choice: EngineChoice, { backing, verdicts }: Se
   return { backing, ...chosen, copyFree: verdicts[chosen.engine] };
 }
 
-function choose(backing: Backing, seen: Verdicts): Omit<Chosen, 'large'> {
+function choose(backing: Backing, seen: Verdicts): Pick<Chosen, 'engine' | 'because'> {
   const proven = copyFreeEngines.find((engine) => seen[engine] === true);
   if (proven) return { engine: proven, because: `it was seen to send pages of ${backing} without a copy` };
   const likely = expected[backing];

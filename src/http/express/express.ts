@@ -3,7 +3,6 @@ import type { FastifyReply } from 'fastify';
 import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
 import type { Connection } from '../../relay/connection.ts';
-import { largeFrom } from '../../relay/engine.ts';
 import type { Grant } from '../../relay/grants.ts';
 import type { Engine } from '../../relay/relay.ts';
 import { exactHead } from './received.ts';
@@ -23,6 +22,8 @@ export type Pattern = {
   /** For bodies that are neither copied because they are short, nor large. */
   readonly usual: Engine;
   readonly large: Engine;
+  /** Bytes. */
+  readonly largeFrom: number;
 };
 
 // What is somebody's own is compared with nobody else's requests: how far they are alike could be found out.
@@ -94,7 +95,7 @@ export class Express {
 }
 
 function grantFor(pattern: Pattern, repeat: Repeat, options: ExpressOptions, head: string): Grant | undefined {
-  const { reply, region, plan, usual, large } = pattern;
+  const { reply, region, plan, usual, large, largeFrom } = pattern;
   const { request } = reply;
   const { generation, epoch, version } = region.content;
   // Its Last-Modified is that of each message (RFC 9110 8.8.2.1).
