@@ -4,12 +4,11 @@
 #include "state.h"
 
 void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
-                         enum pr_outcome outcome, int error) {
+                         enum pr_outcome outcome, int error, uint64_t now) {
     struct pr_relay *relay = connection->relay;
     struct pr_answers *answers = &relay->answers;
     const struct pr_pattern *pattern = connection->express->pattern;
     const struct pr_repeat *request = &pattern->grant.request;
-    uint64_t now = pr_now();
     connection->express->answers++;
     bool ranged = request->range_at < request->length;
     struct pr_counters *counters = &relay->counters;

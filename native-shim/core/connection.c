@@ -265,18 +265,19 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     connection->current = NULL;
     if (!transmission) return;
     enum pr_outcome outcome = pr_outcome_of(error);
-    pr_count_outcome(transmission, outcome);
+    uint64_t now = pr_now();
+    pr_count_outcome(transmission, outcome, now);
     struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = (int16_t)-error};
     event.bytes = transmission->sent;
     event.id = transmission->id;
     if (connection->express)
-        pr_express_answered(connection, transmission, outcome, -error);
+        pr_express_answered(connection, transmission, outcome, -error, now);
     else if (by_lane)
         pr_event_add(connection->relay, event);
     pr_hold_cut(transmission);
     pr_hold_state(transmission, PR_BROKEN);
     pr_give_pipe_back(transmission);
-    if (!pr_holds_until_done(transmission) || transmission->sent == 0) pr_hold_drop(transmission);
+    if (!pr_holds_until_done(transmission) || transmission->sent == 0) pr_hold_drop(transmission, now);
 }
 
 void pr_break_off(struct pr_connection *connection, int error) {

@@ -122,13 +122,13 @@ static uint64_t done_bytes(const struct pr_transmission *transmission, const str
 }
 
 /* Lets go of what is done; tells whether that is all of it. */
-static bool finished(struct pr_transmission *transmission, const struct sight *sight) {
+static bool finished(struct pr_transmission *transmission, const struct sight *sight, uint64_t now) {
     uint64_t done = done_bytes(transmission, sight);
     bool sending = transmission->state == PR_SENDING || done < transmission->total;
     if (sending)
         pr_hold_shrink(transmission, done);
     else
-        pr_hold_drop(transmission);
+        pr_hold_drop(transmission, now);
     return !sending;
 }
 
@@ -138,19 +138,20 @@ static bool is_acknowledged(const struct pr_transmission *transmission, const st
 }
 
 static void apply(struct pr_connection *connection, const struct sight *sight) {
+    uint64_t now = pr_now();
     bool moved = sight->watermark > connection->watermark;
     if (moved) connection->watermark = sight->watermark;
     pr_list_each(node, &connection->undone) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
         bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* its notices come, whatever became of the peer */
-        if (is_acknowledged(transmission, sight)) pr_hold_acknowledged(transmission);
+        if (is_acknowledged(transmission, sight)) pr_hold_acknowledged(transmission, now);
         if (sight->lost && transmission->state != PR_SENDING && !tells)
             pr_hold_quarantine(transmission);
-        else if (finished(transmission, sight))
+        else if (finished(transmission, sight, now))
             moved = true;
     }
     if (!moved) return;
-    connection->progress_at = pr_now();
+    connection->progress_at = now;
     pr_look_soon(connection);
 }
 
@@ -171,6 +172,7 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     if (connection->ledger) pr_zerocopy_drain(connection);
     pr_lock(relay);
     relay->counters.looks++;
+    connection->begun = 0;
     if (sight.vanished) judge_vanished(connection, &sight);
     if (sight.known && !connection->reset) apply(connection, &sight);
     pr_tell_if_drained(connection);

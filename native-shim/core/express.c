@@ -325,7 +325,7 @@ static int take(struct pr_connection *connection, struct pr_transmission *transm
 static int drop(struct pr_connection *connection, struct pr_transmission *transmission, int error) {
     pr_lock(connection->relay);
     connection->relay->answers.begun--;
-    pr_hold_drop(transmission);
+    pr_hold_drop(transmission, pr_now());
     pr_unlock(connection->relay);
     return error;
 }
@@ -378,15 +378,16 @@ static int begin_answer(struct pr_connection *connection, const struct pr_asked 
     uint64_t start = body_start(connection, head_length, asked->length);
     pr_lock(connection->relay);
     bool gone = is_gone(connection);
-    if (!gone) pr_begin(connection, transmission, connection->lane->head, head_length, start);
+    const char *head = connection->lane->head;
+    if (!gone) pr_begin(connection, transmission, head, head_length, start, transmission->held_since);
     pr_unlock(connection->relay);
     return gone ? drop(connection, transmission, -ECONNRESET) : 0;
 }
 
 /* Why it can't go on; PR_RETURN_COUNT when it can. */
-static enum pr_return why_over(const struct pr_express *express) {
+static enum pr_return why_over(const struct pr_express *express, uint64_t now) {
     if (express->over) return PR_RETURN_REVOKED;
-    if (!express->open && express->until <= pr_now()) return PR_RETURN_TIME;
+    if (!express->open && express->until <= now) return PR_RETURN_TIME;
     bool spent = express->pattern && express->answers >= express->pattern->grant.most;
     return spent ? PR_RETURN_SPENT : PR_RETURN_COUNT;
 }
@@ -413,7 +414,8 @@ static enum pr_match match_once(struct pr_connection *connection, struct pr_aske
     const char *bytes = window->bytes + window->at;
     size_t length = window->length - window->at;
     enum pr_match result = PR_MATCH_NONE;
-    if (own && own->until > pr_now()) result = pr_repeat_match(&own->grant.request, own->size, bytes, length, asked);
+    if (own && own->until > connection->lane->now)
+        result = pr_repeat_match(&own->grant.request, own->size, bytes, length, asked);
     if (result == PR_MATCH || !express->open) return result;
     enum pr_match other = match_open(connection, bytes, length, asked);
     return other == PR_MATCH_NONE ? result : other;
@@ -456,7 +458,7 @@ static bool node_has_closed(struct pr_connection *connection) {
 bool pr_express_next(struct pr_connection *connection) {
     const struct pr_express *express = connection->express;
     if (!express) return false;
-    enum pr_return over = why_over(express);
+    enum pr_return over = why_over(express, connection->lane->now);
     if (over != PR_RETURN_COUNT) return give_back(connection, over);
     enum pr_window_sight sight = pr_window_look(connection);
     if (sight == PR_WINDOW_ENDED || (sight == PR_WINDOW_EMPTY && node_has_closed(connection)))

@@ -25,6 +25,6 @@ void pr_express_end(struct pr_connection *connection, enum pr_return why, int er
 
 /* answers.c; under the lock: the response that a lane is in has ended. */
 void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
-                         enum pr_outcome outcome, int error);
+                         enum pr_outcome outcome, int error, uint64_t now);
 
 #endif

@@ -218,10 +218,10 @@ void pr_hold_cut(struct pr_transmission *transmission) {
     pr_claims_settle(transmission->generation->inode);
 }
 
-static void count_duration(const struct pr_transmission *transmission, uint64_t *by_time, double *sum) {
+static void count_duration(const struct pr_transmission *transmission, uint64_t now, uint64_t *by_time, double *sum) {
     static const double bounds[] = PR_HOLD_BOUNDS;
     _Static_assert(sizeof bounds / sizeof *bounds == PR_HOLD_BUCKETS - 1, "one bucket has no bound");
-    double seconds = (double)(pr_now() - transmission->held_since) / 1e9;
+    double seconds = (double)(now - transmission->held_since) / 1e9;
     size_t bucket = 0;
     while (bucket < PR_HOLD_BUCKETS - 1 && seconds > bounds[bucket]) bucket++;
     by_time[bucket]++;
@@ -236,13 +236,13 @@ void pr_hold_state(struct pr_transmission *transmission, enum pr_state state) {
     transmission->state = state;
 }
 
-void pr_hold_acknowledged(struct pr_transmission *transmission) {
+void pr_hold_acknowledged(struct pr_transmission *transmission, uint64_t now) {
     struct pr_durations *acknowledged = &transmission->generation->relay->counters.acknowledged;
     transmission->acknowledged = true;
-    count_duration(transmission, acknowledged->by_time, &acknowledged->seconds);
+    count_duration(transmission, now, acknowledged->by_time, &acknowledged->seconds);
 }
 
-void pr_hold_drop(struct pr_transmission *transmission) {
+void pr_hold_drop(struct pr_transmission *transmission, uint64_t now) {
     struct pr_generation *generation = transmission->generation;
     struct pr_relay *relay = generation->relay;
     give_back(transmission, transmission->total - transmission->released);
@@ -250,7 +250,7 @@ void pr_hold_drop(struct pr_transmission *transmission) {
     if (transmission->state == PR_QUARANTINED) relay->counters.quarantined--;
     relay->counters.by_state[transmission->state]--;
     relay->counters.held_pages -= transmission->pages;
-    count_duration(transmission, relay->counters.holds_by_time, &relay->counters.hold_seconds);
+    count_duration(transmission, now, relay->counters.holds_by_time, &relay->counters.hold_seconds);
     pr_list_remove(&transmission->reference);
     pr_list_remove(&transmission->undone);
     pr_slots_remove(&relay->slots, transmission->id);
@@ -275,11 +275,11 @@ void pr_hold_quarantine(struct pr_transmission *transmission) {
     pr_claims_settle(transmission->generation->inode);
 }
 
-void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome) {
+void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome, uint64_t now) {
     struct pr_counters *counters = &transmission->generation->relay->counters;
     counters->transmissions[transmission->engine][outcome]++;
     if (outcome == PR_OUTCOME_COMPLETE)
-        count_duration(transmission, counters->accepted.by_time, &counters->accepted.seconds);
+        count_duration(transmission, now, counters->accepted.by_time, &counters->accepted.seconds);
 }
 
 /* For transmissions that no connection carries. */
@@ -315,9 +315,10 @@ int pr_advance(struct pr_relay *relay, uint64_t id, uint64_t bytes) {
 int pr_release(struct pr_relay *relay, uint64_t id, enum pr_outcome outcome) {
     pr_lock(relay);
     struct pr_transmission *transmission = unconnected(relay, id);
+    uint64_t now = pr_now();
     if (transmission) {
-        pr_count_outcome(transmission, outcome);
-        pr_hold_drop(transmission);
+        pr_count_outcome(transmission, outcome, now);
+        pr_hold_drop(transmission, now);
     }
     pr_unlock(relay);
     return transmission ? 0 : -EBADF;

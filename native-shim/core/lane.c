@@ -46,7 +46,7 @@ bool pr_lane_ready(struct pr_connection *connection) {
 void pr_lane_wake(struct pr_lane *lane) {
     uint64_t one = 1;
     ssize_t written = write(lane->wake, &one, sizeof one);
-    (void)written; /* EAGAIN: it has been woken already */
+    (void)written; /* it counts to 2^64 before it is full */
 }
 
 /* One turn of one connection. */
@@ -117,6 +117,7 @@ static int send_in_turn(struct pr_connection *connection) {
 
 static void turn(struct pr_connection *connection) {
     pr_window_clear(connection->lane);
+    connection->lane->now = pr_now();
     int result = connection->abort ? why_aborted(connection) : send_in_turn(connection);
     if (result == PR_PUSHED_ALL) return;
     if (result >= 0 && !pr_window_keep(connection)) result = -ENOMEM;
@@ -128,10 +129,15 @@ static void turn(struct pr_connection *connection) {
     }
 }
 
-/* The next that has something to send, pinned. An epoll event may have put others in the list: Node owns those. */
-static struct pr_connection *take_ready(struct pr_lane *lane) {
+/*
+ * The next that has something to send, pinned; the one before is unpinned under the same lock. An epoll event may have
+ * put others in the list: Node owns those.
+ */
+static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connection *before) {
     struct pr_connection *taken = NULL;
     pr_lock(lane->relay);
+    if (before) before->pins--;
+    if (before) pr_connection_settle(before);
     while (!taken && !pr_list_empty(&lane->ready)) {
         struct pr_connection *connection = pr_container(lane->ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
@@ -149,12 +155,13 @@ static void take_turns(struct pr_lane *lane) {
     pr_lock(lane->relay);
     pr_list_each(node, &lane->ready) waiting++;
     pr_unlock(lane->relay);
+    struct pr_connection *connection = NULL;
     for (; waiting > 0; waiting--) {
-        struct pr_connection *connection = take_ready(lane);
+        connection = take_ready(lane, connection);
         if (!connection) return;
         turn(connection);
-        pr_connection_unpin(connection);
     }
+    if (connection) pr_connection_unpin(connection);
 }
 
 /* The clock: what is due to be looked at, and what has stalled. */
@@ -222,9 +229,9 @@ static void look_at_due(struct pr_lane *lane) {
 
 /* The thread. */
 
+/* Under the lock. */
 static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_relay *relay = lane->relay;
-    pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
     if (connection && pr_is_with_lane(connection)) {
         bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
@@ -235,7 +242,13 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     } else if (pr_slots_find(&relay->slots, PR_KIND_DOOR, event->data.u64)) {
         lane->accept_at = 0;
     }
-    pr_unlock(relay);
+}
+
+static void hear(struct pr_lane *lane, const struct epoll_event *events, int count) {
+    pr_lock(lane->relay);
+    for (int index = 0; index < count; index++)
+        if (events[index].data.u64 != 0) heard(lane, &events[index]);
+    pr_unlock(lane->relay);
 }
 
 /* Milliseconds, or -1 for no limit. Tells the others that a wake-up is needed from here on. */
@@ -266,13 +279,7 @@ static void *run(void *argument) {
     struct epoll_event events[EVENTS_AT_ONCE];
     do {
         int count = epoll_wait(lane->epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
-        for (int index = 0; index < count; index++) {
-            uint64_t wakes;
-            if (events[index].data.u64 != 0)
-                heard(lane, &events[index]);
-            else if (read(lane->wake, &wakes, sizeof wakes) < 0)
-                continue;
-        }
+        hear(lane, events, count);
         lane->checked = 0;
         pr_doors_answer(lane);
         look_at_due(lane);
@@ -320,7 +327,8 @@ static int start_lane(struct pr_lane *lane, bool bind_to_node) {
     lane->epoll = epoll_create1(EPOLL_CLOEXEC);
     lane->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (lane->epoll < 0 || lane->wake < 0) return -errno;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0};
+    /* Each write is an edge, so nobody has to read it. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
     if (pr_sys.epoll_ctl(lane->epoll, EPOLL_CTL_ADD, lane->wake, &event) < 0) return -errno;
 
     /* Signals are the main thread's; a write to a closed socket must not end the process from here either. */

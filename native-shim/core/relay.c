@@ -129,10 +129,10 @@ int pr_relay_create(const struct pr_options *options, struct pr_relay **created)
     return 0;
 }
 
-static void drop_list(struct pr_list *transmissions) {
+static void drop_list(struct pr_list *transmissions, uint64_t now) {
     pr_list_each(node, transmissions) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
-        pr_hold_drop(transmission);
+        pr_hold_drop(transmission, now);
     }
 }
 
@@ -140,21 +140,22 @@ void pr_relay_destroy(struct pr_relay *relay) {
     uint32_t cursor = 0;
     void *object;
     pr_lanes_stop(relay);
+    uint64_t now = pr_now();
     pr_list_each(node, &relay->doors) pr_door_close(relay, pr_container(node, struct pr_door, doors)->id);
     pr_lock(relay);
     while ((object = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) {
         struct pr_connection *connection = object;
         struct pr_transmission *current = connection->current;
         connection->current = NULL;
-        if (current) pr_count_outcome(current, PR_OUTCOME_CANCELLED);
-        if (current && pr_list_empty(&current->undone)) pr_hold_drop(current);
-        drop_list(&connection->undone);
+        if (current) pr_count_outcome(current, PR_OUTCOME_CANCELLED, now);
+        if (current && pr_list_empty(&current->undone)) pr_hold_drop(current, now);
+        drop_list(&connection->undone, now);
         connection->node_closed = true;
         pr_connection_settle(connection);
     }
     pr_patterns_withdraw(relay);
-    drop_list(&relay->quarantined);
-    for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor));) pr_hold_drop(object);
+    drop_list(&relay->quarantined, now);
+    for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor));) pr_hold_drop(object, now);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_CLAIM, &cursor));) pr_claim_end(object);
     for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor));) {
         ((struct pr_generation *)object)->closed = true;

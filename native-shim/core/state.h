@@ -133,6 +133,7 @@ struct pr_connection {
     unsigned pins; /* threads that use it without the lock; it lives as long */
     struct pr_transmission *current;
     struct pr_list undone;
+    unsigned begun;       /* transmissions, since the last look */
     uint64_t watermark;   /* bytes from the connection's start that are done */
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
@@ -192,6 +193,7 @@ struct pr_lane {
     struct pr_list ready, watch; /* connections: to be sent on; in flight */
     struct pr_list granted;
     struct pr_window window;
+    uint64_t now;        /* ns: when its turn began */
     uint64_t checked;    /* a generation whose file was looked at in this round */
     char *head;          /* of the response that is being begun */
     uint64_t next_look;  /* ns: when the first of `watch` is due */
@@ -297,11 +299,11 @@ void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done);
 /* Gives back what was never sent: the transmission was broken off. */
 void pr_hold_cut(struct pr_transmission *transmission);
 /* Gives back all that is left, and the transmission with it. */
-void pr_hold_drop(struct pr_transmission *transmission);
+void pr_hold_drop(struct pr_transmission *transmission, uint64_t now);
 void pr_hold_quarantine(struct pr_transmission *transmission);
 void pr_hold_state(struct pr_transmission *transmission, enum pr_state state);
-void pr_hold_acknowledged(struct pr_transmission *transmission);
-void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome);
+void pr_hold_acknowledged(struct pr_transmission *transmission, uint64_t now);
+void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome, uint64_t now);
 
 /* transmission.c */
 bool pr_holds_until_done(const struct pr_transmission *transmission);
@@ -310,7 +312,7 @@ enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL };
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget);
 /* Under the lock: it goes out on this connection, after a head, which has to outlive the first push. */
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
-              size_t head_length, uint64_t start);
+              size_t head_length, uint64_t start, uint64_t now);
 /* What is left of the head after the first push is copied: 0 or -ENOMEM. */
 int pr_keep_rest_of_head(struct pr_transmission *transmission);
 /* Under the lock: so many responses wait to be seen as done that it is time to look. */

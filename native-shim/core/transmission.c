@@ -163,18 +163,19 @@ void pr_give_pipe_back(struct pr_transmission *transmission) {
 
 void pr_accepted(struct pr_connection *connection) {
     struct pr_transmission *transmission = connection->current;
+    uint64_t now = connection->progress_at;
     connection->current = NULL;
     /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
      */
     if (connection->express)
-        pr_express_answered(connection, transmission, PR_OUTCOME_COMPLETE, 0);
+        pr_express_answered(connection, transmission, PR_OUTCOME_COMPLETE, 0, now);
     else
         connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
-    pr_count_outcome(transmission, PR_OUTCOME_COMPLETE);
+    pr_count_outcome(transmission, PR_OUTCOME_COMPLETE, now);
     pr_hold_state(transmission, PR_ACCEPTED);
     pr_give_pipe_back(transmission);
     bool done = transmission->engine == PR_ENGINE_ZEROCOPY || !pr_holds_until_done(transmission);
-    if (done) pr_hold_drop(transmission);
+    if (done) pr_hold_drop(transmission, now);
 }
 
 /* Beginning. */
@@ -189,7 +190,7 @@ static int check(const struct pr_connection *connection, const struct pr_transmi
 }
 
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
-              size_t head_length, uint64_t start) {
+              size_t head_length, uint64_t start, uint64_t now) {
     pr_hold_state(transmission, PR_SENDING);
     transmission->head = head;
     transmission->head_length = head_length;
@@ -197,16 +198,15 @@ void pr_begin(struct pr_connection *connection, struct pr_transmission *transmis
     transmission->peer_kind = connection->peer.kind;
     transmission->start = start;
     connection->current = transmission;
-    connection->progress_at = pr_now();
+    connection->progress_at = now;
+    connection->begun++;
     connection->abort = 0; /* an earlier one may have ended before its lane saw that it was to be broken off */
     if (pr_holds_until_done(transmission)) pr_list_append(&connection->undone, &transmission->undone);
     pr_watch(connection);
 }
 
 bool pr_much_is_undone(const struct pr_connection *connection) {
-    size_t count = 0;
-    pr_list_each(node, &connection->undone) count++;
-    return count >= LOOK_EVERY;
+    return connection->begun >= LOOK_EVERY && !pr_list_empty(&connection->undone);
 }
 
 /* Without the lock; the connection is pinned. */
@@ -265,7 +265,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     if (look) pr_look(connection, &relay->prober);
     uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
     pr_lock(relay);
-    pr_begin(connection, transmission, head, head_length, start);
+    pr_begin(connection, transmission, head, head_length, start, pr_now());
     pr_unlock(relay);
     result = send_inline(connection, transmission);
     int kept = pr_keep_rest_of_head(transmission);

@@ -157,7 +157,7 @@ static void change_one(struct pr_relay *relay, struct model *model) {
 static void drop_one(struct pr_relay *relay, size_t index) {
     if (models[index].quarantined || test_below(&random_state, 2) == 0) {
         pr_lock(relay);
-        pr_hold_drop(held(relay, &models[index]));
+        pr_hold_drop(held(relay, &models[index]), pr_now());
         pr_unlock(relay);
     } else {
         CHECK_EQUAL(pr_release(relay, models[index].id, PR_OUTCOME_COMPLETE), 0);
