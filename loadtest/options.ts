@@ -3,11 +3,11 @@ import { parseArgs } from 'node:util';
 import { parseSize } from './report/units.ts';
 
 /** What can be measured. */
-export const parts = ['servers', 'connections', 'rate', 'fresh', 'cores', 'idle', 'writing'] as const;
+export const parts = ['servers', 'connections', 'rate', 'fresh', 'cores', 'node', 'idle', 'writing'] as const;
 
 /**
  * Beside other servers; with few and many connections; latency at a fixed rate; a new connection for each request; two
- * processors; idle connections; with and without a writer.
+ * processors; what Node takes of a request, step by step; idle connections; with and without a writer.
  */
 export type Part = (typeof parts)[number];
 

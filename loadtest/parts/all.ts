@@ -12,6 +12,7 @@ import { type CoresPart, measureCores, pinsForTwo } from './cores.ts';
 import { duelOf, type Field, startField, tellMissing } from './field.ts';
 import { measureFresh } from './fresh.ts';
 import { measureIdle } from './idle.ts';
+import { measureNode } from './node.ts';
 import { measureRate } from './rate.ts';
 import { measureServers } from './servers.ts';
 import { measureWriting, steady } from './writing.ts';
@@ -27,10 +28,11 @@ export type Measured = {
 export async function measureAll(run: BenchRun): Promise<Measured> {
   const asked = (part: Part) => run.options.parts.includes(part);
   const field = await measureField(run);
+  const node = asked('node') ? await timed('node', () => measureNode(run)) : undefined;
   const idle = asked('idle') ? await timed('idle', () => measureIdle(run)) : undefined;
   const writing = asked('writing') ? await timed('writing', () => measureWriting(run)) : undefined;
   return {
-    results: { ...field?.results, idle, writing: writing && { ...steady, waitSeconds, tables: writing.tables } },
+    results: { ...field?.results, node, idle, writing: writing && { ...steady, waitSeconds, tables: writing.tables } },
     peers: [...(field?.peers ?? []), ...(writing?.services ?? [])],
     missing: field?.missing ?? [],
   };

@@ -28,7 +28,8 @@ export function startWritable(context: PeerContext): Promise<RunningPeer> {
   return start(context, ['--writable']);
 }
 
-function variant(...flags: readonly string[]): Peer {
+/** The service with some flags. */
+export function variant(...flags: readonly string[]): Peer {
   return {
     name: nameOf(flags),
     missing: () => unknownFlag(flags),

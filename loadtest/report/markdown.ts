@@ -6,6 +6,7 @@ import { lineOf, renderConnections, renderCores, renderFresh, renderRate, senten
 import { goalsOf } from './goals.ts';
 import { renderGoals, sentenceOnGoals } from './goals-section.ts';
 import { renderIdle, sentenceOnIdle } from './idle-section.ts';
+import { renderNode } from './node-section.ts';
 import type { Cast, Results } from './results.ts';
 import { headOf, renderRows } from './table.ts';
 import { writeNumber, writeSize } from './units.ts';
@@ -49,6 +50,7 @@ export function renderReport(report: Report): string {
     ...(results.rate ? [renderRate(results.rate, cast)] : []),
     ...(results.fresh ? [renderFresh(results.fresh, cast)] : []),
     ...(results.cores ? [renderCores(results.cores, cast)] : []),
+    ...(results.node ? [renderNode(results.node)] : []),
     ...(results.idle ? [renderIdle(results.idle)] : []),
     ...(results.writing ? [renderWriting(results.writing)] : []),
     renderReading(report),

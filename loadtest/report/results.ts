@@ -11,6 +11,7 @@ export type Results = {
   readonly rate?: readonly Sample[] | undefined;
   readonly fresh?: readonly Sample[] | undefined;
   readonly cores?: Pick<CoresPart, 'one' | 'two' | 'shared'> | undefined;
+  readonly node?: readonly Sample[] | undefined;
   readonly idle?: IdlePart | undefined;
   readonly writing?: WritingReport | undefined;
 };

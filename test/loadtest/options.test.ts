@@ -7,7 +7,7 @@ const parse = (...argv: string[]) => parseBenchOptions(argv, known, ['ours', 'th
 
 test('without flags everything is measured', () => {
   assert.deepEqual(parse(), {
-    parts: ['servers', 'connections', 'rate', 'fresh', 'cores', 'idle', 'writing'],
+    parts: ['servers', 'connections', 'rate', 'fresh', 'cores', 'node', 'idle', 'writing'],
     rounds: 5,
     seconds: 0.4,
     sizes: [4096, 65536, 2 ** 20, 2 ** 24, 2 ** 30],

@@ -66,6 +66,13 @@ describe('npm run bench', { skip }, () => {
     assert.match(text, /^- pagerelay --lanes 2:/m);
   });
 
+  test('node', async () => {
+    const text = await run('--parts', 'node', '--sizes', '4K');
+    const rows = text.match(/^\| (node:http|Fastify|pagerelay --no-express).* \| [\d,.]+ \| [\d,.]+ \| .*\|$/gm);
+    assert.equal(rows?.length, 7);
+    assert.match(text, /^\| Fastify, hijacked \| .* \| Fastify \| [\d,.]+ \| [\d,.]+ \| -?[\d.]+ \(/m);
+  });
+
   test('writing', async () => {
     const text = await run('--parts', 'writing', '--sizes', '4K');
     assert.match(text, /^\| tmpfs \| 64 KiB \| steady \| [\d,.]+ \|/m);
