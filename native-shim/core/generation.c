@@ -139,9 +139,10 @@ int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, cons
     struct pr_generation_info now;
     int result = pr_generation_stat(relay, tree, path, &now);
     pr_lock(relay);
-    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     if (!generation) result = -EBADF;
     if (result == 0) result = is_unchanged(generation, &now);
+    if (result == 1) generation->info.links = now.links; /* another name may have gone: this one is there */
     pr_unlock(relay);
     return result;
 }

@@ -396,6 +396,32 @@ static void a_file_that_has_lost_a_name_is_not_answered(void) {
     finish(&scene);
 }
 
+static void a_file_that_has_lost_another_name_is_answered_again_when_its_own_was_looked_at(void) {
+    char request[256], path[] = "/dev/shm/pagerelay-express-XXXXXX", second[] = "/dev/shm/pagerelay-express-second";
+    struct scene scene = scene_open();
+    struct region memory = scene.region;
+    scene.region = (struct region){.fd = (int)MUST(mkostemp(path, O_CLOEXEC))};
+    file_fill(scene.region.fd, SIZE, 0);
+    MUST(link(path, second));
+    scene.region = region_open(scene.relay, scene.region.fd);
+    grant(&scene, PR_ENGINE_SENDFILE);
+    MUST(unlink(second));
+    ask_range(scene.pair.peer, 0, 10);
+    expect_returned(&scene, PR_RETURN_CHANGED, 0);
+    expect_unread(&scene, request, write_range(request, 0, 10));
+    CHECK_EQUAL(pr_generation_is_at(scene.relay, scene.region.generation, 0, path), 1);
+    grant(&scene, PR_ENGINE_SENDFILE);
+    expect_answer(&scene, 0, 10);
+    MUST(unlink(path));
+    ask_range(scene.pair.peer, 0, 10);
+    expect_returned(&scene, PR_RETURN_CHANGED, 1);
+    expect_unread(&scene, request, write_range(request, 0, 10));
+    check_idle(&scene);
+    region_close(scene.relay, &scene.region);
+    scene.region = memory;
+    finish(&scene);
+}
+
 static void a_version_that_has_moved_is_not_answered(void) {
     char request[256];
     uint64_t lease, version;
@@ -1631,6 +1657,7 @@ int main(void) {
     RUN(a_region_that_is_closed_in_mid_answer_is_sent_to_its_end);
     RUN(a_file_that_others_touched_is_not_answered);
     RUN(a_file_that_has_lost_a_name_is_not_answered);
+    RUN(a_file_that_has_lost_another_name_is_answered_again_when_its_own_was_looked_at);
     RUN(a_version_that_has_moved_is_not_answered);
     RUN(pages_that_a_writer_has_are_not_answered);
     RUN(nor_are_pages_that_a_writer_waits_for);
