@@ -105,7 +105,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
   const express =
     options.express && connections
-      ? new Express({ copyBelow: options.copyBelow, open: options.openGrants })
+      ? new Express({ copyBelow: options.copyBelow, open: options.openGrants }, () => lock?.share() ?? true)
       : undefined;
   const outgoing = new Outgoing(relay, connections, express, options);
   const metrics = new Metrics(relay, observed(catalog, outgoing, writer));

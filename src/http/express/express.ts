@@ -43,12 +43,15 @@ export type ExpressOptions = {
 /** Grants connections to their lanes, for requests that repeat themselves (docs/express.md). */
 export class Express {
   readonly #options: ExpressOptions;
+  readonly #mayTake: () => boolean;
   readonly #repeated = new Repeated();
   #over = false;
   #revoked = 0;
 
-  constructor(options: ExpressOptions) {
+  /** @param mayTake whether references may be taken now: asked before lanes get what they would take them for */
+  constructor(options: ExpressOptions, mayTake: () => boolean) {
     this.#options = options;
+    this.#mayTake = mayTake;
   }
 
   /** How often what was judged before is worth nothing any more: tokens were exchanged. */
@@ -82,7 +85,8 @@ export class Express {
     // ends responses later than it is told to leaves time for part of a next request to come.
     response.once('finish', () => {
       const isGood = !this.#over && this.#revoked === revoked;
-      if (isGood && exactHead(request) !== undefined) pattern.connection.grant(grant);
+      // The response's own reference may have been the tree's last.
+      if (isGood && exactHead(request) !== undefined && this.#mayTake()) pattern.connection.grant(grant);
     });
   }
 
