@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { compileClient } from './client/load.ts';
-import { describeMachine } from './measure/machine.ts';
+import { congestionControl, describeMachine } from './measure/machine.ts';
 import { choosePins } from './measure/pin.ts';
 import { type BenchOptions, parseBenchOptions, UsageError, usage } from './options.ts';
 import { measureAll } from './parts/all.ts';
@@ -31,7 +31,19 @@ async function bench(scope: RunScope, options: BenchOptions, command: string): P
   const measured = await measureAll({ scope, options, pins, folder, client });
   const minutes = (performance.now() - began) / 60_000;
   const { rounds, seconds, connections } = options;
-  const conditions = { machine, pins, command, minutes, rounds, seconds, connections, regionBytes, wholeBytes, cast };
+  const conditions = {
+    machine,
+    congestionControl: congestionControl(),
+    pins,
+    command,
+    minutes,
+    rounds,
+    seconds,
+    connections,
+    regionBytes,
+    wholeBytes,
+    cast,
+  };
   const text = renderReport({ ...conditions, ...measured });
   console.log(text);
   writeFileSync(options.out, text);

@@ -30,6 +30,11 @@ export function describeMachine(): Machine {
   };
 }
 
+/** Of TCP, where nobody asks for another: BBR has packets wait for timers, also on loopback. */
+export function congestionControl(): string {
+  return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+}
+
 function packageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;

@@ -17,6 +17,8 @@ import { renderWriting } from './writing-section.ts';
 /** What a report tells of. */
 export type Report = {
   readonly machine: Machine;
+  /** Of TCP, where nobody asks for another. */
+  readonly congestionControl: string;
   readonly pins: Pins | undefined;
   readonly command: string;
   /** What the run took. */
@@ -95,13 +97,14 @@ function renderReading({ cast, rounds, seconds, regionBytes, wholeBytes }: Repor
 - Latency in a closed loop, which all tables but that at a fixed rate have, counts from sending a request to the last byte of its answer: it follows from the rate.`;
 }
 
-function renderConditions({ machine, pins, peers, missing }: Report): string {
+function renderConditions({ machine, congestionControl, pins, peers, missing }: Report): string {
   const pinning = pins
     ? `server on processor ${pins.server.join(',')}, client on ${pins.client.join(',')}`
     : 'none: figures disturb each other';
   const lines = [
     `- ${machine.date} UTC, ${machine.processor}, ${machine.processors} processors, ${writeNumber(machine.memoryBytes / 2 ** 30)} GiB of memory`,
     `- ${machine.kernel}, Node ${machine.node}, pagerelay ${machine.pagerelay}`,
+    `- Congestion control of TCP: ${congestionControl}, unless a server asks for another (pagerelay does on loopback in place of bbr: docs/performance.md)`,
     `- Pinning: ${pinning}. Load average before the run: ${writeNumber(machine.loadBefore)}`,
     ...peers.map(({ name, about }) => `- ${name}: ${about}`),
     ...missing.map(({ name, why }) => `- ${name}: not measured, ${why}`),

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 enum { MOST = 512 };
 
@@ -182,6 +183,51 @@ static void one_that_was_granted_alone_answers_nothing_else(void) {
     CHECK_EQUAL(event.kind, PR_EVENT_RETURNED);
     expect_unread(&place.scene, other, sizeof other - 1);
     place_close(&place);
+}
+
+/* What accepts on `address` when it was told to use `asked`, once it is a door. */
+static void expect_congestion_control(const struct sockaddr *address, socklen_t size, const char *asked,
+                                      const char *expected) {
+    struct pr_relay *relay = relay_start(options_with(1));
+    int listener = (int)MUST(socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    char name[16] = "";
+    socklen_t length = sizeof name;
+    uint64_t door;
+    MUST(setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, asked, (socklen_t)strlen(asked)));
+    MUST(bind(listener, address, size));
+    MUST(listen(listener, 1));
+    CHECK_EQUAL(pr_door_open(relay, listener, &door), 0);
+    MUST(getsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, name, &length));
+    CHECK(strcmp(name, expected) == 0);
+    CHECK_EQUAL(pr_door_close(relay, door), 0);
+    close(listener);
+    pr_relay_destroy(relay);
+}
+
+static bool has_congestion_control(const char *name) {
+    int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    bool has = setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+    close(fd);
+    return has;
+}
+
+static void only_what_stays_in_the_machine_is_not_paced(void) {
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    struct sockaddr_in6 here6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr *four = (const struct sockaddr *)&here, *six = (const struct sockaddr *)&here6;
+    expect_congestion_control(four, sizeof here, "reno", "reno");
+    if (has_congestion_control("cubic")) expect_congestion_control(four, sizeof here, "cubic", "cubic");
+    if (!has_congestion_control("bbr")) {
+        printf("  SKIPPED: only_what_stays_in_the_machine_is_not_paced, this kernel has no bbr\n");
+        return;
+    }
+    expect_congestion_control(four, sizeof here, "bbr", "reno");
+    expect_congestion_control((const struct sockaddr *)&any, sizeof any, "bbr", "bbr");
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has_six = probe >= 0 && bind(probe, six, sizeof here6) == 0;
+    if (probe >= 0) close(probe);
+    if (has_six) expect_congestion_control(six, sizeof here6, "bbr", "reno");
 }
 
 static void a_busy_connection_stays_while_its_request_is_judged_again(void) {
@@ -711,6 +757,7 @@ static void destroyed_with_guests_inside(void) {
 
 int main(void) {
     pr_faults_enable();
+    RUN(only_what_stays_in_the_machine_is_not_paced);
     RUN(another_request_that_was_judged_elsewhere_is_answered);
     RUN(one_that_was_granted_alone_answers_nothing_else);
     RUN(a_busy_connection_stays_while_its_request_is_judged_again);

@@ -24,6 +24,7 @@ const cast = { baseline: 'ours', rival: 'theirs', floor: 'the floor', copyBelow:
 function reportOf(samples: readonly Sample[], rounds: number): Report {
   return {
     machine,
+    congestionControl: 'bbr',
     pins: { server: [0], client: [1] },
     command: 'npm run bench',
     minutes: 5.5,
