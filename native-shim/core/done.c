@@ -176,7 +176,7 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     if (connection->ledger) pr_zerocopy_drain(connection);
     pr_lock(relay);
     relay->counters.looks++;
-    connection->begun = 0;
+    connection->begun_since_look = 0;
     if (sight.vanished) judge_vanished(connection, &sight);
     if (sight.known && !connection->reset) apply(connection, &sight);
     pr_tell_if_drained(connection);

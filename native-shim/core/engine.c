@@ -74,9 +74,9 @@ void pr_pipes_free(struct pr_pipes *pipes) {
  */
 ssize_t pr_engine_present(const struct pr_chunk *chunk) {
     if (chunk->generation->info.backing.backing == PR_BACKING_DEVDAX) return (ssize_t)chunk->length;
-    off_t end = pr_sys.size(chunk->generation->fd);
-    if (end < 0) return -errno;
-    uint64_t size = (uint64_t)end;
+    struct stat status;
+    if (pr_sys.fstat(chunk->generation->fd, &status) < 0) return -errno;
+    uint64_t size = (uint64_t)status.st_size;
     if (size <= chunk->offset) return 0;
     return (ssize_t)(size - chunk->offset < chunk->length ? size - chunk->offset : chunk->length);
 }
@@ -117,14 +117,15 @@ static int fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
 
 /*
  * How much of the pipe may go out. The one look is between pipe and socket: what the file has lost by then stays in the
- * pipe, be it that it was cut before its pages were taken, or while they waited for a slow reader.
+ * pipe, be it that it was cut before its pages were taken, or while they waited for a slow reader. What the socket has
+ * taken are the pages themselves, as by sendfile: who cuts the file then changes them there.
  */
 static ssize_t sendable(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
     int result = pipe->filled > 0 ? 0 : fill_pipe(pipe, chunk);
     if (result < 0) return result == -EFAULT ? 0 : result;
-    struct pr_chunk filled = *chunk;
-    filled.length = pipe->filled;
-    return pr_engine_present(&filled);
+    struct pr_chunk part = *chunk;
+    part.length = pipe->filled;
+    return pr_engine_present(&part);
 }
 
 static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {

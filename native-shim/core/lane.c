@@ -65,6 +65,7 @@ static void accepted(struct pr_connection *connection) {
     pr_lock(relay);
     const struct pr_transmission *transmission = connection->current;
     struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->sent, .id = transmission->id};
+    connection->lane->now = connection->progress_at;
     pr_accepted(connection);
     if (!connection->express) pr_event_add(relay, event);
     pr_tell_if_drained(connection);

@@ -133,7 +133,7 @@ struct pr_connection {
     unsigned pins; /* threads that use it without the lock; it lives as long */
     struct pr_transmission *current;
     struct pr_list undone;
-    unsigned begun;       /* transmissions, since the last look */
+    unsigned begun_since_look;
     uint64_t watermark;   /* bytes from the connection's start that are done */
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
@@ -193,7 +193,7 @@ struct pr_lane {
     struct pr_list ready, watch; /* connections: to be sent on; in flight */
     struct pr_list granted;
     struct pr_window window;
-    uint64_t now;        /* ns: when its turn began */
+    uint64_t now;        /* ns: when the turn, or the answer in it, began */
     uint64_t checked;    /* a generation whose file was looked at in this round */
     char *head;          /* of the response that is being begun */
     uint64_t next_look;  /* ns: when the first of `watch` is due */
@@ -315,7 +315,7 @@ void pr_begin(struct pr_connection *connection, struct pr_transmission *transmis
               size_t head_length, uint64_t start, uint64_t now);
 /* What is left of the head after the first push is copied: 0 or -ENOMEM. */
 int pr_keep_rest_of_head(struct pr_transmission *transmission);
-/* Under the lock: so many responses wait to be seen as done that it is time to look. */
+/* Under the lock: so many responses were begun since the last look that it is time for another. */
 bool pr_much_is_undone(const struct pr_connection *connection);
 /* Under the lock: the socket has taken the last byte; the connection is Node's again, but for a grant. */
 void pr_accepted(struct pr_connection *connection);

@@ -21,10 +21,6 @@ static int real_open(int directory, const char *path, bool beneath, int flags) {
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
 
-static off_t real_size(int fd) {
-    return lseek(fd, 0, SEEK_END);
-}
-
 static int real_dup(int fd) {
     return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
@@ -53,10 +49,10 @@ static int real_fsync(int fd) {
 
 #define REAL_CALLS                                                                                                     \
     {                                                                                                                  \
-        .allocate = calloc, .open = real_open, .fstat = fstat, .size = real_size, .mmap = mmap, .dup = real_dup,       \
-        .pipe = real_pipe, .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice,           \
-        .splice = splice, .diag = real_diag, .pread = pread, .pwrite = pwrite, .fallocate = fallocate,                 \
-        .ftruncate = ftruncate, .fsync = real_fsync, .errqueue = real_errqueue, .recv = recv, .accept = real_accept,   \
+        .allocate = calloc, .open = real_open, .fstat = fstat, .mmap = mmap, .dup = real_dup, .pipe = real_pipe,       \
+        .epoll_ctl = epoll_ctl, .send = send, .sendfile = sendfile, .vmsplice = vmsplice, .splice = splice,            \
+        .diag = real_diag, .pread = pread, .pwrite = pwrite, .fallocate = fallocate, .ftruncate = ftruncate,           \
+        .fsync = real_fsync, .errqueue = real_errqueue, .recv = recv, .accept = real_accept,                           \
     }
 
 static const struct pr_sys real = REAL_CALLS;
@@ -99,10 +95,6 @@ static int faulty_open(int directory, const char *path, bool beneath, int flags)
 
 static int faulty_fstat(int fd, struct stat *status) {
     return fails(PR_CALL_FSTAT) ? -1 : real.fstat(fd, status);
-}
-
-static off_t faulty_size(int fd) {
-    return fails(PR_CALL_SIZE) ? -1 : real.size(fd);
 }
 
 static void *faulty_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
@@ -181,7 +173,6 @@ static void route(void) {
             .allocate = faulty_allocate,
             .open = faulty_open,
             .fstat = faulty_fstat,
-            .size = faulty_size,
             .mmap = faulty_mmap,
             .dup = faulty_dup,
             .pipe = faulty_pipe,
@@ -235,13 +226,13 @@ void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count) {
 }
 
 static const char *const names[PR_CALL_COUNT] = {
-    [PR_CALL_ALLOCATE] = "allocate",   [PR_CALL_OPEN] = "open",           [PR_CALL_FSTAT] = "fstat",
-    [PR_CALL_SIZE] = "size",           [PR_CALL_MMAP] = "mmap",           [PR_CALL_DUP] = "dup",
-    [PR_CALL_PIPE] = "pipe",           [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",
-    [PR_CALL_SENDFILE] = "sendfile",   [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice",
-    [PR_CALL_DIAG] = "diag",           [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite",
-    [PR_CALL_FALLOCATE] = "fallocate", [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",
-    [PR_CALL_ERRQUEUE] = "errqueue",   [PR_CALL_RECV] = "recv",           [PR_CALL_ACCEPT] = "accept",
+    [PR_CALL_ALLOCATE] = "allocate",   [PR_CALL_OPEN] = "open",     [PR_CALL_FSTAT] = "fstat",
+    [PR_CALL_MMAP] = "mmap",           [PR_CALL_DUP] = "dup",       [PR_CALL_PIPE] = "pipe",
+    [PR_CALL_EPOLL_CTL] = "epoll_ctl", [PR_CALL_SEND] = "send",     [PR_CALL_SENDFILE] = "sendfile",
+    [PR_CALL_VMSPLICE] = "vmsplice",   [PR_CALL_SPLICE] = "splice", [PR_CALL_DIAG] = "diag",
+    [PR_CALL_PREAD] = "pread",         [PR_CALL_PWRITE] = "pwrite", [PR_CALL_FALLOCATE] = "fallocate",
+    [PR_CALL_FTRUNCATE] = "ftruncate", [PR_CALL_FSYNC] = "fsync",   [PR_CALL_ERRQUEUE] = "errqueue",
+    [PR_CALL_RECV] = "recv",           [PR_CALL_ACCEPT] = "accept",
 };
 
 const char *pr_call_name(enum pr_call call) {

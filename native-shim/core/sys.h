@@ -18,7 +18,6 @@ enum pr_call {
     PR_CALL_ALLOCATE,
     PR_CALL_OPEN,
     PR_CALL_FSTAT,
-    PR_CALL_SIZE,
     PR_CALL_MMAP,
     PR_CALL_DUP,
     PR_CALL_PIPE,
@@ -44,7 +43,6 @@ struct pr_sys {
     void *(*allocate)(size_t count, size_t size);
     int (*open)(int directory, const char *path, bool beneath, int flags);
     int (*fstat)(int fd, struct stat *status);
-    off_t (*size)(int fd); /* of a file, in bytes, for a third of what fstat takes; moves its position */
     void *(*mmap)(void *address, size_t length, int protection, int flags, int fd, off_t offset);
     int (*dup)(int fd);
     int (*pipe)(int fds[2]);

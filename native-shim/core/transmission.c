@@ -16,7 +16,7 @@ enum { INLINE_BYTES = 64 << 10 };
 /* A head and a body that are copied together, at most. */
 enum { SMALL = 24 << 10 };
 
-/* So many transmissions of a connection may wait to be seen as done before its next request looks. */
+/* So many transmissions of a connection that wait to be seen as done are begun before its next request looks. */
 enum { LOOK_EVERY = 16 };
 
 bool pr_holds_until_done(const struct pr_transmission *transmission) {
@@ -199,14 +199,16 @@ void pr_begin(struct pr_connection *connection, struct pr_transmission *transmis
     transmission->start = start;
     connection->current = transmission;
     connection->progress_at = now;
-    connection->begun++;
     connection->abort = 0; /* an earlier one may have ended before its lane saw that it was to be broken off */
-    if (pr_holds_until_done(transmission)) pr_list_append(&connection->undone, &transmission->undone);
+    if (pr_holds_until_done(transmission)) {
+        pr_list_append(&connection->undone, &transmission->undone);
+        connection->begun_since_look++;
+    }
     pr_watch(connection);
 }
 
 bool pr_much_is_undone(const struct pr_connection *connection) {
-    return connection->begun >= LOOK_EVERY && !pr_list_empty(&connection->undone);
+    return connection->begun_since_look >= LOOK_EVERY && !pr_list_empty(&connection->undone);
 }
 
 /* Without the lock; the connection is pinned. */

@@ -1302,7 +1302,6 @@ static const struct {
     {PR_CALL_SEND, ENOBUFS, {true, true, true}},      {PR_CALL_SENDFILE, EIO, {true, false, false}},
     {PR_CALL_VMSPLICE, ENOMEM, {false, true, false}}, {PR_CALL_SPLICE, EPIPE, {false, true, false}},
     {PR_CALL_PIPE, EMFILE, {false, true, false}},     {PR_CALL_PREAD, EIO, {false, false, true}},
-    {PR_CALL_SIZE, EIO, {false, true, true}},
 };
 
 static void every_call_of_an_answer_fails_once(void) {

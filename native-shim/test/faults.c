@@ -114,7 +114,6 @@ static const struct {
     {PR_CALL_SENDFILE, EIO, {true, false, false}},    {PR_CALL_SENDFILE, ENOMEM, {true, false, false}},
     {PR_CALL_VMSPLICE, ENOMEM, {false, true, false}}, {PR_CALL_SPLICE, EPIPE, {false, true, false}},
     {PR_CALL_SPLICE, ENOBUFS, {false, true, false}},  {PR_CALL_DIAG, ENOBUFS, {true, true, false}},
-    {PR_CALL_SIZE, EIO, {false, true, true}},
 };
 
 static void every_call_at_every_place_inline(void) {
@@ -132,15 +131,11 @@ static void every_call_of_a_lane(void) {
         enum pr_engine engine;
         unsigned skip;
     } cases[] = {
-        {PR_CALL_EPOLL_CTL, ENOMEM, PR_ENGINE_SENDFILE, 0},
-        {PR_CALL_EPOLL_CTL, ENOSPC, PR_ENGINE_COPY, 0},
-        {PR_CALL_SENDFILE, EIO, PR_ENGINE_SENDFILE, 3},
-        {PR_CALL_SENDFILE, ECONNRESET, PR_ENGINE_SENDFILE, 4},
-        {PR_CALL_SPLICE, ENOBUFS, PR_ENGINE_SPLICE, 7},
-        {PR_CALL_VMSPLICE, ENOMEM, PR_ENGINE_SPLICE, 5},
-        {PR_CALL_SIZE, EIO, PR_ENGINE_SPLICE, 7},
-        {PR_CALL_SEND, ENOBUFS, PR_ENGINE_COPY, 4},
-        {PR_CALL_SIZE, EIO, PR_ENGINE_COPY, 12},
+        {PR_CALL_EPOLL_CTL, ENOMEM, PR_ENGINE_SENDFILE, 0}, {PR_CALL_EPOLL_CTL, ENOSPC, PR_ENGINE_COPY, 0},
+        {PR_CALL_SENDFILE, EIO, PR_ENGINE_SENDFILE, 3},     {PR_CALL_SENDFILE, ECONNRESET, PR_ENGINE_SENDFILE, 4},
+        {PR_CALL_SPLICE, ENOBUFS, PR_ENGINE_SPLICE, 7},     {PR_CALL_VMSPLICE, ENOMEM, PR_ENGINE_SPLICE, 5},
+        {PR_CALL_FSTAT, EIO, PR_ENGINE_SPLICE, 7},          {PR_CALL_SEND, ENOBUFS, PR_ENGINE_COPY, 4},
+        {PR_CALL_FSTAT, EIO, PR_ENGINE_COPY, 12},
     };
     struct pr_relay *relay = relay_start(options_with(1));
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {

@@ -37,7 +37,7 @@ const expected: Record<Backing, Engine> = {
   devdax: 'splice',
 };
 
-/** Of two that send without a copy, the first is the cheaper one (docs/benchmarks.md). */
+/** Of two that send without a copy, the first is the cheaper one for short bodies (docs/performance.md). */
 const copyFreeEngines = ['sendfile', 'splice'] as const;
 
 /** The engine that `choice` means for a backing of which this was seen, leaving the peer aside. */

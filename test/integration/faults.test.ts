@@ -197,10 +197,9 @@ test('a file that can not be mapped is 503 for that request alone', { timeout: 2
 test('a file that can not be looked at is an error for that request alone', { timeout: 20_000 }, async (t) => {
   const running = await startService(t, { engine: 'copy', regions: [makeFile(t)] });
   assert.deepEqual(await ask(t, running), { kind: 'whole' });
-  const looks = [...[0, 1].map((skip) => ({ call: 'fstat', skip })), ...[0, 1].map((skip) => ({ call: 'size', skip }))];
-  for (const look of looks) {
-    const answer = await withFault({ ...look, errno: EIO }, () => ask(t, running));
-    assert.notEqual(answer.kind, 'whole', JSON.stringify(look));
+  for (let skip = 0; skip < 5; skip++) {
+    const answer = await withFault({ call: 'fstat', errno: EIO, skip }, () => ask(t, running));
+    assert.notEqual(answer.kind, 'whole', `look ${skip}`);
     assert.deepEqual(await ask(t, running), { kind: 'whole' });
   }
   await until(async () => (await referencesOf(running)).length === 0, 'all references go');
