@@ -64,13 +64,11 @@ static void close_door(struct pr_door *door) {
 }
 
 static bool is_loopback(int fd) {
-    struct sockaddr_storage address;
+    union pr_address address;
     socklen_t length = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0) return false;
-    const struct in_addr *four = &((const struct sockaddr_in *)(const void *)&address)->sin_addr;
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)&address)->sin6_addr;
-    if (address.ss_family == AF_INET) return ntohl(four->s_addr) >> 24 == IN_LOOPBACKNET;
-    return address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(six);
+    if (getsockname(fd, &address.any, &length) < 0) return false;
+    if (address.any.sa_family == AF_INET) return ntohl(address.four.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address.six.sin6_addr);
 }
 
 /*
