@@ -318,15 +318,20 @@ static void neither_a_piece_nor_an_idle_grant_costs_processor_time(void) {
     scene_close(&idle);
 }
 
-static void a_region_that_is_closed_is_not_answered(void) {
+/* The next request is Node's, every byte of it: the file is not what was judged. */
+static void expect_changed(struct scene *scene, uint64_t answers) {
     char request[256];
+    ask_range(scene->pair.peer, 0, 10);
+    expect_returned(scene, PR_RETURN_CHANGED, answers);
+    expect_unread(scene, request, write_range(request, 0, 10));
+}
+
+static void a_region_that_is_closed_is_not_answered(void) {
     struct scene scene = scene_open();
     grant(&scene, PR_ENGINE_SENDFILE);
     expect_answer(&scene, 0, 10);
     CHECK_EQUAL(pr_generation_close(scene.relay, scene.region.generation), 0);
-    ask_range(scene.pair.peer, 0, 10);
-    expect_returned(&scene, PR_RETURN_CHANGED, 1);
-    expect_unread(&scene, request, write_range(request, 0, 10));
+    expect_changed(&scene, 1);
     struct pr_grant given = grant_for(&scene, PR_ENGINE_SENDFILE);
     CHECK_EQUAL(pr_grant(scene.relay, scene.connection, &given, NULL), -ESTALE);
     scene.region = region_open(scene.relay, scene.region.fd);
@@ -356,74 +361,73 @@ static void reopen(struct scene *scene) {
 }
 
 static void a_file_that_others_touched_is_not_answered(void) {
-    char request[256];
     struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     struct scene scene = scene_open();
     for (int round = 0; round < 2; round++) {
         grant(&scene, PR_ENGINE_SENDFILE);
         expect_answer(&scene, 0, 10);
         MUST(round == 0 ? futimens(scene.region.fd, times) : ftruncate(scene.region.fd, SIZE / 2));
-        ask_range(scene.pair.peer, 0, 10);
-        expect_returned(&scene, PR_RETURN_CHANGED, 1);
-        expect_unread(&scene, request, write_range(request, 0, 10));
+        expect_changed(&scene, 1);
         check_idle(&scene);
         reopen(&scene);
     }
     finish(&scene);
 }
 
+/* A scene whose region has a file with a name, or two. */
+struct named {
+    struct scene scene;
+    struct region memory; /* its own, whose file has none */
+    char path[64], second[80];
+};
+
+static struct named named_scene(int names) {
+    struct named named = {.scene = scene_open(), .path = "/dev/shm/pagerelay-express-XXXXXX"};
+    named.memory = named.scene.region;
+    int fd = (int)MUST(mkostemp(named.path, O_CLOEXEC));
+    snprintf(named.second, sizeof named.second, "%s-second", named.path);
+    file_fill(fd, SIZE, 0);
+    if (names > 1) MUST(link(named.path, named.second));
+    named.scene.region = region_open(named.scene.relay, fd);
+    return named;
+}
+
+static void finish_named(struct named *named) {
+    check_idle(&named->scene);
+    region_close(named->scene.relay, &named->scene.region);
+    named->scene.region = named->memory;
+    finish(&named->scene);
+}
+
 /* It is another file that has the name now, or none. */
 static void a_file_that_has_lost_a_name_is_not_answered(void) {
-    char request[256], path[] = "/dev/shm/pagerelay-express-XXXXXX", second[] = "/dev/shm/pagerelay-express-second";
-    struct scene scene = scene_open();
-    struct region memory = scene.region;
-    scene.region = (struct region){.fd = (int)MUST(mkostemp(path, O_CLOEXEC))};
-    file_fill(scene.region.fd, SIZE, 0);
-    scene.region = region_open(scene.relay, scene.region.fd);
-    grant(&scene, PR_ENGINE_SENDFILE);
-    expect_answer(&scene, 0, 10);
-    MUST(link(path, second)); /* one more */
-    expect_answer(&scene, 10, 10);
-    MUST(unlink(second));
-    expect_answer(&scene, 20, 10);
-    MUST(unlink(path));
-    ask_range(scene.pair.peer, 0, 10);
-    expect_returned(&scene, PR_RETURN_CHANGED, 3);
-    expect_unread(&scene, request, write_range(request, 0, 10));
-    check_idle(&scene);
-    region_close(scene.relay, &scene.region);
-    scene.region = memory;
-    finish(&scene);
+    struct named named = named_scene(1);
+    grant(&named.scene, PR_ENGINE_SENDFILE);
+    expect_answer(&named.scene, 0, 10);
+    MUST(link(named.path, named.second)); /* one more */
+    expect_answer(&named.scene, 10, 10);
+    MUST(unlink(named.second));
+    expect_answer(&named.scene, 20, 10);
+    MUST(unlink(named.path));
+    expect_changed(&named.scene, 3);
+    finish_named(&named);
 }
 
 static void a_file_that_has_lost_another_name_is_answered_again_when_its_own_was_looked_at(void) {
-    char request[256], path[] = "/dev/shm/pagerelay-express-XXXXXX", second[] = "/dev/shm/pagerelay-express-second";
-    struct scene scene = scene_open();
-    struct region memory = scene.region;
-    scene.region = (struct region){.fd = (int)MUST(mkostemp(path, O_CLOEXEC))};
-    file_fill(scene.region.fd, SIZE, 0);
-    MUST(link(path, second));
-    scene.region = region_open(scene.relay, scene.region.fd);
-    grant(&scene, PR_ENGINE_SENDFILE);
-    MUST(unlink(second));
-    ask_range(scene.pair.peer, 0, 10);
-    expect_returned(&scene, PR_RETURN_CHANGED, 0);
-    expect_unread(&scene, request, write_range(request, 0, 10));
-    CHECK_EQUAL(pr_generation_is_at(scene.relay, scene.region.generation, 0, path), 1);
-    grant(&scene, PR_ENGINE_SENDFILE);
-    expect_answer(&scene, 0, 10);
-    MUST(unlink(path));
-    ask_range(scene.pair.peer, 0, 10);
-    expect_returned(&scene, PR_RETURN_CHANGED, 1);
-    expect_unread(&scene, request, write_range(request, 0, 10));
-    check_idle(&scene);
-    region_close(scene.relay, &scene.region);
-    scene.region = memory;
-    finish(&scene);
+    struct named named = named_scene(2);
+    struct pr_relay *relay = named.scene.relay;
+    grant(&named.scene, PR_ENGINE_SENDFILE);
+    MUST(unlink(named.second));
+    expect_changed(&named.scene, 0);
+    CHECK_EQUAL(pr_generation_is_at(relay, named.scene.region.generation, 0, named.path), 1);
+    grant(&named.scene, PR_ENGINE_SENDFILE);
+    expect_answer(&named.scene, 0, 10);
+    MUST(unlink(named.path));
+    expect_changed(&named.scene, 1);
+    finish_named(&named);
 }
 
 static void a_version_that_has_moved_is_not_answered(void) {
-    char request[256];
     uint64_t lease, version;
     struct scene scene = scene_open();
     grant(&scene, PR_ENGINE_SENDFILE);
@@ -433,9 +437,7 @@ static void a_version_that_has_moved_is_not_answered(void) {
     CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, SIZE / 2, PAGE, PR_NEEDS_DONE, false, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
     CHECK_EQUAL(pr_lease_end(scene.relay, lease, scene.region.generation, NULL), 0);
-    ask_range(scene.pair.peer, 0, 10);
-    expect_returned(&scene, PR_RETURN_CHANGED, 1);
-    expect_unread(&scene, request, write_range(request, 0, 10));
+    expect_changed(&scene, 1);
 
     struct pr_grant given = grant_for(&scene, PR_ENGINE_SENDFILE);
     given.epoch = 1;
