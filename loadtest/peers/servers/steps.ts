@@ -6,9 +6,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import { watchHeads } from '../../../src/http/express/received.ts';
+import { askedFor, listen } from './listening.ts';
 
 const [step = '', path = ''] = process.argv.slice(2);
 const bytes = readFileSync(path);
@@ -24,9 +24,7 @@ const fields = {
 };
 
 function judge(range: string | undefined) {
-  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
-  const start = Number(first ?? 0);
-  const end = Math.min(Number(last ?? bytes.length - 1), bytes.length - 1);
+  const { start, end } = askedFor(range, bytes.length);
   const needed = { 'content-length': end - start + 1, 'content-range': `bytes ${start}-${end}/${bytes.length}` };
   return { needed, body: bytes.subarray(start, end + 1) };
 }
@@ -74,11 +72,4 @@ const servers: Record<string, () => Server | Promise<Server>> = {
 
 const server = await servers[step]?.();
 if (!server) throw new Error(`there is no step ${step}`);
-server.keepAliveTimeout = 72_000; // as long as Fastify's
-process.once('SIGTERM', () => {
-  server.close();
-  server.closeAllConnections();
-});
-server.listen(0, '127.0.0.1', () => {
-  console.log(`listens on http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-});
+listen(server);
