@@ -22,7 +22,7 @@ export type OutgoingOptions = {
   readonly copyBelow: number;
 };
 
-// For bodies below `copyBelow` bytes, for those of `largeFrom` and more, and for those between.
+// For bodies below `copyBelow` bytes, for those of `largeFrom` and more (`large`), and for those between (`usual`).
 type EnginesBySize = {
   readonly short: Engine;
   readonly usual: Engine;
