@@ -136,15 +136,22 @@ static bool is_unchanged(const struct pr_generation *generation, const struct pr
 }
 
 int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, const char *path) {
-    struct pr_generation_info now;
-    int result = pr_generation_stat(relay, tree, path, &now);
-    pr_lock(relay);
-    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
-    if (!generation) result = -EBADF;
-    if (result == 0) result = is_unchanged(generation, &now);
-    if (result == 1) generation->info.links = now.links; /* another name may have gone: this one is there */
-    pr_unlock(relay);
-    return result;
+    uint64_t counted = 0;
+    for (int look = 1;; look++) {
+        struct pr_generation_info now;
+        int result = pr_generation_stat(relay, tree, path, &now);
+        pr_lock(relay);
+        struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+        if (!generation) result = -EBADF;
+        if (result == 0) result = is_unchanged(generation, &now);
+        /* Another name has gone, or this one after it was opened and before names were counted: what is found again
+         * was counted. */
+        if (result == 1 && look == 2) generation->info.links = counted;
+        bool again = result == 1 && look == 1 && now.links != generation->info.links;
+        pr_unlock(relay);
+        if (!again) return result;
+        counted = now.links;
+    }
 }
 
 /* The file behind an open generation. Only the relay's own thread closes one, so its descriptor is good meanwhile. */

@@ -983,6 +983,24 @@ static void with_hook(struct scene *scene, void (*action)(void)) {
     atomic_store(&hook, action);
 }
 
+static struct named *losing;
+
+static void lose_the_name(void) {
+    MUST(unlink(losing->path));
+}
+
+static void a_name_that_goes_while_names_are_counted_is_missed_by_lanes_too(void) {
+    struct named named = named_scene(2);
+    losing = &named;
+    grant(&named.scene, PR_ENGINE_SENDFILE);
+    expect_answer(&named.scene, 0, 10);
+    with_hook(&named.scene, lose_the_name);
+    CHECK_EQUAL(pr_generation_is_at(named.scene.relay, named.scene.region.generation, 0, named.path), -ENOENT);
+    expect_changed(&named.scene, 1);
+    MUST(unlink(named.second));
+    finish_named(&named);
+}
+
 static void send_urgent(void) {
     MUST(send(hooked->pair.peer, "!", 1, MSG_OOB));
     SAY(hooked->pair.peer, "more");
@@ -1659,6 +1677,7 @@ int main(void) {
     RUN(a_file_that_others_touched_is_not_answered);
     RUN(a_file_that_has_lost_a_name_is_not_answered);
     RUN(a_file_that_has_lost_another_name_is_answered_again_when_its_own_was_looked_at);
+    RUN(a_name_that_goes_while_names_are_counted_is_missed_by_lanes_too);
     RUN(a_version_that_has_moved_is_not_answered);
     RUN(pages_that_a_writer_has_are_not_answered);
     RUN(nor_are_pages_that_a_writer_waits_for);
