@@ -4,7 +4,7 @@ import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
 import type { Connection } from '../../relay/connection.ts';
 import type { Grant } from '../../relay/grants.ts';
-import type { Engine } from '../../relay/relay.ts';
+import { type Engine, SystemError } from '../../relay/relay.ts';
 import { exactHead } from './received.ts';
 import { type Repeat, repeatOf, responseHead } from './repeat.ts';
 import { Repeated } from './repeated.ts';
@@ -86,8 +86,18 @@ export class Express {
     response.once('finish', () => {
       const isGood = !this.#over && this.#revoked === revoked;
       // The response's own reference may have been the tree's last.
-      if (isGood && exactHead(request) !== undefined && this.#mayTake()) pattern.connection.grant(grant);
+      if (isGood && exactHead(request) !== undefined && this.#isAllowed()) pattern.connection.grant(grant);
     });
+  }
+
+  // The answer is out: nobody is left to be told of what the file system refuses.
+  #isAllowed(): boolean {
+    try {
+      return this.#mayTake();
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
   }
 
   // One connection may ask the same only once, and many do.

@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Express, type Pattern } from '../../../src/http/express/express.ts';
 import { watchHeads } from '../../../src/http/express/received.ts';
+import { SystemError } from '../../../src/relay/relay.ts';
 
 const options = { copyBelow: 0, open: false };
 const head = 'HTTP/1.1 206 Partial Content\r\ncontent-length: 2\r\ncontent-range: bytes 0-1/4\r\n\r\n';
@@ -44,4 +45,13 @@ test('a connection is granted after a whole answer', { timeout: 10_000 }, async 
 
 test('no connection is granted while another service has the tree to itself', { timeout: 10_000 }, async (t) => {
   assert.equal(await grantsAfterAnswer(t, () => false), 0);
+});
+
+test('no connection is granted where the lock of the tree fails, and nothing else happens', {
+  timeout: 10_000,
+}, async (t) => {
+  const fails = () => {
+    throw new SystemError('ENOLCK', 'lock');
+  };
+  assert.equal(await grantsAfterAnswer(t, fails), 0);
 });
