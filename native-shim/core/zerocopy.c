@@ -120,6 +120,17 @@ static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmi
     return sent >= 0 ? sent : error == EFAULT ? 0 : -error;
 }
 
+static ssize_t send_part(struct pr_connection *connection, struct pr_transmission *transmission,
+                         const struct pr_chunk *part, int flags) {
+    if (part->length < LEAST) return send_copied(connection, part, flags);
+    ssize_t sent = send_uncopied(connection, transmission, part, flags);
+    if (sent == -ENOBUFS) { /* optmem or RLIMIT_MEMLOCK is spent: notices that were read give some back */
+        pr_zerocopy_drain(connection);
+        sent = send_uncopied(connection, transmission, part, flags);
+    }
+    return sent == -ENOBUFS ? send_copied(connection, part, flags) : sent;
+}
+
 ssize_t pr_zerocopy_step(struct pr_connection *connection, struct pr_transmission *transmission,
                          const struct pr_chunk *chunk) {
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (chunk->more ? MSG_MORE : 0);
@@ -127,12 +138,6 @@ ssize_t pr_zerocopy_step(struct pr_connection *connection, struct pr_transmissio
     if (length <= 0) return length;
     struct pr_chunk part = *chunk;
     part.length = (size_t)length;
-    if (part.length < LEAST) return send_copied(connection, &part, flags);
-    ssize_t sent = send_uncopied(connection, transmission, &part, flags);
-    if (sent == -ENOBUFS) { /* optmem or RLIMIT_MEMLOCK is spent: notices that were read give some back */
-        pr_zerocopy_drain(connection);
-        sent = send_uncopied(connection, transmission, &part, flags);
-    }
-    if (sent == -ENOBUFS) sent = send_copied(connection, &part, flags);
+    ssize_t sent = send_part(connection, transmission, &part, flags);
     return sent > 0 ? pr_engine_still_present(&part, sent) : sent;
 }

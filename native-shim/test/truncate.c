@@ -144,6 +144,26 @@ static void before_its_pages_leave_the_pipe(void) {
     cut_around(PR_ENGINE_SPLICE, true);
 }
 
+static ssize_t cutting_send(int fd, const void *bytes, size_t length, int flags) {
+    cut_now();
+    return real.send(fd, bytes, length, flags);
+}
+
+/* Some of what was sent may be zeros by then; so it is no whole body. */
+static void before_a_short_send_of_zerocopy(void) {
+    real = pr_sys;
+    pr_sys.send = cutting_send;
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_create(relay, 2 * SMALL);
+    struct pair pair = pair_open(ROOMY);
+    uint64_t connection = adopt(relay, &pair);
+    cut_fd = region.fd;
+    CHECK_EQUAL(serve(relay, connection, &region, PR_ENGINE_ZEROCOPY, 8192, 4096, NULL), 0);
+    CHECK_EQUAL(next_event(relay).outcome, PR_OUTCOME_TRUNCATED);
+    finish(relay, &region, &pair, connection);
+    pr_sys = real;
+}
+
 int main(void) {
     RUN(to_nothing);
     RUN(to_before_the_body);
@@ -155,5 +175,6 @@ int main(void) {
     RUN(in_a_lane_to_nothing);
     RUN(before_its_bytes_are_taken);
     RUN(before_its_pages_leave_the_pipe);
+    RUN(before_a_short_send_of_zerocopy);
     return 0;
 }
