@@ -18,7 +18,7 @@ enum { FRONT = 11, MOST_RECEIVED = 400, MOST_DIGITS = 18 };
 struct input {
     struct pr_repeat repeat;
     uint64_t size;
-    char bytes[2 * MOST_RECEIVED];
+    char bytes[MOST_RECEIVED + 2 * UINT8_MAX]; /* what has come, in the granted head, and another one behind it */
     size_t length;
 };
 
