@@ -22,8 +22,7 @@ enum { PIPE_BYTES = 256 << 10 };
 
 int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
     if (!pr_list_empty(&pipes->idle)) {
-        /* The one given back last: its buffers are in the processor's cache. */
-        *pipe = pr_container(pipes->idle.previous, struct pr_pipe, pooled);
+        *pipe = pr_container(pipes->idle.next, struct pr_pipe, pooled);
         pr_list_remove(&(*pipe)->pooled);
         pipes->idle_count--;
         return 0;
