@@ -1,6 +1,6 @@
 /**
- * Why this project is: a file on DAX is deleted while its pages are with a slow reader, and all space is given to other
- * files. Without pagerelay the reader gets theirs, or the sender hangs; with it, the reader gets what it asked for.
+ * A file on DAX is deleted while its pages are with a slow reader, and all space is given to other files. The reader
+ * gets the bytes that it asked for.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -31,33 +31,6 @@ function tightFolder(t: TestContext, place: 'ext4-dax' | 'xfs-dax'): string {
   execFileSync('fallocate', ['-l', `${bavail * bsize - spaceLeft}`, ballast]);
   return folder;
 }
-
-type Plain = {
-  kernel: string;
-  lastClose: 'at once' | 'blocked';
-  serverStateAfterKill: string;
-  ended: 'when read' | 'when its CPU had a packet' | 'never';
-  filesWritten: number;
-  bytes: { own: number; others: number; zeros: number; strange: number };
-};
-
-function runPlainSender(folder: string): Plain {
-  const program = process.env.PAGERELAY_PMEM_PLAIN_SENDER ?? assert.fail('run this by npm run test:pmem');
-  return JSON.parse(execFileSync(program, [folder], { encoding: 'utf8', timeout: 60_000 }));
-}
-
-test('a plain sender delivers another file’s bytes, or hangs unkillably', { timeout }, (t) => {
-  const plain = runPlainSender(tightFolder(t, 'ext4-dax'));
-  note('plain sender', plain);
-  t.diagnostic(JSON.stringify(plain));
-  if (plain.lastClose === 'blocked') {
-    assert.equal(plain.serverStateAfterKill, 'D', 'it can’t be killed');
-    assert.notEqual(plain.ended, 'never');
-  } else {
-    assert.ok(plain.filesWritten > 0);
-    assert.ok(plain.bytes.others > 0, 'bytes of other files have been delivered');
-  }
-});
 
 type Served = { readonly dir: string; readonly port: number; readonly child: Child };
 

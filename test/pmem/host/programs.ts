@@ -24,7 +24,7 @@ export const nativeTests = [
 ];
 
 /** Where each program is. */
-export type Programs = Readonly<Record<'dax' | 'devdax' | 'fill' | 'plainSender', string>>;
+export type Programs = Readonly<Record<'dax' | 'devdax' | 'fill', string>>;
 
 /** Compiles the programs of this folder into another one. Without sanitizers: the guest is slow enough. */
 export async function buildPrograms(folder: string): Promise<Programs> {
@@ -37,13 +37,12 @@ export async function buildPrograms(folder: string): Promise<Programs> {
     return program;
   };
   const source = (path: string) => join(repository, 'test', 'pmem', path);
-  const [dax, devdax, fill, plainSender] = await Promise.all([
+  const [dax, devdax, fill] = await Promise.all([
     build('dax', [source('native/dax.c'), ...core]),
     build('devdax', [source('native/devdax.c'), ...core]),
     build('fill', [source('native/fill.c')]),
-    build('plain-sender', [source('demo/plain-sender.c')]),
   ]);
-  return { dax, devdax, fill, plainSender };
+  return { dax, devdax, fill };
 }
 
 /** Compiles native tests where `npm run test:native` has them; gives their paths. */

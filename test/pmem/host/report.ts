@@ -16,10 +16,6 @@ export function describeFindings(findings: readonly Finding[]): string {
   return [
     ...of('prove').map((found) => `${guestOf(found)}:\n\n\`\`\`\n${describeProof(found.proof as Proof)}\n\`\`\``),
     table(
-      ['a sender without pagerelay', 'the last close', 'of 65,536 bytes the reader got'],
-      of('plain sender').map(plainRow),
-    ),
-    table(
       ['pagerelay', 'on', 'bytes of the file', 'of other files', 'regions made meanwhile'],
       of('pagerelay').map(ownRow),
     ),
@@ -41,26 +37,6 @@ function table(head: readonly string[], rows: readonly (readonly unknown[])[]): 
   if (rows.length === 0) return '';
   const lines = [head, head.map(() => '---'), ...rows];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-}
-
-type Plain = {
-  readonly lastClose: 'at once' | 'blocked';
-  readonly serverStateAfterKill: string;
-  readonly ended: 'when read' | 'when its CPU had a packet' | 'never';
-  readonly bytes: Readonly<Record<'own' | 'others' | 'zeros' | 'strange', number>>;
-};
-
-const hangsUntil: Readonly<Record<Plain['ended'], string>> = {
-  'when read': 'until the peer has read',
-  'when its CPU had a packet': 'until the peer has read and a packet has reached the sender’s CPU',
-  never: 'for good',
-};
-
-function plainRow(finding: Finding): unknown[] {
-  const { lastClose, serverStateAfterKill, ended, bytes } = finding as unknown as Plain;
-  const hangs = `hangs, also when killed (state ${serverStateAfterKill}), ${hangsUntil[ended]}`;
-  const close = lastClose === 'blocked' ? hangs : lastClose;
-  return [guestOf(finding), close, `${bytes.own} of the file, ${bytes.others} of other files`];
 }
 
 type Own = { readonly place: string; readonly regionsMade: number; readonly bytes: { own: number; others: number } };

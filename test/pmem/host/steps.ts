@@ -142,7 +142,6 @@ function environmentOf({ programs }: Parts): Record<string, string> {
   return {
     NODE_COMPILE_CACHE: '/tmp/compile-cache',
     PAGERELAY_PMEM_FILL: programs.fill,
-    PAGERELAY_PMEM_PLAIN_SENDER: programs.plainSender,
     PAGERELAY_PMEM_FINDINGS: join(share, 'findings.jsonl'),
   };
 }

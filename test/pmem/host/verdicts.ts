@@ -43,15 +43,14 @@ export function verdictsOf(folder: string, step: string, code: number | undefine
 }
 
 /**
- * What the kernel must not have warned of: that a file's blocks go while somebody has its pages. A sender without
- * pagerelay brings that about, and so do integration tests, which remove files that are being read.
+ * What the kernel must not have warned of: that a file's blocks go while somebody has its pages. Integration tests
+ * bring that about: they remove their folders while pages of the files in them are with a reader.
  */
 function kernelWarnings(folder: string, step: string): Verdict[] {
   if (step.startsWith('integration-')) return [];
   const [, ...warnings] = readOptional(join(folder, `${step}.kernel`)).split('WARNING: ');
-  const ours = warnings.filter((text) => !/^.*Comm: plain-sender /m.test(text));
-  if (ours.length === 0) return [];
-  const error = ours.map((text) => text.slice(0, shownOfLog)).join('\n');
+  if (warnings.length === 0) return [];
+  const error = warnings.map((text) => text.slice(0, shownOfLog)).join('\n');
   const name = `the kernel has nothing to warn of during ${step}`;
   return [{ name, passed: false, skipped: undefined, milliseconds: undefined, error }];
 }

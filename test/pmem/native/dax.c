@@ -108,20 +108,19 @@ static void copy_sends_a_copy_and_holds_nothing(void) {
 struct cut {
     pthread_t thread;
     int fd;
-    bool nudge;
     _Atomic bool over;
     int result;
 };
 
 static void *cut_file(void *argument) {
     struct cut *cut = argument;
-    cut->result = cut->nudge ? pr_file_cut(cut->fd, 0) : ftruncate(cut->fd, 0);
+    cut->result = pr_file_cut(cut->fd, 0);
     cut->over = true;
     return NULL;
 }
 
-static void begin_cut(struct cut *cut, int fd, bool nudge) {
-    *cut = (struct cut){.fd = fd, .nudge = nudge};
+static void begin_cut(struct cut *cut, int fd) {
+    *cut = (struct cut){.fd = fd};
     MUST(-pthread_create(&cut->thread, NULL, cut_file, cut));
 }
 
@@ -145,7 +144,7 @@ static void a_copy_that_is_unread_keeps_no_cut_waiting(void) {
     struct setting set = set_up();
     struct cut cut;
     send_unread(&set, PR_ENGINE_SENDFILE);
-    begin_cut(&cut, set.region.fd, true);
+    begin_cut(&cut, set.region.fd);
     end_cut(&cut);
     read_body(set.pair.peer, 0, LENGTH, 0);
     put_away(&set);
@@ -190,7 +189,7 @@ static void a_cut_waits_for_the_reader_and_no_longer(void) {
         struct setting set = set_up();
         struct cut cut;
         send_from_one_cpu(&set);
-        begin_cut(&cut, set.region.fd, true);
+        begin_cut(&cut, set.region.fd);
         stays(!cut.over, A_WHILE);
         have_it_read_on_the_other(&set);
         end_cut(&cut);
@@ -204,28 +203,10 @@ static void a_cut_after_done_is_over_soon_wherever_the_reader_runs(void) {
         struct cut cut;
         send_from_one_cpu(&set);
         have_it_read_on_the_other(&set);
-        begin_cut(&cut, set.region.fd, true);
+        begin_cut(&cut, set.region.fd);
         end_cut(&cut);
         put_away(&set);
     }
-}
-
-static void without_the_nudge_it_may_hang_until_there_is_one(void) {
-    int hung = 0;
-    for (int round = 0; round < ROUNDS; round++) {
-        struct setting set = set_up();
-        struct cut cut;
-        send_from_one_cpu(&set);
-        have_it_read_on_the_other(&set);
-        begin_cut(&cut, set.region.fd, false);
-        for (uint64_t end = pr_now() + A_WHILE * 1000000u; !cut.over && pr_now() < end;) test_pause();
-        hung += !cut.over;
-        CHECK(pr_nudge() >= 1);
-        end_cut(&cut);
-        put_away(&set);
-    }
-    printf("  %d of %d cuts hung without a nudge, reader on CPU %u, sender on CPU 0\n", hung, ROUNDS, other_cpu());
-    if (other_cpu() == 0) CHECK_EQUAL(hung, 0);
 }
 
 int main(int count, char **arguments) {
@@ -240,6 +221,5 @@ int main(int count, char **arguments) {
     RUN(a_copy_that_is_unread_keeps_no_cut_waiting);
     RUN(a_cut_waits_for_the_reader_and_no_longer);
     RUN(a_cut_after_done_is_over_soon_wherever_the_reader_runs);
-    RUN(without_the_nudge_it_may_hang_until_there_is_one);
     return 0;
 }
