@@ -1,8 +1,8 @@
 /** Whatever stands in a Range field, the answer is right, and never longer than the region and the heads of its parts. */
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { combineRanges, parse } from 'range-parser';
 import { until } from '../support/poll.ts';
 import { readContentRange, readParts } from '../support/range-cases.ts';
 import { RawClient } from '../support/raw.ts';
@@ -219,47 +219,38 @@ for (const [way, asking, numRuns] of ways) {
   });
 }
 
-type RangeParser = (
-  size: number,
-  field: string,
-  options: { combine: true },
-) => Array<{ start: number; end: number }> | -1 | -2;
-const parseRange = createRequire(import.meta.url)('range-parser') as RangeParser;
-
-// Where range-parser is right. It leaves out a suffix longer than the whole, where RFC 9110 14.1.2 selects all of it;
-// skips a range whose last byte is below its first, which makes the field invalid (14.1.1); takes white space inside a
-// range, any unit, and no empty element (5.6.1.2); answers any number of ranges; and an earlier range inside a later one
-// does not lend it its place. So none of these is made here, and order is not compared.
+// Where range-parser and the service agree on what to read. It takes any unit and any number of ranges, so neither is
+// varied here. A field with an invalid element is invalid as a whole (RFC 9110 14.1.1).
 const oracleElement = fc.oneof(
   { weight: 6, arbitrary: pair },
   { weight: 1, arbitrary: fc.nat(1100).map((first) => `${first}-`) },
-  { weight: 1, arbitrary: fc.nat(11).map((length) => `-${length}`) },
+  { weight: 1, arbitrary: fc.nat(1100).map((length) => `-${length}`) },
   { weight: 1, arbitrary: fc.tuple(fc.nat(30), fc.bigInt(2n ** 53n, 2n ** 70n)).map(([a, b]) => `${a}-${b}`) },
   { weight: 1, arbitrary: fc.bigInt(2n ** 53n, 2n ** 70n).map((first) => `${first}-`) },
-  { weight: 1, arbitrary: fc.constantFrom('x', '-', '1', '--1', '1-x', 'y-2') },
+  { weight: 1, arbitrary: fc.constantFrom('x', '-', '1', '--1', '1-x', 'y-2', '9-3', '') },
 );
 const oracleField = fc
   .tuple(fc.constantFrom(',', ', ', '\t,'), fc.array(oracleElement, { minLength: 1, maxLength: 12 }))
   .map(([between, elements]) => `bytes=${elements.join(between)}`);
 const oracleSize = fc.constantFrom(11 as const, 1000 as const, 70_001 as const);
+const invalid = 1; // the bit of range-parser's code
 
-function ascending(pairs: readonly Pair[]): Pair[] {
-  return pairs.toSorted(([a], [b]) => a - b);
-}
-
-test('ranges are those that range-parser finds', { timeout: 60_000 }, async (t) => {
+test('ranges are those that range-parser finds, in its order', { timeout: 60_000 }, async (t) => {
   const ask = askOverTcp(t, await startWithRegions(t));
   const property = fc.asyncProperty(oracleSize, oracleField, async (size, field) => {
-    const found = parseRange(size, field, { combine: true });
+    const { code, ranges } = parse(size, field);
     const answer = await ask(size, field);
-    if (!Array.isArray(found)) {
-      assert.equal(answer.status, found === -2 ? 200 : 416);
+    if (code & invalid || ranges.length === 0) {
+      assert.equal(answer.status, code & invalid ? 200 : 416);
       return;
     }
     assert.equal(answer.status, 206);
-    const pairs = piecesOf(answer).map(({ contentRange }) => readContentRange(contentRange));
-    const told = ascending(pairs.map(({ first, last }) => [first, last]));
-    assert.deepEqual(told, ascending(found.map(({ start, end }) => [start, end])));
+    const told = piecesOf(answer).map(({ contentRange }) => readContentRange(contentRange));
+    const found = combineRanges(ranges);
+    assert.deepEqual(
+      told.map(({ first, last }) => [first, last]),
+      found.map(({ start, end }) => [start, end]),
+    );
   });
   await fc.assert(property, { numRuns: 1500 });
 });
