@@ -3,7 +3,6 @@ import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Outgoing } from './http/outgoing.ts';
 import type { Catalog, NamedFile } from './region/catalog.ts';
-import { isRegionName } from './region/name.ts';
 import type { BackingEngine, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import { SystemError, type Tree } from './relay/relay.ts';
@@ -49,7 +48,7 @@ async function* someFiles(root: string): AsyncGenerator<string> {
   try {
     for await (const entry of await opendir(root, { recursive: true })) {
       const name = relative(root, join(entry.parentPath, entry.name));
-      if (entry.isFile() && isRegionName(name)) yield name;
+      if (entry.isFile()) yield name;
       if (++entries >= mostTries) return;
     }
   } catch {

@@ -10,7 +10,8 @@
 #include "../core/sys.h"
 #include "call.h"
 
-enum { HEADING_CAPACITY = 2048 };
+/* JSON may make six bytes of each of a name's 1,024 (src/region/change/undo.ts). */
+enum { HEADING_CAPACITY = 8192 };
 
 struct job {
     int (*run)(struct job *job);

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
 import type { ServeOptions } from './options.ts';
 
@@ -28,7 +29,7 @@ function greet(service: Service, options: ServeOptions): void {
   const name = options.dir === undefined ? (options.regions[0]?.name ?? 'demo') : undefined;
   const lines = [
     `pagerelay listens on ${origin}`,
-    ...(name ? [`  curl -r 4096-8191 ${origin}/regions/${name}`] : []),
+    ...(name ? [`  curl -r 4096-8191 ${origin}/regions/${encodeName(name)}`] : []),
     `  ${origin}/ (a page to watch)`,
     `  curl ${origin}/regions`,
     `  curl ${origin}/references`,

@@ -3,6 +3,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ProblemCode, ProblemError, problemContentType, problemDocument } from './problems.ts';
+import { uriReference } from './request-target.ts';
 import { problemOfSystem } from './system-problems.ts';
 
 const codesOfStatus: Record<number, ProblemCode> = {
@@ -27,23 +28,29 @@ export function answerErrors(app: FastifyInstance): void {
 
 /** Also Fastify's `frameworkErrors`: what it refuses before a route is found. */
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = problemOf(error);
+  const problem = problemOf(error, request);
   if (worthReporting.has(problem.code)) request.log.error({ err: error }, problem.message);
   answerProblem(request, reply, problem);
 }
 
-function problemOf(error: Error): ProblemError {
+function problemOf(error: Error, request: FastifyRequest): ProblemError {
   const known = problemOfSystem(error);
   if (known instanceof ProblemError) return known;
-  // A name that is no valid percent-encoding names nothing (RFC 3986 2.4).
-  if ('code' in error && error.code === 'FST_ERR_BAD_URL') return new ProblemError('route-not-found', { cause: error });
+  if ('code' in error && error.code === 'FST_ERR_BAD_URL')
+    return new ProblemError(badAddress(request), { cause: error });
   const status = 'statusCode' in error ? Number(error.statusCode) : 500;
   const code = codesOfStatus[status] ?? (status >= 400 && status < 500 ? 'bad-request' : 'internal');
   return new ProblemError(code, { cause: error });
 }
 
+// What is no valid percent-encoding of UTF-8 names nothing (RFC 3986 2.4), and is refused before a route is found.
+function badAddress({ url, method }: FastifyRequest): ProblemCode {
+  if (!url.startsWith('/regions/')) return 'route-not-found';
+  return method === 'PUT' || method === 'PATCH' || method === 'DELETE' ? 'bad-name' : 'region-not-found';
+}
+
 function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: ProblemError): void {
-  const document = problemDocument(problem.code, problem.detail, request.url);
+  const document = problemDocument(problem.code, problem.detail, uriReference(request.url));
   // A buffer: to a string of JSON the framework would add a charset, which this media type has none of (RFC 9457 3).
   const body = Buffer.from(JSON.stringify(document));
   reply.code(problem.status).headers(problem.headers).header('content-type', problemContentType).send(body);
@@ -51,7 +58,7 @@ function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Pr
 
 /** Node's 'checkExpectation': an Expect that is not 100-continue (RFC 9110 10.1.1). */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
-  const body = JSON.stringify(problemDocument('expectation-failed', undefined, request.url));
+  const body = JSON.stringify(problemDocument('expectation-failed', undefined, uriReference(request.url)));
   response.writeHead(417, { 'content-type': problemContentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -2,8 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ByteRange } from '../range/parse.ts';
 import { unsatisfiedContentRange } from '../range/plan.ts';
+import type { Catalog } from '../region/catalog.ts';
 import { longestTtl } from '../region/change/leases.ts';
-import { isRegionName } from '../region/name.ts';
 import type { Region } from '../region/region.ts';
 import { endLeaseRoute, listLeasesRoute, renewLeaseRoute, takeLeaseRoute } from './openapi-writing.ts';
 import { ProblemError } from './problems.ts';
@@ -30,7 +30,7 @@ export function addLeaseRoutes(scope: FastifyInstance, writer: Writer): void {
 }
 
 function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply) {
-  const { region, range, ttl, owner } = askedIn(request);
+  const { region, range, ttl, owner } = askedIn(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(region)) throw new ProblemError('region-not-found');
   return carryOut(writer, reply, async () => {
     // Nobody may be given a lease who can't end it.
@@ -45,10 +45,10 @@ function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply)
   });
 }
 
-function askedIn(request: FastifyRequest): Asked {
+function askedIn(request: FastifyRequest, catalog: Catalog): Asked {
   const body = objectOf(request.body);
   const { region, first, last, owner } = body;
-  if (typeof region !== 'string' || !isRegionName(region)) throw new ProblemError('bad-name');
+  if (typeof region !== 'string' || !catalog.accepts(region)) throw new ProblemError('bad-name');
   if (!isOffset(first) || !isOffset(last) || first > last) refuse('first and last must be offsets of bytes, inclusive');
   if (owner !== undefined && (typeof owner !== 'string' || owner.length > longestOwner)) {
     refuse(`owner must be a string of at most ${longestOwner} characters`);

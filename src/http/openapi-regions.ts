@@ -21,8 +21,9 @@ export const nameParameter: Schema = {
     name: {
       type: 'string',
       description:
-        'One or more segments joined by `/`, which stand in the address as they are: ' +
-        '`[A-Za-z0-9_-][A-Za-z0-9._-]*` each, at most 1,024 bytes in all.',
+        'One or more segments of UTF-8 joined by `/`, which stand in the address as they are; at most 1,024 bytes in ' +
+        'all. No segment is empty, `.`, `..` or contains NUL, and the first is not `.pagerelay`. The service may also ' +
+        'deny segments that begin with a dot.',
     },
   },
   required: ['name'],

@@ -8,6 +8,7 @@ import { replaceRegion } from '../region/change/replace.ts';
 import { FileUpload, receive, type Upload, uploadOfPart } from '../region/change/upload.ts';
 import type { Region } from '../region/region.ts';
 import { DigestCheck, givenDigests } from './digest-fields.ts';
+import { locationOf } from './name-of-request.ts';
 import { ProblemError } from './problems.ts';
 import { patienceOf, tellWait } from './waiting.ts';
 import { answerChanged, carryOut, type Write, type Writer, writeOf } from './writer.ts';
@@ -67,7 +68,7 @@ async function putWhole(writer: Writer, write: Write, request: FastifyRequest, r
   const { etag, created } = await replaceRegion(writer.store, write.name, upload, contentType, write.judge);
   reply.header('etag', etag);
   if (!created) return reply.code(204).send();
-  return reply.code(201).header('location', request.url.split('?', 1)[0]).send();
+  return reply.code(201).header('location', locationOf(request, write.name)).send();
 }
 
 async function putPart(

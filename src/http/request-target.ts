@@ -1,14 +1,32 @@
 import type { IncomingMessage } from 'node:http';
+import { escapeByte } from '../region/name.ts';
 import { ProblemError } from './problems.ts';
 
-/** The path and query of a request-target; of one in absolute form (RFC 9112 3.2.2) without scheme and authority. */
+/** Bytes that no URI has, but that clients send: they mean the same escaped, and then nobody has to mind them. */
+const notOfUris = /[^\x21-\x7e]|["<>\\^`{|}]/g;
+const notOfReferences = new RegExp(`${notOfUris.source}|#|%(?![0-9A-Fa-f]{2})`, 'g');
+
+/**
+ * The path and query of a request-target; of one in absolute form (RFC 9112 3.2.2) without scheme and authority.
+ *
+ * @param target bytes beyond ASCII as Node has them, one character each
+ * @returns printable ASCII
+ */
 export function targetPath(target: string, method: string | undefined): string {
   // OPTIONS * asks about the whole server (RFC 9110 9.3.7); to other methods it is nothing, as is no path here.
   if (target === '*') return method === 'OPTIONS' ? '/' : '/*';
   // RFC 9110 4.2.1: an http URI without a host is invalid, and then names nothing here.
   const [, path] = /^https?:\/\/[^/?#:][^/?#]*(.*)$/i.exec(target) ?? [];
-  if (path === undefined) return target;
-  return path.startsWith('/') ? path : `/${path}`;
+  const found = path === undefined || path.startsWith('/') ? (path ?? target) : `/${path}`;
+  return found.replace(notOfUris, escapeByte);
+}
+
+/**
+ * A request's path as a URI reference (RFC 3986 2), for those who are told of it. It may name another resource than the
+ * request did where that was malformed.
+ */
+export function uriReference(path = ''): string {
+  return path.replace(notOfReferences, escapeByte);
 }
 
 /**

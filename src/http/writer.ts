@@ -26,7 +26,7 @@ export type Write = {
  * @throws ProblemError `bad-name`, `method-not-allowed`, `precondition-failed`
  */
 export function writeOf(writer: Writer, request: FastifyRequest): Write {
-  const name = writtenName(request);
+  const name = writtenName(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(name)) {
     throw new ProblemError('method-not-allowed', { headers: { allow: 'GET, HEAD, OPTIONS' } });
   }

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
-import { isRegionName } from './name.ts';
+import { type Dotfiles, isRegionName } from './name.ts';
 import { describeRegion, type Region } from './region.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
 import { walkTree } from './walk.ts';
@@ -17,13 +17,15 @@ export type CatalogSource = {
   readonly files: readonly NamedFile[];
   /** What is known of the tree's regions; files have none. */
   readonly states: RegionStates | undefined;
+  /** Whether names may have segments that begin with a dot. Default `allow`. */
+  readonly dotfiles?: Dotfiles | undefined;
 };
 
 /** What others have done to the file of an open region. */
 export const externalChanges = ['replaced', 'changed', 'removed'] as const;
 export type ExternalChange = (typeof externalChanges)[number];
 
-/** Two sources for one name. */
+/** A file that is to be served under a name that no region can have, or that another source has too. */
 export class NameClash extends Error {
   override readonly name = 'NameClash';
 }
@@ -48,6 +50,7 @@ export class Catalog {
   readonly #relay: Relay;
   readonly #files: ReadonlyMap<string, string>;
   readonly #states: RegionStates | undefined;
+  readonly #dotfiles: Dotfiles;
   readonly #open: LRUCache<string, Region>;
   /** Names of generations, also of those that are closed and still held. */
   readonly #names = new Map<number, string>();
@@ -62,6 +65,7 @@ export class Catalog {
     this.#relay = relay;
     this.tree = source.tree;
     this.#states = source.states;
+    this.#dotfiles = source.dotfiles ?? 'allow';
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
     this.#watcher = new Watcher((name) => this.#lookAt(name));
     this.#open = new LRUCache({
@@ -86,6 +90,11 @@ export class Catalog {
     this.#watcher.close();
   }
 
+  /** Whether a region can be called so: the one rule for whoever asks, by whichever route. */
+  accepts(name: string): boolean {
+    return isRegionName(name, this.#dotfiles);
+  }
+
   /**
    * The region of this name as it is now. Looks at the file each time: one that was replaced, or changed in size or
    * time, is a new generation.
@@ -93,6 +102,7 @@ export class Catalog {
    * @throws SystemError: ENOENT and its like when there is none
    */
   find(name: string): Region {
+    if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
     const known = this.#open.get(name);
     if (known && this.#isCurrent(name, known)) return known;
     const region = this.#describe(name);
@@ -164,7 +174,7 @@ export class Catalog {
   async *sizes(): AsyncGenerator<readonly [name: string, bytes: number]> {
     const names = this.tree ? await walkTree(this.tree.path) : [];
     for (const [at, name] of names.entries()) {
-      const file = isRegionName(name) ? this.#identifyAny(name) : undefined;
+      const file = this.accepts(name) ? this.#identifyAny(name) : undefined;
       if (file) yield [name, this.#stateOf(name, file).limit ?? file.size];
       if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
     }
@@ -208,6 +218,7 @@ export class Catalog {
   }
 
   #checkFile(name: string): void {
+    if (!this.accepts(name)) throw new NameClash(`no region can be called ${JSON.stringify(name)} here`);
     this.find(name);
     if (this.tree && this.#inTree(name)) throw new NameClash(`region ${name} is also a file of the tree`);
   }
@@ -224,7 +235,7 @@ export class Catalog {
 
   #describeQuietly(name: string): Region[] {
     try {
-      return isRegionName(name) ? [this.#peek(name)] : [];
+      return this.accepts(name) ? [this.#peek(name)] : [];
     } catch (error) {
       if (error instanceof SystemError) return [];
       throw error;

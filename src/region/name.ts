@@ -1,32 +1,58 @@
-const maxNameBytes = 1024;
+/** What regions can be called, and how a name stands in an address. @module */
+import { stateFolder } from './state-folder.ts';
+
+/** Bytes of UTF-8. */
+export const longestName = 1024;
 // Percent-encoding makes three characters of a byte at most.
-const maxEncodedLength = 3 * maxNameBytes;
-const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
+const longestEncoded = 3 * longestName;
+
+/** Whether segments may begin with a dot. */
+export const dotfileRules = ['allow', 'deny'] as const;
+export type Dotfiles = (typeof dotfileRules)[number];
+
+/** A segment that is empty, `.` or `..`. */
+const badSegment = /(?:^|\/)\.{0,2}(?:\/|$)/;
+const dotSegment = /(?:^|\/)\./;
 
 /**
- * Reads a region's name from the tail of a request path, decoding percent escapes exactly once.
+ * Tells whether a decoded name is one that a region can have: one or more segments joined by `/`, of at most 1,024 bytes
+ * of UTF-8 in all. A segment is anything but the empty one, `.`, `..` and what contains NUL; the first is not
+ * `.pagerelay`. Such a name never leads out of the folder that it is resolved in.
  *
- * @param encoded what stands between `/regions/` and `?`, still percent-encoded
- * @returns the decoded name, or undefined for a broken escape, invalid UTF-8 or anything that is no region name
+ * @param dotfiles `deny`: nor does any segment begin with a dot
  */
-export function parseRegionName(encoded: string): string | undefined {
-  if (encoded.length > maxEncodedLength) return undefined;
-  const name = decodeOnce(encoded);
-  return name !== undefined && isRegionName(name) ? name : undefined;
+export function isRegionName(name: string, dotfiles: Dotfiles = 'allow'): boolean {
+  if (name.length > longestName || Buffer.byteLength(name) > longestName) return false;
+  if (badSegment.test(name) || name.includes('\0') || !name.isWellFormed()) return false;
+  if (name === stateFolder || name.startsWith(`${stateFolder}/`)) return false;
+  return dotfiles === 'allow' || !dotSegment.test(name);
 }
 
 /**
- * Tells whether a decoded name is one or more segments `[A-Za-z0-9_-][A-Za-z0-9._-]*` joined by `/`, of at most 1,024
- * bytes in all. Such a name never leads out of the folder that it is resolved in.
+ * Decodes the part of an address that names a region, exactly once. Bytes beyond ASCII that a client has not escaped
+ * count as if it had.
+ *
+ * @param encoded what stands between `/regions/` and `?`; bytes beyond ASCII as Node has them, one character each
+ * @returns undefined for a broken escape, for what is not UTF-8, and for more than a name can have
  */
-export function isRegionName(name: string): boolean {
-  return name.length <= maxNameBytes && namePattern.test(name);
-}
-
-function decodeOnce(encoded: string): string | undefined {
+export function decodeName(encoded: string): string | undefined {
+  // A fragment is no part of a request's target (RFC 9112 3.2).
+  if (encoded.length > longestEncoded || encoded.includes('#')) return undefined;
   try {
-    return decodeURIComponent(encoded);
+    return decodeURIComponent(encoded.replace(/[\x80-\xff]/g, escapeByte));
   } catch {
     return undefined;
   }
+}
+
+/** The name as it stands in an address: escaped, but for what a path may hold (RFC 3986 3.3) and no shell minds. */
+export function encodeName(name: string): string {
+  return encodeURIComponent(name)
+    .replace(/%(?:2F|3A|3D|40|2B|2C)/g, decodeURIComponent)
+    .replace(/[!'()*]/g, escapeByte);
+}
+
+/** A byte, which stands for itself as a character, percent-encoded. */
+export function escapeByte(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }

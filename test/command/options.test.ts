@@ -197,7 +197,7 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--region must be/, ['--region', 'a=']],
   [/^--region must be/, ['--region', '=/x']],
   [/^--region must be/, ['--region', '../a=/x']],
-  [/^--region must be/, ['--region', '.a=/x']],
+  [/^--region must be/, ['--region', '.pagerelay/a=/x']],
   [/given once.*not "a=\/x" and "a=\/y"$/, ['--region', 'a=/x', '--region', 'a=/y']],
   [/^--engine must be one of auto, sendfile, splice, zerocopy, copy, stream, not "fast"$/, ['--engine', 'fast']],
   [/^--engine must be/, ['--engine', 'Auto']],

@@ -25,7 +25,8 @@ function makeTree(t: TestContext, place: Place): Tree {
   writeFileSync(join(parent, 'secret'), secret);
   writeFileSync(join(dir, 'plain'), inside);
   writeFileSync(join(dir, 'folder', 'plain'), inside);
-  for (const hidden of ['.hidden', '.pagerelay', 'folder/.hidden']) writeFileSync(join(dir, hidden), inside);
+  mkdirSync(join(dir, '.pagerelay', 'old'), { recursive: true });
+  for (const own of ['.pagerelay/lock', '.pagerelay/old/x']) writeFileSync(join(dir, own), secret);
   symlinkSync(join(outside, 'secret'), join(dir, 'absolute-link'));
   symlinkSync('../outside/secret', join(dir, 'relative-link'));
   symlinkSync('../../outside/secret', join(dir, 'folder', 'deep-link'));
@@ -104,11 +105,13 @@ const targets: readonly string[] = [
   'plain;x',
   'plain:x',
   '~root',
-  '.hidden',
   '.pagerelay',
+  '.pagerelay/lock',
   '.pagerelay/old/x',
-  'folder/.hidden',
-  '%2ehidden',
+  '%2epagerelay/lock',
+  '.pagerelay%2Flock',
+  './.pagerelay/lock',
+  'plain#fragment',
   'x'.repeat(300),
   `${'n/'.repeat(512)}n`,
   `${longest}/nn`,

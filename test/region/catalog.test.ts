@@ -56,7 +56,9 @@ for (const [kind, open] of Object.entries(relays)) {
     const relay = open();
     t.after(() => relay.close());
     mkdirSync(join(dir, 'folder'));
-    for (const name of ['a.txt', 'folder/b.bin', '.hidden', 'bad name']) writeFileSync(join(dir, name), name);
+    for (const name of ['a.txt', 'folder/b.bin', '.hidden', 'a name']) writeFileSync(join(dir, name), name);
+    mkdirSync(join(dir, '.pagerelay'));
+    writeFileSync(join(dir, '.pagerelay', 'lock'), '');
     symlinkSync('/etc/passwd', join(dir, 'outside'));
     symlinkSync('a.txt', join(dir, 'inside'));
     const catalog = new Catalog(relay, {
@@ -66,7 +68,7 @@ for (const [kind, open] of Object.entries(relays)) {
     });
     t.after(() => catalog.close());
     const names = (await catalog.list()).map(({ name }) => name);
-    assert.deepEqual(names, ['a.txt', 'folder/b.bin', 'inside', 'named']);
+    assert.deepEqual(names, ['.hidden', 'a name', 'a.txt', 'folder/b.bin', 'inside', 'named']);
   });
 
   test(`${kind}: one name from two sources is an error`, (t) => {

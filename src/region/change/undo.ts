@@ -22,8 +22,8 @@ export type Note = Undone & { readonly at: number };
 /** How names of notes end. */
 export const noteEnding = '.undo';
 
-// A name has 1,024 bytes at most, and none that JSON writes longer.
-const longestHeading = 2000;
+// A name has 1,024 bytes at most, of each of which JSON may make six (\\u0001). HEADING_CAPACITY of the shim's is the same.
+const longestHeading = 8192;
 
 /** The line that a note begins with. */
 export function writeHeading({ name, inode, offset, length }: Undone): string {

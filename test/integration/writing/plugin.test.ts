@@ -82,7 +82,7 @@ test('the application keeps its own parsers, limits and error answers', { timeou
   const made = await send(t, running, { method: 'PUT', path: '/regions/large', fields, body: large });
   assert.equal(made.status, 201, 'a region may be larger than what the application takes, and of its types');
   assert.equal((await read(t, running, 'large')).sha256, sha256(large));
-  const refused = await send(t, running, { method: 'PUT', path: '/regions/.bad', body: Buffer.from('x') });
+  const refused = await send(t, running, { method: 'PUT', path: '/regions/.pagerelay/bad', body: Buffer.from('x') });
   assert.deepEqual(refusalIn(refused), [400, 'bad-name']);
 });
 
