@@ -69,7 +69,7 @@ const putting: readonly Case[] = [
   { ...region('new.bin'), body: 'new', fields: { 'repr-digest': sha256('new') }, status: 201 },
   { ...region('new.bin'), body: 'newer', status: 204 },
   { ...region('new.bin'), body: 'N', fields: { 'content-range': 'bytes 0-0/*', ...now }, status: 204 },
-  { ...region('.hidden'), body: 'x', status: 400 },
+  { ...region('.pagerelay'), body: 'x', status: 400 },
   { ...region('new.bin'), body: 'xy', fields: { 'content-range': 'bytes 0-0/*' }, status: 400 },
   { ...region('new.bin'), body: 'x', fields: { 'content-digest': 'sha-256=:AA==:' }, status: 400 },
   { ...region('new.bin'), body: 'x', fields: { 'content-digest': sha256('y') }, status: 400 },
@@ -87,7 +87,7 @@ const putting: readonly Case[] = [
 
 const patching: readonly Case[] = [
   { ...region('new.bin'), ...patch('{"size":3}'), status: 204 },
-  { ...region('.hidden'), ...patch('{"size":3}'), status: 400 },
+  { ...region('.pagerelay'), ...patch('{"size":3}'), status: 400 },
   { ...region('new.bin'), ...patch('{"size":-3}'), status: 400 },
   { ...region('none'), ...patch('{"size":3}'), status: 404 },
   { ...region('fixed'), ...patch('{"size":3}'), status: 405 },
@@ -109,7 +109,7 @@ const patching: readonly Case[] = [
 ];
 
 const deleting: readonly Case[] = [
-  { ...region('.hidden'), status: 400 },
+  { ...region('.pagerelay'), status: 400 },
   { ...region('none'), status: 404 },
   { ...region('fixed'), status: 405 },
   { ...region('new.bin'), fields: { 'if-match': '"other"' }, status: 412 },
