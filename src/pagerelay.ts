@@ -12,6 +12,8 @@ import { recover } from './region/change/recovery.ts';
 import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
 import { Digests } from './region/digest.ts';
+import { secretsIn } from './region/dotfiles.ts';
+import type { Dotfiles } from './region/name.ts';
 import { statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
@@ -36,6 +38,8 @@ export type OpenOptions = RelayOptions & {
   readonly copyBelow: number;
   /** Peers that may be in this kernel, out of its sight: they get copies. */
   readonly unaskable: readonly AddressBlock[];
+  /** Whether names may have segments that begin with a dot. Default `allow`. */
+  readonly dotfiles?: Dotfiles | undefined;
   /** Whether the regions of `dir` can be changed. */
   readonly writable: boolean;
   /** Bytes: the largest overwrite in place. */
@@ -77,7 +81,7 @@ const leastMilliseconds = 2000;
 /**
  * Opens regions. Without `dir` and `regions` there is one, `demo`.
  *
- * @throws SystemError when one can't be opened; NameClash; NotWritable
+ * @throws SystemError when one can't be opened; BadName; NameClash; NotWritable
  */
 export function openPagerelay(options: OpenOptions): Pagerelay {
   const relay = openRelay(options);
@@ -91,13 +95,13 @@ export function openPagerelay(options: OpenOptions): Pagerelay {
 }
 
 function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): Pagerelay {
-  const { dir, regions, unaskable } = options;
+  const { dir, regions, unaskable, dotfiles } = options;
   const demo = dir === undefined && regions.length === 0 ? makeDemo(relay) : undefined;
   if (demo) closers.push(demo.close);
   const tree = dir === undefined ? undefined : relay.openTree(dir);
   const states = tree && openStates(relay, tree, options);
   const files = demo ? [demo.file] : regions;
-  const catalog = new Catalog(relay, { tree, files, states });
+  const catalog = new Catalog(relay, { tree, files, states, dotfiles });
   closers.push(() => catalog.close());
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
@@ -120,6 +124,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     lock,
     writer,
     async ready() {
+      if (tree && dotfiles !== 'deny') warnOfSecrets(tree, options.report);
       if (writer) await start(writer, lock);
     },
     engines: () => enginesOfSources(catalog, outgoing, files),
@@ -139,6 +144,12 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       demo?.close();
     },
   };
+}
+
+function warnOfSecrets(tree: Tree, report: Report): void {
+  const files = secretsIn(tree.path);
+  const hint = 'what is often secret is served: --dotfiles deny (plugin: dotfiles) keeps names with a leading dot back';
+  if (files.length > 0) report(hint, { dir: tree.path, files });
 }
 
 function openStates(relay: Relay, tree: Tree, { writable, report }: OpenOptions): RegionStates {

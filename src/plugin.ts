@@ -16,6 +16,7 @@ import { logEngines } from './observe/engine-log.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
+import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
 
@@ -23,6 +24,11 @@ import type { EngineChoice } from './relay/engine.ts';
 export type PagerelayOptions = {
   /** A tree of regions: each file below it, by its path. */
   readonly dir?: string;
+  /**
+   * Whether names may have segments that begin with a dot, such as `.git/config`. With `deny` such files are neither
+   * served, listed nor made. Default `allow`.
+   */
+  readonly dotfiles?: Dotfiles;
   /** Single files or devices under names of their own. A name that is also a file of `dir` is an error. */
   readonly regions?: readonly NamedFile[];
   /**
@@ -148,6 +154,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
   return {
     dir: options.dir,
     regions: options.regions ?? [],
+    dotfiles: readDotfiles(options.dotfiles),
     engine: options.engine ?? 'auto',
     express: options.express ?? false,
     openGrants: false,
@@ -162,6 +169,12 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     onAnswer: areAnswersTraced() ? traceAnswer : undefined,
     report: (message, details) => app.log.warn(details, message),
   };
+}
+
+function readDotfiles(given: string | undefined): Dotfiles | undefined {
+  const rule = dotfileRules.find((each) => each === given);
+  if (given !== undefined && !rule) throw new TypeError(`dotfiles: ${given} is neither allow nor deny`);
+  return rule;
 }
 
 function readBlock(text: string) {

@@ -45,7 +45,7 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
 /**
  * Opens the regions and builds the server. Without `dir` and `regions` it serves the built-in region `demo`.
  *
- * @throws SystemError when a region can't be opened; NameClash; NotWritable; TokenFileError
+ * @throws SystemError when a region can't be opened; BadName; NameClash; NotWritable; TokenFileError
  */
 export function createService(options: ServiceOptions): Service {
   const guards = openGuards(options);

@@ -1,7 +1,7 @@
 /** The options of `pagerelay serve`: their names, defaults and rules. @module */
 import { availableParallelism } from 'node:os';
 import type { NamedFile } from '../region/catalog.ts';
-import { isRegionName } from '../region/name.ts';
+import { type Dotfiles, dotfileRules, isRegionName } from '../region/name.ts';
 import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
 import type { EngineChoice } from '../relay/engine.ts';
 import { engines as everyEngine } from '../relay/relay.ts';
@@ -29,6 +29,8 @@ export type ServeOptions = {
   /** 0 picks a free one. */
   readonly port: number;
   readonly dir: string | undefined;
+  /** Whether names may have segments that begin with a dot. */
+  readonly dotfiles: Dotfiles;
   /** Whether regions of `dir` can be made, changed and deleted. */
   readonly writable: boolean;
   readonly writeTokenFile: string | undefined;
@@ -129,6 +131,17 @@ export const flags: Flags = {
     flag: 'dir',
     meaning: 'a tree of regions',
     ...onePath,
+  },
+  dotfiles: {
+    flag: 'dotfiles',
+    placeholder: 'RULE',
+    meaning: 'whether names may have segments that begin with a dot: allow or deny',
+    shownDefault: 'allow',
+    repeatable: false,
+    json: ['string'],
+    fallback: () => 'allow',
+    rule: `one of ${dotfileRules.join(', ')}`,
+    read: (texts) => lastText(texts, (text) => dotfileRules.find((rule) => rule === text)),
   },
   writable: {
     flag: 'writable',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isLoopbackAddress } from '../http/loopback-host.ts';
+import { isRegionName } from '../region/name.ts';
 import { type AnyFlag, type Flag, flags, type ServeOptions } from './flags.ts';
 
 export type { LogLevel, ServeOptions } from './flags.ts';
@@ -54,6 +55,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     host: settle(flags.host),
     port: settle(flags.port),
     dir: settle(flags.dir),
+    dotfiles: settle(flags.dotfiles),
     writable: settle(flags.writable),
     writeTokenFile: settle(flags.writeTokenFile),
     readTokenFile: settle(flags.readTokenFile),
@@ -71,6 +73,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     logLevel: settle(flags.logLevel),
   };
   refuseUnsafeWriting(options);
+  refuseDeniedNames(options);
   return { kind: 'serve', options };
 }
 
@@ -102,6 +105,11 @@ function refuseUnsafeWriting({ writable, dir, host, writeTokenFile }: ServeOptio
   // Names below localhost may lead anywhere where the system's resolver does not know them.
   if (isLoopbackAddress(host) || host.toLowerCase() === 'localhost' || writeTokenFile !== undefined) return;
   throw new UsageError(`--writable on --host ${host}, beyond loopback, needs --write-token-file`);
+}
+
+function refuseDeniedNames({ regions, dotfiles }: ServeOptions): void {
+  const denied = regions.find(({ name }) => !isRegionName(name, dotfiles));
+  if (denied) throw new UsageError(`--region ${denied.name}=… has a segment that begins with a dot: --dotfiles deny`);
 }
 
 function usageNote(flag: AnyFlag): string {

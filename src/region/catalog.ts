@@ -25,9 +25,15 @@ export type CatalogSource = {
 export const externalChanges = ['replaced', 'changed', 'removed'] as const;
 export type ExternalChange = (typeof externalChanges)[number];
 
-/** A file that is to be served under a name that no region can have, or that another source has too. */
+/** Two sources for one name. */
 export class NameClash extends Error {
   override readonly name = 'NameClash';
+}
+
+/** A file is to be served under a name that no region can have. */
+export class BadName extends Error {
+  override readonly name = 'BadName';
+  readonly code = 'ERR_BAD_NAME';
 }
 
 /** Opened generations that nobody holds; each costs a descriptor and a mapping. */
@@ -60,7 +66,7 @@ export class Catalog {
   readonly #sweeper: NodeJS.Timeout;
   #unswept: string[] = [];
 
-  /** @throws SystemError when one of the files can't be opened; NameClash */
+  /** @throws SystemError when one of the files can't be opened; BadName; NameClash */
   constructor(relay: Relay, source: CatalogSource) {
     this.#relay = relay;
     this.tree = source.tree;
@@ -218,7 +224,7 @@ export class Catalog {
   }
 
   #checkFile(name: string): void {
-    if (!this.accepts(name)) throw new NameClash(`no region can be called ${JSON.stringify(name)} here`);
+    if (!this.accepts(name)) throw new BadName(`no region can be called ${JSON.stringify(name)} here`);
     this.find(name);
     if (this.tree && this.#inTree(name)) throw new NameClash(`region ${name} is also a file of the tree`);
   }

@@ -39,6 +39,7 @@ test('nothing given means the defaults', () => {
     host: '127.0.0.1',
     port: 8080,
     dir: undefined,
+    dotfiles: 'allow',
     writable: false,
     writeTokenFile: undefined,
     readTokenFile: undefined,
@@ -110,6 +111,7 @@ const spellings: readonly Spelling[] = [
   ['maxPartial', ['--max-partial', '1'], ['PAGERELAY_MAX_PARTIAL', '1'], { maxPartial: 1 }, 1],
   ['maxPartial', ['--max-partial', '3KiB'], ['PAGERELAY_MAX_PARTIAL', '3KiB'], { maxPartial: '3KiB' }, 3072],
   ['maxPartial', ['--max-partial', '64MiB'], ['PAGERELAY_MAX_PARTIAL', '64MiB'], { maxPartial: '64MiB' }, 67_108_864],
+  ['dotfiles', ['--dotfiles', 'deny'], ['PAGERELAY_DOTFILES', 'deny'], { dotfiles: 'deny' }, 'deny'],
   ['maxBytes', ['--max-bytes', '2GiB'], ['PAGERELAY_MAX_BYTES', '2GiB'], { maxBytes: 2_147_483_648 }, 2_147_483_648],
   ['maxBytes', ['--max-bytes', '2TiB'], ['PAGERELAY_MAX_BYTES', '2TiB'], { maxBytes: '2TiB' }, 2_199_023_255_552],
   [
@@ -193,6 +195,8 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--port must be/, ['--port', '9'.repeat(400)]],
   [/^--dir must be a path that is not empty, not ""$/, ['--dir', '']],
   [/^--dir must be/, ['--dir', 'a\0b']],
+  [/^--dotfiles must be one of allow, deny, not "ignore"$/, ['--dotfiles', 'ignore']],
+  [/^--region a\/\.b=… has .*--dotfiles deny$/, ['--region', 'a/.b=/x', '--dotfiles', 'deny']],
   [/^--region must be NAME=PATH .*, not "a"$/, ['--region', 'a']],
   [/^--region must be/, ['--region', 'a=']],
   [/^--region must be/, ['--region', '=/x']],
@@ -357,7 +361,7 @@ test('every accepted address block fits a BlockList', () => {
 test('usage text names every flag, its default and the other sources', () => {
   const text = usage();
   const names = [
-    ...['host', 'port', 'dir', 'writable', 'write-token-file', 'read-token-file', 'region', 'engine'],
+    ...['host', 'port', 'dir', 'dotfiles', 'writable', 'write-token-file', 'read-token-file', 'region', 'engine'],
     ...[
       'no-express',
       'copy-below',
