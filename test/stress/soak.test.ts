@@ -1,10 +1,11 @@
-/** Mixed traffic for a while (`SOAK_SECONDS`, default 10): afterwards everything is as it was before. */
+/** Mixed traffic for a while (`SOAK_SECONDS`, by default 3, at length 30): afterwards everything is as it was before. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Engine } from '../../src/relay/relay.ts';
+import { amount } from '../support/amount.ts';
 import { countOpen, type Open } from '../support/descriptors.ts';
 import { everyEngine } from '../support/engines.ts';
 import { connectionsOf, outcomesOf, untilReturned } from '../support/holds.ts';
@@ -17,7 +18,7 @@ import type { Played } from '../support/traffic-clients.ts';
 
 const mebibyte = 1 << 20;
 const clients = fileURLToPath(new URL('../support/traffic-clients.ts', import.meta.url));
-const seconds = Number(process.env.SOAK_SECONDS || 10);
+const seconds = amount(3, 30, 'SOAK_SECONDS');
 const warmSeconds = 2;
 const clientsEach = 6;
 const size = 6 * mebibyte + 321;
