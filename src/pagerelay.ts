@@ -44,6 +44,8 @@ export type OpenOptions = RelayOptions & {
   readonly writable: boolean;
   /** Bytes: the largest overwrite in place. */
   readonly maxPartial: number;
+  /** Seconds that a reader waits for writers before it is refused. */
+  readonly maxWait: number;
   /** Bytes that the regions of `dir` may have in all; undefined for no quota. */
   readonly maxBytes: number | undefined;
   /** Is told what someone who reads the log should know of. */
@@ -61,6 +63,8 @@ export type Pagerelay = {
   readonly lock: TreeLock | undefined;
   /** Undefined where nothing can be changed. */
   readonly writer: Writer | undefined;
+  /** Seconds that a reader waits for writers before it is refused. */
+  readonly maxWait: number;
   /** Resolves when what the last run left behind has been put right; nothing may be asked for before. */
   ready(): Promise<void>;
   /** How each backing of what is served is sent, for the log; tries engines where that was not done yet. */
@@ -123,6 +127,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     metrics,
     lock,
     writer,
+    maxWait: options.maxWait,
     async ready() {
       if (tree && dotfiles !== 'deny') warnOfSecrets(tree, options.report);
       if (writer) await start(writer, lock);

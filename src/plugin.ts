@@ -67,6 +67,8 @@ export type PagerelayOptions = {
   readonly writable?: boolean;
   /** Seconds that a waiting writer lets a response cost before it is broken off. Default 30. */
   readonly breakHolds?: number;
+  /** Seconds that a reader waits for a lease or a writer before it is answered 503. Default 30. */
+  readonly maxWait?: number;
   /** Bytes: the largest overwrite in place. Default 64 MiB. */
   readonly maxPartial?: number;
   /** Bytes that the regions of `dir` may have in all. Default no quota. */
@@ -164,6 +166,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     unaskable: (options.unaskable ?? []).map(readBlock),
     writable: options.writable ?? false,
     breakHolds: options.breakHolds,
+    maxWait: options.maxWait ?? 30,
     maxPartial: options.maxPartial ?? 64 * 1024 * 1024,
     maxBytes: options.maxBytes,
     onAnswer: areAnswersTraced() ? traceAnswer : undefined,

@@ -47,6 +47,8 @@ export type ServeOptions = {
   readonly maxHold: number;
   /** Seconds, above 0, with fractions. */
   readonly breakHolds: number;
+  /** Seconds, with fractions. */
+  readonly maxWait: number;
   /** Bytes. */
   readonly maxPartial: number;
   /** Bytes; undefined: no quota. */
@@ -239,6 +241,17 @@ export const flags: Flags = {
     fallback: () => 30,
     rule: aboveZero,
     read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
+  },
+  maxWait: {
+    flag: 'max-wait',
+    placeholder: 'SECONDS',
+    meaning: 'how long a reader waits for a lease or a writer before it is refused',
+    shownDefault: '30',
+    repeatable: false,
+    json: ['number'],
+    fallback: () => 30,
+    rule: `a number of seconds from 0 to ${maxSeconds}`,
+    read: (texts) => lastText(texts, readSeconds),
   },
   maxPartial: {
     flag: 'max-partial',

@@ -7,8 +7,13 @@ import { type Claim, type Relay, SystemError } from '../relay/relay.ts';
 import type { Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
 
-/** What a reader waits behind writers, in all. */
-const longestWaitMilliseconds = 10_000;
+/** What waiting needs. */
+export type Waiting = {
+  readonly outgoing: Outgoing;
+  readonly lock: TreeLock | undefined;
+  /** Seconds that a reader waits, in all, before it is refused: many clients take a refusal for the end, or for bytes. */
+  readonly maxWait: number;
+};
 
 /** One reader's waiting: in the queue for its pages, and for other services. */
 export class BehindWriters {
@@ -17,19 +22,21 @@ export class BehindWriters {
   readonly #relay: Relay;
   readonly #lock: TreeLock | undefined;
   readonly #response: unknown;
+  readonly #maxWait: number;
   #deadline: number | undefined;
 
   /** @param response that of an HTTP/1 connection ends the waiting when its client goes away */
-  constructor({ outgoing, lock }: { outgoing: Outgoing; lock: TreeLock | undefined }, response: ServerResponse) {
+  constructor({ outgoing, lock, maxWait }: Waiting, response: ServerResponse) {
     this.#relay = outgoing.relay;
     this.#lock = lock;
     this.#response = response;
+    this.#maxWait = maxWait;
   }
 
   /**
    * Waits until the writers that came before have had the pages of a plan. The region has to be judged again then.
    *
-   * @throws ProblemError `region-leased` after 10 s, or when the client is gone
+   * @throws ProblemError `region-leased` after `maxWait`, or when the client is gone
    */
   async writersOf(region: Region, plan: Plan): Promise<void> {
     this.leave();
@@ -71,7 +78,7 @@ export class BehindWriters {
   }
 
   async #patience(signal: AbortSignal): Promise<never> {
-    this.#deadline ??= performance.now() + longestWaitMilliseconds;
+    this.#deadline ??= performance.now() + this.#maxWait * 1000;
     while (performance.now() < this.#deadline && !this.#isGone()) {
       const left = Math.max(1, this.#deadline - performance.now());
       await delay(Math.min(left, 250), undefined, { signal, ref: false }).catch(() => {});

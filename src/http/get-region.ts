@@ -27,6 +27,8 @@ export type RegionService = {
   readonly digests: Digests;
   /** Undefined where there is no tree that others could write to. */
   readonly lock: TreeLock | undefined;
+  /** Seconds that a reader waits for writers before it is refused. */
+  readonly maxWait: number;
   readonly leaving: Leaving;
 };
 

@@ -38,6 +38,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     copyBelow: 0,
     lanes: 1,
     maxHold: 30,
+    maxWait: 30,
     unaskable: [],
     writable: false,
     maxPartial: 1,

@@ -51,6 +51,7 @@ test('nothing given means the defaults', () => {
     unaskable: [],
     maxHold: 300,
     breakHolds: 30,
+    maxWait: 30,
     maxPartial: 67_108_864,
     maxBytes: undefined,
     drain: 30,
@@ -107,6 +108,7 @@ const spellings: readonly Spelling[] = [
     [ten, unique],
   ],
   ['maxHold', ['--max-hold', '0.5'], ['PAGERELAY_MAX_HOLD', '0.5'], { maxHold: 0.5 }, 0.5],
+  ['maxWait', ['--max-wait', '0'], ['PAGERELAY_MAX_WAIT', '0'], { maxWait: 0 }, 0],
   ['breakHolds', ['--break-holds', '0.5'], ['PAGERELAY_BREAK_HOLDS', '0.5'], { breakHolds: 0.5 }, 0.5],
   ['maxPartial', ['--max-partial', '1'], ['PAGERELAY_MAX_PARTIAL', '1'], { maxPartial: 1 }, 1],
   ['maxPartial', ['--max-partial', '3KiB'], ['PAGERELAY_MAX_PARTIAL', '3KiB'], { maxPartial: '3KiB' }, 3072],
@@ -229,6 +231,7 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--max-hold must be/, ['--max-hold', '2147484']],
   [/^--break-holds must be a number of seconds above 0, at most 2147483, not "0"$/, ['--break-holds', '0']],
   [/^--break-holds must be/, ['--break-holds', '2147484']],
+  [/^--max-wait must be a number of seconds from 0 to 2147483, not "x"$/, ['--max-wait', 'x']],
   [/^--max-partial must be a whole number of bytes from 1 to 2\^53 - 1, .*, not "0"$/, ['--max-partial', '0']],
   [/^--max-partial must be/, ['--max-partial', '64MB']],
   [/^--max-partial must be/, ['--max-partial', '64mib']],
@@ -369,6 +372,7 @@ test('usage text names every flag, its default and the other sources', () => {
       'unaskable',
       'max-hold',
       'break-holds',
+      'max-wait',
       'max-partial',
       'max-bytes',
       'drain',
@@ -390,9 +394,9 @@ test('usage text names every flag, its default and the other sources', () => {
 
 test('the defaults that usage text shows are the ones in force', () => {
   const text = usage();
-  const { host, port, engine, maxHold, breakHolds, maxPartial, drain, logLevel } = optionsOf([]);
+  const { host, port, engine, maxHold, breakHolds, maxWait, maxPartial, drain, logLevel } = optionsOf([]);
   const inMiB = `${maxPartial / 2 ** 20}MiB`;
-  const holds = { 'max-hold': maxHold, 'break-holds': breakHolds };
+  const holds = { 'max-hold': maxHold, 'break-holds': breakHolds, 'max-wait': maxWait };
   const shown = { host, port, engine, ...holds, 'max-partial': inMiB, drain, 'log-level': logLevel };
   for (const [flag, value] of Object.entries(shown)) {
     assert.match(text, new RegExp(`--${flag} .*\\(default ${value}\\)$`, 'm'));

@@ -26,6 +26,7 @@ export const serviceDefaults: ServiceOptions = {
   logLevel: 'silent',
   writable: false,
   breakHolds: 30,
+  maxWait: 10,
   maxPartial: 64 * 1024 * 1024,
   maxBytes: undefined,
   readTokenFile: undefined,
