@@ -49,7 +49,14 @@ function badAddress({ url, method }: FastifyRequest): ProblemCode {
   return method === 'PUT' || method === 'PATCH' || method === 'DELETE' ? 'bad-name' : 'region-not-found';
 }
 
+/** What is worth another try: a client that takes such a body for the range that it asked for would keep it. */
+const passing: ReadonlySet<number> = new Set([429, 503]);
+
 function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: ProblemError): void {
+  if (passing.has(problem.status) && request.headers.range !== undefined) {
+    reply.code(problem.status).headers(problem.headers).header('content-length', 0).send();
+    return;
+  }
   const document = problemDocument(problem.code, problem.detail, uriReference(request.url));
   // A buffer: to a string of JSON the framework would add a charset, which this media type has none of (RFC 9457 3).
   const body = Buffer.from(JSON.stringify(document));

@@ -35,7 +35,11 @@ export function judge(
   const range = judgeRange(honoured ? headers.range : undefined, size);
   switch (range.kind) {
     case 'unsatisfiable':
-      throw new ProblemError('range-not-satisfiable', { headers: { 'content-range': unsatisfiedContentRange(size) } });
+      throw notSatisfiable(size);
+    case 'malformed':
+      // RFC 9110 14.2 allows 200 as well, but who asks for a range would get all of the region, and some clients take
+      // that for the range.
+      throw notSatisfiable(size, 'Range is malformed, or is there more than once.');
     case 'whole':
       return { kind: 'content', plan: planWhole(planned) };
     case 'single':
@@ -43,4 +47,11 @@ export function judge(
     case 'multiple':
       return { kind: 'content', plan: planRanges(planned, range.ranges) };
   }
+}
+
+function notSatisfiable(size: number, detail?: string): ProblemError {
+  return new ProblemError('range-not-satisfiable', {
+    detail,
+    headers: { 'content-range': unsatisfiedContentRange(size) },
+  });
 }

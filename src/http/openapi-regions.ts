@@ -57,12 +57,12 @@ export const readRoute: RouteDocument = {
   summary: 'The bytes of a region, or ranges of them',
   description:
     'Ranges, conditionals and validators of RFC 9110. Each response is one snapshot: its pages do not change through ' +
-    'pagerelay before nobody can see it any more.',
+    'pagerelay before nobody can see it any more. A 503 to a request with Range has no body.',
   tags: ['regions'],
   security,
   params: nameParameter,
   headers: requestFields({
-    range: 'Up to 64 ranges of bytes (RFC 9110 14.2); others, and what is malformed, get the whole.',
+    range: 'Up to 64 ranges of bytes (RFC 9110 14.2); more, or another unit, get the whole; malformed ones get 416.',
     'if-range': 'An entity-tag or a date: ranges only of this (RFC 9110 13.1.5).',
     'if-match': 'RFC 9110 13.1.1',
     'if-none-match': 'RFC 9110 13.1.2',

@@ -4,9 +4,13 @@ import { exceeds, saturate } from './digits.ts';
 /** What the client asked for: the first and the last byte, both inclusive. */
 export type ByteRange = { readonly first: number; readonly last: number };
 
-/** What a Range field comes to for a region of a known size. `whole` means that the field is ignored. */
+/**
+ * What a Range field comes to for a region of a known size. `whole` means that the field is ignored. `malformed` is a set
+ * of byte ranges that breaks the grammar: RFC 9110 14.2 leaves it to the server to ignore or to reject it.
+ */
 export type RangeVerdict =
   | { readonly kind: 'whole' }
+  | { readonly kind: 'malformed' }
   | { readonly kind: 'unsatisfiable' }
   | { readonly kind: 'single'; readonly range: ByteRange }
   | { readonly kind: 'multiple'; readonly ranges: readonly ByteRange[] };
@@ -26,12 +30,15 @@ const mostRanges = 64;
  *
  * @param header the field's value, or undefined when there is none
  * @param size the region's size in bytes, at most 2^53 - 1
- * @returns `whole` for an absent or malformed field and for any unit but bytes; `unsatisfiable` for a well-formed
- * range set of which the region holds no byte; else what is left of the ranges, cut at the region's end
+ * @returns `whole` for an absent field and for any unit but bytes; `malformed` for byte ranges that break the grammar;
+ * `unsatisfiable` for a well-formed range set of which the region holds no byte; else what is left of the ranges, cut at
+ * the region's end
  */
 export function judgeRange(header: string | undefined, size: number): RangeVerdict {
-  const specs = header === undefined ? undefined : parseRangeSet(header);
-  if (specs === undefined || specs.length === 0) return { kind: 'whole' };
+  const set = header === undefined ? undefined : byteRangeSet(header);
+  if (set === undefined) return { kind: 'whole' };
+  const specs = parseRangeSet(set);
+  if (specs === undefined || specs.length === 0) return { kind: 'malformed' };
   const satisfiable = specs.flatMap((spec) => selectBytes(spec, size) ?? []);
   const [range, ...more] = coalesce(satisfiable);
   if (range === undefined) return { kind: 'unsatisfiable' };
@@ -39,14 +46,17 @@ export function judgeRange(header: string | undefined, size: number): RangeVerdi
   return more.length < mostRanges ? { kind: 'multiple', ranges: [range, ...more] } : { kind: 'whole' };
 }
 
-function parseRangeSet(header: string): RangeSpec[] | undefined {
+// What stands behind `bytes=`; undefined for another unit, and for what has none.
+function byteRangeSet(header: string): string | undefined {
   const unitEnd = 'bytes='.length;
   const field = trimWhitespace(header);
-  if (field.slice(0, unitEnd).toLowerCase() !== 'bytes=') return undefined;
-  const elements = field.slice(unitEnd).split(',');
-  if (startsWithSpacedElement(elements)) return undefined;
+  return field.slice(0, unitEnd).toLowerCase() === 'bytes=' ? field.slice(unitEnd) : undefined;
+}
+
+// White space in front of the first range is let pass: RFC 9110 14.1.2 writes `bytes= 0-999, 4500-5499, -1000` itself.
+function parseRangeSet(set: string): RangeSpec[] | undefined {
   const specs: RangeSpec[] = [];
-  for (const element of elements) {
+  for (const element of set.split(',')) {
     const text = trimWhitespace(element);
     // RFC 9110 5.6.1.2: a recipient must accept empty list elements.
     if (text === '') continue;
@@ -56,12 +66,6 @@ function parseRangeSet(header: string): RangeSpec[] | undefined {
     specs.push(spec);
   }
   return specs;
-}
-
-// RFC 9110 5.6.1: optional whitespace stands around commas, so none may come between '=' and a first range.
-function startsWithSpacedElement(elements: readonly string[]): boolean {
-  const first = elements[0] ?? '';
-  return isWhitespace(first[0]) && trimWhitespace(first) !== '';
 }
 
 function parseSpec(text: string): RangeSpec | undefined {

@@ -43,9 +43,7 @@ export function planRange({ size, contentType }: Planned, range: ByteRange): Pla
  */
 export function planRanges(planned: Planned, ranges: readonly ByteRange[], boundary = newBoundary()): Plan {
   const segments: Segment[] = [];
-  for (const [place, range] of ranges.entries()) {
-    segments.push(partHead(planned, range, boundary, place === 0), extentOf(range));
-  }
+  for (const range of ranges) segments.push(partHead(planned, range, boundary), extentOf(range));
   segments.push(`\r\n--${boundary}--\r\n`);
   return {
     status: 206,
@@ -61,10 +59,11 @@ export function unsatisfiedContentRange(size: number): string {
   return `bytes */${size}`;
 }
 
-// RFC 2046 5.1.1: the line break before a delimiter belongs to the delimiter.
-function partHead({ size, contentType }: Planned, range: ByteRange, boundary: string, isFirst: boolean): string {
+// RFC 2046 5.1.1: the line break before a delimiter belongs to the delimiter. The first one could do without, but zsync
+// finds no part there then; nginx and Apache send it too.
+function partHead({ size, contentType }: Planned, range: ByteRange, boundary: string): string {
   const fields = `content-type: ${contentType}\r\ncontent-range: ${contentRangeOf(range, size)}`;
-  return `${isFirst ? '' : '\r\n'}--${boundary}\r\n${fields}\r\n\r\n`;
+  return `\r\n--${boundary}\r\n${fields}\r\n\r\n`;
 }
 
 function newBoundary(): string {

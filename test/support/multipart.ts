@@ -7,19 +7,18 @@ export type Part = { readonly fields: ReadonlyMap<string, string>; readonly body
 export function parseMultipart(contentType: string, body: Buffer): Part[] {
   const boundary = /^multipart\/byteranges; *boundary="?([^";]+)"?$/.exec(contentType)?.[1];
   if (boundary === undefined) throw new Error(`no multipart/byteranges: ${contentType}`);
-  // The first delimiter may stand at the very start, where it has no line end before it.
-  const lines = Buffer.concat([Buffer.from('\r\n'), body]);
   const delimiter = `\r\n--${boundary}`;
-  const starts = startsOf(lines, delimiter);
+  const starts = startsOf(body, delimiter);
+  if (starts[0] !== 0) throw new Error('the body does not begin with a line break and the boundary');
   const last = starts.at(-1) ?? 0;
-  const close = lines.subarray(last + delimiter.length).toString('latin1');
+  const close = body.subarray(last + delimiter.length).toString('latin1');
   if (!/^--[ \t]*(\r\n)?$/.test(close)) throw new Error(`no close delimiter: ${JSON.stringify(close.slice(0, 80))}`);
-  return starts.slice(0, -1).map((at, index) => parsePart(lines.subarray(at + delimiter.length, starts[index + 1])));
+  return starts.slice(0, -1).map((at, index) => parsePart(body.subarray(at + delimiter.length, starts[index + 1])));
 }
 
-function startsOf(lines: Buffer, delimiter: string): number[] {
+function startsOf(body: Buffer, delimiter: string): number[] {
   const starts: number[] = [];
-  for (let at = lines.indexOf(delimiter); at >= 0; at = lines.indexOf(delimiter, at + 1)) starts.push(at);
+  for (let at = body.indexOf(delimiter); at >= 0; at = body.indexOf(delimiter, at + 1)) starts.push(at);
   return starts;
 }
 

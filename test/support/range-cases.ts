@@ -209,7 +209,12 @@ const multipleRanges: readonly RangeCase[] = [
   ],
   ['RFC 9110 14.1.2, not canonical', 'GET rfc.bin', ['Range: bytes=500-600,601-999'], single('bytes 500-999/10000')],
   ['RFC 9110 14.1.2, not canonical', 'GET rfc.bin', ['Range: bytes=500-700,601-999'], single('bytes 500-999/10000')],
-  ['RFC 9110 14.1.2', 'GET rfc.bin', ['Range: bytes= 0-999, 4500-5499, -1000'], whole],
+  [
+    'RFC 9110 14.1.2, white space as in its example',
+    'GET rfc.bin',
+    ['Range: bytes= 0-999, 4500-5499, -1000'],
+    multiple('bytes 0-999/10000', 'bytes 4500-5499/10000', 'bytes 9000-9999/10000'),
+  ],
   [
     'RFC 9110 14.1.2',
     'GET rfc.bin',
@@ -255,7 +260,7 @@ const multipleRanges: readonly RangeCase[] = [
     'CVE-2011-3192, as it was published',
     'GET apache.bin',
     [`Range: bytes=0-,${count(1300).map((at) => `5-${at}`)}`],
-    whole,
+    unsatisfiable('bytes */8000'),
   ],
   [
     'CVE-2017-7529, as it was published',
@@ -277,13 +282,13 @@ const malformedRanges: readonly RangeCase[] = (
     ['RFC 9110 14.1.1, no dash', '1'],
     ['RFC 9110 14.1.1, second dash', '1-2-3'],
     ['RFC 9110 14.1.1, second dash', '--1'],
+    ['RFC 9110 14.1.1, second dash', '0--2'],
     ['RFC 9110 14.1.1, sign', '+1-2'],
     ['RFC 9110 14.1.1, not decimal', '0x1-2'],
     ['RFC 9110 14.1.1, not decimal', '1e0-2'],
     ['RFC 9110 14.1.1, not decimal', '1.0-2'],
     ['RFC 9110 14.1.1, space inside', '1 -2'],
     ['RFC 9110 14.1.1, space inside', '1- 2'],
-    ['RFC 9110 14.1.1, space after =', ' 1-2'],
     ['RFC 9110 14.1.1, semicolon', '1-2;3-4'],
     ['RFC 9110 14.1.1, form of Content-Range', '1-2/11'],
     ['RFC 9110 14.1.1, star', '*'],
@@ -293,7 +298,7 @@ const malformedRanges: readonly RangeCase[] = (
     ['RFC 9110 14.1.1, last below first above 2^53', '9007199254740993-9007199254740992'],
     ['RFC 9110 14.1.1, beyond the end and malformed', '100-,x'],
   ] as const
-).map(([source, set]) => [source, 'GET go.txt', [`Range: bytes=${set}`], whole]);
+).map(([source, set]) => [source, 'GET go.txt', [`Range: bytes=${set}`], unsatisfiable('bytes */11')]);
 
 const ignoredRanges: readonly RangeCase[] = [
   ['RFC 9110 14.2, other unit', 'GET go.txt', ['Range: pages=1-2'], whole],
@@ -306,7 +311,7 @@ const ignoredRanges: readonly RangeCase[] = [
   ['RFC 9110 14.1.1, colon', 'GET go.txt', ['Range: bytes:1-2'], whole],
   ['RFC 9110 14.1.1, space before =', 'GET go.txt', ['Range: bytes =1-2'], whole],
   ['RFC 9110 14.2, empty field', 'GET go.txt', ['Range:'], whole],
-  ['RFC 9110 5.3, two fields', 'GET go.txt', ['Range: bytes=1-2', 'Range: bytes=4-5'], whole],
+  ['RFC 9110 5.3, two fields', 'GET go.txt', ['Range: bytes=1-2', 'Range: bytes=4-5'], unsatisfiable('bytes */11')],
   ['RFC 9110 14.2, no such field', 'GET go.txt', ['Request-Range: bytes=1-2', 'Content-Range: bytes 1-2/11'], whole],
 ];
 
@@ -329,7 +334,7 @@ const unsatisfiableRanges: readonly RangeCase[] = [
   ['RFC 9110 15.5.17, empty', 'GET empty.bin', ['Range: bytes=0-0'], unsatisfiable('bytes */0')],
   ['RFC 9110 15.5.17, empty', 'GET empty.bin', ['Range: bytes=-5'], unsatisfiable('bytes */0')],
   ['RFC 9110 15.5.17, empty, several', 'GET empty.bin', ['Range: bytes=0-1,4-5'], unsatisfiable('bytes */0')],
-  ['RFC 9110 14.2, empty, malformed', 'GET empty.bin', ['Range: bytes=5-1'], whole],
+  ['RFC 9110 14.2, empty, malformed', 'GET empty.bin', ['Range: bytes=5-1'], unsatisfiable('bytes */0')],
   ['RFC 9110 14.2, empty, other unit', 'GET empty.bin', ['Range: pages=0-1'], whole],
   ['RFC 9110 13.1.2, empty', 'GET empty.bin', ['If-None-Match: "{etag}"'], notModified],
   ['RFC 9110 13.1.5, empty', 'GET empty.bin', ['Range: bytes=0-', 'If-Range: "other"'], whole],
@@ -385,7 +390,12 @@ const ifRangeOfOtherKinds: readonly RangeCase[] = [
     ['Range: bytes=1000-', 'If-Range: "{etag}"'],
     unsatisfiable('bytes */1000'),
   ],
-  ['RFC 9110 13.1.5, malformed', 'GET nginx.bin', ['Range: bytes=x', 'If-Range: "{etag}"'], whole],
+  [
+    'RFC 9110 13.1.5, malformed',
+    'GET nginx.bin',
+    ['Range: bytes=x', 'If-Range: "{etag}"'],
+    unsatisfiable('bytes */1000'),
+  ],
   [
     'RFC 9110 8.8.2, whole seconds',
     'GET fraction.bin',
@@ -637,7 +647,7 @@ export type RangePart = { readonly contentType: string; readonly contentRange: s
 /** Takes a `multipart/byteranges` body apart (RFC 9110 14.6); each part must be as long as its Content-Range tells. */
 export function readParts(contentType: string, body: Buffer): RangePart[] {
   assert.match(contentType, /^multipart\/byteranges; boundary=[0-9A-Za-z'()+_,./:=?-]{1,70}$/);
-  assert.equal(body.toString('latin1', 0, 2), '--', 'nothing stands before the first delimiter');
+  assert.equal(body.toString('latin1', 0, 4), '\r\n--', 'a line break stands before the first delimiter');
   return parseMultipart(contentType, body).map(readPart);
 }
 

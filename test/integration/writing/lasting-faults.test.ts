@@ -59,7 +59,7 @@ async function failForGood(t: TestContext, place: Place): Promise<() => Promise<
     const waiting = await RawClient.connect(t, running.port);
     askForRange(waiting, path, '50000-50009');
     const late = await waiting.response();
-    assert.deepEqual(refusalIn(late), [503, 'region-leased'], 'its own are kept from readers');
+    assert.deepEqual([late.status, late.body.length], [503, 0], 'its own are kept from readers');
     const again = await change(client, overwriting(path, 50_000, Buffer.from('x'), 0));
     assert.deepEqual(refusalIn(again), [409, 'range-busy'], 'and from writers');
     assert.notDeepEqual(kept(running, 'tmp'), [], 'the old bytes are kept');

@@ -141,6 +141,22 @@ for (const place of ['tmpfs', 'ext4'] as const) {
   });
 }
 
+test('a reader that a lease keeps out for --max-wait is told 503, with Range without a body', {
+  timeout: 20_000,
+}, async (t) => {
+  const running = await startWithFile(t, 'tmpfs', { maxWait: 0.05 });
+  const { id } = leaseIn(await send(t, running, leasing({})));
+  const ranged = await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-9' } });
+  assert.equal(ranged.status, 503);
+  assert.equal(ranged.body.length, 0, 'nothing that could be taken for the range');
+  const { fields } = ranged;
+  assert.deepEqual([fields.get('content-length'), fields.get('content-type')], ['0', undefined]);
+  assert.equal(fields.get('retry-after'), '1');
+  assert.deepEqual(refusalIn(await send(t, running, { method: 'GET', path })), [503, 'region-leased']);
+  assert.equal((await send(t, running, { method: 'DELETE', path: `/leases/${id}` })).status, 204);
+  assert.equal((await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-9' } })).status, 206);
+});
+
 test('a lease waits for readers of its pages', { timeout: 20_000 }, async (t) => {
   const running = await startWithFile(t, 'tmpfs', { engine: holdingEngine });
   const reader = await RawClient.connect(t, running.port);
