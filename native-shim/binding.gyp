@@ -31,6 +31,7 @@
         "core/inode.c",
         "core/lane.c",
         "core/ledger.c",
+        "core/links.c",
         "core/nodes.c",
         "core/nudge.c",
         "core/overwrite.c",

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "links.h"
 #include "state.h"
 #include "sys.h"
 
@@ -14,6 +15,11 @@ int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *id) {
     if (!tree) return -ENOMEM;
     int result = -ENOMEM;
     tree->lock_fd = -1;
+    if (path[0] == '/') {
+        tree->path = pr_allocate(1, strlen(path) + 1);
+        if (!tree->path) goto free_tree;
+        strcpy(tree->path, path);
+    }
     tree->fd = pr_sys.open(AT_FDCWD, path, false, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (tree->fd < 0) {
         result = -errno;
@@ -29,6 +35,7 @@ int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *id) {
 close_tree:
     close(tree->fd);
 free_tree:
+    pr_free(tree->path);
     pr_free(tree);
     return result;
 }
@@ -48,13 +55,15 @@ int pr_tree_close(struct pr_relay *relay, uint64_t id) {
     pr_unlock(relay);
     close(tree->fd);
     if (tree->lock_fd >= 0) close(tree->lock_fd);
+    pr_free(tree->path);
     pr_free(tree);
     return 0;
 }
 
 enum { MOST_TRIES = 16 };
 
-/* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH): EXDEV. */
+/* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
+ * may lead back in: EXDEV. */
 static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
     struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
@@ -62,6 +71,7 @@ static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, i
     int fd = -1, tries = 0;
     do fd = pr_sys.open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags | O_CLOEXEC);
     while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < MOST_TRIES)));
+    if (fd < 0 && errno == EXDEV && tree) return pr_links_open(tree->fd, tree->path, path, flags);
     return fd < 0 ? -errno : fd;
 }
 

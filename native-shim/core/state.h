@@ -40,6 +40,7 @@ struct pr_tree {
     uint64_t id;
     int fd; /* O_PATH */
     int lock_fd;
+    char *path; /* absolute, as it was given; NULL where that was relative */
 };
 
 /*

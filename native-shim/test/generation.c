@@ -2,6 +2,8 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +87,162 @@ static void nothing_leads_out_of_a_tree(void) {
     end();
 }
 
+static void link_to(const char *target, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    MUST(symlink(target, path));
+}
+
+/* `format` has one %s, for the tree. */
+static void link_into(const char *format, const char *name) {
+    char target[256];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(target, sizeof target, format, directory);
+#pragma GCC diagnostic pop
+    link_to(target, name);
+}
+
+static uint64_t size_at(const char *path) {
+    struct pr_generation_info info;
+    int result = pr_generation_stat(relay, tree, path, &info);
+    if (result < 0) return (uint64_t)-result + 1000000;
+    CHECK_EQUAL(open_and_close(path, &info), 0);
+    return info.size;
+}
+
+static uint64_t fails_with(int error) {
+    return (uint64_t)error + 1000000;
+}
+
+static void absolute_links_lead_to_what_is_inside(void) {
+    char path[128];
+    begin("/tmp");
+    snprintf(path, sizeof path, "%s/folder", directory);
+    MUST(mkdir(path, 0700));
+    make("plain", 11);
+    make("folder/below", 22);
+    link_into("%s/plain", "to-file");
+    link_into("%s/folder", "to-folder");
+    link_into("%s", "to-tree");
+    link_into("//%s//folder//../plain", "crooked");
+    link_into("%s/to-folder/", "to-link");
+    link_to("to-link/below", "relative-to-absolute");
+    link_to("../to-file", "folder/up-to-absolute");
+    CHECK_EQUAL(size_at("to-file"), 11);
+    CHECK_EQUAL(size_at("to-folder/below"), 22);
+    CHECK_EQUAL(size_at("to-tree/to-tree/folder/below"), 22);
+    CHECK_EQUAL(size_at("crooked"), 11);
+    CHECK_EQUAL(size_at("to-link/below"), 22);
+    CHECK_EQUAL(size_at("relative-to-absolute"), 22);
+    CHECK_EQUAL(size_at("to-folder/up-to-absolute"), 11);
+    CHECK_EQUAL(size_at("to-tree"), fails_with(EINVAL));
+    CHECK_EQUAL(size_at("to-folder/none"), fails_with(ENOENT));
+    CHECK_EQUAL(size_at("to-file/below"), fails_with(ENOTDIR));
+    end();
+}
+
+static void absolute_links_lead_to_nothing_outside(void) {
+    begin("/tmp");
+    make("plain", 11);
+    link_into("%s-beside", "beside");
+    link_into("%s/..", "parent");
+    link_into("%s/../../etc/passwd", "out-again");
+    link_into("%s/loop", "loop");
+    link_to("/", "root");
+    link_to("/proc/self/root/etc/passwd", "magic");
+    link_to("/tmp", "above");
+    CHECK_EQUAL(size_at("beside"), fails_with(EXDEV));
+    CHECK_EQUAL(size_at("parent"), fails_with(EXDEV));
+    CHECK_EQUAL(size_at("parent/etc/passwd"), fails_with(EXDEV));
+    CHECK_EQUAL(size_at("out-again"), fails_with(EXDEV));
+    CHECK_EQUAL(size_at("loop"), fails_with(ELOOP));
+    CHECK_EQUAL(size_at("root/etc/passwd"), fails_with(EXDEV));
+    CHECK_EQUAL(size_at("magic"), fails_with(EXDEV));
+    CHECK_EQUAL(size_at("above/plain"), fails_with(EXDEV));
+    end();
+}
+
+/* Who serves a tree by a name that is itself a link writes its links by that name too. */
+static void absolute_links_go_by_the_name_that_the_tree_was_opened_by(void) {
+    char alias[80], target[128];
+    begin("/tmp");
+    make("plain", 11);
+    snprintf(alias, sizeof alias, "%s-alias", directory);
+    MUST(symlink(directory, alias));
+    snprintf(target, sizeof target, "%s/plain", alias);
+    link_to(target, "by-alias");
+    CHECK_EQUAL(size_at("by-alias"), fails_with(EXDEV));
+    uint64_t before = tree;
+    CHECK_EQUAL(pr_tree_open(relay, alias, &tree), 0);
+    CHECK_EQUAL(size_at("by-alias"), 11);
+    CHECK_EQUAL(pr_tree_close(relay, tree), 0);
+    tree = before;
+    MUST(unlink(alias));
+    end();
+}
+
+/* What is written to by itself is no link, and the folders before it may be. */
+static void a_file_to_be_written_is_no_link(void) {
+    char path[128];
+    begin("/tmp");
+    snprintf(path, sizeof path, "%s/folder", directory);
+    MUST(mkdir(path, 0700));
+    make("folder/below", 22);
+    link_into("%s/folder", "to-folder");
+    link_into("%s/folder/below", "to-file");
+    link_to("folder/below", "relative");
+    int fd = pr_tree_file(relay, tree, "to-folder/below");
+    CHECK(fd >= 0);
+    close(fd);
+    CHECK_EQUAL(pr_tree_file(relay, tree, "to-file"), -ELOOP);
+    CHECK_EQUAL(pr_tree_file(relay, tree, "relative"), -ELOOP);
+    fd = pr_tree_folder(relay, tree, "to-folder");
+    CHECK(fd >= 0);
+    close(fd);
+    end();
+}
+
+static const char *const ways[] = {"/etc", "inside"};
+static atomic_bool over;
+
+static void *exchange(void *unused) {
+    (void)unused;
+    char link[128], made[128], target[256];
+    snprintf(link, sizeof link, "%s/link", directory);
+    snprintf(made, sizeof made, "%s/made", directory);
+    for (unsigned round = 0; !atomic_load(&over); round++) {
+        snprintf(target, sizeof target, "%s%s%s", round & 1 ? directory : "", round & 1 ? "/" : "", ways[round & 1]);
+        MUST(symlink(target, made));
+        MUST(rename(made, link));
+    }
+    return NULL;
+}
+
+/* The folder that the link leads to outside has a file of the same name, of another size. */
+static void exchanging_links_leads_nobody_out(void) {
+    char path[128];
+    unsigned inside = 0, refused = 0;
+    pthread_t thread;
+    begin("/tmp");
+    snprintf(path, sizeof path, "%s/inside", directory);
+    MUST(mkdir(path, 0700));
+    make("inside/passwd", 7);
+    link_into("%s/inside", "link");
+    atomic_store(&over, false);
+    CHECK_EQUAL(pthread_create(&thread, NULL, exchange, NULL), 0);
+    for (int round = 0; round < 20000 || inside == 0 || refused == 0; round++) {
+        struct pr_generation_info info;
+        int result = pr_generation_stat(relay, tree, "link/passwd", &info);
+        if (result == 0) CHECK_EQUAL(info.size, 7);
+        inside += result == 0;
+        refused += result == -EXDEV;
+    }
+    atomic_store(&over, true);
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+    end();
+}
+
 /* A FIFO without a writer would make open() wait. */
 static void what_has_no_pages_is_refused(void) {
     char path[128];
@@ -124,6 +282,11 @@ static void many_come_and_go(void) {
 int main(void) {
     RUN(a_file_is_described);
     RUN(nothing_leads_out_of_a_tree);
+    RUN(absolute_links_lead_to_what_is_inside);
+    RUN(absolute_links_lead_to_nothing_outside);
+    RUN(absolute_links_go_by_the_name_that_the_tree_was_opened_by);
+    RUN(a_file_to_be_written_is_no_link);
+    RUN(exchanging_links_leads_nobody_out);
     RUN(what_has_no_pages_is_refused);
     RUN(backings_are_told_apart);
     RUN(many_come_and_go);

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
 import { Files } from './files.ts';
@@ -96,7 +97,9 @@ export class NativeRelay implements Relay {
   }
 
   openTree(path: string): Tree {
-    return { id: checked(this.#shim.openTree(this.#relay, path), path), path };
+    // Absolute links into the tree are known by it (native-shim/core/links.h).
+    const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
+    return { id: checked(this.#shim.openTree(this.#relay, absolute), path), path };
   }
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
