@@ -13,7 +13,9 @@ import { checkWritable, makeStore, NotWritable, type Report } from './region/cha
 import { makeDemo } from './region/demo.ts';
 import { Digests } from './region/digest.ts';
 import { secretsIn } from './region/dotfiles.ts';
+import { FileTags } from './region/file-tags.ts';
 import type { Dotfiles } from './region/name.ts';
+import type { DamagedSidecar } from './region/sidecar.ts';
 import { statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
@@ -29,6 +31,8 @@ import { enginesOfSources } from './sources.ts';
 export type OpenOptions = RelayOptions & {
   readonly dir: string | undefined;
   readonly regions: readonly NamedFile[];
+  /** Whether entity-tags of files that others made are told by size and mtime alone, alike on all machines. */
+  readonly portableEtags: boolean;
   readonly engine: EngineChoice;
   /** Whether lanes answer requests that repeat themselves (docs/express.md). */
   readonly express: boolean;
@@ -103,9 +107,10 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const demo = dir === undefined && regions.length === 0 ? makeDemo(relay) : undefined;
   if (demo) closers.push(demo.close);
   const tree = dir === undefined ? undefined : relay.openTree(dir);
-  const states = tree && openStates(relay, tree, options);
+  const tags = new FileTags(options.portableEtags);
+  const states = tree && openStates(relay, tree, tags, options);
   const files = demo ? [demo.file] : regions;
-  const catalog = new Catalog(relay, { tree, files, states, dotfiles });
+  const catalog = new Catalog(relay, { tree, files, states, tags, dotfiles });
   closers.push(() => catalog.close());
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
@@ -157,11 +162,11 @@ function warnOfSecrets(tree: Tree, report: Report): void {
   if (files.length > 0) report(hint, { dir: tree.path, files });
 }
 
-function openStates(relay: Relay, tree: Tree, { writable, report }: OpenOptions): RegionStates {
+function openStates(relay: Relay, tree: Tree, tags: FileTags, { writable, report }: OpenOptions): RegionStates {
   const files = writable && relay instanceof NativeRelay ? relay.files : undefined;
-  return new RegionStates(statePaths(tree.path), files, (damage) =>
-    report('a damaged sidecar is not used', { path: damage.path, err: damage }),
-  );
+  const onDamage = (damage: DamagedSidecar) =>
+    report('a damaged sidecar is not used', { path: damage.path, err: damage });
+  return new RegionStates(statePaths(tree.path), files, onDamage, tags);
 }
 
 function openWriter(
@@ -210,7 +215,7 @@ async function start({ store }: Writer, lock: TreeLock | undefined): Promise<voi
   const alone = await lock?.whileAlone(() => recover(store));
   if (!alone) store.report('another service can write to this tree: nothing of it is recovered', {});
   await lock?.join();
-  for await (const sizes of store.catalog.sizes()) for (const [name, bytes] of sizes) store.quota.set(name, bytes);
+  for await (const [name, bytes] of store.catalog.sizes()) store.quota.set(name, bytes);
 }
 
 async function stop({ store, leases }: Writer, deadline: number): Promise<void> {

@@ -43,6 +43,11 @@ export type PagerelayOptions = {
   readonly page?: boolean;
   /** What the addresses of these routes begin with. Default none. */
   readonly prefix?: string;
+  /**
+   * Whether the entity-tags of files that others made are told by size and mtime alone, so that equal copies on several
+   * machines have equal ones (docs/writing.md has the price). Default false.
+   */
+  readonly portableEtags?: boolean;
   /** How bytes reach the socket. Default `auto`. */
   readonly engine?: EngineChoice;
   /**
@@ -157,6 +162,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     dir: options.dir,
     regions: options.regions ?? [],
     dotfiles: readDotfiles(options.dotfiles),
+    portableEtags: options.portableEtags ?? false,
     engine: options.engine ?? 'auto',
     express: options.express ?? false,
     openGrants: false,

@@ -29,6 +29,8 @@ napi_value identity(napi_env env, const struct pr_generation_info *info) {
     set_number(env, object, "size", (double)info->size);
     set_number(env, object, "modifiedSeconds", (double)info->modified_seconds);
     set_number(env, object, "modifiedNanoseconds", (double)info->modified_nanoseconds);
+    set_number(env, object, "changedSeconds", (double)info->changed_seconds);
+    set_number(env, object, "changedNanoseconds", (double)info->changed_nanoseconds);
     return object;
 }
 

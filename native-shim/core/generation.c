@@ -114,6 +114,8 @@ static void describe(const struct stat *status, struct pr_generation_info *info)
     info->links = status->st_nlink;
     info->modified_seconds = status->st_mtim.tv_sec;
     info->modified_nanoseconds = status->st_mtim.tv_nsec;
+    info->changed_seconds = status->st_ctim.tv_sec;
+    info->changed_nanoseconds = status->st_ctim.tv_nsec;
 }
 
 /* 0 or -errno; `status` may be NULL. */
@@ -141,8 +143,10 @@ static bool is_unchanged(const struct pr_generation *generation, const struct pr
     const struct pr_generation_info *then = &generation->info;
     if (now->device != then->device || now->inode != then->inode) return false;
     if (generation->inode->changing > 0 || then->backing.backing == PR_BACKING_DEVDAX) return true;
+    /* Who overwrites a file can put its mtime back (rsync --inplace -t does), but not its ctime. */
     return now->size == generation->file_size && now->modified_seconds == then->modified_seconds &&
-           now->modified_nanoseconds == then->modified_nanoseconds;
+           now->modified_nanoseconds == then->modified_nanoseconds && now->changed_seconds == then->changed_seconds &&
+           now->changed_nanoseconds == then->changed_nanoseconds;
 }
 
 int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, const char *path) {
@@ -199,6 +203,8 @@ int pr_generation_is_unchanged(const struct pr_generation *generation) {
 static void adopt(struct pr_generation *generation, const struct pr_generation_info *now) {
     generation->info.modified_seconds = now->modified_seconds;
     generation->info.modified_nanoseconds = now->modified_nanoseconds;
+    generation->info.changed_seconds = now->changed_seconds;
+    generation->info.changed_nanoseconds = now->changed_nanoseconds;
     if (now->size >= generation->info.size) generation->file_size = now->size;
 }
 

@@ -72,7 +72,8 @@ struct pr_generation_info {
     struct pr_backing_info backing;
     struct pr_nodes nodes; /* where its pages are, as far as they are there; `backing.node` is where most are */
     uint64_t device, inode, size, links;
-    int64_t modified_seconds, modified_nanoseconds;
+    int64_t modified_seconds, modified_nanoseconds; /* mtime: of the bytes; anybody can set it */
+    int64_t changed_seconds, changed_nanoseconds;   /* ctime: of anything about the inode; nobody can set it */
 };
 
 int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *tree);
@@ -95,8 +96,8 @@ int pr_tree_lock(struct pr_relay *relay, uint64_t tree, const char *path, unsign
 int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info);
 
 /*
- * Whether `path` still names this generation: one inode, unchanged in size and time, but for what is changed under a
- * lease right now. 1, 0, or -errno as above.
+ * Whether `path` still names this generation: one inode on one device, unchanged in size, mtime and ctime, but for what
+ * is changed under a lease right now. 1, 0, or -errno as above.
  */
 int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
 

@@ -11,10 +11,15 @@ static char directory[64];
 static struct pr_relay *relay;
 static uint64_t tree;
 
-static void make(const char *name, uint64_t size) {
-    char path[128];
+/* Good until the next call. */
+static const char *path_of(const char *name) {
+    static char path[128];
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    int fd = (int)MUST(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    return path;
+}
+
+static void make(const char *name, uint64_t size) {
+    int fd = (int)MUST(open(path_of(name), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
     MUST(ftruncate(fd, (off_t)size));
     close(fd);
 }
@@ -61,8 +66,57 @@ static void a_file_is_described(void) {
     CHECK_EQUAL(seen.inode, status.st_ino);
     CHECK_EQUAL(seen.modified_seconds, status.st_mtim.tv_sec);
     CHECK_EQUAL(seen.modified_nanoseconds, status.st_mtim.tv_nsec);
+    CHECK_EQUAL(seen.changed_seconds, status.st_ctim.tv_sec);
+    CHECK_EQUAL(seen.changed_nanoseconds, status.st_ctim.tv_nsec);
     CHECK_EQUAL(open_and_close("empty", &opened), 0);
     CHECK_EQUAL(opened.size, 0);
+    end();
+}
+
+static const struct timespec put_back[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+
+static void put_mtime_back(const char *name) {
+    MUST(utimensat(AT_FDCWD, path_of(name), put_back, 0));
+}
+
+/* Before Linux 6.13 ctime moves with the clock's tick: what is done is done again until it has moved. */
+static void touch_until_ctime_moves(const char *name) {
+    struct stat before, now;
+    MUST(stat(path_of(name), &before));
+    do {
+        put_mtime_back(name);
+        MUST(stat(path_of(name), &now));
+    } while (now.st_ctim.tv_sec == before.st_ctim.tv_sec && now.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+}
+
+static void a_file_whose_mtime_was_put_back_is_another_generation(void) {
+    struct pr_generation_info info;
+    uint64_t generation;
+    begin("/tmp");
+    make("file", 4096);
+    put_mtime_back("file");
+    CHECK_EQUAL(pr_generation_open(relay, tree, "file", UINT64_MAX, &generation, &info), 0);
+    CHECK_EQUAL(pr_generation_is_at(relay, generation, tree, "file"), 1);
+    touch_until_ctime_moves("file");
+    CHECK_EQUAL(pr_generation_is_at(relay, generation, tree, "file"), 0);
+    CHECK_EQUAL(pr_generation_close(relay, generation), 0);
+    end();
+}
+
+static void a_file_of_equal_size_and_mtime_is_another_generation(void) {
+    struct pr_generation_info info;
+    uint64_t generation;
+    char from[128];
+    begin("/tmp");
+    make("file", 4096);
+    make("next", 4096);
+    put_mtime_back("file");
+    put_mtime_back("next");
+    CHECK_EQUAL(pr_generation_open(relay, tree, "file", UINT64_MAX, &generation, &info), 0);
+    snprintf(from, sizeof from, "%s", path_of("next"));
+    MUST(rename(from, path_of("file")));
+    CHECK_EQUAL(pr_generation_is_at(relay, generation, tree, "file"), 0);
+    CHECK_EQUAL(pr_generation_close(relay, generation), 0);
     end();
 }
 
@@ -281,6 +335,8 @@ static void many_come_and_go(void) {
 
 int main(void) {
     RUN(a_file_is_described);
+    RUN(a_file_whose_mtime_was_put_back_is_another_generation);
+    RUN(a_file_of_equal_size_and_mtime_is_another_generation);
     RUN(nothing_leads_out_of_a_tree);
     RUN(absolute_links_lead_to_what_is_inside);
     RUN(absolute_links_lead_to_nothing_outside);

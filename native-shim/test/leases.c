@@ -975,6 +975,8 @@ static void a_change_under_a_lease_is_none_by_others(void) {
     MUST(fstat(folder.file, &now));
     CHECK_EQUAL(info.modified_seconds, now.st_mtim.tv_sec);
     CHECK_EQUAL(info.modified_nanoseconds, now.st_mtim.tv_nsec);
+    CHECK_EQUAL(info.changed_seconds, now.st_ctim.tv_sec);
+    CHECK_EQUAL(info.changed_nanoseconds, now.st_ctim.tv_nsec);
     CHECK_EQUAL(is_at(&folder), 1);
     CHECK_EQUAL(try_hold(scene, 0, PAGE), 0);
     CHECK_EQUAL(pr_generation_is_at(scene->relay, again, folder.tree, "region"), 1); /* all openings know of it */

@@ -36,6 +36,8 @@ export type ServeOptions = {
   readonly writeTokenFile: string | undefined;
   readonly readTokenFile: string | undefined;
   readonly regions: readonly NamedFile[];
+  /** Whether entity-tags of files that others made are told by size and mtime alone. */
+  readonly portableEtags: boolean;
   readonly engine: EngineChoice;
   /** Whether lanes answer nothing by themselves. */
   readonly noExpress: boolean;
@@ -170,6 +172,11 @@ export const flags: Flags = {
     fallback: () => [],
     rule: 'NAME=PATH with a region name that is given once and a path that is not empty',
     read: readRegions,
+  },
+  portableEtags: {
+    flag: 'portable-etags',
+    meaning: 'tell files that others made apart by size and mtime alone: for equal copies on several machines',
+    ...onOff,
   },
   engine: {
     flag: 'engine',

@@ -60,6 +60,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     writeTokenFile: settle(flags.writeTokenFile),
     readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),
+    portableEtags: settle(flags.portableEtags),
     engine: settle(flags.engine),
     noExpress: settle(flags.noExpress),
     copyBelow: settle(flags.copyBelow),

@@ -34,6 +34,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     dir: undefined,
     regions: [{ name: 'region', path }],
     engine,
+    portableEtags: false,
     express: false,
     copyBelow: 0,
     lanes: 1,

@@ -1,7 +1,9 @@
 /** Sidecars as JSON: strict in what is read, so that a damaged one is never half believed. @module */
 import { isRegionName } from './name.ts';
 
-const format = 1;
+const format = 2;
+/** Before ctime was written down. */
+const formatWithoutChanged = 1;
 
 /** What is remembered of one file that has, or had, or is about to have the region's name. */
 export type Description = {
@@ -26,8 +28,10 @@ export type Description = {
   readonly cut: boolean;
   /** Bytes of the file when this was written; not looked at while the version is undefined. */
   readonly fileSize: number;
-  /** Of the file when this was written, nanoseconds since 1970 in decimal; looked at as `fileSize` is. */
+  /** mtime of the file when this was written, nanoseconds since 1970 in decimal; looked at as `fileSize` is. */
   readonly modified: string;
+  /** ctime, likewise; undefined while the service itself is about to move it, by giving or taking the file a name. */
+  readonly changed: string | undefined;
 };
 
 /** What is remembered of a region: one file, or across a replacement the old and the new one. */
@@ -57,6 +61,8 @@ const isAbsentOr =
   (value) =>
     value === null || rule(value);
 
+const decimal = /^(?:0|-?[1-9][0-9]*)$/;
+
 const descriptionRules: { readonly [Key in keyof Description]: Rule } = {
   // Some file systems number inodes beyond 2^53; the relay then has them rounded, and so has JSON.
   inode: (value) => Number.isInteger(value) && Number(value) >= 0,
@@ -70,7 +76,8 @@ const descriptionRules: { readonly [Key in keyof Description]: Rule } = {
   size: isCount,
   cut: (value) => typeof value === 'boolean',
   fileSize: isCount,
-  modified: isText(/^(?:0|-?[1-9][0-9]*)$/),
+  modified: isText(decimal),
+  changed: isAbsentOr(isText(decimal)),
 };
 const sidecarRules: Readonly<Record<string, Rule>> = {
   format: (value) => value === format,
@@ -97,7 +104,7 @@ export function serializeSidecar({ name, descriptions }: Sidecar): string {
  * @throws DamagedSidecar for everything that `serializeSidecar` does not make
  */
 export function parseSidecar(path: string, text: string): Sidecar {
-  const value = parseJson(path, text);
+  const value = withChanged(parseJson(path, text));
   const wrong = wrongIn(value);
   if (wrong !== undefined) throw new DamagedSidecar(path, new Error(wrong));
   const { name, descriptions } = value as Sidecar; // The rules have just been kept.
@@ -110,6 +117,14 @@ function parseJson(path: string, text: string): unknown {
   } catch (cause) {
     throw new DamagedSidecar(path, cause);
   }
+}
+
+// What the format before this one did not know is unknown.
+function withChanged(value: unknown): unknown {
+  const { format: written, descriptions } = Object(value) as Record<string, unknown>;
+  if (written !== formatWithoutChanged || !Array.isArray(descriptions)) return value;
+  const withNull = descriptions.map((description) => ({ ...description, changed: null }));
+  return { ...Object(value), format, descriptions: withNull };
 }
 
 function wrongIn(value: unknown): string | undefined {
@@ -137,11 +152,12 @@ function nullsForUndefined(description: Description): object {
 }
 
 function undefinedForNulls(description: Description): Description {
-  const { contentType, version, run } = description;
+  const { contentType, version, run, changed } = description;
   return {
     ...description,
     contentType: contentType ?? undefined,
     version: version ?? undefined,
     run: run ?? undefined,
+    changed: changed ?? undefined,
   };
 }

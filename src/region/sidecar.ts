@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { changedAt, modifiedAt } from '../relay/file-identity.ts';
 import type { FileIdentity } from '../relay/relay.ts';
 import { DamagedSidecar, type Description, parseSidecar, type Sidecar, serializeSidecar } from './sidecar-format.ts';
 import type { ContentState } from './validator.ts';
@@ -120,6 +121,16 @@ export function describes(description: Description, file: FileIdentity): boolean
   return description.fileSize === file.size && description.modified === modifiedOf(file);
 }
 
+/**
+ * Whether others have touched the file of a description that fits it: neither size nor mtime tells, but ctime does. They
+ * may have overwritten it and put its mtime back, so its content is not what the generation stands for.
+ */
+export function isTouched(description: Description, file: FileIdentity): boolean {
+  const { version, run, changed } = description;
+  if (version === undefined || run !== undefined || changed === undefined) return false;
+  return changed !== changedOf(file);
+}
+
 /** What a sidecar has on this file: across a replacement it has two descriptions, of which one fits at most. */
 export function describe(sidecar: Sidecar | undefined, file: FileIdentity): Description | undefined {
   return sidecar?.descriptions.find((description) => describes(description, file));
@@ -133,9 +144,19 @@ export function stateOf({ generation, epoch, version }: Description): ContentSta
   return version === undefined ? { generation, epoch: epoch + 1, version: 0 } : { generation, epoch, version };
 }
 
-/** A file's modification time as descriptions have it: nanoseconds since 1970, in decimal. */
-export function modifiedOf({ modifiedSeconds, modifiedNanoseconds }: FileIdentity): string {
-  return String(BigInt(modifiedSeconds) * 1_000_000_000n + BigInt(modifiedNanoseconds));
+/** A file's mtime as descriptions have it: nanoseconds since 1970, in decimal. */
+export function modifiedOf(file: FileIdentity): string {
+  return String(modifiedAt(file));
+}
+
+/** A file's ctime as descriptions have it: nanoseconds since 1970, in decimal. */
+export function changedOf(file: FileIdentity): string {
+  return String(changedAt(file));
+}
+
+/** What descriptions have of a file that nobody is changing. */
+export function traitsOf(file: FileIdentity): Pick<Description, 'inode' | 'fileSize' | 'modified' | 'changed'> {
+  return { inode: file.inode, fileSize: file.size, modified: modifiedOf(file), changed: changedOf(file) };
 }
 
 async function writeDurably(path: string, text: string, sync: Sync): Promise<void> {

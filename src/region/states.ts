@@ -1,20 +1,24 @@
 /** What is known of regions beyond their files: generations, versions, media types, logical sizes. @module */
 import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import type { Files } from '../relay/files.ts';
 import { type FileIdentity, SystemError } from '../relay/relay.ts';
+import { FileTags } from './file-tags.ts';
+import { OwnMoves } from './own-moves.ts';
 import {
+  changedOf,
   DamagedSidecar,
   type Description,
   describe,
   describes,
-  modifiedOf,
+  isTouched,
   readSidecar,
   removeSidecar,
   type Sync,
+  traitsOf,
   writeSidecar,
 } from './sidecar.ts';
 import type { StatePaths } from './state-folder.ts';
-import { generationOfFile } from './validator.ts';
 
 /** How a file is to be served. */
 export type State = {
@@ -37,18 +41,29 @@ type Own = { description: Description & { readonly version: number }; changes: n
 export class RegionStates {
   /** Names this service run in sidecars. */
   readonly run: string = randomBytes(8).toString('hex');
+  /** What this run does to names of files. */
+  readonly moves = new OwnMoves();
   readonly #root: string;
+  readonly #tags: FileTags;
   readonly #sync: Sync | undefined;
   readonly #onDamage: (damage: DamagedSidecar) => void;
   readonly #own = new Map<string, Own>();
   /** Changed in place by this run, and then by others: what their sidecars say is about neither. */
   readonly #lost = new Set<string>();
   readonly #left = new Set<string>();
+  /** Regions whose files had their ctime moved by this run, as they were before. */
+  readonly #moved = new Map<string, FileIdentity>();
   readonly #refused = new Set<string>();
 
   /** @param files undefined where nothing is written */
-  constructor(paths: StatePaths, files: Files | undefined, onDamage: (damage: DamagedSidecar) => void) {
+  constructor(
+    paths: StatePaths,
+    files: Files | undefined,
+    onDamage: (damage: DamagedSidecar) => void,
+    tags = new FileTags(),
+  ) {
     this.#root = paths.root;
+    this.#tags = tags;
     this.#sync = files && { file: (fd) => files.sync(fd), folder: (path) => files.syncFolder(path) };
     this.#onDamage = onDamage;
   }
@@ -64,24 +79,25 @@ export class RegionStates {
 
   /** The state of a region whose file is this one. */
   of(region: string, file: FileIdentity): State {
-    const description = this.#ownOf(region, file)?.description ?? this.#onDisk(region, file);
-    if (!description) return stateOfFile(file);
+    const before = this.#asBefore(region, file);
+    const description = this.#describe(region, before);
+    if (!description) return stateOfFile(this.#tagOf(region, before));
     const { generation, epoch, version, contentType, size, cut } = description;
     const limit = cut ? size : undefined;
     if (version !== undefined) return { generation, epoch, version, contentType, limit, inPlace: epoch > 0 };
     // Another service may be changing it right now, and alone knows the version. Its file's time has to do.
-    const name = `${generation}.${epoch}.${nameOfFile(file)}`;
+    const name = `${generation}.${epoch}.${this.#tagOf(region, before)}`;
     return { ...untouched, generation: name, contentType, limit, inPlace: true };
   }
 
   /** What a file is described by now, for whoever replaces it. */
   describe(name: string, file: FileIdentity): Description | undefined {
-    return this.#ownOf(name, file)?.description ?? this.#onDisk(name, file);
+    return this.#describe(name, this.#asBefore(name, file));
   }
 
   /** The epoch that this run has opened for this file; undefined where it has not. */
   epochOf(name: string, file: FileIdentity): number | undefined {
-    return this.#ownOf(name, file)?.description.epoch;
+    return this.#ownOf(name, this.#asBefore(name, file))?.description.epoch;
   }
 
   /**
@@ -92,15 +108,13 @@ export class RegionStates {
     const known = this.epochOf(name, file);
     if (known !== undefined) return known;
     const description = {
-      inode: file.inode,
+      ...traitsOf(this.#asBefore(name, file)),
       generation: state.generation,
       contentType: state.contentType,
       epoch: state.epoch + 1,
       run: undefined,
       size: state.limit ?? file.size,
       cut: state.limit !== undefined,
-      fileSize: file.size,
-      modified: modifiedOf(file),
     };
     await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
     this.#own.set(name, { description: { ...description, version: 0 }, changes: 0 });
@@ -149,10 +163,9 @@ export class RegionStates {
     const cut = size === undefined ? description.cut : file.size > size;
     own.description = {
       ...description,
+      ...traitsOf(file),
       cut,
       size: cut ? (size ?? description.size) : file.size,
-      fileSize: file.size,
-      modified: modifiedOf(file),
     };
     return own.description.version;
   }
@@ -175,28 +188,42 @@ export class RegionStates {
    */
   async settle(name: string, description: Description, file: FileIdentity, cut: boolean): Promise<void> {
     const size = cut ? description.size : file.size;
-    const settled = { ...description, run: undefined, size, cut, fileSize: file.size, modified: modifiedOf(file) };
-    await this.#write(name, [settled]);
+    await this.#write(name, [{ ...description, ...traitsOf(file), run: undefined, size, cut }]);
   }
 
-  /** Before a file takes a name: durable, whichever of the two has the name after a crash. */
-  async replacing(name: string, before: Description | undefined, after: Description): Promise<void> {
-    const closed = before && this.#own.has(name) ? { ...before, version: undefined, run: this.run } : before;
-    await this.#write(name, closed ? [closed, after] : [after]);
+  /**
+   * Before a file takes a name: durable, whichever of the two has the name after a crash. Taking it moves the ctime of
+   * both, so neither is looked for by it.
+   */
+  async replacing(name: string, before: FileIdentity | undefined, after: Description): Promise<void> {
+    const described = before && (this.describe(name, before) ?? this.#plain(name, before));
+    const closed = described && this.#own.has(name) ? { ...described, version: undefined, run: this.run } : described;
+    const both = closed ? [closed, after] : [after];
+    await this.#write(
+      name,
+      both.map((each) => ({ ...each, changed: undefined })),
+    );
   }
 
   /** The new file has the name: what is remembered of the old one goes, for its inode can become another file's. */
   async replaced(name: string, after: Description): Promise<void> {
     await this.forget(name, false);
-    // Without a sync: should it be lost, both are remembered as before.
-    const unsynced = { file: async () => {}, folder: async () => {} };
-    await writeSidecar(this.#root, { name, descriptions: [after] }, unsynced).catch(() => {});
+    await this.#writeUnsynced(name, after); // Should it be lost, both are remembered as before.
+  }
+
+  /** The old file has kept its name after all. */
+  async unreplaced(name: string, before: FileIdentity): Promise<void> {
+    const description = this.describe(name, before) ?? this.#plain(name, before);
+    const changed = changedOf(this.moves.asNow(this.moves.asBefore(before)));
+    const open = this.#own.has(name) ? { version: undefined, run: this.run } : {};
+    await this.#writeUnsynced(name, { ...description, changed, ...open });
   }
 
   /** The name has another file, or none. */
   async forget(name: string, removed: boolean): Promise<void> {
     this.#own.delete(name);
     this.#lost.delete(name);
+    this.#moved.delete(name);
     if (removed) await removeSidecar(this.#root, name);
   }
 
@@ -207,12 +234,52 @@ export class RegionStates {
 
   /** Writes down how far this run came, so that a restart changes no validator. */
   async close(): Promise<void> {
+    for (const [name, file] of this.#moved) if (!this.#own.has(name)) await this.#keepTag(name, file);
     for (const [name, { description }] of this.#own) {
-      if (!this.#left.has(name)) await this.#write(name, [description]);
+      const moved = this.#moved.get(name);
+      if (!this.#left.has(name)) await this.#write(name, [moved ? this.#asNow(description, moved) : description]);
     }
     for (const name of this.#lost) if (this.#isOurs(name)) await removeSidecar(this.#root, name);
     this.#own.clear();
     this.#lost.clear();
+    this.#moved.clear();
+  }
+
+  // After a restart nobody knows who has moved the ctime of this file.
+  async #keepTag(name: string, file: FileIdentity): Promise<void> {
+    const description = this.#describe(name, file) ?? this.#plain(name, file);
+    if (description.version !== undefined) await this.#write(name, [this.#asNow(description, file)]);
+  }
+
+  #asBefore(name: string, file: FileIdentity): FileIdentity {
+    const before = this.moves.asBefore(file);
+    if (before === file) this.#moved.delete(name);
+    else this.#moved.set(name, before);
+    return before;
+  }
+
+  #asNow(description: Description, before: FileIdentity): Description {
+    if (description.changed !== changedOf(before)) return description;
+    return { ...description, changed: changedOf(this.moves.asNow(before)) };
+  }
+
+  #tagOf(name: string, file: FileIdentity): string {
+    return this.#tags.generationOf(file, join(dirname(this.#root), name));
+  }
+
+  // What there is to say of a file that others made.
+  #plain(name: string, file: FileIdentity): Description {
+    const before = this.moves.asBefore(file);
+    return {
+      ...traitsOf(before),
+      generation: this.#tagOf(name, before),
+      ...{ contentType: undefined, epoch: 0, version: 0, run: undefined, size: file.size, cut: false },
+    };
+  }
+
+  async #writeUnsynced(name: string, description: Description): Promise<void> {
+    const unsynced = { file: async () => {}, folder: async () => {} };
+    await writeSidecar(this.#root, { name, descriptions: [description] }, unsynced).catch(() => {});
   }
 
   // Another service may have written it anew.
@@ -231,11 +298,24 @@ export class RegionStates {
   #ownOf(name: string, file: FileIdentity): Own | undefined {
     const own = this.#own.get(name);
     if (!own) return undefined;
-    const same = own.changes > 0 ? own.description.inode === file.inode : describes(own.description, file);
-    if (same) return own;
+    if (own.changes > 0 ? own.description.inode === file.inode : this.#isOf(own.description, file)) return own;
     this.#own.delete(name);
     this.#lost.add(name);
     return undefined;
+  }
+
+  // It can have been written before this run moved the file's ctime, or after.
+  #isOf(description: Description, before: FileIdentity): boolean {
+    if (!describes(description, before)) return false;
+    return this.#tags.portable || [before, this.moves.asNow(before)].some((file) => !isTouched(description, file));
+  }
+
+  // A file that others have touched keeps what it was given, but not its name: its bytes may be others.
+  #describe(name: string, file: FileIdentity): Description | undefined {
+    const own = this.#ownOf(name, file)?.description;
+    const description = own ?? this.#onDisk(name, file);
+    if (!description || description === own || this.#isOf(description, file)) return description;
+    return { ...description, generation: this.#tagOf(name, file), changed: changedOf(file) };
   }
 
   #onDisk(name: string, file: FileIdentity): Description | undefined {
@@ -259,11 +339,7 @@ function asSystemError(error: unknown, name: string): unknown {
 
 const untouched = { epoch: 0, version: 0, contentType: undefined, limit: undefined, inPlace: false } as const;
 
-/** The state of a file that nothing is known of. */
-export function stateOfFile(file: FileIdentity): State {
-  return { ...untouched, generation: nameOfFile(file) };
-}
-
-function nameOfFile(file: FileIdentity): string {
-  return generationOfFile(BigInt(file.size), BigInt(modifiedOf(file)));
+/** The state of a file that nothing is known of but what its generation is called. */
+export function stateOfFile(generation: string): State {
+  return { ...untouched, generation };
 }

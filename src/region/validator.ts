@@ -1,19 +1,29 @@
+import { hash } from 'node:crypto';
+
 /**
  * What a region's content is identified by: its generation, and how far that was changed in place. Epoch (one service
  * run) and version (one change) are both 0 while it never was.
  */
 export type ContentState = { readonly generation: string; readonly epoch: number; readonly version: number };
 
+/** What the generation of a file that others made is told by. Times in nanoseconds since 1970, negative before it. */
+export type FileTraits = {
+  readonly inode: number | undefined;
+  /** Bytes. */
+  readonly size: number;
+  readonly modified: bigint;
+  readonly changed: bigint | undefined;
+};
+
+// 22 digits of base64url are 132 bits. S3 clients take 32 hexadecimal digits for an MD5 of the content.
+const digits = 22;
+
 /**
- * Names the generation of a file that others made: equal for copies of equal size and modification time, whatever the
- * node or the inode.
- *
- * @param size in bytes
- * @param mtimeNs nanoseconds since 1970; negative before it
- * @returns both in hexadecimal, modification time first, joined by `-`
+ * Names the generation of a file that others made: a hash, so that files that differ in any of the traits have other
+ * names, and nobody takes a name for a digest of the content.
  */
-export function generationOfFile(size: bigint, mtimeNs: bigint): string {
-  return `${mtimeNs.toString(16)}-${size.toString(16)}`;
+export function generationOfFile({ inode, size, modified, changed }: FileTraits): string {
+  return hash('sha256', `${inode ?? ''} ${size} ${modified} ${changed ?? ''}`, 'base64url').slice(0, digits);
 }
 
 /**

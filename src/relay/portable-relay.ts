@@ -2,6 +2,7 @@ import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSy
 import { sep } from 'node:path';
 import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
+import { identityOf, isSameChange } from './file-identity.ts';
 import { Reads } from './reads.ts';
 import {
   type Claim,
@@ -24,8 +25,6 @@ import { reopenDescriptor } from './reopen.ts';
 import { type Seen, unseen } from './witness.ts';
 
 const pageSize = 4096;
-/** All that it opens is taken for this. */
-const anything: Seen = { backing: 'pagecache', verdicts: unseen };
 const never = new DurationCounts().counted;
 
 type OpenGeneration = Generation & {
@@ -73,23 +72,20 @@ export class PortableRelay implements Relay {
   }
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
-    return attempt(path, () => identityOf(statSync(inside(tree, path), { bigint: true }), path));
+    return attempt(path, () => regularFile(statSync(inside(tree, path), { bigint: true }), path));
   }
 
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {
     const now = this.identify(tree, path);
     const { fileSize } = this.#generations.get(generation.id) ?? {};
-    const same = (['inode', 'device', 'modifiedSeconds', 'modifiedNanoseconds'] as const).every(
-      (what) => now[what] === generation[what],
-    );
-    return same && now.size === fileSize;
+    return now.size === fileSize && isSameChange(now, generation);
   }
 
   openGeneration(tree: Tree | undefined, path: string, limit = Number.POSITIVE_INFINITY): Generation {
     const judged = inside(tree, path);
     this.identify(tree, path); // A FIFO must not be opened: it would wait for a writer.
     const fd = attempt(path, () => openSync(judged, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
-    const identity = identityOf(fstatSync(fd, { bigint: true }), path);
+    const identity = regularFile(fstatSync(fd, { bigint: true }), path);
     const generation = {
       ...identity,
       size: Math.min(identity.size, limit),
@@ -230,10 +226,6 @@ export class PortableRelay implements Relay {
     return [];
   }
 
-  seenOn(): Seen {
-    return anything;
-  }
-
   async close(): Promise<void> {
     await this.#reads.ended();
     for (const id of [...this.#holds.keys()]) this.release(id, 'cancelled');
@@ -298,15 +290,9 @@ function inside(tree: Tree | undefined, path: string): string {
   return real;
 }
 
-function identityOf(status: BigIntStats, what: string): FileIdentity {
+function regularFile(status: BigIntStats, what: string): FileIdentity {
   if (!status.isFile()) throw new SystemError('EINVAL', what);
-  return {
-    device: Number(status.dev),
-    inode: Number(status.ino),
-    size: Number(status.size),
-    modifiedSeconds: Number(status.mtimeNs / 1_000_000_000n),
-    modifiedNanoseconds: Number(status.mtimeNs % 1_000_000_000n),
-  };
+  return identityOf(status);
 }
 
 function referenceOf(hold: Hold): Reference {

@@ -27,8 +27,12 @@ export type FileIdentity = {
   readonly inode: number;
   /** Bytes. */
   readonly size: number;
+  /** mtime: of its bytes. Anybody who may write to the file can set it. */
   readonly modifiedSeconds: number;
   readonly modifiedNanoseconds: number;
+  /** ctime: of anything about its inode, names and permissions included. Nobody can set it. */
+  readonly changedSeconds: number;
+  readonly changedNanoseconds: number;
 };
 
 /** One opened and mapped file. */
@@ -187,7 +191,7 @@ export type Relay = {
   /** What a path names, inside a tree or anywhere. @throws SystemError; EINVAL for what has no pages */
   identify(tree: Tree | undefined, path: string): FileIdentity;
   /**
-   * Whether a path still names this generation: one inode, unchanged in size and time.
+   * Whether a path still names this generation: one inode on one device, unchanged in size, mtime and ctime.
    *
    * @throws SystemError when it names nothing that has pages
    */
@@ -246,8 +250,6 @@ export type Relay = {
   lanes(): readonly Lane[];
   /** What was seen so far of the backings of what was opened. */
   seen(): readonly Seen[];
-  /** The same of one device; undefined where nothing was seen there, or files on it have several backings. */
-  seenOn(device: number): Seen | undefined;
   /** Gives everything back, after the reads that are under way. Nothing may be asked of it after. */
   close(): Promise<void>;
 };

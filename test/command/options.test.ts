@@ -44,6 +44,7 @@ test('nothing given means the defaults', () => {
     writeTokenFile: undefined,
     readTokenFile: undefined,
     regions: [],
+    portableEtags: false,
     engine: 'auto',
     noExpress: false,
     copyBelow: 0,
@@ -114,6 +115,7 @@ const spellings: readonly Spelling[] = [
   ['maxPartial', ['--max-partial', '3KiB'], ['PAGERELAY_MAX_PARTIAL', '3KiB'], { maxPartial: '3KiB' }, 3072],
   ['maxPartial', ['--max-partial', '64MiB'], ['PAGERELAY_MAX_PARTIAL', '64MiB'], { maxPartial: '64MiB' }, 67_108_864],
   ['dotfiles', ['--dotfiles', 'deny'], ['PAGERELAY_DOTFILES', 'deny'], { dotfiles: 'deny' }, 'deny'],
+  ['portableEtags', ['--portable-etags'], ['PAGERELAY_PORTABLE_ETAGS', '1'], { portableEtags: true }, true],
   ['maxBytes', ['--max-bytes', '2GiB'], ['PAGERELAY_MAX_BYTES', '2GiB'], { maxBytes: 2_147_483_648 }, 2_147_483_648],
   ['maxBytes', ['--max-bytes', '2TiB'], ['PAGERELAY_MAX_BYTES', '2TiB'], { maxBytes: '2TiB' }, 2_199_023_255_552],
   [

@@ -14,13 +14,15 @@ const generation: Generation = {
   size: 1000,
   modifiedSeconds: 1_700_000_000,
   modifiedNanoseconds: 5,
+  changedSeconds: 1_700_000_000,
+  changedNanoseconds: 6,
   backing: 'tmpfs',
   pageSize: 4096,
   pagesByNode: {},
   seen: unseen,
   node: 0,
 };
-const region = describeRegion('weights.bin', { generation, epoch: 0, version: 0 }, stateOfFile(generation));
+const region = describeRegion('weights.bin', { generation, epoch: 0, version: 0 }, stateOfFile('g'));
 const now = new Date(1_800_000_000_000);
 const codeOf = (code: string) => (error: unknown) => error instanceof ProblemError && error.code === code;
 

@@ -4,7 +4,7 @@ import { DamagedSidecar, type Description, parseSidecar, serializeSidecar } from
 
 const description: Description = {
   inode: 12,
-  generation: '17979cfe3d85cd15-1000',
+  generation: 'XcRySVR3VYqZ3ajTQ-xTXg',
   contentType: 'text/plain; charset=utf-8',
   epoch: 3,
   version: 4,
@@ -13,15 +13,16 @@ const description: Description = {
   cut: false,
   fileSize: 4096,
   modified: '1700000000123456789',
+  changed: '1700000000123456790',
 };
 
 const text = `{
-  "format": 1,
+  "format": 2,
   "name": "a/b",
   "descriptions": [
     {
       "inode": 12,
-      "generation": "17979cfe3d85cd15-1000",
+      "generation": "XcRySVR3VYqZ3ajTQ-xTXg",
       "contentType": "text/plain; charset=utf-8",
       "epoch": 3,
       "version": 4,
@@ -29,7 +30,8 @@ const text = `{
       "size": 4096,
       "cut": false,
       "fileSize": 4096,
-      "modified": "1700000000123456789"
+      "modified": "1700000000123456789",
+      "changed": "1700000000123456790"
     }
   ]
 }
@@ -38,6 +40,12 @@ const text = `{
 test('a sidecar is JSON that people can read, with null for what is undefined', () => {
   assert.equal(serializeSidecar({ name: 'a/b', descriptions: [description] }), text);
   assert.deepEqual(parseSidecar('x', text), { name: 'a/b', descriptions: [description] });
+});
+
+test('of what was written before ctime was, ctime is unknown', () => {
+  const { changed: _, ...before } = JSON.parse(text).descriptions[0];
+  const stored = JSON.stringify({ format: 1, name: 'a/b', descriptions: [before] });
+  assert.deepEqual(parseSidecar('x', stored).descriptions, [{ ...description, changed: undefined }]);
 });
 
 test('properties that are no part of a description are not written', () => {
@@ -56,13 +64,14 @@ const wrongValues: Readonly<Record<keyof Description, readonly unknown[]>> = {
   cut: [null, 0, 'false'],
   fileSize: [null, -1, 0.5, 2 ** 53, '4096'],
   modified: [null, '', '01', '-0', '1.5', '1e9', ' 1', 1700000000],
+  changed: ['', '01', '-0', '1.5', '1e9', ' 1', 1700000000],
 };
 
 for (const [key, values] of Object.entries(wrongValues)) {
   test(`a wrong ${key} is damage when it is read, and refused when it is written`, () => {
     for (const value of values) {
       const wrong = { ...description, [key]: value } as Description;
-      const stored = JSON.stringify({ format: 1, name: 'a', descriptions: [{ ...wrong, run: wrong.run ?? null }] });
+      const stored = JSON.stringify({ format: 2, name: 'a', descriptions: [{ ...wrong, run: wrong.run ?? null }] });
       const rule = new RegExp(`${key} is missing or wrong`);
       assert.throws(() => parseSidecar('x', stored), rule);
       assert.throws(() => serializeSidecar({ name: 'a', descriptions: [wrong] }), RangeError);
@@ -71,7 +80,7 @@ for (const [key, values] of Object.entries(wrongValues)) {
 
   test(`a missing ${key} is damage`, () => {
     const { [key]: _, ...rest } = JSON.parse(text).descriptions[0];
-    const stored = JSON.stringify({ format: 1, name: 'a', descriptions: [rest] });
+    const stored = JSON.stringify({ format: 2, name: 'a', descriptions: [rest] });
     assert.throws(() => parseSidecar('x', stored), new RegExp(`${key} is missing or wrong`));
   });
 }
@@ -83,15 +92,15 @@ const damaged: readonly (readonly [what: string, stored: string])[] = [
   ['something behind it', `${text}x`],
   ['null', 'null'],
   ['a list', '[]'],
-  ['another format', JSON.stringify({ format: 2, name: 'a', descriptions: [one] })],
+  ['another format', JSON.stringify({ format: 3, name: 'a', descriptions: [one] })],
   ['no format', JSON.stringify({ name: 'a', descriptions: [one] })],
-  ['a name that is no region name', JSON.stringify({ format: 1, name: '../a', descriptions: [one] })],
-  ['no descriptions', JSON.stringify({ format: 1, name: 'a', descriptions: [] })],
-  ['three descriptions', JSON.stringify({ format: 1, name: 'a', descriptions: [one, one, one] })],
-  ['a description that is none', JSON.stringify({ format: 1, name: 'a', descriptions: [one, null] })],
-  ['an unknown key', JSON.stringify({ format: 1, name: 'a', descriptions: [one], more: 1 })],
-  ['an unknown key of a description', JSON.stringify({ format: 1, name: 'a', descriptions: [{ ...one, more: 1 }] })],
-  ['a prototype', text.replace('"format": 1', '"format": 1, "__proto__": {}')],
+  ['a name that is no region name', JSON.stringify({ format: 2, name: '../a', descriptions: [one] })],
+  ['no descriptions', JSON.stringify({ format: 2, name: 'a', descriptions: [] })],
+  ['three descriptions', JSON.stringify({ format: 2, name: 'a', descriptions: [one, one, one] })],
+  ['a description that is none', JSON.stringify({ format: 2, name: 'a', descriptions: [one, null] })],
+  ['an unknown key', JSON.stringify({ format: 2, name: 'a', descriptions: [one], more: 1 })],
+  ['an unknown key of a description', JSON.stringify({ format: 2, name: 'a', descriptions: [{ ...one, more: 1 }] })],
+  ['a prototype', text.replace('"format": 2', '"format": 2, "__proto__": {}')],
 ];
 
 for (const [what, stored] of damaged) {

@@ -11,6 +11,7 @@ import {
   type Description,
   describe,
   describes,
+  isTouched,
   modifiedOf,
   readSidecar,
   removeSidecar,
@@ -24,7 +25,15 @@ import {
 import { etagOf } from '../../src/region/validator.ts';
 import type { FileIdentity } from '../../src/relay/relay.ts';
 
-const file: FileIdentity = { device: 1, inode: 12, size: 4096, modifiedSeconds: 17, modifiedNanoseconds: 5 };
+const file: FileIdentity = {
+  device: 1,
+  inode: 12,
+  size: 4096,
+  modifiedSeconds: 17,
+  modifiedNanoseconds: 5,
+  changedSeconds: 17,
+  changedNanoseconds: 6,
+};
 const known: Description = {
   inode: 12,
   generation: 'g',
@@ -36,6 +45,7 @@ const known: Description = {
   cut: true,
   fileSize: 4096,
   modified: '17000000005',
+  changed: '17000000006',
 };
 const open: Description = { ...known, version: undefined, run: 'r' };
 const noSync: Sync = { file: async () => {}, folder: async () => {} };
@@ -77,6 +87,7 @@ const descriptions: fc.Arbitrary<Description> = fc.record(
     cut: fc.boolean(),
     fileSize: fc.maxSafeNat(),
     modified: fc.bigInt(-(2n ** 63n), 2n ** 63n).map(String),
+    changed: fc.option(fc.bigInt(-(2n ** 63n), 2n ** 63n).map(String), { nil: undefined }),
   },
   { noNullPrototype: true },
 );
@@ -243,6 +254,7 @@ const identities: readonly (readonly [what: string, file: FileIdentity, known: b
   ['another size', { ...file, size: 4000 }, false, true],
   ['another second', { ...file, modifiedSeconds: 18 }, false, true],
   ['another nanosecond', { ...file, modifiedNanoseconds: 6 }, false, true],
+  ['another ctime, as another hard link or a chmod leaves it', { ...file, changedNanoseconds: 7 }, true, true],
   ['another device, as a mount after a restart may have', { ...file, device: 2 }, true, true],
 ];
 
@@ -250,6 +262,21 @@ for (const [what, identity, whenKnown, whenOpen] of identities) {
   test(`${what} is ${whenKnown ? '' : 'not '}described by a known version, ${whenOpen ? '' : 'not '}by an open one`, () => {
     assert.equal(describes(known, identity), whenKnown);
     assert.equal(describes(open, identity), whenOpen);
+  });
+}
+
+const touches: readonly (readonly [what: string, description: Description, file: FileIdentity, touched: boolean])[] = [
+  ['the file as it was', known, file, false],
+  ['another nanosecond of ctime', known, { ...file, changedNanoseconds: 7 }, true],
+  ['another second of ctime', known, { ...file, changedSeconds: 18 }, true],
+  ['a ctime that was not known', { ...known, changed: undefined }, file, false],
+  ['a run that may still change it', open, { ...file, changedSeconds: 18 }, false],
+  ['a run that may still cut it', { ...known, run: 'r' }, { ...file, changedSeconds: 18 }, false],
+];
+
+for (const [what, description, identity, touched] of touches) {
+  test(`${what} tells ${touched ? '' : 'nothing '}of others who touched the file`, () => {
+    assert.equal(isTouched(description, identity), touched);
   });
 }
 

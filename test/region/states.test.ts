@@ -2,16 +2,25 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { FileTags } from '../../src/region/file-tags.ts';
 import type { DamagedSidecar } from '../../src/region/sidecar.ts';
-import { readSidecar } from '../../src/region/sidecar.ts';
+import { readSidecar, writeSidecar } from '../../src/region/sidecar.ts';
 import { statePaths } from '../../src/region/state-folder.ts';
 import { RegionStates, stateOfFile } from '../../src/region/states.ts';
 import type { Files } from '../../src/relay/files.ts';
 import type { FileIdentity } from '../../src/relay/relay.ts';
 import { makeFolder } from '../support/regions.ts';
 
-const file: FileIdentity = { device: 1, inode: 7, size: 1000, modifiedSeconds: 1_700_000_000, modifiedNanoseconds: 9 };
-const later = { ...file, modifiedNanoseconds: 10 };
+const file: FileIdentity = {
+  device: 1,
+  inode: 7,
+  size: 1000,
+  modifiedSeconds: 1_700_000_000,
+  modifiedNanoseconds: 9,
+  changedSeconds: 1_700_000_000,
+  changedNanoseconds: 6,
+};
+const later = { ...file, modifiedNanoseconds: 10, changedNanoseconds: 11 };
 // These tests are about what is written, not about whether it is on the medium.
 const files = { sync: async () => {}, syncFolder: async () => {} } as unknown as Files;
 
@@ -22,11 +31,10 @@ function makeStates(t: TestContext) {
   return { paths, damages, open };
 }
 
-test('a file that nothing is known of is named by its time and size', (t) => {
-  const { open } = makeStates(t);
+test('a file that nothing is known of is named by its inode, size, mtime and ctime', (t) => {
+  const { open, paths } = makeStates(t);
   const state = open().of('a', file);
-  assert.deepEqual(state, stateOfFile(file));
-  assert.equal(state.generation, `${(1_700_000_000n * 1_000_000_000n + 9n).toString(16)}-3e8`);
+  assert.deepEqual(state, stateOfFile(new FileTags().generationOf(file, paths.root)));
   assert.deepEqual([state.epoch, state.version, state.inPlace], [0, 0, false]);
 });
 
@@ -65,13 +73,14 @@ test('while another run may be changing a file, its time stands for the version'
 });
 
 test('a file that others change after us is one that nothing is known of, also after the end', async (t) => {
-  const { open } = makeStates(t);
+  const { open, paths } = makeStates(t);
   const states = open();
   await states.openEpoch('a', file, states.of('a', file));
   const foreign = { ...file, size: 5 };
-  assert.notEqual(states.of('a', foreign).generation, stateOfFile(file).generation);
+  const named = stateOfFile(new FileTags().generationOf(foreign, paths.root));
+  assert.match(states.of('a', foreign).generation, /\.1\./, 'its description is still on disk');
   await states.close();
-  assert.deepEqual(open().of('a', foreign), stateOfFile(foreign));
+  assert.deepEqual(open().of('a', foreign), named);
 });
 
 test('while a change of our own goes on, time and size are no one else’s doing', async (t) => {
@@ -109,6 +118,52 @@ test('a damaged sidecar is told of and not used', (t) => {
   mkdirSync(join(paths.root, 'regions'), { recursive: true });
   const states = open();
   writeFileSync(join(paths.root, 'regions', 'ca978112ca1bbdcafac231b39a23dc4d.json'), '{');
-  assert.deepEqual(states.of('a', file), stateOfFile(file));
+  assert.deepEqual(states.of('a', file), stateOfFile(new FileTags().generationOf(file, paths.root)));
   assert.equal(damages.length, 1);
+});
+
+const touched = { ...later, changedNanoseconds: 12 };
+
+/** A region that one run has changed, whose file others have then overwritten with its mtime put back. */
+async function overwriteByOthers(t: TestContext) {
+  const { open, paths } = makeStates(t);
+  const states = open();
+  await states.openEpoch('a', file, { ...states.of('a', file), contentType: 'text/x-mine' });
+  states.changing('a', file.inode, 1);
+  states.changed('a', later);
+  return { open, paths, states, shown: states.of('a', later) };
+}
+
+test('a file of ours whose ctime others have moved has another name at once', async (t) => {
+  const { states, shown } = await overwriteByOthers(t);
+  const now = states.of('a', touched);
+  assert.notEqual(now.generation, shown.generation);
+  assert.equal(now.contentType, 'text/x-mine');
+});
+
+test('and after a restart, with the media type and the length that it was given', async (t) => {
+  const { open, paths, states, shown } = await overwriteByOthers(t);
+  await states.resize('a', 400, true);
+  await states.close();
+  const now = open().of('a', touched);
+  assert.notEqual(now.generation, shown.generation);
+  assert.deepEqual([now.contentType, now.limit, now.inPlace], ['text/x-mine', 400, true]);
+  assert.deepEqual(open().of('a', touched), now, 'a restart alone changes nothing');
+  const portable = new RegionStates(paths, files, assert.fail, new FileTags(true));
+  assert.equal(portable.of('a', touched).generation, shown.generation, 'where ctime does not count');
+});
+
+test('a description from before ctime was known is of its file by size and mtime', async (t) => {
+  const { open, paths } = makeStates(t);
+  const states = open();
+  await states.openEpoch('a', file, states.of('a', file));
+  states.changing('a', file.inode, 1);
+  states.changed('a', later);
+  const shown = states.of('a', later);
+  await states.close();
+  const { descriptions } = readSidecar(paths.root, 'a') ?? assert.fail();
+  const old = descriptions.map((description) => ({ ...description, changed: undefined }));
+  const unsynced = { file: async () => {}, folder: async () => {} };
+  await writeSidecar(paths.root, { name: 'a', descriptions: old }, unsynced);
+  assert.deepEqual(open().of('a', touched), shown);
 });

@@ -16,6 +16,7 @@ export type Running = {
 export const serviceDefaults: ServiceOptions = {
   dir: undefined,
   regions: [],
+  portableEtags: false,
   engine: 'auto',
   express: true,
   copyBelow: 0,

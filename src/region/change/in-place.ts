@@ -1,6 +1,7 @@
 /** Changes of a region's own pages, or of its size: under a lease, with the version moved before a byte changes. @module */
 import { closeSync, fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { identityOf } from '../../relay/file-identity.ts';
 import type { Claim, FileIdentity, Needs } from '../../relay/relay.ts';
 import { SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
@@ -204,12 +205,5 @@ export function endChange(store: Store, change: Change, size?: number): Region {
 
 /** What is behind a descriptor. */
 export function fileOf(fd: number): FileIdentity {
-  const { ino, dev, size, mtimeNs } = fstatSync(fd, { bigint: true });
-  return {
-    device: Number(dev),
-    inode: Number(ino),
-    size: Number(size),
-    modifiedSeconds: Number(mtimeNs / 1_000_000_000n),
-    modifiedNanoseconds: Number(mtimeNs % 1_000_000_000n),
-  };
+  return identityOf(fstatSync(fd, { bigint: true }));
 }

@@ -2,6 +2,7 @@ import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeRelay } from '../../relay/native-relay.ts';
 import type { Generation } from '../../relay/relay.ts';
+import type { OwnMoves } from '../own-moves.ts';
 import type { StatePaths } from '../state-folder.ts';
 import { temporaryName } from './temporary-name.ts';
 
@@ -34,10 +35,12 @@ export async function whileNudging(relay: NativeRelay, act: () => Promise<unknow
 export class OldFiles {
   readonly #relay: NativeRelay;
   readonly #folder: string;
+  readonly #moves: OwnMoves;
   readonly #pending = new Set<Promise<void>>();
 
-  constructor(relay: NativeRelay, paths: StatePaths) {
+  constructor(relay: NativeRelay, paths: StatePaths, moves: OwnMoves) {
     this.#relay = relay;
+    this.#moves = moves;
     this.#folder = paths.old;
   }
 
@@ -85,7 +88,7 @@ export class OldFiles {
     if (generation) await this.#relay.retireGeneration(generation);
     // A relay that was closed has told so as well: what it still had in flight is for the next start to remove.
     if (this.#relay.isClosed) return;
-    const remove = () => unlink(path).catch(() => {});
+    const remove = () => this.#moves.unlinking(path, () => unlink(path)).catch(() => {});
     await (generation?.backing === 'fsdax' ? whileNudging(this.#relay, remove) : remove());
   }
 

@@ -112,7 +112,8 @@ async function settle(store: Store, sidecar: Sidecar): Promise<void> {
     await store.states.forget(name, true);
     return;
   }
-  if (description.version === undefined || description.run !== undefined) {
+  const { version, run, changed } = description;
+  if (version === undefined || run !== undefined || changed === undefined) {
     const settled = { ...description, ...stateOf(description) };
     await store.states.settle(name, settled, file, description.cut);
   }
@@ -131,7 +132,10 @@ function fileNamed(store: Store, name: string): FileIdentity | undefined {
 async function removeOld(store: Store): Promise<void> {
   const files = await readdir(store.paths.old);
   if (files.length === 0) return;
-  const removeOne = (file: string) => rm(join(store.paths.old, file), { force: true, recursive: true }).catch(() => {});
+  const removeOne = async (file: string) => {
+    const path = join(store.paths.old, file);
+    await store.states.moves.unlinking(path, () => rm(path, { force: true, recursive: true })).catch(() => {});
+  };
   if (!(await isOnFsdax(store, files[0] ?? ''))) {
     await Promise.all(files.map(removeOne));
     return;

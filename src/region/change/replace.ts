@@ -1,11 +1,12 @@
 /** Regions that get their whole content anew, or lose it. @module */
 import { randomBytes } from 'node:crypto';
-import { fstatSync } from 'node:fs';
 import { rename, rmdir, unlink } from 'node:fs/promises';
+import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
-import { type Description, stateOf } from '../sidecar.ts';
+import { type Description, stateOf, traitsOf } from '../sidecar.ts';
 import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmptyFoldersOf } from './folder.ts';
+import { fileOf } from './in-place.ts';
 import type { Kept } from './old-files.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
@@ -54,20 +55,31 @@ async function takeName(
 ): Promise<Replaced> {
   const before = store.catalog.findAny(name);
   judge(before);
-  const described = before && store.states.describe(name, before.content.generation);
+  const file = before && fileNow(store, before);
   const after = describeUpload(upload, contentType);
-  await store.states.replacing(name, described, after);
+  await store.states.replacing(name, file, after);
   try {
     await takeFrom(store, name, upload, before);
   } catch (error) {
-    if (!before) await store.states.forget(name, true); // Nothing is left of a region that was not made.
+    // Nothing is left of a region that was not made.
+    await (file ? store.states.unreplaced(name, file) : store.states.forget(name, true));
     throw error;
   }
   store.quota.set(name, upload.length);
-  await store.states.replaced(name, after);
+  await store.states.replaced(name, { ...after, ...traitsOf(fileOf(upload.source)) }); // Its name has moved its ctime.
   store.catalog.letGo(name);
   // Opening it could fail, and nothing may fail that has been done.
   return { etag: etagOf(stateOf(after)), created: before === undefined };
+}
+
+// A region can be shorter than its file.
+function fileNow(store: Store, { name, content }: Region): FileIdentity {
+  try {
+    return store.relay.identify(store.tree, name);
+  } catch (error) {
+    if (error instanceof SystemError) return content.generation; // Removed by others: it can't be exchanged either.
+    throw error;
+  }
 }
 
 // A request that removes the folder, which another one has emptied, may come between.
@@ -84,22 +96,25 @@ async function takeFrom(store: Store, name: string, upload: FileUpload, before: 
 }
 
 function describeUpload(upload: FileUpload, contentType: string | undefined): Description {
-  const { ino, size, mtimeNs } = fstatSync(upload.source, { bigint: true });
+  const file = fileOf(upload.source);
   return {
-    inode: Number(ino),
+    ...traitsOf(file),
     generation: randomBytes(12).toString('hex'),
     contentType,
     epoch: 0,
     version: 0,
     run: undefined,
-    size: Number(size),
+    size: file.size,
     cut: false,
-    fileSize: Number(size),
-    modified: String(mtimeNs),
   };
 }
 
 async function exchange(store: Store, place: Place, upload: FileUpload, before: Region | undefined): Promise<void> {
+  const act = () => giveName(store, place, upload, before);
+  await (before ? store.states.moves.during(place.file, act) : act());
+}
+
+async function giveName(store: Store, place: Place, upload: FileUpload, before: Region | undefined): Promise<void> {
   const kept = before && (await store.old.keep(place.file));
   try {
     if (!before) await rmdir(place.file).catch(() => {}); // A folder that holds nothing is nobody's region.
@@ -135,7 +150,9 @@ export async function removeRegion(store: Store, name: string, judge: Judge): Pr
     judge(region);
     if (!region) throw new Refusal('region-not-found', 'There is no such region.');
     await store.catalog.whileOurs(name, async () => {
-      await inFolderOf(store, name, (place) => removeName(store, place, region));
+      await inFolderOf(store, name, (place) =>
+        store.states.moves.during(place.file, () => removeName(store, place, region)),
+      );
       await store.states.forget(name, true);
       store.quota.set(name, undefined);
       store.catalog.letGo(name);

@@ -71,7 +71,7 @@ export function makeStore(
   let closing = false;
   return {
     ...parts,
-    old: new OldFiles(relay, paths),
+    old: new OldFiles(relay, paths, parts.states.moves),
     turns: new Turns(),
     overwrites: { done: 0, failed: 0 },
     async track(change) {

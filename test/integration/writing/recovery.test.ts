@@ -136,7 +136,7 @@ const damages: Readonly<Record<string, (text: string) => string>> = {
   'is cut off': (text) => text.slice(0, -20),
   'is no JSON': () => 'nonsense',
   'lacks a key': (text) => text.replace(/^.*"epoch".*\n/m, ''),
-  'is of another format': (text) => text.replace('"format": 1', '"format": 2'),
+  'is of another format': (text) => text.replace('"format": 2', '"format": 3'),
   'is of another region': (text) => text.replace('"name": "file.bin"', '"name": "other.bin"'),
 };
 
