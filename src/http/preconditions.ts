@@ -5,8 +5,8 @@ import { parseHttpDate } from './http-date.ts';
 export type Validators = {
   /** An entity-tag with its quotes (RFC 9110 8.8.3). */
   readonly etag: string;
-  /** Only its whole seconds count (RFC 9110 8.8.2). */
-  readonly lastModified: Date;
+  /** Only its whole seconds count (RFC 9110 8.8.2). Undefined: conditions on a date are ignored (13.1.3, 13.1.4). */
+  readonly lastModified: Date | undefined;
   /** Whether this generation was ever changed in place, which makes its date weak for good. */
   readonly writtenInPlace: boolean;
 };
@@ -34,9 +34,10 @@ export function judgePreconditions(
     if (!listMatches(noneMatch, (tag) => matchesWeakly(tag, validators.etag))) return 'proceed';
     return reading ? 'not-modified' : 'failed';
   }
+  const { lastModified } = validators;
   const since = reading ? fieldDate(headers, 'if-modified-since') : undefined;
-  if (since === undefined) return 'proceed';
-  return secondsOf(validators.lastModified) <= secondsOf(since) ? 'not-modified' : 'proceed';
+  if (since === undefined || lastModified === undefined) return 'proceed';
+  return secondsOf(lastModified) <= secondsOf(since) ? 'not-modified' : 'proceed';
 }
 
 /**
@@ -52,6 +53,7 @@ export function ifRangeHolds(headers: IncomingHttpHeaders, validators: Validator
   if (value === undefined) return true;
   const date = parseHttpDate(value, now);
   if (date === undefined) return matchesStrongly(value, validators.etag);
+  if (validators.lastModified === undefined) return false;
   const modified = secondsOf(validators.lastModified);
   // RFC 9110 8.8.2.2: within one second of its last change, content may change again under the same date.
   const strong = !validators.writtenInPlace && secondsOf(now) - modified >= 1;
@@ -63,7 +65,8 @@ function holdsForWriters(headers: IncomingHttpHeaders, validators: Validators): 
   const match = fieldValue(headers, 'if-match');
   if (match !== undefined) return listMatches(match, (tag) => matchesStrongly(tag, validators.etag));
   const since = fieldDate(headers, 'if-unmodified-since');
-  return since === undefined || secondsOf(validators.lastModified) <= secondsOf(since);
+  if (since === undefined || validators.lastModified === undefined) return true;
+  return secondsOf(validators.lastModified) <= secondsOf(since);
 }
 
 function listMatches(list: string, matches: (tag: string) => boolean): boolean {

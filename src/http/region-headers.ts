@@ -20,14 +20,19 @@ export type RegionFields = {
 export function validatorFields(region: Region, given: RegionFields): Fields {
   return {
     etag: region.etag,
-    // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
-    'last-modified': region.lastModified.getTime() > Date.now() ? new Date().toUTCString() : region.lastModifiedField,
+    ...lastModifiedOf(region),
     'accept-ranges': 'bytes',
     ...(given.cacheControl === undefined ? {} : { 'cache-control': given.cacheControl }),
     // What a region holds is somebody's data: no browser may run it as part of this origin.
     'x-content-type-options': 'nosniff',
     'content-security-policy': 'sandbox',
   };
+}
+
+function lastModifiedOf({ lastModified, lastModifiedField }: Region): Fields {
+  if (lastModified === undefined || lastModifiedField === undefined) return {};
+  // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
+  return { 'last-modified': lastModified.getTime() > Date.now() ? new Date().toUTCString() : lastModifiedField };
 }
 
 /** The fields of a response with a plan's body. */

@@ -148,3 +148,23 @@ test('no date holds for a region written in place, its entity-tag does', () => {
   assert.equal(ifRangeHolds({ 'if-range': same }, written, later), false);
   assert.equal(ifRangeHolds({ 'if-range': '"A"' }, written, later), true);
 });
+
+const undated: Validators = { ...validators, lastModified: undefined };
+
+const withoutDate: readonly Case[] = [
+  ['RFC 9110 13.1.3, no date', 'GET', { 'if-modified-since': after }, 'proceed'],
+  ['RFC 9110 13.1.4, no date', 'GET', { 'if-unmodified-since': before }, 'proceed'],
+  ['RFC 9110 13.1.4, no date', 'PUT', { 'if-unmodified-since': before }, 'proceed'],
+  ['RFC 9110 13.1.2, no date', 'GET', { 'if-none-match': '"A"' }, 'not-modified'],
+];
+
+for (const [source, method, headers, verdict] of withoutDate) {
+  test(`${method} with ${JSON.stringify(headers)} of a region without a date: ${verdict} (${source})`, () => {
+    assert.equal(judgePreconditions(headers, method, undated), verdict);
+  });
+}
+
+test('no date holds in If-Range for a region without one, its entity-tag does', () => {
+  assert.equal(ifRangeHolds({ 'if-range': same }, undated, later), false);
+  assert.equal(ifRangeHolds({ 'if-range': '"A"' }, undated, later), true);
+});

@@ -113,7 +113,8 @@ function grantFor(pattern: Pattern, repeat: Repeat, options: ExpressOptions, hea
   const { request } = reply;
   const { generation, epoch, version } = region.content;
   // Its Last-Modified is that of each message (RFC 9110 8.8.2.1).
-  if (!lanesAnswerBy(usual) || !lanesAnswerBy(large) || region.lastModified.getTime() > Date.now()) return undefined;
+  const isAhead = region.lastModified !== undefined && region.lastModified.getTime() > Date.now();
+  if (!lanesAnswerBy(usual) || !lanesAnswerBy(large) || isAhead) return undefined;
   const ranged = repeat.rangeAt < repeat.request.length;
   if (ranged !== (plan.contentRange !== undefined)) return undefined;
   const template = responseHead(head, ranged);
