@@ -6,6 +6,7 @@
  *   remote peer   done is what it has acknowledged
  *   local peer    done is what it has acknowledged less what its process has not read
  *   our reset     a remote peer's queue of ours is purged: done. A local peer can still read: quarantined
+ *   upper layer   a protocol above TCP has taken the local peer's socket (MPTCP, kernel TLS): quarantined
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -68,10 +69,17 @@ struct sight {
  * A local peer that has sent a FIN and received ours is in no table any more, yet its process may go on reading its
  * queue. So our FIN waits until nothing is undone (pr_connection_finish), and after a break-off the peer's FIN is kept
  * from our socket (keep_peer_in_sight). `blind` is the case where both FINs could not be helped.
+ *
+ * An upper-layer protocol that has taken the peer's socket may have moved bytes out of its queue already, and keeps
+ * them even when it has closed that socket. So from then on nothing that is seen of the peer counts, `upper_layer`
+ * stays set, and what follows on this connection is copied (pr_begin).
  */
 static struct sight look_at_local(struct pr_connection *connection, struct pr_prober *prober, uint64_t acknowledged) {
     uint32_t unread = 0;
-    switch (pr_peer_look(prober, &connection->peer, &unread)) {
+    int seen = pr_peer_look(prober, &connection->peer, &unread);
+    if (seen == PR_SIGHT_UPPER_LAYER) connection->upper_layer = true;
+    if (connection->upper_layer) return (struct sight){.known = true, .lost = true};
+    switch (seen) {
     case PR_SIGHT_QUEUE:
         return (struct sight){.known = true, .watermark = acknowledged > unread ? acknowledged - unread : 0};
     case PR_SIGHT_CLOSED:
@@ -94,7 +102,8 @@ static struct sight look_at(struct pr_connection *connection, struct pr_prober *
     if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
     if (tcp.state == TCP_CLOSING || tcp.state == TCP_LAST_ACK) connection->blind = true; /* both FINs are out */
     if (tcp.state == TCP_CLOSE) {
-        bool lost = connection->peer.kind == PR_PEER_LOCAL && connection->blind && !has_error(connection->fd);
+        bool unseen = connection->upper_layer || (connection->blind && !has_error(connection->fd));
+        bool lost = connection->peer.kind == PR_PEER_LOCAL && unseen;
         return (struct sight){.known = true, .all_done = !lost, .lost = lost};
     }
     struct sight sight = {.known = true, .watermark = tcp.acknowledged};

@@ -60,7 +60,7 @@ static int check(const struct pr_connection *connection, const struct pr_generat
     if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
     if (connection->owner != PR_OWNER_NODE || connection->current || connection->node_closed) return -EBUSY;
     bool copies = grant->engine == PR_ENGINE_COPY && (grant->large_from == 0 || grant->large == PR_ENGINE_COPY);
-    if (connection->peer.kind == PR_PEER_UNASKABLE && !copies) return -EXDEV;
+    if ((connection->peer.kind == PR_PEER_UNASKABLE || connection->upper_layer) && !copies) return -EXDEV;
     return connection->broken ? -ECONNRESET : 0;
 }
 

@@ -109,6 +109,8 @@ static struct diag_request diag_request_for(const struct pr_peer *peer) {
         .header = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
         .body = {.sdiag_family = (uint8_t)peer->there.any.sa_family,
                  .sdiag_protocol = IPPROTO_TCP,
+                 /* The kernel adds INET_DIAG_ULP_INFO to an answer only where INET_DIAG_INFO was asked for. */
+                 .idiag_ext = 1u << (INET_DIAG_INFO - 1),
                  .idiag_states = ~0u},
     };
     struct inet_diag_sockid *id = &request.body.id;
@@ -119,14 +121,29 @@ static struct diag_request diag_request_for(const struct pr_peer *peer) {
     return request;
 }
 
-static int diag(struct pr_prober *prober, const struct pr_peer *peer, struct inet_diag_msg *message) {
+static const struct rtattr *find_attribute(const void *from, size_t length, unsigned short type) {
+    const struct rtattr *attribute = from;
+    for (; RTA_OK(attribute, (unsigned)length); attribute = RTA_NEXT(attribute, length))
+        if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
+    return NULL;
+}
+
+struct found {
+    struct inet_diag_msg message;
+    bool upper_layer; /* the socket is used by a protocol above TCP: MPTCP, TLS in the kernel, … */
+};
+
+static int diag(struct pr_prober *prober, const struct pr_peer *peer, struct found *found) {
+    const size_t heading = NLMSG_ALIGN(sizeof found->message);
     struct diag_request request = diag_request_for(peer);
     struct answer answer;
     ssize_t length = ask(prober, prober->diag, &request.header, &answer);
     if (length == -ENOENT || length == -ESTALE) return -ENOENT; /* ESTALE: the addresses now are another socket's */
     if (length < 0) return (int)length;
-    if ((size_t)length < sizeof *message) return -EBADMSG;
-    memcpy(message, answer.payload, sizeof *message);
+    if ((size_t)length < heading) return -EBADMSG;
+    const struct inet_diag_msg *message = &found->message;
+    memcpy(&found->message, answer.payload, sizeof found->message);
+    found->upper_layer = find_attribute(answer.payload + heading, (size_t)length - heading, INET_DIAG_ULP_INFO);
     /* Where no connection matches, the kernel falls back to a listener on the same port: not what was asked. */
     if (message->idiag_state == TCP_LISTEN || message->id.idiag_dport != request.body.id.idiag_dport) return -ENOENT;
     return 0;
@@ -134,12 +151,15 @@ static int diag(struct pr_prober *prober, const struct pr_peer *peer, struct ine
 
 int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t *unread) {
     enum { TIMER_OF_TIME_WAIT = 3 };
-    struct inet_diag_msg message;
-    int result = diag(prober, peer, &message);
+    struct found found;
+    const struct inet_diag_msg *message = &found.message;
+    int result = diag(prober, peer, &found);
     if (result == -ENOENT) return PR_SIGHT_NONE;
     if (result < 0) return result;
-    if (message.idiag_timer == TIMER_OF_TIME_WAIT || message.idiag_inode == 0) return PR_SIGHT_CLOSED;
-    *unread = message.idiag_rqueue;
+    /* Also of a socket that its process has closed: what was moved out of it can still be read. */
+    if (found.upper_layer) return PR_SIGHT_UPPER_LAYER;
+    if (message->idiag_timer == TIMER_OF_TIME_WAIT || message->idiag_inode == 0) return PR_SIGHT_CLOSED;
+    *unread = message->idiag_rqueue;
     return PR_SIGHT_QUEUE;
 }
 
@@ -160,13 +180,6 @@ static void add_attribute(struct route_request *request, unsigned short type, co
     attribute->rta_len = (unsigned short)RTA_LENGTH(length);
     memcpy(RTA_DATA(attribute), data, length);
     request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
-}
-
-static const struct rtattr *find_attribute(const void *from, size_t length, unsigned short type) {
-    const struct rtattr *attribute = from;
-    for (; RTA_OK(attribute, (unsigned)length); attribute = RTA_NEXT(attribute, length))
-        if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
-    return NULL;
 }
 
 /* The device that packets to the peer leave by, 0 for an address of this host, or -errno. */
@@ -238,11 +251,11 @@ int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
     int result = addresses_of(fd, peer);
     if (result < 0) return result;
     peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
-    struct inet_diag_msg message;
-    result = prober->diag_works ? diag(prober, peer, &message) : -ENOSYS;
+    struct found found;
+    result = prober->diag_works ? diag(prober, peer, &found) : -ENOSYS;
     if (result == 0) {
-        peer->kind = PR_PEER_LOCAL;
-        memcpy(peer->cookie, message.id.idiag_cookie, sizeof peer->cookie);
+        peer->kind = found.upper_layer ? PR_PEER_UNASKABLE : PR_PEER_LOCAL;
+        memcpy(peer->cookie, found.message.id.idiag_cookie, sizeof peer->cookie);
     } else if (behind_a_network_card(prober, peer)) {
         peer->kind = PR_PEER_REMOTE;
     } else {
@@ -251,9 +264,14 @@ int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
     return 0;
 }
 
-/* Opening: the query is tried on a connection of our own, for a kernel without tcp_diag or a filter may refuse it. */
+/* Opening: the query is tried on connections of our own. A kernel without tcp_diag, or a filter, may refuse it. */
 
-int pr_socket_pair(int fds[2]) {
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* A connection over loopback whose connecting end is of `protocol` and whose accepted end is plain TCP. */
+static int connect_pair(int protocol, int fds[2]) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     fds[0] = fds[1] = -1;
@@ -263,8 +281,12 @@ int pr_socket_pair(int fds[2]) {
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) < 0)
         goto out;
-    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+    if (fds[0] < 0) {
+        result = -errno;
+        goto out;
+    }
+    if (connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
     fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fds[1] >= 0) result = 0;
 out:
@@ -272,27 +294,54 @@ out:
     return result;
 }
 
-static bool diag_sees_own_pair(struct pr_prober *prober) {
+int pr_socket_pair(int fds[2]) {
+    return connect_pair(0, fds);
+}
+
+static void close_pair(const int fds[2]) {
+    for (int end = 0; end < 2; end++)
+        if (fds[end] >= 0) close(fds[end]);
+}
+
+static bool diag_counts_unread(struct pr_prober *prober) {
     int fds[2];
     struct pr_peer peer;
-    bool seen = false;
+    bool counted = false;
     if (pr_socket_pair(fds) == 0 && addresses_of(fds[1], &peer) == 0) {
         peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
         struct pollfd arrival = {.fd = fds[0], .events = POLLIN}; /* under load the loopback device has a delay */
         uint32_t unread = 0;
-        seen = send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && poll(&arrival, 1, 1000) == 1 &&
-               pr_peer_look(prober, &peer, &unread) == PR_SIGHT_QUEUE && unread == 1;
+        counted = send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && poll(&arrival, 1, 1000) == 1 &&
+                  pr_peer_look(prober, &peer, &unread) == PR_SIGHT_QUEUE && unread == 1;
     }
-    for (int end = 0; end < 2; end++)
-        if (fds[end] >= 0) close(fds[end]);
-    return seen;
+    close_pair(fds);
+    return counted;
+}
+
+/*
+ * Whether a client of MPTCP is recognised. Where no socket of MPTCP can be made there is none to try it with. Then the
+ * answers are believed: every kernel that has MPTCP (5.6) reports upper-layer protocols (5.3).
+ */
+static bool diag_tells_upper_layers(struct pr_prober *prober) {
+    int fds[2];
+    struct pr_peer peer;
+    uint32_t unread = 0;
+    int result = connect_pair(IPPROTO_MPTCP, fds);
+    bool none = result == -EPROTONOSUPPORT || result == -ENOPROTOOPT || result == -EPERM || result == -EACCES;
+    if (result == 0) result = addresses_of(fds[1], &peer);
+    if (result == 0) {
+        peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
+        result = pr_peer_look(prober, &peer, &unread);
+    }
+    close_pair(fds);
+    return none || result == PR_SIGHT_UPPER_LAYER;
 }
 
 int pr_prober_open(struct pr_prober *prober) {
     memset(prober, 0, sizeof *prober);
     prober->diag = netlink_socket(NETLINK_SOCK_DIAG);
     prober->route = netlink_socket(NETLINK_ROUTE);
-    if (prober->diag >= 0) prober->diag_works = diag_sees_own_pair(prober);
+    if (prober->diag >= 0) prober->diag_works = diag_counts_unread(prober) && diag_tells_upper_layers(prober);
     /* Without netlink nobody can be asked, and every peer is unaskable: the copying engines still serve. */
     int result = prober->diag < 0 ? prober->diag : prober->route < 0 ? prober->route : 0;
     bool short_of_something = result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS;

@@ -12,14 +12,14 @@
 enum pr_peer_kind {
     PR_PEER_LOCAL,     /* its socket is in this network namespace, and can be asked */
     PR_PEER_REMOTE,    /* behind a physical device: the acknowledgement is the end */
-    PR_PEER_UNASKABLE, /* may be in this kernel, can't be asked: only copying engines */
+    PR_PEER_UNASKABLE, /* may be in this kernel, can't be asked or believed: only copying engines */
 };
 
 /* Netlink sockets of one thread. */
 struct pr_prober {
     int diag, route;
     uint32_t sequence;
-    bool diag_works; /* the query found the other end of a socket pair of our own */
+    bool diag_works; /* tried on connections of our own: it counts unread bytes, and tells a client of MPTCP */
 };
 
 /* A sockaddr_storage would be four times as long, and each connection has two. */
@@ -49,6 +49,11 @@ enum pr_sight {
     PR_SIGHT_QUEUE,  /* the peer's socket was seen: `unread` counts, a queued FIN as 1 */
     PR_SIGHT_CLOSED, /* a process that closed it leaves an orphan or a TIME_WAIT entry; its queue was thrown away */
     PR_SIGHT_NONE,   /* no such socket any more */
+    /*
+     * A protocol above TCP (MPTCP, TLS in the kernel, …) has the socket. It moves what arrives to a queue of its own,
+     * which nobody can ask about: an empty receive queue does not mean that anything was read.
+     */
+    PR_SIGHT_UPPER_LAYER,
 };
 
 /* One exact query about a local peer: a pr_sight, or -errno. */

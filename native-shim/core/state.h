@@ -141,6 +141,7 @@ struct pr_connection {
     uint64_t vanished_at;
     atomic_int abort;           /* -errno: what the lane shall break it off with */
     atomic_bool blind;          /* a peer that is not seen may still read; set before our FIN can make it so */
+    atomic_bool upper_layer;    /* a protocol above TCP was seen on the peer's socket: it can't be asked any more */
     struct pr_ledger *ledger;   /* engine zerocopy; NULL before its first */
     struct pr_express *express; /* what its lane may answer; NULL when nothing */
     struct pr_unread *unread;   /* NULL for nothing */

@@ -189,13 +189,23 @@ static int check(const struct pr_connection *connection, const struct pr_transmi
     return connection->broken ? -ECONNRESET : 0;
 }
 
+/* A local peer that can't be asked any more gets a copy. What it has had of the pages is quarantined (done.c). */
+static void copy_to_the_unaskable(const struct pr_connection *connection, struct pr_transmission *transmission) {
+    transmission->peer_kind = connection->peer.kind;
+    if (!connection->upper_layer || connection->peer.kind != PR_PEER_LOCAL) return;
+    transmission->peer_kind = PR_PEER_UNASKABLE;
+    if (transmission->engine == PR_ENGINE_ZEROCOPY) return; /* its notices tell, whoever the peer is */
+    pr_give_pipe_back(transmission);
+    transmission->engine = PR_ENGINE_COPY;
+}
+
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
               size_t head_length, uint64_t start, uint64_t now) {
     pr_hold_state(transmission, PR_SENDING);
     transmission->head = head;
     transmission->head_length = head_length;
     transmission->connection = connection;
-    transmission->peer_kind = connection->peer.kind;
+    copy_to_the_unaskable(connection, transmission);
     transmission->start = start;
     connection->current = transmission;
     connection->progress_at = now;

@@ -249,16 +249,28 @@ static void connect_both(struct pair *pair) {
     pthread_mutex_unlock(&listener.lock);
 }
 
+static void connect_ready(struct pair *pair, int receive_buffer) {
+    if (setsockopt(pair->peer, SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof receive_buffer) < 0)
+        MUST(setsockopt(pair->peer, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer));
+    struct timeval patience = {.tv_sec = 20};
+    MUST(setsockopt(pair->peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
+    connect_both(pair);
+    int now = 1;
+    MUST(setsockopt(pair->ours, IPPROTO_TCP, TCP_NODELAY, &now, sizeof now));
+}
+
 struct pair pair_open(int receive_buffer) {
     struct pair pair = {.peer = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))};
-    if (setsockopt(pair.peer, SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof receive_buffer) < 0)
-        MUST(setsockopt(pair.peer, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer));
-    struct timeval patience = {.tv_sec = 20};
-    MUST(setsockopt(pair.peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
-    connect_both(&pair);
-    int now = 1;
-    MUST(setsockopt(pair.ours, IPPROTO_TCP, TCP_NODELAY, &now, sizeof now));
+    connect_ready(&pair, receive_buffer);
     return pair;
+}
+
+bool pair_open_mptcp(struct pair *pair) {
+    enum { MPTCP = 262 };
+    pair->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, MPTCP);
+    if (pair->peer < 0) return false;
+    connect_ready(pair, ROOMY);
+    return true;
 }
 
 void close_peer(struct pair *pair) {

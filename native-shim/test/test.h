@@ -97,6 +97,8 @@ struct pair {
 enum { ROOMY = 4 << 20, NARROW = 32 << 10 }; /* the peer's receive buffer */
 
 struct pair pair_open(int receive_buffer);
+/* A peer whose socket is one of MPTCP; false where this kernel or its settings have none. */
+bool pair_open_mptcp(struct pair *pair);
 void pair_close(struct pair *pair);
 void reset_peer(struct pair *pair);
 void close_peer(struct pair *pair);
