@@ -215,7 +215,7 @@ async function start({ store }: Writer, lock: TreeLock | undefined): Promise<voi
   const alone = await lock?.whileAlone(() => recover(store));
   if (!alone) store.report('another service can write to this tree: nothing of it is recovered', {});
   await lock?.join();
-  for await (const [name, bytes] of store.catalog.sizes()) store.quota.set(name, bytes);
+  for await (const sizes of store.catalog.sizes()) for (const [name, bytes] of sizes) store.quota.set(name, bytes);
 }
 
 async function stop({ store, leases }: Writer, deadline: number): Promise<void> {

@@ -1,5 +1,6 @@
 /** How the routes that read are described. @module */
 import { engines } from '../relay/relay.ts';
+import { pageFields, pageQuery } from './openapi-lists.ts';
 import {
   always,
   bodiless,
@@ -103,7 +104,11 @@ const region = component(
   objectOf({
     name: { type: 'string' },
     size: { ...wholeNumber, description: 'Bytes.' },
-    backing: { type: 'string', enum: ['fsdax', 'devdax', 'hugetlb', 'tmpfs', 'memfd', 'pagecache'] },
+    backing: {
+      type: 'string',
+      enum: ['fsdax', 'devdax', 'hugetlb', 'tmpfs', 'memfd', 'pagecache'],
+      description: 'Of a region that is not open, what other files on its device have.',
+    },
     engine: { ...engine, description: 'How its bytes reach a socket, the peer left aside.' },
     copyFree: {
       type: ['boolean', 'null'],
@@ -112,11 +117,15 @@ const region = component(
     engineBecause: { type: 'string' },
     contentType: { type: 'string' },
     etag: { type: 'string' },
-    node: { type: ['integer', 'null'], minimum: 0, description: 'NUMA node of most of its pages.' },
+    node: {
+      type: ['integer', 'null'],
+      minimum: 0,
+      description: 'NUMA node of most of its pages; null of a region that is not open.',
+    },
     nodes: {
       type: 'object',
       additionalProperties: { type: 'number', minimum: 0, maximum: 1 },
-      description: 'The share of the pages that were looked at, by NUMA node.',
+      description: 'The share of the pages that were looked at, by NUMA node; empty for a region that is not open.',
     },
     writable: { type: 'boolean' },
   }),
@@ -125,12 +134,23 @@ const region = component(
 /** `GET /regions`. */
 export const listRoute: RouteDocument = {
   operationId: 'listRegions',
-  summary: 'Every region, and how it is sent',
+  summary: 'Every region, and how it is sent, in pages',
+  description:
+    'Made of names and a look at each file: nothing is opened. Regions that come or go meanwhile are there or not; ' +
+    'those that stay are in one page each. Where a folder or a file can not be looked at, there is no page but an error.',
   tags: ['regions'],
   security,
+  querystring: pageQuery(
+    { type: 'string' },
+    { prefix: { type: 'string', description: 'Only regions whose names begin so.' } },
+  ),
   response: {
-    200: json('All regions, by name.', objectOf({ regions: { type: 'array', items: region } })),
-    ...failures('unauthorized', 'misdirected', 'draining'),
+    200: json(
+      'Regions, sorted by the bytes of their names in UTF-8.',
+      objectOf({ regions: { type: 'array', items: region } }),
+      pageFields,
+    ),
+    ...failures('bad-query', 'unauthorized', 'misdirected', 'busy', 'draining'),
   },
 };
 

@@ -1,13 +1,16 @@
 /** The addresses of regions. @module */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
-import type { Region } from '../region/region.ts';
+import type { Listed } from '../region/listing/listing.ts';
+import { SystemError } from '../relay/relay.ts';
+import { limitOf, linkNext, type Query, queryOf } from './list-pages.ts';
 import { regionName } from './name-of-request.ts';
 import { listRoute, metricsRoute, readRoute, referencesRoute } from './openapi-regions.ts';
 import type { Outgoing } from './outgoing.ts';
 import { mergePatch } from './patch-region.ts';
 import { ProblemError } from './problems.ts';
+import { problemOfSystem } from './system-problems.ts';
 import type { Writer } from './writer.ts';
 import { addWritingRoutes } from './writing-routes.ts';
 
@@ -32,7 +35,7 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
     config: { openapi: readRoute },
     handler: (request, reply) => reply.sendRegion(regionName(request)),
   });
-  scope.get('/regions', { config: { openapi: listRoute } }, () => listRegions(routes));
+  scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => listRegions(routes, request, reply));
   scope.get<{ Querystring: Querystring }>('/references', { config: { openapi: referencesRoute } }, (request) =>
     listReferences(routes, request.query.region),
   );
@@ -75,25 +78,39 @@ export function tellMethods(scope: FastifyInstance, url: string, allowed: readon
   });
 }
 
-async function listRegions(routes: Routes) {
-  return { regions: (await routes.catalog.list()).map((region) => describe(routes, region)) };
+async function listRegions(routes: Routes, request: FastifyRequest, reply: FastifyReply) {
+  const query = queryOf(request.query, ['limit', 'after', 'prefix']);
+  const page = await regionsOf(routes, query);
+  linkNext(reply, query, page);
+  return { regions: page.items.map((listed) => describe(routes, listed)) };
 }
 
-function describe(routes: Routes, region: Region) {
-  const { size, backing, node, pagesByNode, seen } = region.content.generation;
-  const { engine, because } = routes.outgoing.engineOf(region);
+// What a single region is not found for is no answer to the question which ones there are.
+async function regionsOf({ catalog }: Routes, query: Query) {
+  const { after = '', prefix = '' } = query;
+  try {
+    return await catalog.page({ after, prefix, limit: limitOf(query) });
+  } catch (error) {
+    const problem = problemOfSystem(error);
+    const isOfTree = error instanceof SystemError && problem instanceof ProblemError && problem.status < 500;
+    throw isOfTree ? new ProblemError('internal', { cause: error }) : error;
+  }
+}
+
+function describe(routes: Routes, { seen, node, pagesByNode, ...listed }: Listed) {
+  const { backing, engine, copyFree, because } = routes.outgoing.engineFor(seen);
   return {
-    name: region.name,
-    size,
+    name: listed.name,
+    size: listed.size,
     backing,
     engine,
-    copyFree: seen[engine],
+    copyFree,
     engineBecause: because,
-    contentType: region.contentType,
-    etag: region.etag,
+    contentType: listed.contentType,
+    etag: listed.etag,
     node: node < 0 ? null : node,
     nodes: sharesOf(pagesByNode),
-    writable: routes.writer?.store.catalog.isOfTree(region.name) ?? false,
+    writable: routes.writer?.store.catalog.isOfTree(listed.name) ?? false,
   };
 }
 

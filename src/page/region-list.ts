@@ -6,14 +6,25 @@ import type { Region } from '../region/region.ts';
 const restPerWork = 200;
 const leastMilliseconds = 5000;
 
-/** The first regions by name, and how many there are. A walk through the whole tree is remembered for a while. */
+/** So many are counted at most: what is counted is looked at. */
+const mostCounted = 1000;
+
+/** What is known of the regions of a catalog. */
+export type KnownRegions = {
+  /** By name. */
+  readonly first: readonly Region[];
+  readonly count: number;
+  /** Whether there are more than were counted. */
+  readonly isUncounted: boolean;
+};
+
+/** The first regions by name, and how many there are. A look at the tree is remembered for a while. */
 export class RegionList {
   readonly #catalog: Catalog;
   readonly #kept: number;
-  #first: readonly Region[] = [];
-  #count = 0;
-  #nextWalk = 0;
-  #walking = false;
+  #known: KnownRegions = { first: [], count: 0, isUncounted: false };
+  #nextLook = 0;
+  #looking = false;
 
   /** @param kept how many regions are remembered */
   constructor(catalog: Catalog, kept: number) {
@@ -21,25 +32,25 @@ export class RegionList {
     this.#kept = kept;
   }
 
-  /** As of the last walk; begins the next one when it is due. */
-  get(): { readonly first: readonly Region[]; readonly count: number } {
-    if (!this.#walking && performance.now() >= this.#nextWalk) void this.#walk();
-    return { first: this.#first, count: this.#count };
+  /** As of the last look; begins the next one when it is due. */
+  get(): KnownRegions {
+    if (!this.#looking && performance.now() >= this.#nextLook) void this.#look();
+    return this.#known;
   }
 
-  async #walk(): Promise<void> {
-    this.#walking = true;
+  async #look(): Promise<void> {
+    this.#looking = true;
     const began = performance.now();
     try {
-      const regions = await this.#catalog.list();
-      this.#first = regions.slice(0, this.#kept);
-      this.#count = regions.length;
+      const { items, next } = await this.#catalog.page({ after: '', prefix: '', limit: mostCounted });
+      const first = items.slice(0, this.#kept).flatMap(({ name }) => this.#catalog.peekAny(name) ?? []);
+      this.#known = { first, count: items.length, isUncounted: next !== undefined };
     } catch {
       // A tree that can't be read now may be later; what was seen before stands until then.
     } finally {
       const took = performance.now() - began;
-      this.#nextWalk = performance.now() + Math.max(leastMilliseconds, took * restPerWork);
-      this.#walking = false;
+      this.#nextLook = performance.now() + Math.max(leastMilliseconds, took * restPerWork);
+      this.#looking = false;
     }
   }
 }

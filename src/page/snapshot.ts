@@ -35,10 +35,13 @@ export type ShownHold = Omit<Reference, 'generation'> & { readonly region: strin
 /** A lease without its id: who knows that can end it. */
 export type ShownLease = Omit<Lease, 'id' | 'path'>;
 
+/** Some regions; where `isUncounted`, more are left out than `more` says. */
+export type ShownRegions = Some<ShownRegion> & { readonly isUncounted: boolean };
+
 /** All that the page shows. */
 export type Snapshot = {
   readonly totals: Totals;
-  readonly regions: Some<ShownRegion>;
+  readonly regions: ShownRegions;
   /** The oldest first. */
   readonly holds: Some<ShownHold>;
   readonly leases: Some<ShownLease>;
@@ -98,7 +101,7 @@ export class Snapshots {
 
   // Where there are too many, those that something holds are shown, for they are what one looks for. All by name, so that
   // none moves while its holds come and go.
-  #drawRegions(held: ReadonlyMap<string, Held>): Some<ShownRegion> {
+  #drawRegions(held: ReadonlyMap<string, Held>): ShownRegions {
     const known = this.#regions.get();
     const byName = new Map(known.first.map((region) => [region.name, region]));
     const names = [...new Set([...[...held.keys()].sort().slice(0, mostRegions), ...byName.keys()])];
@@ -107,7 +110,7 @@ export class Snapshots {
     const share = 2 ** Math.floor(Math.log2(cellsInAll / Math.max(1, regions.length)));
     const cells = Math.min(cellsOfOne.most, Math.max(cellsOfOne.least, share));
     const list = regions.map((region) => this.#draw(region, held.get(region.name), cells));
-    return { list, more: Math.max(0, known.count - list.length) };
+    return { list, more: Math.max(0, known.count - list.length), isUncounted: known.isUncounted };
   }
 
   // It was made, or first asked for, after the last walk through the tree.

@@ -1,13 +1,13 @@
 /** Which regions there are, and which generation each is now. @module */
-import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { isSameChange } from '../relay/file-identity.ts';
 import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
 import { FileTags } from './file-tags.ts';
+import { type Listed, Listing, type Page, type PageAsked } from './listing/listing.ts';
+import { Slices } from './listing/slices.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
-import { describeRegion, type Region } from './region.ts';
+import { describeRegion, listFile, listRegion, type Region } from './region.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
-import { walkTree } from './walk.ts';
 import { Watcher } from './watcher.ts';
 
 /** A file or device that is served in place under a name. */
@@ -43,14 +43,12 @@ export class BadName extends Error {
 /** Opened generations that nobody holds; each costs a descriptor and a mapping. */
 const mostOpen = 1024;
 
-/** How often open regions that nobody asks for are looked at; `namesAtOnce` of them at a time. */
+/** How often open regions that nobody asks for are looked at, and how many of them at a time. */
 const sweepMilliseconds = 1000;
+const sweptAtOnce = 64;
 
 /** A file that is replaced each time it is opened is given up. */
 const mostTries = 8;
-
-/** Names that are looked up before other requests have their turn. */
-const namesAtOnce = 64;
 
 /** Finds regions by name, and keeps the generation of each open for the next request. */
 export class Catalog {
@@ -67,6 +65,7 @@ export class Catalog {
   readonly #names = new Map<number, string>();
   /** Names whose files the service itself is exchanging; one at a time each. */
   readonly #ours = new Set<string>();
+  readonly #listing: Listing;
   readonly #watcher: Watcher;
   readonly #sweeper: NodeJS.Timeout;
   #unswept: string[] = [];
@@ -79,6 +78,7 @@ export class Catalog {
     this.#dotfiles = source.dotfiles ?? 'allow';
     this.#tags = source.tags ?? new FileTags();
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
+    this.#listing = new Listing({ tree: source.tree, files: this.#files.keys(), isName: (name) => this.accepts(name) });
     this.#watcher = new Watcher((name) => this.#lookAt(name));
     this.#open = new LRUCache({
       max: mostOpen,
@@ -99,6 +99,7 @@ export class Catalog {
   /** Ends its own looking. The relay closes what is open. */
   close(): void {
     clearInterval(this.#sweeper);
+    this.#listing.close();
     this.#watcher.close();
   }
 
@@ -168,37 +169,50 @@ export class Catalog {
   }
 
   /**
-   * All regions, by name. What vanishes while this looks, or can't be read, is left out. Those that nobody reads are
-   * not kept open by it.
+   * A page of all regions, by the bytes of their names. Those that nobody reads are looked at, and not opened. What
+   * vanishes while this looks, or what the service may not look at, is left out.
+   *
+   * @throws SystemError when memory or descriptors are short, or a medium fails: an incomplete list is none
    */
-  async list(): Promise<Region[]> {
-    const names = [...this.#files.keys()];
-    if (this.tree) names.push(...(await walkTree(this.tree.path)));
-    const regions: Region[] = [];
-    for (const [at, name] of names.sort().entries()) {
-      regions.push(...this.#describeQuietly(name));
-      if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
-    }
-    return regions;
+  page(asked: PageAsked): Promise<Page<Listed, string>> {
+    return this.#listing.page(asked, (name) => this.#listAny(name));
   }
 
-  /** The sizes of all regions of the tree, in bytes; none is opened. */
-  async *sizes(): AsyncGenerator<readonly [name: string, bytes: number]> {
-    const names = this.tree ? await walkTree(this.tree.path) : [];
-    for (const [at, name] of names.entries()) {
-      const file = this.accepts(name) ? this.#identifyAny(name) : undefined;
-      if (file) yield [name, this.#stateOf(name, name, file).limit ?? file.size];
-      if (at % namesAtOnce === namesAtOnce - 1) await setImmediate();
+  /** Like `findAny`, of a region that is not to be kept open. */
+  peekAny(name: string): Region | undefined {
+    return unlessMissing(() => this.#peek(name));
+  }
+
+  /**
+   * The sizes of all regions of the tree, in bytes, some at a time, as they are when they are given; none is opened.
+   *
+   * @throws SystemError when one can't be looked at that is there
+   */
+  async *sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
+    const slices = new Slices();
+    for await (const names of this.#listing.ofTree(everything)) {
+      yield names.flatMap((name) => this.#sizeOf(name));
+      if (slices.isOver) await slices.rest();
     }
   }
 
-  #identifyAny(name: string): FileIdentity | undefined {
-    try {
-      return this.#relay.identify(this.tree, name);
-    } catch (error) {
-      if (error instanceof SystemError) return undefined;
-      throw error;
-    }
+  #sizeOf(name: string): (readonly [name: string, bytes: number])[] {
+    const file = unlessMissing(() => this.#relay.identify(this.tree, name));
+    return file && !this.#files.has(name) ? [[name, this.#stateOf(name, name, file).limit ?? file.size]] : [];
+  }
+
+  #listAny(name: string): Listed | undefined {
+    return unlessMissing(() => (this.#files.has(name) ? listRegion(this.#peek(name)) : this.#listFile(name)));
+  }
+
+  #listFile(name: string): Listed | undefined {
+    const known = this.#open.peek(name);
+    if (known && this.#isCurrent(name, known)) return listRegion(known);
+    if (this.#states?.isRefused(name)) return undefined;
+    const file = this.#relay.identify(this.tree, name);
+    const seen = this.#relay.seenOn(file.device);
+    // The first file of a device is opened, to see what holds its pages.
+    return seen ? listFile(name, file, this.#stateOf(name, name, file), seen) : listRegion(this.#peek(name));
   }
 
   /** While `act` runs, a change of this name's file is the service's own. */
@@ -241,15 +255,6 @@ export class Catalog {
       return true;
     } catch (error) {
       if (error instanceof SystemError) return false;
-      throw error;
-    }
-  }
-
-  #describeQuietly(name: string): Region[] {
-    try {
-      return this.accepts(name) ? [this.#peek(name)] : [];
-    } catch (error) {
-      if (error instanceof SystemError) return [];
       throw error;
     }
   }
@@ -327,7 +332,7 @@ export class Catalog {
 
   #sweep(): void {
     this.#unswept = this.#unswept.length > 0 ? this.#unswept : [...this.#open.keys()];
-    for (const name of this.#unswept.splice(0, namesAtOnce)) this.#lookAt(name);
+    for (const name of this.#unswept.splice(0, sweptAtOnce)) this.#lookAt(name);
   }
 
   #remember(generation: Generation['id'], name: string): void {
@@ -336,6 +341,20 @@ export class Catalog {
     this.forgetNames(new Set(this.#relay.references().map((reference) => reference.generation)));
   }
 }
+
+const everything = { after: '', prefix: '' };
+
+// What may not be looked at is not told of either.
+function unlessMissing<Result>(look: () => Result): Result | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof SystemError && (missing.has(error.code) || forbidden.has(error.code))) return undefined;
+    throw error;
+  }
+}
+
+const forbidden: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
 
 /** What a look at a path fails with where no region is. */
 const missing: ReadonlySet<string> = new Set([

@@ -1,5 +1,7 @@
-import type { JudgedContent } from '../relay/relay.ts';
+import type { FileIdentity, JudgedContent } from '../relay/relay.ts';
+import type { Seen } from '../relay/witness.ts';
 import { contentTypeOf } from './content-type.ts';
+import type { Listed } from './listing/listing.ts';
 import type { State } from './states.ts';
 import { etagOf } from './validator.ts';
 
@@ -28,6 +30,25 @@ export function describeRegion(name: string, content: JudgedContent, state: Stat
     etag: etagOf(state),
     lastModified,
     lastModifiedField: lastModified?.toUTCString(),
+  };
+}
+
+/** What a list tells of a region whose content is open. */
+export function listRegion({ name, contentType, etag, content }: Region): Listed {
+  const { size, backing, seen, node, pagesByNode } = content.generation;
+  return { name, size, contentType, etag, seen: { backing, verdicts: seen }, node, pagesByNode };
+}
+
+/** The same of one whose file was only looked at. @param seen what is known of its device */
+export function listFile(name: string, file: FileIdentity, state: State, seen: Seen): Listed {
+  return {
+    name,
+    size: Math.min(file.size, state.limit ?? file.size),
+    contentType: state.contentType ?? contentTypeOf(name),
+    etag: etagOf(state),
+    seen,
+    node: -1,
+    pagesByNode: {},
   };
 }
 

@@ -273,6 +273,10 @@ export class NativeRelay implements Relay {
     return this.witness.list();
   }
 
+  seenOn(device: number): Seen | undefined {
+    return this.witness.onDevice(device);
+  }
+
   counters(): Counters {
     const { writer, reader } = this.#waits;
     return { ...this.#shim.counters(this.#relay), waits: { writer: writer.counted, reader: reader.counted } };

@@ -250,6 +250,8 @@ export type Relay = {
   lanes(): readonly Lane[];
   /** What was seen so far of the backings of what was opened. */
   seen(): readonly Seen[];
+  /** The same of one device; undefined where nothing was seen there, or files on it have several backings. */
+  seenOn(device: number): Seen | undefined;
   /** Gives everything back, after the reads that are under way. Nothing may be asked of it after. */
   close(): Promise<void>;
 };

@@ -29,6 +29,7 @@ export const unseen: Verdicts = { sendfile: null, splice: null, zerocopy: null, 
 export class Witness {
   readonly #shim: Shim;
   readonly #seen = new Map<string, Seen>();
+  readonly #byDevice = new Map<number, readonly Seen[]>();
   readonly #claims: Claims;
 
   /** @param claims for tests: what the witness says of an engine, whatever it sees */
@@ -47,6 +48,12 @@ export class Witness {
   ofFolder(folder: string): Seen | undefined {
     const backing = this.#shim.scratchBacking('folder', folder);
     return typeof backing === 'number' ? undefined : this.#once(backing, statSync(folder).dev, folder);
+  }
+
+  /** What was seen on a device; undefined where nothing was, or it has files of several backings (ext4, `dax=inode`). */
+  onDevice(device: number): Seen | undefined {
+    const [seen, ...others] = this.#byDevice.get(device) ?? [];
+    return others.length === 0 ? seen : undefined;
   }
 
   /** All that was seen so far. */
@@ -78,6 +85,7 @@ export class Witness {
     if (known) return known;
     const seen = { backing, verdicts: this.#verdicts(backing, folder) };
     this.#seen.set(key, seen);
+    this.#byDevice.set(device, [...(this.#byDevice.get(device) ?? []), seen]);
     return seen;
   }
 

@@ -11,6 +11,7 @@ import {
 const statuses: Readonly<Record<ProblemCode, number>> = {
   'bad-request': 400,
   'bad-name': 400,
+  'bad-query': 400,
   'bad-range': 400,
   'digest-malformed': 400,
   'digest-mismatch': 400,

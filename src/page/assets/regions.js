@@ -15,7 +15,7 @@ export class Regions {
     this.#more = more;
   }
 
-  show({ list, more }) {
+  show({ list, more, isUncounted }) {
     const names = new Set(list.map(({ name }) => name));
     for (const [name, { item }] of this.#shown) {
       if (names.has(name)) continue;
@@ -23,7 +23,9 @@ export class Regions {
       this.#shown.delete(name);
     }
     for (const [at, region] of list.entries()) this.#at(region.name, at).show(region);
-    this.#more.textContent = more > 0 ? `and ${counted(more, 'region')} more, of which nothing is held or shown` : '';
+    const least = isUncounted ? 'at least ' : '';
+    this.#more.textContent =
+      more > 0 ? `and ${least}${counted(more, 'region')} more, of which nothing is held or shown` : '';
   }
 
   #at(name, at) {

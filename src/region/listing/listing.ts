@@ -1,0 +1,103 @@
+/** Lists of regions, made of names and looks at files: nothing is opened for them. @module */
+import type { Tree } from '../../relay/relay.ts';
+import type { Seen } from '../../relay/witness.ts';
+import { compareBytes, firstFrom } from './byte-order.ts';
+import { Folders } from './folder.ts';
+import { Slices } from './slices.ts';
+import { type Wanted, walkTree } from './walk.ts';
+
+/** A region as a list tells of it. */
+export type Listed = {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly contentType: string;
+  readonly etag: string;
+  /** Of a region that nobody reads, what was seen of other files on its device. */
+  readonly seen: Seen;
+  /** NUMA node of most of its pages; -1 when nobody knows, as of a region that nobody reads. */
+  readonly node: number;
+  /** Pages that were looked at, by NUMA node; empty for a region that nobody reads. */
+  readonly pagesByNode: Readonly<Record<string, number>>;
+};
+
+/** Which part of a list is asked for. */
+export type PageAsked = {
+  /** Only names behind this one; empty: from the beginning. */
+  readonly after: string;
+  /** Only names that begin so. */
+  readonly prefix: string;
+  /** At most so many. */
+  readonly limit: number;
+};
+
+/** Part of a list. Behind `next` there is more; undefined at the end. */
+export type Page<Item, Key> = { readonly items: readonly Item[]; readonly next: Key | undefined };
+
+/** Where names come from. */
+export type Names = {
+  readonly tree: Tree | undefined;
+  /** Names that are regions wherever their files are. */
+  readonly files: Iterable<string>;
+  /** Whether a region of the tree can have this name, or a folder of regions. */
+  isName(name: string): boolean;
+};
+
+/** Lists what is served, by name. */
+export class Listing {
+  readonly #tree: Tree | undefined;
+  readonly #files: readonly string[];
+  readonly #isName: (name: string) => boolean;
+  readonly #folders = new Folders();
+
+  constructor({ tree, files, isName }: Names) {
+    this.#tree = tree;
+    this.#files = [...files].sort(compareBytes);
+    this.#isName = isName;
+  }
+
+  close(): void {
+    this.#folders.close();
+  }
+
+  /**
+   * The regions that `describe` knows, by the bytes of their names, a page of them.
+   *
+   * @param describe looks at one; undefined where there is none
+   * @throws SystemError when a folder can't be read; what `describe` throws
+   */
+  async page<Item extends { readonly name: string }>(
+    { limit, ...wanted }: PageAsked,
+    describe: (name: string) => Item | undefined,
+  ): Promise<Page<Item, string>> {
+    const slices = new Slices();
+    const items: Item[] = [];
+    for await (const names of this.#names(wanted)) {
+      for (const name of names) {
+        const item = describe(name);
+        if (item && items.length === limit) return { items, next: items.at(-1)?.name };
+        if (item) items.push(item);
+        if (slices.isOver) await slices.rest();
+      }
+    }
+    return { items, next: undefined };
+  }
+
+  /** Names of files and of what has the name of a region in the tree, some at a time. @throws SystemError */
+  async *#names(wanted: Omit<Wanted, 'enters'>): AsyncGenerator<readonly string[]> {
+    const files = this.#files.filter((name) => compareBytes(name, wanted.after) > 0 && name.startsWith(wanted.prefix));
+    for await (const names of this.ofTree(wanted)) {
+      const between = files.splice(0, firstFrom(files, names.at(-1) ?? ''));
+      // A file of the tree that has the name of another region is not that region.
+      yield [...names, ...between].sort(compareBytes).filter((name, at, all) => name !== all[at - 1]);
+    }
+    yield files;
+  }
+
+  /** The same of the tree alone. @throws SystemError */
+  async *ofTree(wanted: Omit<Wanted, 'enters'>): AsyncGenerator<readonly string[]> {
+    if (!this.#tree) return;
+    const walk = walkTree(this.#folders, this.#tree.path, { ...wanted, enters: this.#isName });
+    for await (const names of walk) yield names.filter((name) => this.#isName(name));
+  }
+}
