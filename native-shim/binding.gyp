@@ -38,6 +38,7 @@
         "core/pattern.c",
         "core/peer.c",
         "core/press.c",
+        "core/references.c",
         "core/relay.c",
         "core/repeat.c",
         "core/slots.c",

@@ -123,7 +123,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const outgoing = new Outgoing(relay, connections, express, options);
   const metrics = new Metrics(relay, observed(catalog, outgoing, writer));
   closers.push(() => metrics.close());
-  const inFlight = () => relay.references().some(({ state }) => state !== 'quarantined');
+  const inFlight = watchHeld(relay);
   return {
     relay,
     catalog,
@@ -160,6 +160,20 @@ function warnOfSecrets(tree: Tree, report: Report): void {
   const files = secretsIn(tree.path);
   const hint = 'what is often secret is served: --dotfiles deny (plugin: dotfiles) keeps names with a leading dot back';
   if (files.length > 0) report(hint, { dir: tree.path, files });
+}
+
+/** What is looked at each time that somebody asks whether anything is in flight. */
+const looksAtOnce = 100;
+
+// Whether anything is held that is not quarantined. Each call looks at some of it, and the next one at others: a lane that
+// waits for a slow peer looks seldom.
+function watchHeld(relay: Relay): () => boolean {
+  let after: number | undefined;
+  return () => {
+    after = relay.references({ after, limit: looksAtOnce }).next;
+    const { references, quarantined } = relay.counters();
+    return references > quarantined;
+  };
 }
 
 function openStates(relay: Relay, tree: Tree, tags: FileTags, { writable, report }: OpenOptions): RegionStates {

@@ -5,6 +5,9 @@
 #include "call.h"
 #include "segments.h"
 
+/* Making more objects at a time would keep others waiting. */
+enum { LONGEST_PAGE = 1000 };
+
 static const char *const state_names[] = {"unsent", "sent", "quarantined"};
 
 static napi_value hold(napi_env env, napi_callback_info info) {
@@ -71,26 +74,31 @@ static napi_value reference_object(napi_env env, const struct pr_reference_info 
     return object;
 }
 
+static napi_value page_object(napi_env env, const struct pr_reference_info *list, const struct pr_page *page) {
+    napi_value object, items;
+    napi_create_object(env, &object);
+    napi_create_array_with_length(env, page->count, &items);
+    for (size_t index = 0; index < page->count; index++)
+        napi_set_element(env, items, (uint32_t)index, reference_object(env, &list[index]));
+    set(env, object, "items", items);
+    set_number(env, object, "next", (double)page->next);
+    return object;
+}
+
 static napi_value references(napi_env env, napi_callback_info info) {
     struct call call;
-    uint64_t generation;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
-    size_t capacity = 64, count;
-    struct pr_reference_info *list;
-    for (;;) { /* lanes go on meanwhile: more may be there than at the last count */
-        list = pr_allocate(capacity, sizeof *list);
-        if (!list) return number(env, -ENOMEM);
-        count = pr_references(call.relay, generation, list, capacity);
-        if (count <= capacity) break;
-        pr_free(list);
-        capacity = count + 64;
-    }
-    napi_value array;
-    napi_create_array_with_length(env, count, &array);
-    for (size_t index = 0; index < count; index++)
-        napi_set_element(env, array, (uint32_t)index, reference_object(env, &list[index]));
+    uint64_t generation, after, limit;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
+        !want_id(&call, 2, "after", &after) || !want_id(&call, 3, "limit", &limit))
+        return NULL;
+    if (limit < 1 || limit > LONGEST_PAGE) return number(env, -EINVAL);
+    struct pr_reference_info *list = pr_allocate(limit, sizeof *list);
+    if (!list) return number(env, -ENOMEM);
+    struct pr_page page;
+    int result = pr_references(call.relay, generation, after, list, limit, &page);
+    napi_value object = result < 0 ? number(env, result) : page_object(env, list, &page);
     pr_free(list);
-    return array;
+    return object;
 }
 
 static const struct export list[] = {

@@ -324,10 +324,7 @@ int pr_release(struct pr_relay *relay, uint64_t id, enum pr_outcome outcome) {
     return transmission ? 0 : -EBADF;
 }
 
-/* Telling. */
-
-/* The first byte still held, and the last: offsets in the generation. */
-static void held_range(const struct pr_transmission *transmission, uint64_t *first, uint64_t *last) {
+void pr_hold_range(const struct pr_transmission *transmission, uint64_t *first, uint64_t *last) {
     *first = UINT64_MAX;
     *last = 0;
     for (struct held held = {0}; next_held(transmission, &held);) {
@@ -335,58 +332,4 @@ static void held_range(const struct pr_transmission *transmission, uint64_t *fir
         if (held.end - 1 > *last) *last = held.end - 1;
     }
     if (*first > *last) *first = *last;
-}
-
-static struct pr_reference_info describe(const struct pr_transmission *transmission, uint64_t now) {
-    static const enum pr_reference_state states[] = {
-        [PR_HELD] = PR_REFERENCE_UNSENT, [PR_SENDING] = PR_REFERENCE_UNSENT,          [PR_ACCEPTED] = PR_REFERENCE_SENT,
-        [PR_BROKEN] = PR_REFERENCE_SENT, [PR_QUARANTINED] = PR_REFERENCE_QUARANTINED,
-    };
-    struct pr_reference_info info = {
-        .id = transmission->id,
-        .generation = transmission->generation->id,
-        .bytes = transmission->total - transmission->released,
-        .state = states[transmission->state],
-        .engine = transmission->engine,
-        .peer_kind = transmission->peer_kind,
-        .age_seconds = (double)(now - transmission->held_since) / 1e9,
-    };
-    held_range(transmission, &info.first, &info.last);
-    if (transmission->connection)
-        pr_peer_name(&transmission->connection->peer, info.peer, sizeof info.peer);
-    else
-        memcpy(info.peer, transmission->peer, sizeof info.peer);
-    return info;
-}
-
-static void look_at_all(struct pr_relay *relay) {
-    uint32_t cursor = 0;
-    struct pr_connection *connection;
-    pr_lock(relay);
-    while ((connection = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) {
-        if (pr_list_empty(&connection->undone)) continue;
-        connection->pins++;
-        pr_unlock(relay);
-        pr_look(connection, &relay->prober);
-        pr_lock(relay);
-        connection->pins--;
-        pr_connection_settle(connection);
-    }
-    pr_unlock(relay);
-}
-
-size_t pr_references(struct pr_relay *relay, uint64_t generation, struct pr_reference_info *into, size_t capacity) {
-    uint64_t now = pr_now();
-    uint32_t cursor = 0;
-    size_t count = 0;
-    look_at_all(relay);
-    pr_lock(relay);
-    struct pr_transmission *transmission;
-    while ((transmission = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor))) {
-        if (generation && transmission->generation->id != generation) continue;
-        if (count < capacity) into[count] = describe(transmission, now);
-        count++;
-    }
-    pr_unlock(relay);
-    return count;
 }

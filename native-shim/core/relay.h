@@ -178,11 +178,17 @@ struct pr_reference_info {
     double age_seconds;
 };
 
+struct pr_page {
+    size_t count;
+    uint64_t next; /* an id, behind which there is more; 0 at the end */
+};
+
 /*
- * Looks at every connection with undone bytes, then gives the references of one generation (0: of all), at most
- * `capacity`; returns how many there are.
+ * The references of one generation (0: of all) whose ids are above `after`, in the order of their ids: of the first
+ * `capacity` (1 or more) those that are left after a look at their connections. 0 or -ENOMEM.
  */
-size_t pr_references(struct pr_relay *relay, uint64_t generation, struct pr_reference_info *into, size_t capacity);
+int pr_references(struct pr_relay *relay, uint64_t generation, uint64_t after, struct pr_reference_info *into,
+                  size_t capacity, struct pr_page *page);
 
 /*
  * Leases.

@@ -135,6 +135,7 @@ struct pr_connection {
     struct pr_transmission *current;
     struct pr_list undone;
     unsigned begun_since_look;
+    uint64_t round;       /* of looks for a page of references: the last one that it was looked at in */
     uint64_t watermark;   /* bytes from the connection's start that are done */
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
@@ -234,6 +235,7 @@ struct pr_relay {
     struct pr_list patterns; /* the open ones */
     unsigned open_patterns;
     uint64_t last_pattern; /* number */
+    uint64_t rounds;       /* of looks for a page of references */
     int only_node;         /* the NUMA node of a machine that has one; -1 where there are more */
     struct pr_list quarantined, broken_off;
     struct pr_list closing_connections, closing_generations;
@@ -305,6 +307,8 @@ void pr_hold_drop(struct pr_transmission *transmission, uint64_t now);
 void pr_hold_quarantine(struct pr_transmission *transmission);
 void pr_hold_state(struct pr_transmission *transmission, enum pr_state state);
 void pr_hold_acknowledged(struct pr_transmission *transmission, uint64_t now);
+/* The first byte still held, and the last: offsets in the generation. */
+void pr_hold_range(const struct pr_transmission *transmission, uint64_t *first, uint64_t *last);
 void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome, uint64_t now);
 
 /* transmission.c */

@@ -24,7 +24,9 @@ static void beyond_the_limit_the_oldest_is_reset(void) {
         node_close(relay, connections[index], &pairs[index]);
     }
     struct pr_reference_info infos[COUNT];
-    CHECK_EQUAL(pr_references(relay, 0, infos, COUNT), COUNT);
+    struct pr_page page;
+    CHECK_EQUAL(pr_references(relay, 0, 0, infos, COUNT, &page), 0);
+    CHECK_EQUAL(page.count, COUNT);
     for (unsigned index = 0; index < COUNT; index++) {
         bool oldest = infos[index].id == transmissions[0];
         CHECK_EQUAL(infos[index].state, oldest ? PR_REFERENCE_QUARANTINED : PR_REFERENCE_SENT);

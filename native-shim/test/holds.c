@@ -224,13 +224,57 @@ static void what_is_told_is_what_is_held(void) {
     CHECK_EQUAL(info.first, 9 * PAGE + 7);
     CHECK_EQUAL(info.last, 9 * PAGE + 16);
     CHECK_EQUAL(info.bytes, 10);
-    CHECK_EQUAL(pr_references(relay, region.generation + 1, NULL, 0), 0);
+    struct pr_page page;
+    CHECK_EQUAL(pr_references(relay, region.generation + 1, 0, &info, 1, &page), 0);
+    CHECK_EQUAL(page.count, 0);
     CHECK_EQUAL(pr_release(relay, id, PR_OUTCOME_COMPLETE), 0);
     region_close(relay, &region);
     pr_relay_destroy(relay);
 }
 
+/* Every page has the lowest ids behind the last one, whatever size and whatever comes and goes between pages. */
+static void pages_have_each_reference_once_in_the_order_of_ids(void) {
+    enum { COUNT = 9000 };
+    static uint64_t ids[COUNT];
+    static struct pr_reference_info infos[COUNT];
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region regions[] = {region_create(relay, SIZE), region_create(relay, SIZE)};
+    for (unsigned round = 0; round < 2; round++) /* the second fills places anew, with higher ids */
+        for (size_t index = 0; index < COUNT; index++) {
+            if (round == 1 && index % 3 == 0) continue;
+            if (round == 1) CHECK_EQUAL(pr_release(relay, ids[index], PR_OUTCOME_COMPLETE), 0);
+            ids[index] = hold(relay, &regions[index % 2], PR_ENGINE_STREAM, 0, 10);
+        }
+    for (size_t capacity = 1; capacity <= COUNT; capacity = capacity * 7 + 2) {
+        struct pr_page page = {0};
+        uint64_t last = 0;
+        size_t count = 0;
+        if (capacity == 1) page.next = ids[COUNT - 1]; /* one by one from there on */
+        uint64_t from = last = page.next;
+        do {
+            CHECK_EQUAL(pr_references(relay, 0, page.next, infos, capacity, &page), 0);
+            CHECK(page.count <= capacity);
+            for (size_t index = 0; index < page.count; index++, last = infos[index - 1].id)
+                CHECK(infos[index].id > last);
+            CHECK(page.next == 0 || page.next == last);
+            count += page.count;
+        } while (page.next);
+        size_t expected = 0;
+        for (size_t index = 0; index < COUNT; index++) expected += ids[index] > from;
+        CHECK_EQUAL(count, expected);
+    }
+    struct pr_page page;
+    CHECK_EQUAL(pr_references(relay, regions[1].generation, 0, infos, COUNT, &page), 0);
+    CHECK_EQUAL(page.count, COUNT / 2);
+    CHECK_EQUAL(page.next, 0);
+    for (size_t index = 0; index < page.count; index++) CHECK_EQUAL(infos[index].generation, regions[1].generation);
+    for (size_t index = 0; index < COUNT; index++) pr_release(relay, ids[index], PR_OUTCOME_COMPLETE);
+    for (size_t index = 0; index < 2; index++) region_close(relay, &regions[index]);
+    pr_relay_destroy(relay);
+}
+
 int main(void) {
+    RUN(pages_have_each_reference_once_in_the_order_of_ids);
     RUN(a_moved_generation_is_stale);
     RUN(extents_outside_are_refused);
     RUN(the_portable_engine_gives_back_as_it_copies);

@@ -387,12 +387,22 @@ bool no_event(struct pr_relay *relay) {
 }
 
 size_t references(struct pr_relay *relay) {
-    return pr_references(relay, 0, NULL, 0);
+    struct pr_reference_info infos[16];
+    struct pr_page page = {0};
+    size_t count = 0;
+    do {
+        CHECK_EQUAL(pr_references(relay, 0, page.next, infos, 16, &page), 0);
+        count += page.count;
+    } while (page.next);
+    return count;
 }
 
 struct pr_reference_info only_reference(struct pr_relay *relay) {
     struct pr_reference_info info;
-    CHECK_EQUAL(pr_references(relay, 0, &info, 1), 1);
+    struct pr_page page;
+    CHECK_EQUAL(pr_references(relay, 0, 0, &info, 1, &page), 0);
+    CHECK_EQUAL(page.count, 1);
+    CHECK_EQUAL(page.next, 0);
     return info;
 }
 

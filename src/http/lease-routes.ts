@@ -5,6 +5,7 @@ import { unsatisfiedContentRange } from '../range/plan.ts';
 import type { Catalog } from '../region/catalog.ts';
 import { longestTtl } from '../region/change/leases.ts';
 import type { Region } from '../region/region.ts';
+import { limitOf, linkNext, queryOf } from './list-pages.ts';
 import { endLeaseRoute, listLeasesRoute, renewLeaseRoute, takeLeaseRoute } from './openapi-writing.ts';
 import { ProblemError } from './problems.ts';
 import { patienceOf, tellWait } from './waiting.ts';
@@ -17,7 +18,9 @@ type Asked = { readonly region: string; readonly range: ByteRange; readonly ttl:
 /** Adds `/leases` to a scope. */
 export function addLeaseRoutes(scope: FastifyInstance, writer: Writer): void {
   scope.post('/leases', { config: { openapi: takeLeaseRoute } }, (request, reply) => takeLease(writer, request, reply));
-  scope.get('/leases', { config: { openapi: listLeasesRoute } }, async () => ({ leases: writer.leases.list() }));
+  scope.get('/leases', { config: { openapi: listLeasesRoute } }, (request, reply) =>
+    listLeases(writer, request, reply),
+  );
   scope.put<{ Params: { id: string } }>('/leases/:id', { config: { openapi: renewLeaseRoute } }, (request, reply) =>
     carryOut(writer, reply, async () => writer.leases.renew(request.params.id, ttlOf(objectOf(request.body)))),
   );
@@ -27,6 +30,13 @@ export function addLeaseRoutes(scope: FastifyInstance, writer: Writer): void {
       return reply.code(204).send();
     }),
   );
+}
+
+async function listLeases(writer: Writer, request: FastifyRequest, reply: FastifyReply) {
+  const query = queryOf(request.query, ['limit', 'after']);
+  const page = writer.leases.page(query.after ?? '', limitOf(query));
+  linkNext(reply, query, page);
+  return { leases: page.items };
 }
 
 function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply) {

@@ -1,10 +1,7 @@
 /** Lists in pages: `?limit=&after=&prefix=`, and where the next page is. @module */
 import type { FastifyReply } from 'fastify';
-import type { Page } from '../region/listing/listing.ts';
+import { mostItems, type Page } from '../relay/page.ts';
 import { ProblemError } from './problems.ts';
-
-/** Items of a page, unless fewer are asked for. */
-export const mostItems = 1000;
 
 /** What a query asks for, each parameter as it is there, decoded. */
 export type Query = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /** What the routes that list things in pages have in common. @module */
-import { mostItems } from './list-pages.ts';
+import { mostItems } from '../relay/page.ts';
 import { type Answer, type Schema, sometimes } from './openapi-parts.ts';
 
 const limit = {

@@ -177,19 +177,19 @@ const reference = component(
 /** `GET /references`. */
 export const referencesRoute: RouteDocument = {
   operationId: 'listReferences',
-  summary: 'What is held now, for whom',
+  summary: 'What is held now, for whom, in pages',
   tags: ['watching'],
   security,
-  querystring: {
-    type: 'object',
-    properties: { region: { type: 'string', description: 'Only references to this region.' } },
-  },
+  querystring: pageQuery(wholeNumber, {
+    region: { type: 'string', description: 'Only references to this region.' },
+  }),
   response: {
     200: json(
-      'References, after a look at what is done.',
+      'References, sorted by id, after a look at what is done: a page can have fewer than there is room for.',
       objectOf({ references: { type: 'array', items: reference } }),
+      pageFields,
     ),
-    ...failures('unauthorized', 'misdirected'),
+    ...failures('bad-query', 'unauthorized', 'misdirected'),
   },
 };
 

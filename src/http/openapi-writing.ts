@@ -1,5 +1,7 @@
 /** How the routes that change regions are described. @module */
+
 import { longestTtl } from '../region/change/leases.ts';
+import { pageFields, pageQuery } from './openapi-lists.ts';
 import {
   always,
   bodiless,
@@ -181,12 +183,13 @@ export const takeLeaseRoute: RouteDocument = {
 /** `GET /leases`. */
 export const listLeasesRoute: RouteDocument = {
   operationId: 'listLeases',
-  summary: 'Leases that are held now',
+  summary: 'Leases that are held now, in pages',
   tags: ['leases'],
   security,
+  querystring: pageQuery({ type: 'string' }),
   response: {
-    200: json('All leases.', objectOf({ leases: { type: 'array', items: lease } })),
-    ...failures('unauthorized', 'misdirected'),
+    200: json('Leases, sorted by id.', objectOf({ leases: { type: 'array', items: lease } }), pageFields),
+    ...failures('bad-query', 'unauthorized', 'misdirected'),
   },
 };
 

@@ -58,7 +58,7 @@ export function addPageRoutes(scope: FastifyInstance, { relay, catalog, outgoing
     engineOf: (region) => outgoing.engineOf(region).engine,
     leases: () => writer?.leases.list() ?? [],
   });
-  const take = () => ({ still: snapshots.take(), moving: () => ({ threads: snapshots.threads() }) });
+  const take = async () => ({ still: await snapshots.take(), moving: () => ({ threads: snapshots.threads() }) });
   const feed = new Feed(take, (err) => scope.log.warn({ err }, 'the page could not be fed'));
   for (const asset of readAssets()) addAsset(scope, asset);
   scope.route({

@@ -1,16 +1,14 @@
 /** The addresses of regions. @module */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
-import type { Listed } from '../region/listing/listing.ts';
-import { SystemError } from '../relay/relay.ts';
-import { limitOf, linkNext, type Query, queryOf } from './list-pages.ts';
+import { listReferences } from './list-references.ts';
+import { listRegions } from './list-regions.ts';
 import { regionName } from './name-of-request.ts';
 import { listRoute, metricsRoute, readRoute, referencesRoute } from './openapi-regions.ts';
 import type { Outgoing } from './outgoing.ts';
 import { mergePatch } from './patch-region.ts';
 import { ProblemError } from './problems.ts';
-import { problemOfSystem } from './system-problems.ts';
 import type { Writer } from './writer.ts';
 import { addWritingRoutes } from './writing-routes.ts';
 
@@ -25,8 +23,6 @@ export type Routes = {
 
 const readable = ['GET', 'HEAD', 'OPTIONS'];
 
-type Querystring = { region?: string };
-
 /** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
 export function addRoutes(scope: FastifyInstance, routes: Routes): void {
   scope.route({
@@ -36,8 +32,8 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
     handler: (request, reply) => reply.sendRegion(regionName(request)),
   });
   scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => listRegions(routes, request, reply));
-  scope.get<{ Querystring: Querystring }>('/references', { config: { openapi: referencesRoute } }, (request) =>
-    listReferences(routes, request.query.region),
+  scope.get('/references', { config: { openapi: referencesRoute } }, (request, reply) =>
+    listReferences(routes, request, reply),
   );
   scope.get('/metrics', { config: { openapi: metricsRoute } }, async (request, reply) => {
     const { contentType, text } = await routes.metrics.exposition(request.headers.accept);
@@ -76,52 +72,4 @@ export function tellMethods(scope: FastifyInstance, url: string, allowed: readon
     onRequest: async (_, reply) => reply.code(204).header('allow', allowed.join(', ')).headers(patch).send(),
     handler: async () => {},
   });
-}
-
-async function listRegions(routes: Routes, request: FastifyRequest, reply: FastifyReply) {
-  const query = queryOf(request.query, ['limit', 'after', 'prefix']);
-  const page = await regionsOf(routes, query);
-  linkNext(reply, query, page);
-  return { regions: page.items.map((listed) => describe(routes, listed)) };
-}
-
-// What a single region is not found for is no answer to the question which ones there are.
-async function regionsOf({ catalog }: Routes, query: Query) {
-  const { after = '', prefix = '' } = query;
-  try {
-    return await catalog.page({ after, prefix, limit: limitOf(query) });
-  } catch (error) {
-    const problem = problemOfSystem(error);
-    const isOfTree = error instanceof SystemError && problem instanceof ProblemError && problem.status < 500;
-    throw isOfTree ? new ProblemError('internal', { cause: error }) : error;
-  }
-}
-
-function describe(routes: Routes, { seen, node, pagesByNode, ...listed }: Listed) {
-  const { backing, engine, copyFree, because } = routes.outgoing.engineFor(seen);
-  return {
-    name: listed.name,
-    size: listed.size,
-    backing,
-    engine,
-    copyFree,
-    engineBecause: because,
-    contentType: listed.contentType,
-    etag: listed.etag,
-    node: node < 0 ? null : node,
-    nodes: sharesOf(pagesByNode),
-    writable: routes.writer?.store.catalog.isOfTree(listed.name) ?? false,
-  };
-}
-
-function sharesOf(counts: Readonly<Record<string, number>>): Record<string, number> {
-  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / total]));
-}
-
-async function listReferences({ catalog, outgoing }: Routes, name: string | undefined) {
-  const all = outgoing.relay.references();
-  catalog.forgetNames(new Set(all.map(({ generation }) => generation)));
-  const references = all.map(({ id, generation, ...rest }) => ({ id, region: catalog.nameOf(generation), ...rest }));
-  return { references: references.filter(({ region }) => name === undefined || region === name) };
 }

@@ -6,6 +6,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { Answer, GrantedRequest } from '../relay/grants.ts';
+import { referencePages } from '../relay/reference-pages.ts';
 import type { Engine, Relay, Sent, TransmissionId } from '../relay/relay.ts';
 
 /** The channels, in the order of their steps. */
@@ -103,6 +104,7 @@ class Undone {
   readonly #relay: Relay;
   readonly #traces = new Set<Trace>();
   #timer: NodeJS.Timeout | undefined;
+  #looking = false;
 
   private constructor(relay: Relay) {
     this.#relay = relay;
@@ -116,27 +118,33 @@ class Undone {
 
   add(trace: Trace): void {
     this.#traces.add(trace);
-    this.#timer ??= setInterval(() => this.#look(), lookEvery).unref();
+    this.#timer ??= setInterval(() => void this.#look(), lookEvery).unref();
   }
 
-  #look(): void {
-    const held = this.#held();
-    for (const trace of this.#traces) {
-      if (held?.has(trace.id)) continue;
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const held = await this.#held(new Set(this.#traces));
+    for (const [trace, isHeld] of held) {
+      if (isHeld) continue;
       this.#traces.delete(trace);
-      if (held) trace.done();
+      if (isHeld === false) trace.done();
     }
+    this.#looking = false;
     if (this.#traces.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  // Undefined for a relay that is closed.
-  #held(): ReadonlySet<TransmissionId> | undefined {
+  // Whether what these traces are of is held: undefined for a relay that is closed. What is added meanwhile may have been
+  // passed already, and waits for the next look.
+  async #held(traces: ReadonlySet<Trace>): Promise<Map<Trace, boolean | undefined>> {
     try {
-      return new Set(this.#relay.references().map(({ id }) => id));
+      const held = new Set<TransmissionId>();
+      for await (const references of referencePages(this.#relay)) for (const { id } of references) held.add(id);
+      return new Map([...traces].map((trace) => [trace, held.has(trace.id)]));
     } catch {
-      return undefined;
+      return new Map([...traces].map((trace) => [trace, undefined]));
     }
   }
 }

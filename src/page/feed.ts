@@ -31,7 +31,7 @@ export type Taken = {
  * and its bytes are shared by all; while there are none, nothing is done.
  */
 export class Feed {
-  readonly #take: () => Taken;
+  readonly #take: () => Promise<Taken>;
   readonly #onFailure: (error: unknown) => void;
   readonly #viewers = new Set<Viewer>();
   #timer: NodeJS.Timeout | undefined;
@@ -40,13 +40,14 @@ export class Feed {
   #sentAt = 0;
   #dueAt = 0;
   #took: readonly number[] = [];
+  #ticking = false;
   #closed = false;
 
   /**
    * @param take what is shown now; both parts together are one object of JSON
    * @param onFailure what `take` threw: memory is short, for instance
    */
-  constructor(take: () => Taken, onFailure: (error: unknown) => void) {
+  constructor(take: () => Promise<Taken>, onFailure: (error: unknown) => void) {
     this.#take = take;
     this.#onFailure = onFailure;
   }
@@ -61,7 +62,8 @@ export class Feed {
     const viewer = new Viewer(() => this.#leave(viewer));
     this.#viewers.add(viewer);
     if (this.#frame) viewer.offer(this.#frame);
-    this.#timer ??= setTimeout(() => this.#tick(), Math.max(0, this.#dueAt - performance.now()));
+    const wait = Math.max(0, this.#dueAt - performance.now());
+    if (!this.#ticking) this.#timer ??= setTimeout(() => void this.#tick(), wait);
     return viewer;
   }
 
@@ -86,20 +88,22 @@ export class Feed {
     this.#body = '';
   }
 
-  #tick(): void {
+  async #tick(): Promise<void> {
+    this.#ticking = true;
     const began = performance.now();
-    this.#tell(began);
+    await this.#tell(began);
     const now = performance.now();
     this.#took = [...this.#took, now - began].slice(-timesKept);
     const wait = waitAfter(this.#took);
     this.#dueAt = now + wait;
     const isWatched = this.#viewers.size > 0 && !this.#closed;
-    this.#timer = isWatched ? setTimeout(() => this.#tick(), wait) : undefined;
+    this.#timer = isWatched ? setTimeout(() => void this.#tick(), wait) : undefined;
+    this.#ticking = false;
   }
 
-  #tell(at: number): void {
+  async #tell(at: number): Promise<void> {
     try {
-      const { still, moving } = this.#take();
+      const { still, moving } = await this.#take();
       const body = JSON.stringify(still);
       if (body !== this.#body || at - this.#sentAt >= idleWait) this.#send(body, moving(), at);
     } catch (error) {

@@ -2,9 +2,11 @@
 import type { Catalog } from '../region/catalog.ts';
 import type { Lease } from '../region/change/leases.ts';
 import type { Region } from '../region/region.ts';
+import { referencePages } from '../relay/reference-pages.ts';
 import { type Counters, type Engine, type Reference, type Relay, SystemError } from '../relay/relay.ts';
+import { type Held, Holds } from './holds.ts';
 import { type ThreadTime, threadTimes } from './lane-load.ts';
-import { type CellState, cellStates, drawPageMap, type HeldRange, type PageMap } from './page-map.ts';
+import { drawPageMap, type PageMap } from './page-map.ts';
 import { RegionList } from './region-list.ts';
 
 const mostRegions = 16;
@@ -69,8 +71,6 @@ export type Shown = {
   leases(): readonly Lease[];
 };
 
-type Held = { readonly ranges: HeldRange[]; references: number; leases: number };
-
 /** Takes snapshots; costs nothing while none is taken. */
 export class Snapshots {
   readonly #shown: Shown;
@@ -81,15 +81,19 @@ export class Snapshots {
     this.#regions = new RegionList(shown.catalog, mostRegions);
   }
 
-  /** Looks at every connection that is undone: system calls, a few microseconds each. */
-  take(): Snapshot {
+  /**
+   * Looks at every connection that is undone: system calls, a few microseconds each. Others have their turn after every
+   * thousand references.
+   */
+  async take(): Promise<Snapshot> {
     const { relay, catalog } = this.#shown;
-    const references = relay.references();
+    const holds = new Holds(mostHolds);
+    for await (const references of referencePages(relay)) holds.add(references);
     const leases = this.#shown.leases();
     return {
       totals: totalsOf(relay.counters()),
-      regions: this.#drawRegions(heldByName(catalog, references, leases)),
-      holds: oldestOf(references, catalog),
+      regions: this.#drawRegions(holds.byName(catalog, leases)),
+      holds: shownHolds(holds, catalog),
       leases: firstToEnd(leases),
     };
   }
@@ -132,51 +136,13 @@ export class Snapshots {
   }
 }
 
-function heldByName(catalog: Catalog, references: readonly Reference[], leases: readonly Lease[]) {
-  const byGeneration = new Map<number, Held>();
-  for (const { generation, first, last, state } of references) {
-    const held = entryOf(byGeneration, generation);
-    held.references++;
-    held.ranges.push({ first, last, state: cellStates[state] });
-  }
-  const byName = new Map<string, Held>();
-  for (const [generation, { ranges, references: count }] of byGeneration) {
-    const held = entryOf(byName, catalog.nameOf(generation));
-    held.references += count;
-    for (const range of ranges) held.ranges.push(range);
-  }
-  for (const { region, first, last } of leases) {
-    const held = entryOf(byName, region);
-    held.leases++;
-    held.ranges.push({ first, last, state: cellStates.leased satisfies CellState });
-  }
-  return byName;
-}
-
-function entryOf<Key>(map: Map<Key, Held>, key: Key): Held {
-  const known = map.get(key);
-  if (known) return known;
-  const made = { ranges: [], references: 0, leases: 0 };
-  map.set(key, made);
-  return made;
-}
-
-// One pass that keeps the oldest few in order; of many thousands, sorting all would cost more than looking at them.
-function oldestOf(references: readonly Reference[], catalog: Catalog): Some<ShownHold> {
-  const oldest: Reference[] = [];
-  for (const reference of references) {
-    const youngest = oldest.at(-1);
-    if (oldest.length === mostHolds && youngest && youngest.ageSeconds >= reference.ageSeconds) continue;
-    const at = oldest.findIndex(({ ageSeconds }) => ageSeconds < reference.ageSeconds);
-    oldest.splice(at < 0 ? oldest.length : at, 0, reference);
-    if (oldest.length > mostHolds) oldest.pop();
-  }
+function shownHolds({ oldest, count }: Holds, catalog: Catalog): Some<ShownHold> {
   const list = oldest.map(({ generation, ageSeconds, ...rest }) => ({
     ...rest,
     region: catalog.nameOf(generation),
     ageSeconds: Math.round(ageSeconds * 100) / 100,
   }));
-  return { list, more: references.length - list.length };
+  return { list, more: count - list.length };
 }
 
 function firstToEnd(leases: readonly Lease[]): Some<ShownLease> {

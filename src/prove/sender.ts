@@ -75,7 +75,7 @@ async function usage(): Promise<Usage> {
 // The last notices of zerocopy come when the peer has it all already.
 async function nothingHeld(relay: Service['relay']): Promise<void> {
   const deadline = performance.now() + 1000;
-  while (relay.references().length > 0 && performance.now() < deadline) await delay(1);
+  while (relay.references().items.length > 0 && performance.now() < deadline) await delay(1);
 }
 
 /** proc_pid_io(5), of all threads; null where the kernel does not count. */

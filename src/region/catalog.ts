@@ -1,9 +1,10 @@
 /** Which regions there are, and which generation each is now. @module */
 import { LRUCache } from 'lru-cache';
 import { isSameChange } from '../relay/file-identity.ts';
+import type { Page } from '../relay/page.ts';
 import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
 import { FileTags } from './file-tags.ts';
-import { type Listed, Listing, type Page, type PageAsked } from './listing/listing.ts';
+import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
 import { Slices } from './listing/slices.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
 import { describeRegion, listFile, listRegion, type Region } from './region.ts';
@@ -63,6 +64,7 @@ export class Catalog {
   readonly #open: LRUCache<string, Region>;
   /** Names of generations, also of those that are closed and still held. */
   readonly #names = new Map<number, string>();
+  #forgetAt = 2 * mostOpen;
   /** Names whose files the service itself is exchanging; one at a time each. */
   readonly #ours = new Set<string>();
   readonly #listing: Listing;
@@ -230,10 +232,9 @@ export class Catalog {
     return this.#names.get(generation) ?? '';
   }
 
-  /** Forgets the names of generations that are neither open nor in `held`. */
-  forgetNames(held: ReadonlySet<number>): void {
-    const open = new Set([...this.#open.values()].map(({ content }) => content.generation.id));
-    for (const id of this.#names.keys()) if (!held.has(id) && !open.has(id)) this.#names.delete(id);
+  /** The generations of a region that are or were open, some of which may be held. */
+  generationsOf(name: string): Generation['id'][] {
+    return [...this.#names].flatMap(([id, itsName]) => (itsName === name ? [id] : []));
   }
 
   #locate(name: string): { tree: Tree | undefined; path: string } {
@@ -335,10 +336,12 @@ export class Catalog {
     for (const name of this.#unswept.splice(0, sweptAtOnce)) this.#lookAt(name);
   }
 
+  // Names of generations that are neither open nor held are forgotten when there can be many of them.
   #remember(generation: Generation['id'], name: string): void {
     this.#names.set(generation, name);
-    if (this.#names.size <= 2 * mostOpen) return;
-    this.forgetNames(new Set(this.#relay.references().map((reference) => reference.generation)));
+    if (this.#names.size < this.#forgetAt) return;
+    for (const id of this.#names.keys()) if (!this.#relay.isKnown(id)) this.#names.delete(id);
+    this.#forgetAt = 2 * Math.max(mostOpen, this.#names.size);
   }
 }
 

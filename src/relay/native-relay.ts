@@ -3,6 +3,7 @@ import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
 import { Files } from './files.ts';
 import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
+import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
 import { Reads } from './reads.ts';
 import {
@@ -19,6 +20,7 @@ import {
   type Outcome,
   type PeerKind,
   type Reference,
+  type ReferencesAsked,
   type Relay,
   type Sent,
   SystemError,
@@ -265,8 +267,13 @@ export class NativeRelay implements Relay {
     if (!this.#closed) this.#shim.release(this.#relay, transmission, outcome);
   }
 
-  references(generation?: Generation): Reference[] {
-    return checkedObject(this.#shim.references(this.#relay, generation?.id ?? 0), 'references');
+  references({ generation = 0, after = 0, limit = mostItems }: ReferencesAsked = {}): Page<Reference, TransmissionId> {
+    const page = checkedObject(this.#shim.references(this.#relay, generation, after, limit), 'references');
+    return { items: page.items, next: page.next || undefined };
+  }
+
+  isKnown(generation: Generation['id']): boolean {
+    return this.#shim.generationDescriptor(this.#relay, generation) >= 0;
   }
 
   seen(): readonly Seen[] {

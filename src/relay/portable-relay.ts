@@ -3,6 +3,7 @@ import { sep } from 'node:path';
 import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
 import { identityOf, isSameChange } from './file-identity.ts';
+import { mostItems, type Page } from './page.ts';
 import { Reads } from './reads.ts';
 import {
   type Claim,
@@ -16,6 +17,7 @@ import {
   type Outcome,
   outcomes,
   type Reference,
+  type ReferencesAsked,
   type Relay,
   SystemError,
   type TransmissionId,
@@ -176,9 +178,19 @@ export class PortableRelay implements Relay {
     this.#settle(hold.generation);
   }
 
-  references(generation?: Generation): Reference[] {
-    const holds = [...this.#holds.values()];
-    return holds.filter((hold) => !generation || hold.generation.id === generation.id).map(referenceOf);
+  // Ids grow, so those of the map are in their order.
+  references({ generation, after = 0, limit = mostItems }: ReferencesAsked = {}): Page<Reference, TransmissionId> {
+    const items: Reference[] = [];
+    for (const hold of this.#holds.values()) {
+      if (hold.id <= after || (generation !== undefined && hold.generation.id !== generation)) continue;
+      if (items.length === limit) return { items, next: items.at(-1)?.id };
+      items.push(referenceOf(hold));
+    }
+    return { items, next: undefined };
+  }
+
+  isKnown(generation: Generation['id']): boolean {
+    return this.#generations.has(generation);
   }
 
   counters(): Counters {

@@ -5,6 +5,7 @@
  */
 import type { Segment } from '../range/plan.ts';
 import type { Durations } from './durations.ts';
+import type { Page } from './page.ts';
 import type { Seen, Verdicts } from './witness.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
@@ -101,6 +102,14 @@ export type Reference = {
   readonly peer: string;
   readonly peerKind: PeerKind;
   readonly ageSeconds: number;
+};
+
+/** A page of references: those with ids above `after` (default all), at most `limit` (default and most: 1,000) of them. */
+export type ReferencesAsked = {
+  /** Only of this generation. */
+  readonly generation?: Generation['id'] | undefined;
+  readonly after?: TransmissionId | undefined;
+  readonly limit?: number | undefined;
 };
 
 /** What a relay has done since it was opened. Bytes and counts; seconds where it says so. */
@@ -243,8 +252,10 @@ export type Relay = {
   /** Whether content is still what was judged, and nobody may be changing bytes of it right now. */
   isSettled(judged: JudgedContent): boolean;
 
-  /** All references, or those of one generation, after a look at what is done. */
-  references(generation?: Generation): Reference[];
+  /** References in the order of their ids: of those that are asked for, the ones that a look finds to be still held. */
+  references(asked?: ReferencesAsked): Page<Reference, TransmissionId>;
+  /** Whether a generation is open, or closed and still held. */
+  isKnown(generation: Generation['id']): boolean;
   counters(): Counters;
   /** The lanes, each always in its place; none without the shim. */
   lanes(): readonly Lane[];

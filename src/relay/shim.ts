@@ -97,7 +97,13 @@ export type Shim = {
   changeToStream(relay: ShimRelay, transmission: number): number;
   advance(relay: ShimRelay, transmission: number, bytes: number): number;
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
-  references(relay: ShimRelay, generation: number): Reference[] | number;
+  /** Of one generation (0: of all): up to `limit`, at most 1,000, with ids above `after`; `next` is 0 at the end. */
+  references(
+    relay: ShimRelay,
+    generation: number,
+    after: number,
+    limit: number,
+  ): { readonly items: Reference[]; readonly next: number } | number;
   adopt(
     relay: ShimRelay,
     fd: number,

@@ -35,7 +35,7 @@ for (const [kind, open] of Object.entries(relays)) {
   test(`${kind}: a body that is read gives its bytes and then its reference`, { timeout: 10_000 }, async (t) => {
     const relay = open();
     const { body } = fixture(t, relay);
-    assert.equal(relay.references()[0]?.bytes, 900_000);
+    assert.equal(relay.references().items[0]?.bytes, 900_000);
     assert.equal((await buffer(body)).length, 900_000);
     assert.deepEqual(await body.sent, { outcome: 'complete', code: undefined, bytes: 900_000 });
     const counters = relay.counters();

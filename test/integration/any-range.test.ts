@@ -216,7 +216,7 @@ for (const [way, asking, numRuns] of ways) {
     await fc.assert(property, { numRuns });
     for (const [status, count] of Object.entries(seen))
       assert.ok(count > numRuns / 50, `${count} answers of ${status}`);
-    await until(() => running.service.relay.references().length === 0, 'nothing is held');
+    await until(() => running.service.relay.references().items.length === 0, 'nothing is held');
   });
 }
 

@@ -62,7 +62,7 @@ test('an engine that was asked for and copies is named for it, and done when acc
   client.get('/regions/file.bin', '0-9999');
   const { relay } = running.service;
   await until(() => relay.counters().transmissions.sendfile.complete === 1, 'it is accepted');
-  assert.deepEqual(relay.references(), [], 'though nobody has read it');
+  assert.deepEqual(relay.references().items, [], 'though nobody has read it');
   const { region, metrics } = await seen(running);
   assert.deepEqual([region.engine, region.copyFree], ['sendfile', false]);
   assert.equal(sample(metrics, 'pagerelay_copied_bytes_total{engine="sendfile"}'), 10_000);
@@ -92,7 +92,7 @@ test('zerocopy counts what its notices say was copied, and what it did not try, 
     await client.response();
   }
   const { relay } = service;
-  await until(() => relay.references().length === 0, 'all notices are there');
+  await until(() => relay.references().items.length === 0, 'all notices are there');
   assert.equal(relay.counters().copiedBytes.zerocopy, 100 + size + 20_000);
 });
 

@@ -270,7 +270,7 @@ for (const [what, body] of Object.entries(brokenChunks)) {
       const statuses = await statusesOf(t, running, head + body + marker + marker, method);
       assert.ok([`400`, `${own}`, `${own},400`].includes(statuses.join()), `${method}: ${statuses}`);
     }
-    await until(() => running.service.relay.references().length === 0, 'nothing is held');
+    await until(() => running.service.relay.references().items.length === 0, 'nothing is held');
     assert.equal(await running.close(), true, 'nothing is left in flight');
   });
 

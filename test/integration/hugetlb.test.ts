@@ -59,7 +59,7 @@ for (const engine of ['auto', ...everyEngine] as const) {
       assert.deepEqual([status, fields.get('content-range')], [206, `bytes ${first}-${last}/${size}`]);
       assert.ok(body.equals(content.subarray(first, last + 1)), `${first}-${last}`);
     }
-    await until(() => service.relay.references().length === 0, 'nothing is held');
+    await until(() => service.relay.references().items.length === 0, 'nothing is held');
   });
 }
 
@@ -89,9 +89,9 @@ test('a part of a huge page keeps all of it held', { timeout: 20_000 }, async (t
   const { port, service } = await startService(t, { regions: [region] });
   const client = await RawClient.connect(t, port);
   client.get('/regions/huge', `${hugePage - 10}-${hugePage + 9}`);
-  await until(() => service.relay.references()[0]?.state === 'sent', 'it is sent and not read');
-  const [reference] = service.relay.references();
+  await until(() => service.relay.references().items[0]?.state === 'sent', 'it is sent and not read');
+  const [reference] = service.relay.references().items;
   assert.deepEqual([reference?.first, reference?.last, reference?.bytes], [hugePage - 10, hugePage + 9, 20]);
   await client.response();
-  await until(() => service.relay.references().length === 0, 'it is read');
+  await until(() => service.relay.references().items.length === 0, 'it is read');
 });

@@ -182,7 +182,7 @@ for (const [way, engine, overTcp] of waysToAsk) {
     const running = await startService(t, { engine, regions: files });
     const ask = overTcp ? askOverTcp(t, running) : askByInject(running);
     for (const each of rangeCases) await t.test(titleOf(each), () => checkCase(ask, files, each));
-    await until(() => running.service.relay.references().length === 0, 'nothing is held');
+    await until(() => running.service.relay.references().items.length === 0, 'nothing is held');
     const { sentBytes } = running.service.relay.counters();
     assert.ok(sentBytes[overTcp ? engine : 'stream'] > 1_000_000, 'the engine that was asked for has sent the bytes');
   });

@@ -62,7 +62,7 @@ test('pages that the socket could not deliver yet are held until it has', { time
   const { running, client } = await start(t);
   client.get('/regions/file.bin');
   await client.head();
-  const held = () => running.service.relay.references()[0]?.bytes ?? 0;
+  const held = () => running.service.relay.references().items[0]?.bytes ?? 0;
   assert.ok(held() > 0, 'the reader has not read');
   assert.equal(sha256(await client.take(size)), sha256(content));
   await until(() => held() === 0, 'it is held no longer');

@@ -8,7 +8,7 @@ import { until } from '../support/poll.ts';
 
 function countingFeed(still: (taken: number) => object = (n) => ({ n }), work = 0) {
   let taken = 0;
-  const feed = new Feed(() => {
+  const feed = new Feed(async () => {
     taken++;
     const end = performance.now() + work;
     while (performance.now() < end);
@@ -127,7 +127,7 @@ test('when no snapshot can be taken the streams end, and the next viewers are to
   const failures: unknown[] = [];
   const failure = new Error('ENOMEM');
   const feed = new Feed(
-    () => {
+    async () => {
       if (failures.length === 0) throw failure;
       return { still: { n: 1 }, moving: () => ({}) };
     },

@@ -112,11 +112,23 @@ function referenceOf(id: number, hold: ModelHold) {
   };
 }
 
+// Small pages, so that there are several.
+function pagesOf(read: (after: number) => ReturnType<Shim['references']>): Reference[] {
+  const all: Reference[] = [];
+  for (let after = 0; ; ) {
+    const page = read(after);
+    assert.ok(typeof page === 'object');
+    all.push(...page.items);
+    after = page.next;
+    if (after === 0) return all;
+  }
+}
+
 function checkAll(model: Model, { shim, relay }: Real): void {
   const seen = (generation: number) =>
-    (shim.references(relay, generation) as Reference[])
-      .map(({ ageSeconds: _, ...reference }) => reference)
-      .sort((one, other) => one.id - other.id);
+    pagesOf((after) => shim.references(relay, generation, after, 3)).map(
+      ({ ageSeconds: _, ...reference }) => reference,
+    );
   const expected = [...model.holds].map(([id, hold]) => referenceOf(id, hold)).sort((one, other) => one.id - other.id);
   assert.deepEqual(seen(0), expected);
   for (const id of model.generations.keys()) {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { ByteRange } from '../../range/parse.ts';
+import type { Page } from '../../relay/page.ts';
 import { beginChange, type Change, endChange, leaseRegion, moveAgain, type Patience } from './in-place.ts';
 import { Refusal } from './refusal.ts';
 import type { Judge } from './replace.ts';
@@ -87,6 +88,13 @@ export class Leases {
 
   list(): Lease[] {
     return [...this.#held.values()].map(({ lease }) => lease);
+  }
+
+  /** Leases in the order of their ids: those behind `after` (empty: all), at most `limit`. */
+  page(after: string, limit: number): Page<Lease, string> {
+    const behind = this.list().filter(({ id }) => id > after);
+    const items = behind.sort((one, other) => (one.id < other.id ? -1 : 1)).slice(0, limit);
+    return { items, next: items.length < behind.length ? items.at(-1)?.id : undefined };
   }
 
   /** Ends all. Holders may go on writing, so what they change belongs to no version that was shown. */

@@ -1,4 +1,5 @@
 /** Lists of regions, made of names and looks at files: nothing is opened for them. @module */
+import type { Page } from '../../relay/page.ts';
 import type { Tree } from '../../relay/relay.ts';
 import type { Seen } from '../../relay/witness.ts';
 import { compareBytes, firstFrom } from './byte-order.ts';
@@ -30,9 +31,6 @@ export type PageAsked = {
   /** At most so many. */
   readonly limit: number;
 };
-
-/** Part of a list. Behind `next` there is more; undefined at the end. */
-export type Page<Item, Key> = { readonly items: readonly Item[]; readonly next: Key | undefined };
 
 /** Where names come from. */
 export type Names = {
