@@ -7,9 +7,10 @@ import fastifyPlugin from 'fastify-plugin';
 import { answerError } from './http/errors.ts';
 import { watchHeads } from './http/express/received.ts';
 import { answerRegion } from './http/get-region.ts';
+import { isFieldValue } from './http/given-fields.ts';
 import type { Leaving } from './http/outgoing.ts';
 import { addPageRoutes } from './http/page-routes.ts';
-import type { RegionFields } from './http/region-headers.ts';
+import type { GivenFields, RegionFields } from './http/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
@@ -103,6 +104,10 @@ declare module 'fastify' {
 }
 
 async function register(app: FastifyInstance, options: PagerelayOptions): Promise<void> {
+  const { cacheControl = false } = options;
+  if (cacheControl !== false && !isFieldValue(cacheControl)) {
+    throw new TypeError(`cacheControl: ${JSON.stringify(cacheControl)} is no value of a field`);
+  }
   const opened = openPagerelay(openOptions(app, options));
   await opened.ready();
   logEngines(app.log, await opened.engines());
@@ -113,7 +118,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   });
   if (options.express && app.server instanceof Server) watchHeads(app.server);
   app.addHook('onClose', () => opened.close(deadline));
-  decorate(app, opened, options, 'as-payload');
+  decorate(app, opened, pick(options), 'as-payload');
   if (options.routes === false && !options.page) return;
   await app.register(async (scope) => addRegionRoutes(scope, opened, options), { prefix: options.prefix ?? '' });
 }
@@ -122,7 +127,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
 export const pagerelay = fastifyPlugin(register, { fastify: '5.x', name: 'pagerelay' });
 
 /** Adds `app.pagerelay` and `reply.sendRegion` to a scope. */
-export function decorate(app: FastifyInstance, opened: Pagerelay, fields: RegionFields, leaving: Leaving): void {
+export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenFields, leaving: Leaving): void {
   const service = { ...opened, leaving };
   app.decorate('pagerelay', opened);
   app.decorateReply('regionBody', undefined);
@@ -192,6 +197,6 @@ function readBlock(text: string) {
   return block;
 }
 
-function pick({ contentType, cacheControl, contentDisposition }: RegionFields): RegionFields {
-  return { contentType, cacheControl, contentDisposition };
+function pick({ contentType, cacheControl, contentDisposition, others }: GivenFields): GivenFields {
+  return { contentType, cacheControl, contentDisposition, others };
 }

@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyRequest, LogController } fro
 import { Tokens } from './http/bearer.ts';
 import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
 import { watchHeads } from './http/express/received.ts';
+import { fieldsOf, type GivenField } from './http/given-fields.ts';
 import { type Guards, refusalOf } from './http/guard.ts';
 import { describeRoutes } from './http/openapi.ts';
 import { healthRoute, readinessRoute } from './http/openapi-page.ts';
@@ -27,6 +28,9 @@ export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnsw
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   readonly logLevel: string;
+  /** Of every answer of a region. */
+  readonly cacheControl: string;
+  readonly headers: readonly GivenField[];
   /** Files of bearer tokens; undefined: nobody is asked for one. */
   readonly readTokenFile: string | undefined;
   readonly writeTokenFile: string | undefined;
@@ -81,7 +85,8 @@ export function createService(options: ServiceOptions): Service {
     logEngines(app.log, await opened.engines());
   });
   answerErrors(app);
-  decorate(app, opened, {}, 'directly'); // This server has no hooks that look at payloads.
+  const fields = { cacheControl: options.cacheControl, others: fieldsOf(options.headers) };
+  decorate(app, opened, fields, 'directly'); // This server has no hooks that look at payloads.
   void app.register(async (scope) => {
     await describeRoutes(scope);
     addRoutes(scope, opened);

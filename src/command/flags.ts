@@ -1,5 +1,6 @@
 /** The options of `pagerelay serve`: their names, defaults and rules. @module */
 import { availableParallelism } from 'node:os';
+import { type GivenField, isFieldValue, ownFields, readField } from '../http/given-fields.ts';
 import type { NamedFile } from '../region/catalog.ts';
 import { type Dotfiles, dotfileRules, isRegionName } from '../region/name.ts';
 import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
@@ -58,6 +59,10 @@ export type ServeOptions = {
   /** Seconds, with fractions. */
   readonly drain: number;
   readonly logLevel: LogLevel;
+  /** Cache-Control of every answer of a region. */
+  readonly cacheControl: string;
+  /** Other fields of every answer of a region. */
+  readonly headers: readonly GivenField[];
 };
 
 type JsonType = 'string' | 'number' | 'boolean';
@@ -72,6 +77,8 @@ export type Flag<Value> = {
   /** How usage text shows the default. */
   readonly shownDefault: string;
   readonly repeatable: boolean;
+  /** What parts the values of one environment variable; by default a comma. */
+  readonly separator?: string;
   /** What the configuration file may write the value as. */
   readonly json: readonly JsonType[];
   readonly fallback: () => Value;
@@ -177,6 +184,29 @@ export const flags: Flags = {
     flag: 'portable-etags',
     meaning: 'tell files that others made apart by size and mtime alone: for equal copies on several machines',
     ...onOff,
+  },
+  cacheControl: {
+    flag: 'cache-control',
+    placeholder: 'VALUE',
+    meaning: 'Cache-Control of every answer of a region',
+    shownDefault: 'no-cache',
+    repeatable: false,
+    json: ['string'],
+    fallback: () => 'no-cache',
+    rule: 'a field value of visible ASCII characters, with spaces only between them',
+    read: (texts) => lastText(texts, (text) => (isFieldValue(text) ? text : undefined)),
+  },
+  headers: {
+    flag: 'header',
+    placeholder: 'NAME:VALUE',
+    meaning: 'a field that every answer of a region has as well',
+    shownDefault: 'none',
+    repeatable: true,
+    separator: '\n',
+    json: ['string'],
+    fallback: () => [],
+    rule: `a field name, a colon and a value of visible ASCII characters, other than ${[...ownFields].join(', ')}`,
+    read: (texts) => readAll(texts, readField),
   },
   engine: {
     flag: 'engine',

@@ -61,6 +61,8 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),
     portableEtags: settle(flags.portableEtags),
+    cacheControl: settle(flags.cacheControl),
+    headers: settle(flags.headers),
     engine: settle(flags.engine),
     noExpress: settle(flags.noExpress),
     copyBelow: settle(flags.copyBelow),
@@ -94,7 +96,7 @@ export function usage(): string {
     ...lines,
     '',
     `Every flag but --help and --version can also be an environment variable (--max-hold is`,
-    `${variableName('max-hold')}; lists are split at commas; ${variableName('writable')} is 1 or 0), and all of these`,
+    `${variableName('max-hold')}; lists are split at commas, --header at line ends; ${variableName('writable')} is 1 or 0), and all of these`,
     `but --config a key of the JSON file (${configKey('max-hold')}; lists are arrays). Flags win over variables, and`,
     'variables over the file.',
     '',
@@ -157,7 +159,7 @@ function fromVariable(flag: AnyFlag, env: Environment): Source | undefined {
   const variable = variableName(flag.flag);
   const text = env[variable];
   if (text === undefined || text === '') return undefined;
-  const texts = flag.repeatable ? text.split(',').map((part) => part.trim()) : [text];
+  const texts = flag.repeatable ? text.split(flag.separator ?? ',').map((part) => part.trim()) : [text];
   return { label: `--${flag.flag} (from ${variable})`, texts };
 }
 

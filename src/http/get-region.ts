@@ -14,7 +14,7 @@ import { digestField, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
 import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
 import { ProblemError } from './problems.ts';
-import { contentFields, type RegionFields, setFields, validatorFields } from './region-headers.ts';
+import { contentFields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
 import { problemOfSystem } from './system-problems.ts';
 
 /** A region that others keep changing is judged again so often. */
@@ -39,7 +39,7 @@ export type RegionService = {
  * @param given fields that the caller wants to be otherwise
  * @throws ProblemError: 403, 404, 412, 416, 503
  */
-export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: RegionFields) {
+export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: GivenFields) {
   const { method, headers } = reply.request;
   if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
   const behind = new BehindWriters(service, reply.raw);

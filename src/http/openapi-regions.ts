@@ -39,6 +39,7 @@ export function requestFields(fields: Readonly<Record<string, string>>): Schema 
 const validators = {
   ETag: always('Strong (RFC 9110 8.8.3).', { type: 'string', pattern: '^"[!-~]+"$' }),
   'Last-Modified': always('An HTTP-date.'),
+  'Cache-Control': sometimes('`no-cache` where whoever runs it has not chosen otherwise.'),
   'Accept-Ranges': always('Ranges of bytes can be asked for.', { const: 'bytes' }),
   'X-Content-Type-Options': always('Browsers take the content type as it is.', { const: 'nosniff' }),
   'Content-Security-Policy': always('Browsers run nothing of it.', { const: 'sandbox' }),

@@ -4,28 +4,35 @@ import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 
 /** Response fields, names in lower case. */
-export type Fields = Record<string, string | number>;
+export type Fields = Record<string, string | number | string[]>;
 
 /** Fields of a region's answers that whoever serves it may choose. */
 export type RegionFields = {
   /** Content-Type; by default the name's ending decides. */
   readonly contentType?: string | undefined;
-  /** Cache-Control (RFC 9111 5.2); by default none is sent. */
-  readonly cacheControl?: string | undefined;
+  /**
+   * Cache-Control (RFC 9111 5.2); false for none. By default `no-cache`: without the field browsers and caches keep a
+   * region for a tenth of its age, however often it changes (RFC 9111 4.2.2).
+   */
+  readonly cacheControl?: string | false | undefined;
   /** Content-Disposition (RFC 6266) with the last segment of the name as the file name; by default none is sent. */
   readonly contentDisposition?: 'inline' | 'attachment' | undefined;
 };
 
+/** Those, and any others (`given-fields.ts`). */
+export type GivenFields = RegionFields & { readonly others?: Fields | undefined };
+
 /** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
-export function validatorFields(region: Region, given: RegionFields): Fields {
+export function validatorFields(region: Region, given: GivenFields): Fields {
   return {
     etag: region.etag,
     ...lastModifiedOf(region),
     'accept-ranges': 'bytes',
-    ...(given.cacheControl === undefined ? {} : { 'cache-control': given.cacheControl }),
+    ...(given.cacheControl === false ? {} : { 'cache-control': given.cacheControl ?? 'no-cache' }),
     // What a region holds is somebody's data: no browser may run it as part of this origin.
     'x-content-type-options': 'nosniff',
     'content-security-policy': 'sandbox',
+    ...given.others,
   };
 }
 
@@ -36,7 +43,7 @@ function lastModifiedOf({ lastModified, lastModifiedField }: Region): Fields {
 }
 
 /** The fields of a response with a plan's body. */
-export function contentFields(region: Region, plan: Plan, given: RegionFields): Fields {
+export function contentFields(region: Region, plan: Plan, given: GivenFields): Fields {
   return {
     ...validatorFields(region, given),
     'content-type': plan.contentType,
@@ -49,10 +56,11 @@ export function contentFields(region: Region, plan: Plan, given: RegionFields): 
 /** Fields that a route's own code or hooks may have set before; theirs stay. */
 const yielding = ['cache-control', 'content-disposition', 'content-security-policy', 'x-content-type-options'];
 
-/** Sets the fields of a region's answer. */
+/** Sets the fields of a region's answer. What it varies by already, for another origin, it goes on varying by. */
 export function setFields(reply: FastifyReply, fields: Fields): FastifyReply {
   for (const [name, value] of Object.entries(fields)) {
-    if (!(yielding.includes(name) && reply.hasHeader(name))) reply.header(name, value);
+    if (yielding.includes(name) && reply.hasHeader(name)) continue;
+    reply.header(name, name === 'vary' ? [reply.getHeader(name) ?? [], value].flat().join(', ') : value);
   }
   return reply;
 }

@@ -35,6 +35,8 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     regions: [{ name: 'region', path }],
     engine,
     portableEtags: false,
+    cacheControl: 'no-cache',
+    headers: [],
     express: false,
     copyBelow: 0,
     lanes: 1,

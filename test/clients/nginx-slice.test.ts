@@ -41,7 +41,7 @@ clientTest(
   'nginx puts ranges together from slices, and answers them again without asking',
   [nginx],
   async (t, served) => {
-    const proxy = await startNginx(t, nginx, served.port);
+    const proxy = await startNginx(t, nginx, served.port, 'for-an-hour');
     await checkRanges(t, proxy, served);
     const sent = await sentBy(served);
     assert.equal(sent, 13, 'one response for each slice that was needed');
@@ -54,9 +54,31 @@ clientTest(
   },
 );
 
+clientTest(
+  'nginx keeps nothing by default: what others replace is new to the next client',
+  [nginx],
+  async (t, served) => {
+    const { name, path, size } = served.file;
+    const proxy = await startNginx(t, nginx, served.port, 'as-told');
+    for (const seed of [66, 67]) {
+      renameSync(writeRegion(dirname(path), 'next.bin', size, seed).path, path);
+      const expected = { status: 206, sha256: sha256OfFile(path, 100, 299) };
+      assert.deepEqual(await fetchByUndici(t, { port: proxy.port, name, range: '100-299' }), expected);
+    }
+    await stopNginx(proxy); // It may break off the rest of a slice that nobody wants.
+    await untilNothingHeld(served);
+    const outcomes = Object.values(outcomesOf(served.service));
+    assert.equal(
+      outcomes.reduce((sum, count) => sum + count, 0),
+      2,
+      'it has asked for each',
+    );
+  },
+);
+
 clientTest('nginx breaks off rather than mix slices of a region that was replaced', [nginx], async (t, served) => {
   const { name, path, size } = served.file;
-  const proxy = await startNginx(t, nginx, served.port);
+  const proxy = await startNginx(t, nginx, served.port, 'for-an-hour');
   const before = bytesOf(path, 0, mebibyte - 1);
   await fetchByUndici(t, { port: proxy.port, name, range: '0-99' });
   renameSync(writeRegion(dirname(path), 'next.bin', size, 65).path, path);

@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseServeOptions, type ServeOptions, UsageError, usage } from '../../src/command/options.ts';
+import { ownFields } from '../../src/http/given-fields.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pagerelay-options-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -45,6 +46,8 @@ test('nothing given means the defaults', () => {
     readTokenFile: undefined,
     regions: [],
     portableEtags: false,
+    cacheControl: 'no-cache',
+    headers: [],
     engine: 'auto',
     noExpress: false,
     copyBelow: 0,
@@ -115,6 +118,23 @@ const spellings: readonly Spelling[] = [
   ['maxPartial', ['--max-partial', '3KiB'], ['PAGERELAY_MAX_PARTIAL', '3KiB'], { maxPartial: '3KiB' }, 3072],
   ['maxPartial', ['--max-partial', '64MiB'], ['PAGERELAY_MAX_PARTIAL', '64MiB'], { maxPartial: '64MiB' }, 67_108_864],
   ['dotfiles', ['--dotfiles', 'deny'], ['PAGERELAY_DOTFILES', 'deny'], { dotfiles: 'deny' }, 'deny'],
+  [
+    'cacheControl',
+    ['--cache-control', 'no-store'],
+    ['PAGERELAY_CACHE_CONTROL', 'no-store'],
+    { cacheControl: 'no-store' },
+    'no-store',
+  ],
+  [
+    'headers',
+    ['--header', 'X-Served-By: a, b', '--header', 'Link:<x>; rel=license'],
+    ['PAGERELAY_HEADER', 'X-Served-By: a, b\nLink:<x>; rel=license'],
+    { header: ['X-Served-By: a, b', 'Link:<x>; rel=license'] },
+    [
+      { name: 'x-served-by', value: 'a, b' },
+      { name: 'link', value: '<x>; rel=license' },
+    ],
+  ],
   ['portableEtags', ['--portable-etags'], ['PAGERELAY_PORTABLE_ETAGS', '1'], { portableEtags: true }, true],
   ['maxBytes', ['--max-bytes', '2GiB'], ['PAGERELAY_MAX_BYTES', '2GiB'], { maxBytes: 2_147_483_648 }, 2_147_483_648],
   ['maxBytes', ['--max-bytes', '2TiB'], ['PAGERELAY_MAX_BYTES', '2TiB'], { maxBytes: '2TiB' }, 2_199_023_255_552],
@@ -207,6 +227,21 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--region must be/, ['--region', '../a=/x']],
   [/^--region must be/, ['--region', '.pagerelay/a=/x']],
   [/given once.*not "a=\/x" and "a=\/y"$/, ['--region', 'a=/x', '--region', 'a=/y']],
+  [/^--cache-control must be a field value of .*, not ""$/, ['--cache-control', '']],
+  [/^--cache-control must be/, ['--cache-control', 'no-cache\r\nX: y']],
+  [/^--cache-control must be/, ['--cache-control', 'no-cache\n']],
+  [/^--cache-control must be/, ['--cache-control', ' no-cache']],
+  [/^--cache-control must be/, ['--cache-control', 'é']],
+  [/^--header must be a field name, a colon .*, not "X"$/, ['--header', 'X']],
+  [/^--header must be/, ['--header', ': y']],
+  [/^--header must be/, ['--header', 'X :y']],
+  [/^--header must be/, ['--header', 'X:']],
+  [/^--header must be/, ['--header', 'X: y\r\nZ: z']],
+  [/^--header must be/, ['--header', 'X: y\nZ: z']],
+  [/^--header must be/, ['--header', 'X: y\0']],
+  [/^--header must be/, ['--header', 'X\r: y']],
+  [/^--header must be/, ['--header', 'X: good', '--header', 'Date: now']],
+  ...[...ownFields].map((name) => [/^--header must be/, ['--header', `${name.toUpperCase()}: 1`]] as const),
   [/^--engine must be one of auto, sendfile, splice, zerocopy, copy, stream, not "fast"$/, ['--engine', 'fast']],
   [/^--engine must be/, ['--engine', 'Auto']],
   [/^--copy-below must be 0, or a whole number of bytes from 1 to 2\^53 - 1, .*, not "-1"$/, ['--copy-below=-1']],

@@ -57,7 +57,14 @@ const fieldCases: Record<string, FieldCase> = {
     atRoutes: 'application/x-plugin',
     atCall: 'application/x-call',
   },
-  'cacheControl is off': { options: {}, field: 'cache-control', atRoutes: undefined, atCall: undefined },
+  'cacheControl is no-cache': { options: {}, field: 'cache-control', atRoutes: 'no-cache', atCall: 'no-cache' },
+  'cacheControl can be left out': {
+    options: { cacheControl: false },
+    given: { cacheControl: false },
+    field: 'cache-control',
+    atRoutes: undefined,
+    atCall: undefined,
+  },
   'cacheControl of the plugin': {
     options: { cacheControl: 'public, max-age=31536000, immutable' },
     field: 'cache-control',
@@ -104,6 +111,12 @@ test('a 304 has the chosen Cache-Control', { timeout: 10_000 }, async (t) => {
   const etag = String((await headersOf(app, '/mine')).etag);
   const { statusCode, headers } = await app.inject({ url: '/mine', headers: { 'if-none-match': etag } });
   assert.deepEqual([statusCode, headers['cache-control']], [304, 'public, max-age=5']);
+});
+
+test('a cacheControl that is no value of a field is refused when the plugin is registered', async (t) => {
+  for (const cacheControl of ['a\r\nSet-Cookie: b=c', '', 'é', 'no-cache\0']) {
+    await assert.rejects(start(t, { cacheControl }), { name: 'TypeError', message: /^cacheControl: / });
+  }
 });
 
 test('the engine can be chosen', { timeout: 10_000 }, async (t) => {

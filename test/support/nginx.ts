@@ -12,12 +12,21 @@ import type { Scope } from './scope.ts';
 /** One that answers. */
 export type Nginx = { readonly port: number; readonly child: Child };
 
-/** Starts one before a port of this machine, with nothing of its own outside of a temporary folder. */
-export async function startNginx(scope: Scope, tool: Tool, upstream: number): Promise<Nginx> {
+/**
+ * Starts one before a port of this machine, with nothing of its own outside of a temporary folder.
+ *
+ * @param keeps `as-told`: what Cache-Control allows, which by default is nothing; `for-an-hour`: whatever that says
+ */
+export async function startNginx(
+  scope: Scope,
+  tool: Tool,
+  upstream: number,
+  keeps: 'as-told' | 'for-an-hour',
+): Promise<Nginx> {
   const prefix = makeFolder(scope, 'tmpfs');
   const port = await freePort();
   mkdirSync(join(prefix, 'temporary'));
-  writeFileSync(join(prefix, 'nginx.conf'), configuration(prefix, port, upstream));
+  writeFileSync(join(prefix, 'nginx.conf'), configuration(prefix, port, upstream, keeps));
   const child = startTool(scope, tool, ['-e', 'stderr', '-p', prefix, '-c', join(prefix, 'nginx.conf')]);
   await until(() => answers(port), 'nginx answers', 8000, child.stderr);
   return { port, child };
@@ -30,7 +39,7 @@ export async function stopNginx({ child }: Nginx): Promise<void> {
 }
 
 // One process, so that nothing outlives it when it is killed.
-function configuration(prefix: string, port: number, upstream: number): string {
+function configuration(prefix: string, port: number, upstream: number, keeps: 'as-told' | 'for-an-hour'): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (what) => `${what}_temp_path ${prefix}/temporary/${what};`,
   );
@@ -60,6 +69,7 @@ http {
       proxy_cache slices;
       proxy_cache_key $uri$slice_range;
       proxy_cache_valid 200 206 1h;
+      ${keeps === 'for-an-hour' ? 'proxy_ignore_headers Cache-Control;' : ''}
     }
   }
 }

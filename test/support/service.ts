@@ -17,6 +17,8 @@ export const serviceDefaults: ServiceOptions = {
   dir: undefined,
   regions: [],
   portableEtags: false,
+  cacheControl: 'no-cache',
+  headers: [],
   engine: 'auto',
   express: true,
   copyBelow: 0,
