@@ -119,10 +119,10 @@ async function checkSeveralRanges({ file, ask }: Fixture): Promise<void> {
   assert.equal(status, 206);
   assert.equal(Number(fields['content-length']), body.length);
   const parts = [[0, 9] as const, [100_000, 299_999] as const, [size - 5, size - 1] as const].map(([first, last]) => {
-    const head = `--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-range: bytes ${first}-${last}/${size}`;
-    return Buffer.concat([Buffer.from(`${head}\r\n\r\n`), bytesOf(file.path, first, last), Buffer.from('\r\n')]);
+    const head = `\r\n--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-range: bytes ${first}-${last}/${size}`;
+    return Buffer.concat([Buffer.from(`${head}\r\n\r\n`), bytesOf(file.path, first, last)]);
   });
-  assert.ok(body.equals(Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)])));
+  assert.ok(body.equals(Buffer.concat([...parts, Buffer.from(`\r\n--${boundary}--\r\n`)])));
 }
 
 async function checkOthers({ ask }: Fixture): Promise<void> {

@@ -150,7 +150,7 @@ test('100 Continue comes when the body is wanted, and only then', { timeout: 10_
     ['PUT', path, 'Content-Range: bytes 0-5/*\r\n', 400],
     ['PUT', path, 'Content-Range: bytes 99999999-100000003/*\r\n', 416],
     ['PUT', '/regions/none', 'Content-Range: bytes 0-4/*\r\n', 404],
-    ['PUT', '/regions/.none', '', 400],
+    ['PUT', '/regions/.pagerelay/none', '', 400],
     ['PATCH', path, 'Content-Type: application/json\r\n', 415],
     ['PATCH', path, 'Content-Type: application/merge-patch+json\r\nIf-Match: "other"\r\n', 412],
     ['POST', path, '', 405],
