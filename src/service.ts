@@ -11,7 +11,7 @@ import { describeRoutes } from './http/openapi.ts';
 import { healthRoute, readinessRoute } from './http/openapi-page.ts';
 import { addPageRoutes } from './http/page-routes.ts';
 import { ProblemError } from './http/problems.ts';
-import { badFraming, badHost, targetPath } from './http/request-target.ts';
+import { badFraming, badHost, badVersion, repeatedField, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
@@ -173,7 +173,8 @@ function addHealth(app: FastifyInstance, draining: () => boolean): void {
 function refusal(request: FastifyRequest, draining: boolean): ProblemError | undefined {
   const isLeaseAsked = request.method === 'POST' && request.url.startsWith('/leases');
   if (draining && (isLeaseAsked || request.url.startsWith('/regions'))) return new ProblemError('draining');
-  return badHost(request.raw) ?? badFraming(request.raw);
+  const { raw } = request;
+  return badVersion(raw) ?? badHost(raw) ?? badFraming(raw) ?? repeatedField(raw);
 }
 
 const pollMilliseconds = 20;

@@ -30,6 +30,40 @@ export function uriReference(path = ''): string {
 }
 
 /**
+ * What is wrong with the version that a request is written in. One without a version is of HTTP/0.9.
+ *
+ * @returns an error that closes the connection; undefined when all is well
+ */
+export function badVersion({ httpVersion }: IncomingMessage): ProblemError | undefined {
+  if (httpVersion === '1.1' || httpVersion === '1.0') return undefined;
+  const headers = { connection: 'close' };
+  if (httpVersion !== '0.9') return new ProblemError('http-version-not-supported', { headers });
+  return new ProblemError('bad-request', { detail: 'The request line has no version.', headers });
+}
+
+/** Fields that say one thing, and of which Node would take the first, or join what they say. */
+const singular = new Set(['authorization', 'content-type', 'if-modified-since', 'if-range', 'if-unmodified-since']);
+
+/**
+ * What is wrong with a request that says twice what can be said once: others on its way may have taken the other one.
+ *
+ * @returns a `bad-request` that closes the connection; undefined when all is well
+ */
+export function repeatedField({ rawHeaders }: IncomingMessage): ProblemError | undefined {
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? '';
+    if (!singular.has(name)) continue;
+    if (seen.has(name)) {
+      const detail = `${rawHeaders[at]} is there more than once.`;
+      return new ProblemError('bad-request', { detail, headers: { connection: 'close' } });
+    }
+    seen.add(name);
+  }
+  return undefined;
+}
+
+/**
  * What is wrong with a request that has more than one Host, one that is no host, or, in HTTP/1.1, none (RFC 9112 3.2).
  *
  * @returns a `bad-request` that closes the connection; undefined when all is well
@@ -47,16 +81,18 @@ export function badHost(request: IncomingMessage): ProblemError | undefined {
 }
 
 /**
- * What is wrong with a request whose body has an end that nobody here can find: any transfer coding but `chunked`
- * (RFC 9112 6.1, 6.3). The parser says so itself, but only after the head has been answered.
+ * What is wrong with a request whose body has an end that nobody here can find: any transfer coding but `chunked`,
+ * and any at all before HTTP/1.1 (RFC 9112 6.1, 6.3). The parser says so itself, but only after the head has been answered.
  *
  * @returns a `bad-request` that closes the connection; undefined when all is well
  */
 export function badFraming(request: IncomingMessage): ProblemError | undefined {
   const coding = request.headers['transfer-encoding'];
-  if (coding === undefined || coding.toLowerCase() === 'chunked') return undefined;
+  if (coding === undefined) return undefined;
+  const isKnown = request.httpVersion === '1.1';
+  if (isKnown && coding.toLowerCase() === 'chunked') return undefined;
   return new ProblemError('bad-request', {
-    detail: 'Transfer-Encoding is not chunked.',
+    detail: isKnown ? 'Transfer-Encoding is not chunked.' : 'Only HTTP/1.1 has Transfer-Encoding.',
     headers: { connection: 'close' },
   });
 }

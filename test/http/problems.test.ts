@@ -38,6 +38,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   'other-writer': 503,
   'region-leased': 503,
   'region-unstable': 503,
+  'http-version-not-supported': 505,
   'no-space': 507,
 };
 
