@@ -12,6 +12,7 @@ import type { Leaving } from './http/outgoing.ts';
 import { addPageRoutes } from './http/page-routes.ts';
 import type { GivenFields, RegionFields } from './http/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
+import { boundSilence } from './node/deadlines.ts';
 import { watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
@@ -20,6 +21,7 @@ import type { NamedFile } from './region/catalog.ts';
 import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
+import { hasTurn, itsTurn } from './relay/turn.ts';
 
 /** Options of `app.register(pagerelay, options)`. Without `dir` and `regions` it serves a built-in region, `demo`. */
 export type PagerelayOptions = {
@@ -73,6 +75,8 @@ export type PagerelayOptions = {
   readonly writable?: boolean;
   /** Seconds that a waiting writer lets a response cost before it is broken off. Default 30. */
   readonly breakHolds?: number;
+  /** Seconds that the body of a request to the plugin's own routes may bring no byte before it is broken off. Default 60. */
+  readonly bodyTimeout?: number;
   /** Seconds that a reader waits for a lease or a writer before it is answered 503. Default 30. */
   readonly maxWait?: number;
   /** Bytes: the largest overwrite in place. Default 64 MiB. */
@@ -138,7 +142,13 @@ export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenF
 
 function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: PagerelayOptions): void {
   scope.setErrorHandler(answerError);
-  scope.addHook('onRequest', async (request, reply) => watchRequest(request, reply, opened.metrics, 'count'));
+  scope.addHook('onRequest', async (request, reply) => {
+    watchRequest(request, reply, opened.metrics, 'count');
+    boundSilence(request.raw, options.bodyTimeout ?? 60, () => request.raw.destroy());
+    // Others of the connection were asked for before: what this one costs is for when it is sent.
+    if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
+    return undefined;
+  });
   if (options.cors) addCors(scope, corsOptions(options.cors));
   if (options.routes !== false) addRoutes(scope, opened);
   if (options.page) addPageRoutes(scope, opened);

@@ -3,7 +3,8 @@ import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import { Tokens } from './http/bearer.ts';
-import { answerClientError, answerError, answerErrors, refuseExpectation } from './http/errors.ts';
+import { boundConnections } from './http/connections.ts';
+import { answerClientError, answerError, answerErrors } from './http/errors.ts';
 import { watchHeads } from './http/express/received.ts';
 import { fieldsOf, type GivenField } from './http/given-fields.ts';
 import { type Guards, refusalOf } from './http/guard.ts';
@@ -27,6 +28,8 @@ import { NativeRelay } from './relay/native-relay.ts';
 export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnswer'> & {
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
+  /** How long the body of a request may bring no byte before the connection is closed. */
+  readonly bodyTimeout: number;
   readonly logLevel: string;
   /** Of every answer of a region. */
   readonly cacheControl: string;
@@ -67,7 +70,7 @@ export function createService(options: ServiceOptions): Service {
     onAnswer: told ? onAnswer : undefined,
   });
   const { relay, catalog, metrics, writer } = opened;
-  const app = createServer(options.logLevel, metrics);
+  const app = createServer(options, metrics);
   log = app.log;
   watchTokens(guards, log, opened);
   if (options.express && !relay.portableBecause) watchHeads(app.server);
@@ -133,9 +136,9 @@ function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['
 /** A name has at most 1,024 bytes, each of which may come as three. */
 const longestParameter = 4096;
 
-function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
+function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstance {
   const app = fastify({
-    logger: { level: logLevel },
+    logger: { level: options.logLevel },
     // One line a request comes from observe/access-log.ts.
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: longestParameter },
@@ -155,9 +158,7 @@ function createServer(logLevel: string, metrics: Metrics): FastifyInstance {
   for (const method of others) app.addHttpMethod(method, { hasBody: true });
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
-  app.server.on('checkExpectation', refuseExpectation);
-  // A body is asked for when it is known to be wanted (http/writing-routes.ts).
-  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
+  boundConnections(app.server, options);
   return app as unknown as FastifyInstance;
 }
 

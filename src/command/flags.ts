@@ -50,6 +50,8 @@ export type ServeOptions = {
   readonly maxHold: number;
   /** Seconds, above 0, with fractions. */
   readonly breakHolds: number;
+  /** Seconds, above 0, with fractions. */
+  readonly bodyTimeout: number;
   /** Seconds, with fractions. */
   readonly maxWait: number;
   /** Bytes. */
@@ -276,6 +278,17 @@ export const flags: Flags = {
     repeatable: false,
     json: ['number'],
     fallback: () => 30,
+    rule: aboveZero,
+    read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
+  },
+  bodyTimeout: {
+    flag: 'body-timeout',
+    placeholder: 'SECONDS',
+    meaning: 'how long the body of a request may bring no byte before the connection is closed',
+    shownDefault: '60',
+    repeatable: false,
+    json: ['number'],
+    fallback: () => 60,
     rule: aboveZero,
     read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
   },

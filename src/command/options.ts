@@ -70,6 +70,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     unaskable: settle(flags.unaskable),
     maxHold: settle(flags.maxHold),
     breakHolds: settle(flags.breakHolds),
+    bodyTimeout: settle(flags.bodyTimeout),
     maxWait: settle(flags.maxWait),
     maxPartial: settle(flags.maxPartial),
     maxBytes: settle(flags.maxBytes),

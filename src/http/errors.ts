@@ -2,6 +2,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { linger } from '../node/lingering.ts';
 import { type ProblemCode, ProblemError, problemContentType, problemDocument } from './problems.ts';
 import { uriReference } from './request-target.ts';
 import { problemOfSystem } from './system-problems.ts';
@@ -77,39 +78,15 @@ type HttpSocket = Socket & {
 };
 
 /**
- * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered after the
- * responses that are still due before it. Where it is the rest of a request whose response has begun, nothing may be
- * written any more: it is broken off.
+ * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered where that is still
+ * possible, and the connection ends. Where a response has begun, nothing else may be written any more: it is broken off.
  */
 export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
   const due = socket._httpMessage;
-  if (due && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') waitForRest(due, socket);
-  else if (due && !due.req.complete && !due.headersSent) answerInstead(due, error, socket);
-  else if (due?.req.complete) due.once('finish', () => setImmediate(answerClientError, error, socket));
-  else if (due || !socket.writable || error.code === 'ECONNRESET') socket.destroy();
-  // The rest of a request that has been answered before it was read so far.
-  else if (socket.parser?.incoming?.complete === false) socket.end();
-  else answerUnparsed(error, socket);
-}
-
-/** What Node gives the head of a request by default. */
-const patienceMilliseconds = 60_000;
-
-// Part of a next request came while a response was on its way, and Node was not reading. Node reports that once, so
-// the time for the rest of it is kept here.
-function waitForRest(due: ServerResponse, socket: HttpSocket): void {
-  due.once('close', () => {
-    const timer = setTimeout(() => socket._httpMessage || socket.destroy(), patienceMilliseconds);
-    timer.unref();
-    socket.once('close', () => clearTimeout(timer));
-  });
-}
-
-// The request that is being answered is itself the broken one. A few bytes behind an empty queue are with the kernel at
-// once; destroying then ends the response, so that what it holds goes, and it is logged.
-function answerInstead(due: ServerResponse, error: NodeJS.ErrnoException, socket: HttpSocket): void {
-  answerUnparsed(error, socket, due.req.method);
-  socket.destroy();
+  if (error.code === 'ECONNRESET' || !socket.writable || due?.headersSent) socket.destroy();
+  else if (due || socket.parser?.incoming?.complete !== false) answerUnparsed(error, socket, due?.req.method);
+  // Else the rest of a request that has been answered before it was read so far.
+  linger(socket);
 }
 
 function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket, method?: string): void {

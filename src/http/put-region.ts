@@ -13,9 +13,6 @@ import { ProblemError } from './problems.ts';
 import { patienceOf, tellWait } from './waiting.ts';
 import { answerChanged, carryOut, type Write, type Writer, writeOf } from './writer.ts';
 
-/** An upload that brings no byte for so long is given up. */
-const patienceMilliseconds = 60_000;
-
 // type "/" subtype, and whatever parameters follow (RFC 9110 8.3.1).
 const mediaType = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}\/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}[ \t]*(?:;[\x20-\x7e\t]*)?$/;
 
@@ -97,18 +94,12 @@ async function putPart(
 async function receiveBody<Into extends Upload>(request: FastifyRequest, make: () => Into): Promise<Into> {
   const check = new DigestCheck(givenDigests(request.headers));
   const body = (request.body ?? Readable.from([])) as Readable;
-  const stall = setTimeout(() => body.destroy(), patienceMilliseconds);
   try {
-    const upload = await receive(make(), body.iterator({ destroyOnReturn: false }), (chunk) => {
-      check.update(chunk);
-      stall.refresh();
-    });
+    const upload = await receive(make(), body.iterator({ destroyOnReturn: false }), (chunk) => check.update(chunk));
     return checked(upload, check);
   } catch (error) {
     body.resume(); // Many clients read no answer before all that they send has been taken.
     throw error;
-  } finally {
-    clearTimeout(stall);
   }
 }
 

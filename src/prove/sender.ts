@@ -42,6 +42,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     lanes: 1,
     maxHold: 30,
     maxWait: 30,
+    bodyTimeout: 60,
     unaskable: [],
     writable: false,
     maxPartial: 1,

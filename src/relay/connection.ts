@@ -6,6 +6,7 @@
  */
 import { type Server, ServerResponse } from 'node:http';
 import { type BlockList, Socket } from 'node:net';
+import { holdBack, letGo } from '../node/reading.ts';
 import type { Grant, Returned } from './grants.ts';
 import type { ConnectionListener, NativeRelay } from './native-relay.ts';
 import type { PeerKind, Sent, TransmissionId } from './relay.ts';
@@ -196,11 +197,11 @@ export class Connection implements ConnectionListener {
   async #whileLaneOwns(end: Promise<Sent>): Promise<Sent> {
     const socket = this.#socket;
     const timeAgain = stopTime(socket);
-    socket.pause();
+    holdBack(socket, 'lane');
     const ended = await end;
     if (!socket.destroyed) {
       timeAgain();
-      socket.resume();
+      letGo(socket, 'lane');
     }
     return ended;
   }

@@ -81,5 +81,5 @@ function headIsOut(response: ServerResponse): Promise<boolean> {
 
 function isCurrent(response: ServerResponse): boolean {
   const socket = response.socket as (ServerResponse['socket'] & { _httpMessage?: unknown }) | null;
-  return socket !== null && !socket.destroyed && socket._httpMessage === response;
+  return socket?.writable === true && socket._httpMessage === response;
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { holdBack, letGo } from '../node/reading.ts';
 
 /** Whether the connection is at this response: the usual case, in which nothing has to be waited for. */
 export function hasTurn(response: unknown): boolean {
@@ -15,12 +16,8 @@ const waiting = new WeakMap<Socket, number>();
 function count(socket: Socket, change: 1 | -1): void {
   const now = (waiting.get(socket) ?? 0) + change;
   waiting.set(socket, now);
-  if (change > 0 && now > mostWaiting) {
-    // In the next turn of the loop, for a pause in the handler itself is undone when the request has no body.
-    setImmediate(() => (waiting.get(socket) ?? 0) > mostWaiting && socket.pause());
-  } else if (change < 0 && now === mostWaiting && !socket.destroyed) {
-    socket.resume();
-  }
+  if (now > mostWaiting) holdBack(socket, 'waiting requests');
+  else letGo(socket, 'waiting requests');
 }
 
 /**

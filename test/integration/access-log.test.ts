@@ -118,11 +118,18 @@ test('answers without a body of a region are one line each', { timeout: 20_000 }
   ]);
 });
 
-test('pipelined requests whose client goes away are one line each', { timeout: 20_000 }, async (t) => {
+test('requests that wait behind one whose client goes away are not begun, and have no line', {
+  timeout: 20_000,
+}, async (t) => {
   const served = await serveFile(t);
   const client = await RawClient.connect(t, served.port);
   for (let request = 0; request < 3; request++) client.get('/regions/file.bin');
   await client.take(mebibyte);
   client.reset();
-  for (const line of await untilLines(served, 3)) assert.equal(line.outcome, 'aborted');
+  const other = await RawClient.connect(t, served.port);
+  other.get('/healthz');
+  await other.response();
+  const lines = await untilLines(served, 2);
+  assert.deepEqual(lines.map(({ url }) => url).sort(), ['/healthz', '/regions/file.bin']);
+  assert.equal(lines.find(({ url }) => url !== '/healthz')?.outcome, 'aborted');
 });

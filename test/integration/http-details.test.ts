@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { METHODS } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { problems } from '../../src/http/problems.ts';
+import { connectGranted } from '../support/express.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, type Head, RawClient, type RawResponse } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256OfFile, writeRegion } from '../support/regions.ts';
@@ -183,6 +184,58 @@ test('HTTP/1.0 needs no Host, and its connection ends (RFC 9112 3.2, 9.3)', asyn
   assert.equal((await client.rest()).bytes, 0);
   client.destroy();
   await checkRefusedForGood(t, running, `GET /regions/x.bin HTTP/1.0\r\n${host}${host}\r\n`);
+});
+
+const twice = {
+  Authorization: ['Bearer a', 'Bearer b'],
+  'Content-Type': ['text/plain', 'text/html'],
+  'If-Modified-Since': ['Sun, 06 Nov 1994 08:49:37 GMT', 'Sun, 06 Nov 1994 08:49:37 GMT'],
+  'If-Range': ['"a"', '"b"'],
+  'If-Unmodified-Since': ['Sun, 06 Nov 1994 08:49:37 GMT', 'Fri, 01 Jan 2100 00:00:00 GMT'],
+};
+
+for (const [name, [one, other]] of Object.entries(twice)) {
+  test(`two ${name} fields are a 400, and the connection's end (RFC 9110 5.3)`, { timeout: 10_000 }, async (t) => {
+    const running = await start(t);
+    for (const target of ['/regions/x.bin', '/metrics', '/missing']) {
+      const fields = `${name}: ${one}\r\n${name.toLowerCase()}: ${other}\r\n`;
+      await checkRefusedForGood(t, running, `GET ${target} HTTP/1.1\r\n${host}${fields}\r\n`);
+    }
+  });
+}
+
+test('a field that may not be there twice is refused though a lane answers with one', {
+  timeout: 10_000,
+}, async (t) => {
+  const running = await start(t);
+  const fields = 'Authorization: Bearer a\r\n';
+  const client = await connectGranted(t, running, { path: '/regions/x.bin', fields });
+  client.get('/regions/x.bin', '0-9', fields + fields);
+  assert.equal((await client.response()).status, 400);
+  client.destroy();
+});
+
+test('a version that is not HTTP/1.1 or HTTP/1.0 is a 505, none at all a 400, and the connection ends', {
+  timeout: 10_000,
+}, async (t) => {
+  const running = await start(t);
+  for (const target of ['/regions/x.bin', '/metrics', '/missing', '/%zz']) {
+    await checkRefusedForGood(t, running, `GET ${target} HTTP/2.0\r\n${host}\r\n`, target === '/%zz' ? 404 : 505);
+    await checkRefusedForGood(t, running, `GET ${target}\r\n${host}\r\n`, target === '/%zz' ? 404 : 400);
+  }
+});
+
+test('HTTP/1.0 with Transfer-Encoding is a 400, and the connection ends (RFC 9112 6.1)', {
+  timeout: 10_000,
+}, async (t) => {
+  const running = await start(t);
+  const fields = `${host}Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
+  for (const target of ['/regions/x.bin', '/metrics', '/missing', '/%zz']) {
+    for (const method of ['GET', 'POST']) {
+      const expected = target === '/%zz' ? 404 : 400;
+      await checkRefusedForGood(t, running, `${method} ${target} HTTP/1.0\r\n${fields}`, expected);
+    }
+  }
 });
 
 const lastRequests: Readonly<Record<string, string>> = {

@@ -1,0 +1,33 @@
+/** How the service's own server treats its connections: one request at a time, with deadlines, and no early reset. @module */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { boundSilence, boundUnread } from '../node/deadlines.ts';
+import { closeLingering } from '../node/lingering.ts';
+import { answerOneByOne } from '../node/pipeline.ts';
+import { answerClientError, refuseExpectation } from './errors.ts';
+
+/** Times in seconds. */
+export type ConnectionLimits = {
+  /** How long a response may make no progress. */
+  readonly maxHold: number;
+  /** How long the body of a request may bring no byte. */
+  readonly bodyTimeout: number;
+};
+
+/** Bounds what a connection can cost that sends without reading, or announces what it does not send. */
+export function boundConnections(server: Server, { maxHold, bodyTimeout }: ConnectionLimits): void {
+  answerOneByOne(server, closeLingering);
+  const bound = (request: IncomingMessage, response: ServerResponse) => {
+    boundUnread(response, maxHold);
+    boundSilence(request, bodyTimeout, () => answerClientError(silence(), request.socket));
+  };
+  server.prependListener('request', bound);
+  server.prependListener('checkExpectation', bound);
+  server.on('checkExpectation', refuseExpectation);
+  // A body is asked for when it is known to be wanted (http/writing-routes.ts).
+  server.on('checkContinue', (request, response) => server.emit('request', request, response));
+}
+
+// As Node reports a request that is late as a whole.
+function silence(): NodeJS.ErrnoException {
+  return Object.assign(new Error('the body of a request brought no byte'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+}

@@ -1,0 +1,243 @@
+/**
+ * One request of a connection at a time. Node parses all that it has read, so that the handlers of a thousand pipelined
+ * requests run in one turn of the event loop, and their answers wait in memory for a client that may read none of them.
+ * Here the parser is given one request; the next one when the response to it has ended, in a later turn, so that others
+ * are answered in between.
+ *
+ * @module
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { holdBack, letGo } from './reading.ts';
+
+/** What Node's HTTP server keeps to itself of a socket. While `_paused`, its parser must be given nothing. */
+type HttpSocket = Socket & { _paused?: boolean };
+
+type Listener = (...values: unknown[]) => void;
+
+/** A connection is not read on while it has sent so many bytes, or more, that wait to be parsed. */
+const mostUnparsed = 64 * 1024;
+
+/** And not while these came in so many pieces, each of which costs memory of its own. */
+const mostPieces = 64;
+
+/** So many bytes of all connections together may wait. One that goes beyond is closed behind its current response. */
+const usualMostInAll = 64 * 1024 * 1024;
+
+const endOfHead = '\r\n\r\n';
+
+let unparsedInAll = 0;
+
+const pipelines = new WeakMap<Socket, Pipeline>();
+
+/** The pipeline of a connection, where its server was given to `answerOneByOne`. */
+export function pipelineOf(socket: Socket): Pipeline | undefined {
+  return pipelines.get(socket);
+}
+
+/** The requests of one connection. */
+export class Pipeline {
+  readonly #socket: HttpSocket;
+  readonly #parse: Listener;
+  readonly #parseEnd: Listener;
+  readonly #mostInAll: number;
+  #unparsed: Buffer[] = [];
+  #length = 0;
+  /** Of what was parsed last, the bytes that could begin the end of a head. */
+  #tail = '';
+  #request: IncomingMessage | undefined;
+  #response: ServerResponse | undefined;
+  /** Bytes of the request's body that were not parsed yet; Infinity where only the parser finds its end. */
+  #bodyLeft = 0;
+  #ended = false;
+  #isFull = false;
+  #discard: ((bytes: number) => void) | undefined;
+
+  /** @param parse Node's own listener for data, `parseEnd` that for the end */
+  constructor(socket: Socket, parse: Listener, parseEnd: Listener, mostInAll: number) {
+    this.#mostInAll = mostInAll;
+    this.#socket = socket;
+    this.#parse = parse;
+    this.#parseEnd = parseEnd;
+    pipelines.set(socket, this);
+  }
+
+  /** The response that is due, or was the last one. */
+  get response(): ServerResponse | undefined {
+    return this.#response;
+  }
+
+  /** Whether nothing is parsed any more. */
+  get isDiscarding(): boolean {
+    return this.#discard !== undefined;
+  }
+
+  /** Whether the client has not sent all of a request, or more than that. */
+  get expectsMore(): boolean {
+    return this.#length > 0 || this.#isFull || this.#request?.complete === false;
+  }
+
+  /** The parser has found a request. */
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#request === request) return;
+    this.#request = request;
+    this.#response = response;
+    this.#bodyLeft = lengthOfBody(request);
+    if (hasFaultyFraming(request)) response.shouldKeepAlive = false;
+    response.once('close', () => this.#answered(response));
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#discard) {
+      this.#discard(chunk.length);
+      return;
+    }
+    if (this.#isFull) return;
+    this.#keep(chunk);
+    this.#parseOn();
+  }
+
+  /** The client sends no more. */
+  end(): void {
+    this.#ended = true;
+    this.#parseOn();
+  }
+
+  /** Nothing is parsed any more: what still comes is counted, and thrown away. */
+  discard(onBytes: (bytes: number) => void): void {
+    this.#discard = onBytes;
+    this.forget();
+  }
+
+  /** What waits is given up. */
+  forget(): void {
+    unparsedInAll -= this.#length;
+    this.#unparsed = [];
+    this.#length = 0;
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#unparsed.push(chunk);
+    this.#length += chunk.length;
+    unparsedInAll += chunk.length;
+  }
+
+  #parseOn(): void {
+    if (this.#socket.destroyed) return; // Its parser may be another connection's by now.
+    while (this.#length > 0 && this.#mayParse()) this.#parse(this.#take());
+    const isMuch = this.#length >= mostUnparsed || this.#unparsed.length >= mostPieces;
+    if (isMuch) holdBack(this.#socket, 'unparsed bytes');
+    else letGo(this.#socket, 'unparsed bytes');
+    // What a connection sends while it is answered: others have room too.
+    if (this.#length > 0 && unparsedInAll > this.#mostInAll) this.#giveUp();
+    if (this.#ended && this.#length === 0 && !this.isDiscarding) this.#parseEndOnce();
+  }
+
+  // RFC 9112 9.3.2: a client sends again what a close has left unanswered.
+  #giveUp(): void {
+    this.#isFull = true;
+    this.forget();
+    if (this.#response && !this.#response.headersSent) this.#response.shouldKeepAlive = false;
+  }
+
+  #mayParse(): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded || this.isDiscarding) return false;
+    if (this.#response && this.#request?.complete === true) return false;
+    if (!socket._paused) return true;
+    socket.once('drain', () => this.#parseOn());
+    return false;
+  }
+
+  #parseEndOnce(): void {
+    this.#ended = false;
+    this.#parseEnd();
+  }
+
+  #answered(response: ServerResponse): void {
+    if (this.#response === response) this.#response = undefined;
+    // Later, so that other connections have their turn. What Node does at the end of a response is done by then.
+    if (this.#isFull) this.#socket.destroySoon();
+    else if (this.#length > 0 || this.#ended) setImmediate(() => this.#parseOn());
+  }
+
+  // No more than one request: up to the end of a head, or of a body whose length is known.
+  #take(): Buffer {
+    const [first = Buffer.alloc(0), ...rest] = this.#unparsed;
+    const length = this.#lengthOfPiece(first);
+    const piece = first.subarray(0, length);
+    this.#unparsed = length < first.length ? [first.subarray(length), ...rest] : rest;
+    this.#length -= length;
+    unparsedInAll -= length;
+    return piece;
+  }
+
+  #lengthOfPiece(chunk: Buffer): number {
+    if (this.#request?.complete === false && this.#bodyLeft > 0 && this.#bodyLeft !== Number.POSITIVE_INFINITY) {
+      const length = Math.min(this.#bodyLeft, chunk.length);
+      this.#bodyLeft -= length;
+      this.#tail = '';
+      return length;
+    }
+    // A body in chunks ends by the same bytes (RFC 9112 7.1).
+    const end = endIn(this.#tail, chunk);
+    this.#tail =
+      end === undefined ? (this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - 3))).slice(-3) : '';
+    return end ?? chunk.length;
+  }
+}
+
+// Behind the end of a head, which may have begun in what came before.
+function endIn(tail: string, chunk: Buffer): number | undefined {
+  const across = (tail + chunk.toString('latin1', 0, endOfHead.length - 1)).indexOf(endOfHead);
+  if (across >= 0) return across + endOfHead.length - tail.length;
+  const at = chunk.indexOf(endOfHead, 0, 'latin1');
+  return at < 0 ? undefined : at + endOfHead.length;
+}
+
+function lengthOfBody({ headers }: IncomingMessage): number {
+  if (headers['transfer-encoding'] !== undefined) return Number.POSITIVE_INFINITY;
+  return Number(headers['content-length'] ?? 0);
+}
+
+// RFC 9112 6.1: nobody knows where a message of HTTP/1.0 with Transfer-Encoding ends. So it is with other versions.
+function hasFaultyFraming({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion !== '1.1' && (httpVersion !== '1.0' || headers['transfer-encoding'] !== undefined);
+}
+
+/**
+ * Has a server's connections answered one request at a time.
+ *
+ * @param server one that speaks HTTP/1, and upgrades to nothing
+ * @param onConnection is given each
+ * @param mostInAll bytes that may wait to be parsed, of all connections of the process
+ */
+export function answerOneByOne(
+  server: Server,
+  onConnection: (socket: Socket, pipeline: Pipeline) => void,
+  mostInAll = usualMostInAll,
+): void {
+  server.on('connection', (socket: Socket) => {
+    const parse = ownListener(socket, 'data');
+    const parseEnd = ownListener(socket, 'end');
+    if (!parse || !parseEnd) return; // Another Node: everything is as it was.
+    const pipeline = new Pipeline(socket, parse, parseEnd, mostInAll);
+    socket.on('data', (chunk: Buffer) => pipeline.receive(chunk));
+    socket.on('end', () => pipeline.end());
+    socket.once('close', () => pipeline.forget());
+    socket.removeListener('data', parse);
+    socket.removeListener('end', parseEnd);
+    onConnection(socket, pipeline);
+  });
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) {
+    server.prependListener(event, (request: IncomingMessage, response: ServerResponse) =>
+      pipelines.get(request.socket)?.begin(request, response),
+    );
+  }
+}
+
+const names = { data: 'bound socketOnData', end: 'bound socketOnEnd' } as const;
+
+function ownListener(socket: Socket, event: 'data' | 'end'): Listener | undefined {
+  return socket.listeners(event).find(({ name }) => name === names[event]) as Listener | undefined;
+}
