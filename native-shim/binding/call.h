@@ -54,6 +54,6 @@ struct exports {
 #define EXPORTS(list)                                                                                                  \
     { list, sizeof list / sizeof *list }
 extern const struct exports relay_exports, generation_exports, hold_exports, connection_exports, counter_exports,
-    process_exports, lease_exports, job_exports, grant_exports;
+    process_exports, lease_exports, job_exports, grant_exports, log_exports;
 
 #endif

@@ -1,0 +1,111 @@
+/* Logs: descriptors that may block, written by threads of their own. */
+#include <errno.h>
+
+#include "../core/log.h"
+#include "../core/sys.h"
+#include "call.h"
+
+static const napi_type_tag log_tag = {0x706167656c6f6700, 0x6465736372697074};
+
+struct log_handle {
+    struct pr_log *log; /* NULL once closed */
+    napi_threadsafe_function events;
+    napi_env env;
+    size_t bytes; /* of the piece that was written last; JavaScript gives no other before it has heard of it */
+    int error;
+};
+
+static void close_log(void *data) {
+    struct log_handle *handle = data;
+    if (!handle->log) return;
+    pr_log_close(handle->log); /* never waits; after it, nobody calls on_written */
+    handle->log = NULL;
+    napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
+}
+
+static void collected(napi_env env, void *data, void *hint) {
+    (void)hint;
+    struct log_handle *handle = data;
+    close_log(handle);
+    napi_remove_env_cleanup_hook(env, close_log, handle);
+    pr_free(handle);
+}
+
+static void on_written(void *context, size_t bytes, int error) {
+    struct log_handle *handle = context;
+    handle->bytes = bytes;
+    handle->error = error;
+    napi_call_threadsafe_function(handle->events, NULL, napi_tsfn_nonblocking);
+}
+
+static void deliver(napi_env env, napi_value callback, void *context, void *data) {
+    (void)data;
+    struct log_handle *handle = context;
+    napi_value receiver;
+    if (!env || !handle->log) return;
+    napi_value arguments[] = {number(env, (double)handle->bytes), number(env, -handle->error)};
+    napi_get_undefined(env, &receiver);
+    napi_call_function(env, receiver, callback, 2, arguments, NULL);
+}
+
+static napi_value give_up(napi_env env, struct log_handle *handle, int error) {
+    pr_free(handle);
+    return number(env, error);
+}
+
+static napi_value open_log(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t fd;
+    napi_value object;
+    if (!take_arguments(env, info, &call) || !want_integer(env, call.arguments[0], "fd", INT32_MAX, &fd) ||
+        !want_function(env, call.arguments[1], "onWritten"))
+        return NULL;
+    struct log_handle *handle = pr_allocate(1, sizeof *handle);
+    if (!handle) return number(env, -ENOMEM);
+    handle->env = env;
+    if (napi_create_threadsafe_function(env, call.arguments[1], NULL, string(env, "pagerelay.log"), 0, 1, NULL, NULL,
+                                        handle, deliver, &handle->events) != napi_ok)
+        return give_up(env, handle, -ENOMEM);
+    napi_unref_threadsafe_function(env, handle->events); /* A log that can't be written keeps no process alive. */
+    int result = pr_log_open((int)fd, on_written, handle, &handle->log);
+    if (result < 0) {
+        napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
+        return give_up(env, handle, result);
+    }
+    napi_create_object(env, &object);
+    napi_type_tag_object(env, object, &log_tag);
+    napi_wrap(env, object, handle, collected, NULL, NULL);
+    /* Added after the thread-safe function's own hook, so run before it. */
+    napi_add_env_cleanup_hook(env, close_log, handle);
+    return object;
+}
+
+static struct log_handle *want_log(struct call *call) {
+    napi_env env = call->env;
+    napi_value value = call->arguments[0];
+    bool tagged = false;
+    void *data = NULL;
+    napi_valuetype type;
+    if (napi_typeof(env, value, &type) == napi_ok && type == napi_object &&
+        napi_check_object_type_tag(env, value, &log_tag, &tagged) == napi_ok && tagged &&
+        napi_unwrap(env, value, &data) == napi_ok)
+        return data;
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "log must be a log");
+    return NULL;
+}
+
+static napi_value write_log(napi_env env, napi_callback_info info) {
+    struct call call;
+    void *bytes = NULL;
+    size_t length;
+    if (!take_arguments(env, info, &call)) return NULL;
+    struct log_handle *handle = want_log(&call);
+    if (!handle || !want_bytes(env, call.arguments[1], "bytes", &bytes, &length)) return NULL;
+    return number(env, handle->log ? pr_log_write(handle->log, bytes, length) : -EBADF);
+}
+
+static const struct export list[] = {
+    {"openLog", open_log},
+    {"writeLog", write_log},
+};
+const struct exports log_exports = EXPORTS(list);
