@@ -54,6 +54,8 @@ export type OpenOptions = RelayOptions & {
   readonly maxBytes: number | undefined;
   /** Is told what someone who reads the log should know of. */
   readonly report: Report;
+  /** Lines of the log that were lost; undefined where the log is the application's. */
+  readonly lostLogLines?: (() => number) | undefined;
 };
 
 /** Regions that are open and can be answered with. */
@@ -121,7 +123,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       ? new Express({ copyBelow: options.copyBelow, open: options.openGrants }, () => lock?.share() ?? true)
       : undefined;
   const outgoing = new Outgoing(relay, connections, express, options);
-  const metrics = new Metrics(relay, observed(catalog, outgoing, writer));
+  const metrics = new Metrics(relay, observed(catalog, outgoing, writer, options.lostLogLines));
   closers.push(() => metrics.close());
   const inFlight = watchHeld(relay);
   return {
@@ -200,8 +202,14 @@ function openWriter(
   return { store, leases: new Leases(store) };
 }
 
-function observed(catalog: Catalog, outgoing: Outgoing, writer: Writer | undefined): Observed {
+function observed(
+  catalog: Catalog,
+  outgoing: Outgoing,
+  writer: Writer | undefined,
+  lostLogLines: (() => number) | undefined,
+): Observed {
   return {
+    lostLogLines,
     counts: countsOf(catalog, writer),
     engines: () => outgoing.engines(),
     regions: () => enginesOfOpen(catalog, outgoing),

@@ -16,6 +16,7 @@ import { badFraming, badHost, badVersion, repeatedField, targetPath } from './ht
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines } from './observe/engine-log.ts';
+import type { LogOutput } from './observe/log-output.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
@@ -25,7 +26,7 @@ import type { OnAnswer } from './relay/grants.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnswer'> & {
+export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnswer' | 'lostLogLines'> & {
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   /** How long the body of a request may bring no byte before the connection is closed. */
@@ -34,6 +35,8 @@ export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnsw
   /** Of every answer of a region. */
   readonly cacheControl: string;
   readonly headers: readonly GivenField[];
+  /** Where the log goes; undefined: to standard output, which blocks where that does. */
+  readonly log?: LogOutput | undefined;
   /** Files of bearer tokens; undefined: nobody is asked for one. */
   readonly readTokenFile: string | undefined;
   readonly writeTokenFile: string | undefined;
@@ -42,6 +45,8 @@ export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnsw
 /** A service that is ready to listen. */
 export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
   readonly app: FastifyInstance;
+  /** Reads the token files again, changed or not. */
+  reload(): Promise<void>;
   /**
    * Takes no new connections, waits until nothing is in flight or `drain` seconds have passed, breaks off the rest and
    * gives everything back. Resolves to whether nothing had to be broken off.
@@ -68,10 +73,12 @@ export function createService(options: ServiceOptions): Service {
     report: (message, details) => log?.warn(details, message),
     openGrants: true,
     onAnswer: told ? onAnswer : undefined,
+    lostLogLines: () => options.log?.lost ?? 0,
   });
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options, metrics);
   log = app.log;
+  if (options.log) options.log.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
   watchTokens(guards, log, opened);
   if (options.express && !relay.portableBecause) watchHeads(app.server);
   app.addHook('onListen', async () => {
@@ -103,6 +110,9 @@ export function createService(options: ServiceOptions): Service {
     relay,
     catalog,
     writer,
+    async reload() {
+      await Promise.all([guards.readTokens?.reload(), guards.writeTokens?.reload()]);
+    },
     close() {
       draining = true;
       opened.endGrants(true);
@@ -138,7 +148,7 @@ const longestParameter = 4096;
 
 function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstance {
   const app = fastify({
-    logger: { level: options.logLevel },
+    logger: { level: options.logLevel, ...(options.log && { stream: options.log }) },
     // One line a request comes from observe/access-log.ts.
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: longestParameter },

@@ -11,16 +11,18 @@ class NoShim extends Error {
   readonly code = 'ENOSYS';
 }
 
+/** A proof to be printed, and whether every claim of the configuration was met. */
+export type Told = { readonly text: string; readonly isMet: boolean };
+
 /**
- * Runs the proof and prints it.
+ * Runs the proof.
  *
- * @returns whether every claim of the configuration was met
  * @throws UsageError for a path that is no backing; Error when it could not be run
  */
-export async function prove(options: ProveOptions, json: boolean): Promise<boolean> {
+export async function prove(options: ProveOptions, json: boolean): Promise<Told> {
   const proof = await run(options);
-  process.stdout.write(json ? `${JSON.stringify(proof, undefined, 2)}\n` : describeProof(proof));
-  return proof.claims.every(({ met }) => met);
+  const text = json ? `${JSON.stringify(proof, undefined, 2)}\n` : describeProof(proof);
+  return { text, isMet: proof.claims.every(({ met }) => met) };
 }
 
 async function run(options: ProveOptions): Promise<Proof> {

@@ -4,7 +4,7 @@ import type { Counters, Engine, Relay } from '../relay/relay.ts';
 import { buildFamily } from './build-info.ts';
 import { EventLoop } from './event-loop.ts';
 import { type Format, formatFor, plainText } from './exposition.ts';
-import type { Family, Sample } from './family.ts';
+import { type Family, type Sample, single } from './family.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import { engineFamily, type RegionCounts, type RegionEngine, RegionInfo, regionFamilies } from './region-metrics.ts';
 import { relayFamilies } from './relay-metrics.ts';
@@ -16,6 +16,8 @@ export type Observed = {
   engines(): readonly BackingEngine[];
   /** What the regions are sent by that are open. */
   regions(): Iterable<RegionEngine>;
+  /** Lines of the log that were lost; undefined where the log is somebody else's. */
+  readonly lostLogLines?: (() => number) | undefined;
 };
 
 /** Metrics in one of their formats. */
@@ -63,6 +65,7 @@ export class Metrics {
       engineFamily(this.#observed.engines()),
       this.#regions.family(this.#observed.regions()),
       ...regionFamilies(this.#observed.counts),
+      ...logFamilies(this.#observed.lostLogLines),
       ...this.#eventLoop.families(),
       ...(await this.#process.families()),
     ];
@@ -96,6 +99,12 @@ export class Metrics {
       'HTTP requests answered, by method, status and the engine of a region’s bytes, those that lanes answered among them.';
     return { name: 'pagerelay_http_requests_total', type: 'counter', help, samples };
   }
+}
+
+function logFamilies(lostLines: (() => number) | undefined): Family[] {
+  if (!lostLines) return [];
+  const help = 'Lines of the log that were lost, for it could not be written, or not fast enough.';
+  return [single('counter', 'pagerelay_log_dropped_lines_total', help, lostLines())];
 }
 
 const alarming = ['404', '416', '500', '503'];

@@ -27,6 +27,10 @@ declare const relayBrand: unique symbol;
 /** A relay of the shim: an object that only the shim can make. */
 export type ShimRelay = { readonly [relayBrand]: true };
 
+declare const logBrand: unique symbol;
+/** A log of the shim: an object that only the shim can make. */
+export type ShimLog = { readonly [logBrand]: true };
+
 export type ShimOptions = {
   readonly lanes: number;
   readonly maxHoldSeconds: number;
@@ -163,6 +167,13 @@ export type Shim = {
     most: number,
     seconds: number,
   ): Promise<Discarded | number> | number;
+  /**
+   * A log on a descriptor that may block: written by a thread of its own. `onWritten` gets the bytes that were written of
+   * each piece and 0, or a negated errno. Gives one when no thread can be had.
+   */
+  openLog(fd: number, onWritten: (bytes: number, errno: number) => void): ShimLog | number;
+  /** -EBUSY until the piece before is told of. */
+  writeLog(log: ShimLog, bytes: Uint8Array): number;
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
@@ -151,7 +152,8 @@ test('missing arguments are refused', { timeout: 10_000 }, async (t) => {
     }
   }
   assert.throws(() => untyped(shim, 'closeRelay')(), TypeError);
-  for (const name of ['createRelay', 'createMemfd', 'setFault']) assert.throws(() => untyped(shim, name)(), TypeError);
+  for (const name of ['createRelay', 'createMemfd', 'setFault', 'openLog', 'writeLog'])
+    assert.throws(() => untyped(shim, name)(), TypeError);
 });
 
 test('a closed relay refuses every call', { timeout: 10_000 }, async (t) => {
@@ -177,6 +179,24 @@ test('only a relay is taken for one', { timeout: 10_000 }, (t) => {
     null,
   ];
   for (const fake of fakes) assert.throws(() => untyped(shim, 'counters')(fake), TypeError);
+});
+
+test('a log takes bytes for a descriptor, and nothing else', { timeout: 10_000 }, async (t) => {
+  const { shim, relay } = makeRelay(t);
+  const path = join(makeFolder(t, 'tmpfs'), 'log');
+  const fd = openSync(path, 'w');
+  t.after(() => closeSync(fd));
+  const { promise, resolve } = Promise.withResolvers<readonly [number, number]>();
+  const log = shim.openLog(fd, (bytes, errno) => resolve([bytes, errno]));
+  for (const wrong of wrongValues.filter((value) => typeof value !== 'function')) {
+    assert.throws(() => untyped(shim, 'openLog')(fd, wrong), TypeError);
+    assert.throws(() => untyped(shim, 'openLog')(wrong, () => {}), TypeError, inspect(wrong));
+    assert.throws(() => untyped(shim, 'writeLog')(wrong, new Uint8Array(1)), TypeError);
+    assert.throws(() => untyped(shim, 'writeLog')(log, wrong), TypeError);
+  }
+  assert.throws(() => untyped(shim, 'writeLog')(relay, new Uint8Array(1)), TypeError, 'a relay is no log');
+  assert.equal(untyped(shim, 'writeLog')(log, Buffer.from('line')), 0);
+  assert.deepEqual([await promise, readFileSync(path, 'utf8')], [[4, 0], 'line']);
 });
 
 test('options that make no sense make no relay', { timeout: 10_000 }, () => {

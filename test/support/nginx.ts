@@ -1,9 +1,8 @@
 /** nginx in front of a service: it fetches slices by Range, keeps them, and answers from them. @module */
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { startTool, type Tool } from './client-tools.ts';
+import { freePort } from './free-port.ts';
 import { until } from './poll.ts';
 import type { Child } from './process.ts';
 import { makeFolder } from './regions.ts';
@@ -74,15 +73,6 @@ http {
   }
 }
 `;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function answers(port: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** The command line as a child process. @module */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until } from './poll.ts';
@@ -36,6 +36,24 @@ export function start(
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Exit);
   scope.after(() => child.kill('SIGKILL'));
   return { process: child, exited, stdout: () => printed.stdout, stderr: () => printed.stderr };
+}
+
+/** A child process whose standard output and standard error are somebody else's. */
+export type Silent = { readonly process: ChildProcess; readonly exited: Promise<Exit> };
+
+/** Runs `pagerelay` with these descriptors as its standard output and standard error; `close` closes one of them first. */
+export function startCliOn(
+  scope: Scope,
+  outputs: readonly [stdout: number | 'ignore', stderr: number | 'ignore'],
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  close = '',
+): Silent {
+  const command = ['-c', `exec "$0" "$@" ${close}`, process.execPath, ...emulation, cli, ...args];
+  const child = spawn('sh', command, { env: { ...cleanEnvironment(), ...env }, stdio: ['ignore', ...outputs] });
+  const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }) as Exit);
+  scope.after(() => child.kill('SIGKILL'));
+  return { process: child, exited };
 }
 
 // What an emulated Node is started with goes for those that it starts (test/pmem/host/steps.ts).

@@ -1,6 +1,5 @@
 /** System calls that go on failing, and a file system that really is full. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { RawClient } from '../../support/raw.ts';
 import { type Place, seededBytes, sha256 } from '../../support/regions.ts';
 import { ask, askForRange, type Change, change, overwriting } from '../../support/requests.ts';
 import { shimOrFail } from '../../support/shim.ts';
+import { mountTmpfs } from '../../support/small-tmpfs.ts';
 import { fileIn, kept, makeTree, put, read, refusalIn, send, startWritable } from '../../support/writable.ts';
 
 const { EIO, ENOSPC } = constants.errno;
@@ -164,15 +164,7 @@ test('a region whose bytes can not be put back by a start is kept from all, unti
 /** A file system of its own, of 4 MiB; undefined where none can be mounted. */
 function mountSmall(t: TestContext): { dir: string; scope: ReturnType<typeof makeTree>['scope'] } | undefined {
   const { dir, scope } = makeTree(t, 'ext4');
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', dir], { stdio: 'pipe' });
-  } catch (error) {
-    const why = `SKIP: a small tmpfs can't be mounted: ${error instanceof Error ? error.message : error}`;
-    if (process.env.CI) assert.fail(why);
-    t.skip(why);
-    return undefined;
-  }
-  scope.after(() => execFileSync('umount', ['-l', dir]));
+  if (!mountTmpfs(t, scope, dir, '4m')) return undefined;
   return { dir, scope };
 }
 

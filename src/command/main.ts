@@ -1,0 +1,70 @@
+/** Which command is run, and what is said when it fails. @module */
+import { readFileSync } from 'node:fs';
+import { NameClash } from '../region/catalog.ts';
+import { leave, print } from './ending.ts';
+import { parseServeOptions, UsageError, usage } from './options.ts';
+import { prove } from './prove.ts';
+import { parseProveOptions, proveUsage } from './prove-options.ts';
+import { serve } from './serve.ts';
+import { errors } from './streams.ts';
+
+/** A command: what it does with the arguments after its name, and how it is used. */
+type Command = { readonly run: (argv: readonly string[]) => Promise<void>; readonly usage: () => string };
+
+const commands: Readonly<Record<string, Command>> = {
+  serve: { run: runServe, usage },
+  prove: { run: runProve, usage: proveUsage },
+};
+
+async function runServe(argv: readonly string[]): Promise<void> {
+  const parsed = parseServeOptions(argv, process.env);
+  if (parsed.kind === 'help') await tell(`${usage()}\n`);
+  else if (parsed.kind === 'version') await tell(`${version()}\n`);
+  else await serve(parsed.options);
+}
+
+async function runProve(argv: readonly string[]): Promise<void> {
+  process.removeAllListeners('SIGHUP'); // It ends with its terminal, as any command that is no service.
+  const parsed = parseProveOptions(argv, process.env);
+  if (parsed.kind === 'help') {
+    await tell(`${proveUsage()}\n`);
+    return;
+  }
+  const { text, isMet } = await prove(parsed.options, parsed.json);
+  await tell(text);
+  if (!isMet) process.exitCode = 1;
+}
+
+/** Standard output is full or closed. */
+class OutputLost extends Error {
+  readonly code = 'output-lost';
+}
+
+async function tell(text: string): Promise<void> {
+  if (!(await print(text))) throw new OutputLost('standard output could not be written');
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+const [first, ...others] = process.argv.slice(2);
+const [name, argv] = first === undefined || first.startsWith('-') ? ['serve', process.argv.slice(2)] : [first, others];
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+
+try {
+  if (!command) throw new UsageError(`unknown command: ${name}`);
+  await command.run(argv);
+} catch (error) {
+  errors.write(`pagerelay: ${explain(error)}\n`);
+  await leave(error instanceof UsageError ? 2 : 1);
+}
+
+// What a user can mend needs no stack trace.
+function explain(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}\n\n${(command?.usage ?? usage)()}`;
+  const expected = error instanceof NameClash || (error instanceof Error && 'code' in error);
+  if (expected) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

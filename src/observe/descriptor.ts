@@ -1,0 +1,68 @@
+/** Writing to descriptors that may block for ever, such as a pipe that nobody reads, without waiting for them. @module */
+import { write as writeFd } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { errnoName, loadShim, type Shim } from '../relay/shim.ts';
+
+const writeToFd = promisify(writeFd);
+const retryMilliseconds = 20;
+
+/** How far a write came. */
+export type Written = {
+  readonly bytes: number;
+  /** Why not further, such as `ENOSPC`; undefined when everything was written. */
+  readonly error: string | undefined;
+};
+
+/**
+ * Writes to one descriptor, one piece at a time. The flags of the descriptor stay as they are: it is shared with other
+ * processes, which O_NONBLOCK would surprise.
+ */
+export type Descriptor = {
+  /** Does not reject. Call it again only when it has resolved, which may be never. */
+  write(bytes: Uint8Array): Promise<Written>;
+  /** Whether a write that does not return keeps `process.exit` from returning, too. */
+  readonly holdsExit: boolean;
+};
+
+/** A descriptor of this process, written by a thread of its own where the shim is there, else by libuv's pool. */
+export function openDescriptor(fd: number): Descriptor {
+  const verdict = loadShim();
+  return ('shim' in verdict ? byThread(verdict.shim, fd) : undefined) ?? byPool(fd);
+}
+
+function byThread(shim: Shim, fd: number): Descriptor | undefined {
+  let tell: (written: Written) => void = () => {};
+  const log = shim.openLog(fd, (bytes, errno) => tell({ bytes, error: errno < 0 ? errnoName(errno) : undefined }));
+  if (typeof log === 'number') return undefined;
+  return {
+    holdsExit: false,
+    write(bytes) {
+      const { promise, resolve } = Promise.withResolvers<Written>();
+      tell = resolve;
+      const result = shim.writeLog(log, bytes);
+      if (result < 0) resolve({ bytes: 0, error: errnoName(result) });
+      return promise;
+    },
+  };
+}
+
+/** At its exit a process waits for the threads of libuv's pool, and one of them may be in a write here. */
+export function byPool(fd: number): Descriptor {
+  return {
+    holdsExit: true,
+    async write(bytes) {
+      let done = 0;
+      while (done < bytes.length) {
+        try {
+          done += (await writeToFd(fd, bytes, done, bytes.length - done, null)).bytesWritten;
+        } catch (error) {
+          const { code = 'EIO' } = error as NodeJS.ErrnoException;
+          if (code !== 'EAGAIN') return { bytes: done, error: code };
+          await delay(retryMilliseconds, undefined, { ref: false });
+        }
+      }
+      return { bytes: done, error: undefined };
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { setImmediate } from 'node:timers/promises';
+import { type Descriptor, openDescriptor } from './descriptor.ts';
+
+/** Bytes of lines that wait to be written; what comes beyond them is lost. */
+const mostBytes = 1 << 20;
+
+const newline = '\n'.charCodeAt(0);
+
+/**
+ * Lines on their way to a descriptor that may refuse them or take none. Nothing waits for it, nothing fails by it, and the
+ * memory that it takes is bounded: lines that can't be written are lost, and counted. It is tried again with every line.
+ */
+export class LogOutput {
+  readonly #descriptor: Descriptor;
+  readonly #waiting: Uint8Array[] = [];
+  readonly #idle: (() => void)[] = [];
+  #bytes = 0;
+  #lost = 0;
+  #reported = 0;
+  #busy = false;
+  #torn = false;
+  /** Is told of lines that were lost, when lines can be written again: how many since the last time. */
+  onRecovery: ((lines: number) => void) | undefined;
+
+  constructor(descriptor: Descriptor) {
+    this.#descriptor = descriptor;
+  }
+
+  /** Lines for a descriptor of this process, such as 1. It stays open. */
+  static to(fd: number): LogOutput {
+    return new LogOutput(openDescriptor(fd));
+  }
+
+  /** Lines that were lost so far. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Whether every line has been written, or is lost. */
+  get isIdle(): boolean {
+    return !this.#busy;
+  }
+
+  /** Whether a write that may never return keeps `process.exit` from ending the process. */
+  get holdsExit(): boolean {
+    return this.#busy && this.#descriptor.holdsExit;
+  }
+
+  /** Takes lines, whole ones. */
+  write(text: string | Uint8Array): void {
+    const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+    if (this.#bytes + bytes.length > mostBytes) {
+      this.#lost += linesIn(bytes);
+      return;
+    }
+    this.#bytes += bytes.length;
+    this.#waiting.push(bytes);
+    if (!this.#busy) void this.#run();
+  }
+
+  /** Resolves when it is idle, or so many milliseconds have passed. */
+  async flush(milliseconds: number): Promise<void> {
+    if (this.isIdle) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, milliseconds);
+    this.#idle.push(resolve);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    await setImmediate(); // What is logged in one turn of the event loop is one piece.
+    while (this.#waiting.length > 0) await this.#writePiece();
+    this.#busy = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #writePiece(): Promise<void> {
+    const lines = Buffer.concat(this.#waiting.splice(0));
+    // A file system that was full may have taken the beginning of a line: the next one begins on a line of its own.
+    const start = this.#torn ? 1 : 0;
+    const piece = start > 0 ? Buffer.concat([Buffer.of(newline), lines]) : lines;
+    const { bytes, error } = await this.#descriptor.write(piece);
+    this.#bytes -= lines.length;
+    if (bytes > 0) this.#torn = error !== undefined && piece[bytes - 1] !== newline;
+    if (error === undefined) this.#report();
+    else this.#lost += linesIn(piece.subarray(Math.max(bytes, start)));
+  }
+
+  #report(): void {
+    const lines = this.#lost - this.#reported;
+    this.#reported = this.#lost;
+    if (lines > 0) this.onRecovery?.(lines);
+  }
+}
+
+function linesIn(bytes: Uint8Array): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) lines++;
+  return lines;
+}
