@@ -8,7 +8,7 @@ import type { RegionCounts, RegionEngine } from './observe/region-metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
 import { Leases } from './region/change/leases.ts';
 import { Quota } from './region/change/quota.ts';
-import { recover } from './region/change/recovery.ts';
+import { Start } from './region/change/start.ts';
 import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
 import { Digests } from './region/digest.ts';
@@ -71,7 +71,7 @@ export type Pagerelay = {
   readonly writer: Writer | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
-  /** Resolves when what the last run left behind has been put right; nothing may be asked for before. */
+  /** Resolves when regions may be read; nothing may be asked for before. */
   ready(): Promise<void>;
   /** How each backing of what is served is sent, for the log; tries engines where that was not done yet. */
   engines(): Promise<EngineOfSources[]>;
@@ -137,7 +137,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     maxWait: options.maxWait,
     async ready() {
       if (tree && dotfiles !== 'deny') warnOfSecrets(tree, options.report);
-      if (writer) await start(writer, lock);
+      await writer?.start.begin();
     },
     engines: () => enginesOfSources(catalog, outgoing, files),
     endGrants(forGood) {
@@ -199,7 +199,7 @@ function openWriter(
   checkWritable(tree, paths);
   const quota = new Quota(maxBytes ?? Number.POSITIVE_INFINITY);
   const store = makeStore({ relay, tree, catalog, states, lock, paths, quota, maxPartial, report });
-  return { store, leases: new Leases(store) };
+  return { store, leases: new Leases(store), start: new Start(store) };
 }
 
 function observed(
@@ -232,15 +232,8 @@ function countsOf({ externalChanges }: Catalog, writer: Writer | undefined): Reg
   return { externalChanges, changes };
 }
 
-// A second service that may write to the tree leaves alone what the first one has there.
-async function start({ store }: Writer, lock: TreeLock | undefined): Promise<void> {
-  const alone = await lock?.whileAlone(() => recover(store));
-  if (!alone) store.report('another service can write to this tree: nothing of it is recovered', {});
-  await lock?.join();
-  for await (const sizes of store.catalog.sizes()) for (const [name, bytes] of sizes) store.quota.set(name, bytes);
-}
-
-async function stop({ store, leases }: Writer, deadline: number): Promise<void> {
+async function stop({ store, leases, start }: Writer, deadline: number): Promise<void> {
+  await start.close();
   leases.close();
   const settled = new AbortController();
   const late = delay(Math.max(leastMilliseconds, deadline - performance.now()), undefined, { signal: settled.signal });

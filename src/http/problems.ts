@@ -32,6 +32,7 @@ export const problems = {
   internal: { status: 500, title: 'The service failed to answer.' },
   busy: { status: 503, title: 'The service is short of descriptors or memory.', retryAfter: 1 },
   draining: { status: 503, title: 'The service is shutting down.', retryAfter: 5 },
+  starting: { status: 503, title: 'The service has not looked at all regions yet.', retryAfter: 1 },
   'other-writer': { status: 503, title: 'Another service holds pages of this tree.', retryAfter: 1 },
   'region-leased': { status: 503, title: 'A writer has the range.', retryAfter: 1 },
   'region-unstable': { status: 503, title: 'The region changed each time it was judged.', retryAfter: 1 },

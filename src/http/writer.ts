@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Leases } from '../region/change/leases.ts';
 import type { Judge } from '../region/change/replace.ts';
+import type { Start } from '../region/change/start.ts';
 import type { Store } from '../region/change/store.ts';
 import type { Region } from '../region/region.ts';
 import { itsTurn } from '../relay/turn.ts';
@@ -11,7 +12,7 @@ import { ProblemError } from './problems.ts';
 import { problemOfSystem } from './system-problems.ts';
 
 /** What changing regions needs. */
-export type Writer = { readonly store: Store; readonly leases: Leases };
+export type Writer = { readonly store: Store; readonly leases: Leases; readonly start: Start };
 
 /** One request that changes a region. */
 export type Write = {

@@ -7,6 +7,7 @@ import { mergePatch, patchRegion } from './patch-region.ts';
 import { ProblemError } from './problems.ts';
 import { checkPut, putRegion } from './put-region.ts';
 import { problemOfSystem } from './system-problems.ts';
+import { patienceOf } from './waiting.ts';
 import { type Writer, writeOf } from './writer.ts';
 
 /** Largest body of a request that says something about a region or a lease, in bytes. */
@@ -15,6 +16,7 @@ const bodyLimit = 16 * 1024;
 /** Adds PUT, PATCH and DELETE of `/regions/NAME`, and `/leases`, to a scope. */
 export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
   void scope.register(async (regions) => {
+    waitForStart(regions, writer);
     continueWhenAsked(regions);
     regions.removeAllContentTypeParsers();
     // Whatever a region is said to be, its bytes are taken as they come.
@@ -31,6 +33,7 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     });
   });
   void scope.register(async (patches) => {
+    waitForStart(patches, writer);
     continueWhenAsked(patches);
     patches.removeAllContentTypeParsers();
     patches.addContentTypeParser(
@@ -45,6 +48,7 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     });
   });
   void scope.register(async (leases) => {
+    waitForStart(leases, writer, ['POST']);
     continueWhenAsked(leases);
     leases.removeAllContentTypeParsers();
     leases.addContentTypeParser(
@@ -73,6 +77,15 @@ function refuseEarly(check: () => void): void {
   } catch (error) {
     throw problemOfSystem(error);
   }
+}
+
+// Nothing is judged, and no body is asked for, before all that a change depends on is known.
+function waitForStart(scope: FastifyInstance, { start }: Writer, methods = ['PUT', 'PATCH', 'DELETE']): void {
+  scope.addHook('onRequest', async (request, reply) => {
+    if (start.isOver || !methods.includes(request.method)) return;
+    const { deadline, signal } = patienceOf(request, reply);
+    if (!(await start.isOverWithin(deadline - performance.now(), signal))) throw new ProblemError('starting');
+  });
 }
 
 // Where somebody listens, Node leaves `Expect: 100-continue` to the service (RFC 9110 10.1.1): a body that will be refused

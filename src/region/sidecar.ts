@@ -1,7 +1,7 @@
 /** What pagerelay remembers of a region beside its file. @module */
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, opendir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { changedAt, modifiedAt } from '../relay/file-identity.ts';
 import type { FileIdentity } from '../relay/relay.ts';
@@ -180,10 +180,13 @@ function tryParse(path: string, text: string): Sidecar | DamagedSidecar {
   }
 }
 
-async function regionFiles(folder: string, pattern: RegExp): Promise<string[]> {
-  const regions = regionsFolder(folder);
-  const names = await readdir(regions).catch(undefinedWhenMissing);
-  return (names ?? []).filter((name) => pattern.test(name)).map((name) => join(regions, name));
+async function regionFiles(state: string, pattern: RegExp): Promise<string[]> {
+  const regions = regionsFolder(state);
+  const folder = await opendir(regions, { bufferSize: 1024 }).catch(undefinedWhenMissing);
+  const paths: string[] = [];
+  // A part in each turn of the event loop: there is one for each region that was ever written.
+  for await (const { name } of folder ?? []) if (pattern.test(name)) paths.push(join(regions, name));
+  return paths;
 }
 
 // Names hold slashes, and are up to four times as long as a file's name may be.

@@ -75,9 +75,9 @@ export class TreeLock {
     return true;
   }
 
-  /** This service may write from when this resolves: once no other one recovers. */
-  async join(): Promise<void> {
-    while (!this.#lock(bytes.writers, 'shared')) await delay(pollMilliseconds);
+  /** This service may write from when this resolves: once no other one recovers. @throws when the signal is aborted */
+  async join(signal: AbortSignal): Promise<void> {
+    while (!this.#lock(bytes.writers, 'shared')) await delay(pollMilliseconds, undefined, { signal });
   }
 
   // The lock file is open from here on. Where it can't be, nobody else's locks can be seen either.

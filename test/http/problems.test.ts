@@ -35,6 +35,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   internal: 500,
   busy: 503,
   draining: 503,
+  starting: 503,
   'other-writer': 503,
   'region-leased': 503,
   'region-unstable': 503,

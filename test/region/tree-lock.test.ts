@@ -55,7 +55,7 @@ test('only a service that is alone recovers', async (t) => {
   let recovered = 0;
   const recover = async () => void recovered++;
   assert.ok(await one.whileAlone(recover));
-  await one.join();
+  await one.join(new AbortController().signal);
   assert.equal(await other.whileAlone(recover), false);
   assert.equal(recovered, 1);
 });

@@ -39,7 +39,9 @@ export async function startWritable(
 ): Promise<Writable> {
   const tree = makeTree(scope, place);
   const { dir = tree.dir } = options;
-  return { ...(await startService(tree.scope, { drain: 0, ...options, dir, writable: true })), dir };
+  const running = await startService(tree.scope, { drain: 0, ...options, dir, writable: true });
+  assert.ok(await running.service.writer?.start.isOverWithin(30_000), 'its start is over');
+  return { ...running, dir };
 }
 
 /** One request on a connection of its own. */

@@ -11,6 +11,11 @@ export class Quota {
     this.#most = most;
   }
 
+  /** Whether there is a quota. */
+  get isLimited(): boolean {
+    return this.#most !== Number.POSITIVE_INFINITY;
+  }
+
   /** Bytes. */
   get used(): number {
     return this.#used;

@@ -13,14 +13,20 @@ import { type Note, noteEnding, readNote } from './undo.ts';
 /** Peers of the last run may still read the pages of files without a name; after so long they are gone or never go. */
 const fsdaxDelayMilliseconds = 30_000;
 
-/** Undoes overwrites that were cut off, removes uploads that were, and settles what versions regions are at. */
-export async function recover(store: Store): Promise<void> {
-  const kept = await undoOverwrites(store);
+/**
+ * Removes uploads that were cut off, and settles what versions regions are at. Nothing may be changed meanwhile; regions
+ * may be read. What fails half-way can be done again.
+ *
+ * @param kept notes of overwrites that could not be undone
+ * @throws what the signal is aborted by; the file system's error
+ */
+export async function recover(store: Store, kept: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
   for (const file of await readdir(store.paths.uploads)) {
     if (!kept.has(file)) await rm(join(store.paths.uploads, file), { force: true, recursive: true });
   }
   await removeUnfinished(store.paths.root);
   for await (const found of allSidecars(store.paths.root)) {
+    signal.throwIfAborted();
     if ('damaged' in found) await putAside(store, found.damaged, found.cause);
     else await settleQuietly(store, found.sidecar);
   }
@@ -33,10 +39,10 @@ async function putAside(store: Store, path: string, cause: unknown): Promise<voi
 }
 
 /**
- * Gives the notes of what could not be undone. Their regions hold bytes that nobody has written: they are served to no
+ * Undoes overwrites that were cut off. Gives the notes of what could not be undone. Their regions hold bytes that nobody has written: they are served to no
  * one and changed by no one, so that a later start can still undo it.
  */
-async function undoOverwrites(store: Store): Promise<Set<string>> {
+export async function undoOverwrites(store: Store): Promise<Set<string>> {
   const kept = new Set<string>();
   const isExclusive = store.lock.exclude();
   const files = await readdir(store.paths.uploads);
@@ -97,9 +103,15 @@ async function settleQuietly(store: Store, sidecar: Sidecar): Promise<void> {
   try {
     await settle(store, sidecar);
   } catch (error) {
+    if (isShortage(error)) throw error; // It is tried again.
     store.report('a region could not be put right, and is served to no one', { region: sidecar.name, err: error });
     store.states.refuse(sidecar.name);
+    store.catalog.letGo(sidecar.name);
   }
+}
+
+function isShortage(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(error.code));
 }
 
 // A run that ended without saying how far it came has left a content that none of its entity-tags stands for.
@@ -116,6 +128,7 @@ async function settle(store: Store, sidecar: Sidecar): Promise<void> {
   if (version === undefined || run !== undefined || changed === undefined) {
     const settled = { ...description, ...stateOf(description) };
     await store.states.settle(name, settled, file, description.cut);
+    store.catalog.letGo(name); // Whoever has read it meanwhile has it by another tag.
   }
   if (description.cut) cutLater(store, name);
 }

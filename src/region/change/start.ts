@@ -1,0 +1,105 @@
+/** What a tree needs before anybody may change it, and how much of that readers wait for. @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import { recover, undoOverwrites } from './recovery.ts';
+import type { Store } from './store.ts';
+
+/** So long readers wait for all of it: with few regions, nobody sees a start that is not over. */
+const quickMilliseconds = 250;
+
+/** What fails is tried again, at first after so long, and each time after twice as long. */
+const firstRetryMilliseconds = 500;
+const lastRetryMilliseconds = 30_000;
+
+/**
+ * The start of a tree that can be changed. Before anybody reads, overwrites that were cut off are undone: that is work for
+ * what was in flight, not for what there is. The rest looks at every region, and goes on while they are read: what versions
+ * they are at, which no tag that a reader gets meanwhile depends on, and how many bytes count against the quota. Changes
+ * wait until it is over.
+ */
+export class Start {
+  readonly #store: Store;
+  readonly #over = Promise.withResolvers<void>();
+  readonly #closing = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #isOver = false;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Resolves when regions may be read. @throws what undoing fails with */
+  async begin(): Promise<void> {
+    const readable = Promise.withResolvers<void>();
+    this.#running = this.#run(readable.resolve).catch(readable.reject);
+    await readable.promise;
+    await this.#overWithin(quickMilliseconds);
+    if (!this.#isOver) this.#store.report('regions can be read, and changed when all of them were looked at', {});
+  }
+
+  /** Whether regions may be changed. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether they may be within so many milliseconds, or until the signal says that nobody waits. */
+  async isOverWithin(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
+    if (!this.#isOver) await this.#overWithin(milliseconds, signal);
+    return this.#isOver;
+  }
+
+  /** Resolves when nothing of it goes on. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  async #overWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    const timer = new AbortController();
+    const signals = [timer.signal, this.#closing.signal, ...(signal ? [signal] : [])];
+    const waited = delay(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any(signals) }).catch(() => {});
+    await Promise.race([this.#over.promise, waited]);
+    timer.abort();
+  }
+
+  // A second service that may write to the tree leaves alone what the first one has there.
+  async #run(readable: () => void): Promise<void> {
+    const { lock, report } = this.#store;
+    const { signal } = this.#closing;
+    const alone = await lock.whileAlone(async () => {
+      const kept = await undoOverwrites(this.#store);
+      readable();
+      await this.#untilDone('what the last run left behind is not put right yet', () =>
+        recover(this.#store, kept, signal),
+      );
+    });
+    if (!alone) report('another service can write to this tree: nothing of it is recovered', {});
+    readable();
+    await this.#untilDone('the tree can not be joined yet', () => lock.join(signal));
+    const counting = this.#untilDone('the regions are not counted yet', () => count(this.#store, signal));
+    if (this.#store.quota.isLimited) await counting;
+    if (!signal.aborted) this.#isOver = true;
+    this.#over.resolve();
+    await counting;
+  }
+
+  async #untilDone(otherwise: string, act: () => Promise<void>): Promise<void> {
+    const { signal } = this.#closing;
+    for (let wait = firstRetryMilliseconds; !signal.aborted; wait = Math.min(2 * wait, lastRetryMilliseconds)) {
+      try {
+        return await act();
+      } catch (err) {
+        if (signal.aborted) return;
+        this.#store.report(`${otherwise}, and tried again`, { err, afterMilliseconds: wait });
+        await delay(wait, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+}
+
+// What is changed meanwhile says its size itself, before or after it is counted here.
+async function count({ catalog, quota }: Store, signal: AbortSignal): Promise<void> {
+  for await (const sizes of catalog.sizes()) {
+    signal.throwIfAborted();
+    for (const [name, bytes] of sizes) quota.set(name, bytes);
+  }
+}
