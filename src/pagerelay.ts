@@ -46,6 +46,8 @@ export type OpenOptions = RelayOptions & {
   readonly dotfiles?: Dotfiles | undefined;
   /** Whether the regions of `dir` can be changed. */
   readonly writable: boolean;
+  /** Bytes: the largest region whose digest is computed. */
+  readonly maxDigestBytes: number;
   /** Bytes: the largest overwrite in place. */
   readonly maxPartial: number;
   /** Seconds that a reader waits for writers before it is refused. */
@@ -123,14 +125,16 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       ? new Express({ copyBelow: options.copyBelow, open: options.openGrants }, () => lock?.share() ?? true)
       : undefined;
   const outgoing = new Outgoing(relay, connections, express, options);
-  const metrics = new Metrics(relay, observed(catalog, outgoing, writer, options.lostLogLines));
+  const digests = new Digests(relay, options.maxDigestBytes);
+  closers.push(() => digests.close());
+  const metrics = new Metrics(relay, observed(catalog, outgoing, digests, writer, options.lostLogLines));
   closers.push(() => metrics.close());
   const inFlight = watchHeld(relay);
   return {
     relay,
     catalog,
     outgoing,
-    digests: new Digests(relay),
+    digests,
     metrics,
     lock,
     writer,
@@ -147,6 +151,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
     },
     inFlight,
     async close(deadline) {
+      digests.close();
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
       if (writer) await stop(writer, deadline);
       metrics.close();
@@ -205,12 +210,13 @@ function openWriter(
 function observed(
   catalog: Catalog,
   outgoing: Outgoing,
+  digests: Digests,
   writer: Writer | undefined,
   lostLogLines: (() => number) | undefined,
 ): Observed {
   return {
     lostLogLines,
-    counts: countsOf(catalog, writer),
+    counts: countsOf(catalog, digests, writer),
     engines: () => outgoing.engines(),
     regions: () => enginesOfOpen(catalog, outgoing),
   };
@@ -220,8 +226,8 @@ function* enginesOfOpen(catalog: Catalog, outgoing: Outgoing): Generator<RegionE
   for (const region of catalog.opened()) yield { region: region.name, ...outgoing.engineOf(region) };
 }
 
-function countsOf({ externalChanges }: Catalog, writer: Writer | undefined): RegionCounts {
-  if (!writer) return { externalChanges, changes: undefined };
+function countsOf({ externalChanges }: Catalog, digests: Digests, writer: Writer | undefined): RegionCounts {
+  if (!writer) return { externalChanges, digests, changes: undefined };
   const { store, leases } = writer;
   const changes = {
     overwrites: store.overwrites,
@@ -229,7 +235,7 @@ function countsOf({ externalChanges }: Catalog, writer: Writer | undefined): Reg
     oldGenerations: () => store.old.count,
     regionBytes: () => store.quota.used,
   };
-  return { externalChanges, changes };
+  return { externalChanges, digests, changes };
 }
 
 async function stop({ store, leases, start }: Writer, deadline: number): Promise<void> {

@@ -81,6 +81,8 @@ export type PagerelayOptions = {
   readonly maxWait?: number;
   /** Bytes: the largest overwrite in place. Default 64 MiB. */
   readonly maxPartial?: number;
+  /** Bytes: the largest region whose digest is computed when it is asked for. Default 1 GiB. */
+  readonly maxDigestBytes?: number;
   /** Bytes that the regions of `dir` may have in all. Default no quota. */
   readonly maxBytes?: number;
   /** Cross-origin requests (`@fastify/cors`) for these routes; `true` allows every origin. Default off. */
@@ -119,6 +121,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   app.addHook('preClose', async () => {
     deadline = performance.now() + (options.drain ?? 30) * 1000;
     opened.endGrants(true);
+    opened.digests.close();
   });
   if (options.express && app.server instanceof Server) watchHeads(app.server);
   app.addHook('onClose', () => opened.close(deadline));
@@ -189,6 +192,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     breakHolds: options.breakHolds,
     maxWait: options.maxWait ?? 30,
     maxPartial: options.maxPartial ?? 64 * 1024 * 1024,
+    maxDigestBytes: options.maxDigestBytes ?? 2 ** 30,
     maxBytes: options.maxBytes,
     onAnswer: areAnswersTraced() ? traceAnswer : undefined,
     report: (message, details) => app.log.warn(details, message),

@@ -115,6 +115,7 @@ export function createService(options: ServiceOptions): Service {
     },
     close() {
       draining = true;
+      opened.digests.close();
       opened.endGrants(true);
       guards.readTokens?.close();
       guards.writeTokens?.close();

@@ -61,6 +61,8 @@ export type ServeOptions = {
   /** Seconds, with fractions. */
   readonly drain: number;
   readonly logLevel: LogLevel;
+  /** Bytes: the largest region whose digest is computed. */
+  readonly maxDigestBytes: number;
   /** Cache-Control of every answer of a region. */
   readonly cacheControl: string;
   /** Other fields of every answer of a region. */
@@ -186,6 +188,17 @@ export const flags: Flags = {
     flag: 'portable-etags',
     meaning: 'tell files that others made apart by size and mtime alone: for equal copies on several machines',
     ...onOff,
+  },
+  maxDigestBytes: {
+    flag: 'max-digest-bytes',
+    placeholder: 'BYTES',
+    meaning: 'the largest region whose digest is computed when it is asked for; 0: none is',
+    shownDefault: '1GiB',
+    repeatable: false,
+    json: ['number', 'string'],
+    fallback: () => 2 ** 30,
+    rule: `0, or ${someBytes}`,
+    read: (texts) => lastText(texts, (text) => (text === '0' ? 0 : readBytes(text))),
   },
   cacheControl: {
     flag: 'cache-control',

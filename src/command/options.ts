@@ -61,6 +61,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),
     portableEtags: settle(flags.portableEtags),
+    maxDigestBytes: settle(flags.maxDigestBytes),
     cacheControl: settle(flags.cacheControl),
     headers: settle(flags.headers),
     engine: settle(flags.engine),

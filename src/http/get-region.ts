@@ -53,8 +53,10 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       }
       const { plan } = verdict;
       // While it is computed the content can move: the second time it is answered without.
-      const digest = judgement === 0 && wantsReprDigest(headers) ? await service.digests.of(region.content) : undefined;
+      const isDigestWanted = judgement === 0 && wantsReprDigest(headers);
+      const digest = isDigestWanted ? await service.digests.of(region.content, reply.request.raw.socket) : undefined;
       if (digest !== undefined && service.lock?.share() === false) continue;
+      if (digest !== undefined && service.catalog.find(name).content !== region.content) continue;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
       const held = service.outgoing.hold(reply, region, plan, behind.place);

@@ -7,6 +7,7 @@ import { byLabel, type Family, type Sample, single } from './family.ts';
 export type RegionCounts = {
   /** Files of open regions that others have touched, by what they did. */
   readonly externalChanges: Readonly<Record<string, number>>;
+  readonly digests: { readonly running: number; readonly outcomes: Readonly<Record<string, number>> };
   /** Undefined where nothing can be changed. */
   readonly changes:
     | {
@@ -22,7 +23,7 @@ export type RegionCounts = {
 /** A region that is open, with what it is sent by. */
 export type RegionEngine = Pick<BackingEngine, 'backing' | 'engine' | 'copyFree'> & { readonly region: string };
 
-export function regionFamilies({ externalChanges, changes }: RegionCounts): Family[] {
+export function regionFamilies({ externalChanges, digests, changes }: RegionCounts): Family[] {
   const external = byLabel(
     'counter',
     'pagerelay_external_changes_total',
@@ -30,9 +31,10 @@ export function regionFamilies({ externalChanges, changes }: RegionCounts): Fami
     'kind',
     externalChanges,
   );
-  if (!changes) return [external];
+  const families = [external, ...digestFamilies(digests)];
+  if (!changes) return families;
   return [
-    external,
+    ...families,
     byLabel(
       'counter',
       'pagerelay_overwrites_total',
@@ -53,6 +55,19 @@ export function regionFamilies({ externalChanges, changes }: RegionCounts): Fami
       changes.oldGenerations(),
     ),
     single('gauge', 'pagerelay_region_bytes', 'Bytes that count against the quota.', changes.regionBytes()),
+  ];
+}
+
+function digestFamilies({ running, outcomes }: RegionCounts['digests']): Family[] {
+  return [
+    byLabel(
+      'counter',
+      'pagerelay_digests_total',
+      'Digests of regions that were asked for and not known, by what became of them.',
+      'outcome',
+      outcomes,
+    ),
+    single('gauge', 'pagerelay_digests_running', 'Digests of regions that are being computed.', running),
   ];
 }
 

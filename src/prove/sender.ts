@@ -35,6 +35,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     regions: [{ name: 'region', path }],
     engine,
     portableEtags: false,
+    maxDigestBytes: 0,
     cacheControl: 'no-cache',
     headers: [],
     express: false,

@@ -1,15 +1,69 @@
-import { createHash } from 'node:crypto';
+/**
+ * Computes digests, a slice of each in turn, so that a short one does not wait behind a long one.
+ *
+ * @module
+ */
+import { createHash, type Hash } from 'node:crypto';
 import { readSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
+import type { DigestAnswer, DigestOrder } from './digest-thread.ts';
 
-const { fd, size } = workerData as { fd: number; size: number };
-const hash = createHash('sha256');
-const buffer = Buffer.allocUnsafe(1024 * 1024);
+type Work = { readonly id: number; readonly fd: number; readonly size: number; readonly hash: Hash; at: number };
 
-for (let at = 0; at < size; ) {
-  const bytes = readSync(fd, buffer, 0, Math.min(buffer.length, size - at), at);
-  if (bytes === 0) throw new Error('the file became shorter');
-  hash.update(buffer.subarray(0, bytes));
-  at += bytes;
+/**
+ * A slice, bytes: it stays in the processor's cache between reading and hashing. A GiB takes 0.80 s of CPU so, and 1.2 s
+ * by 1 or 4 MiB (Node 24.21, SHA-NI, tmpfs).
+ */
+const sliceBytes = 256 * 1024;
+
+// A file is read, not mapped: that takes no page for what is a hole in it.
+const buffer = Buffer.allocUnsafe(sliceBytes);
+const queue: Work[] = [];
+let isTurnDue = false;
+
+parentPort?.on('message', ({ id, work }: DigestOrder) => {
+  if (work) queue.push({ id, ...work, hash: createHash('sha256'), at: 0 });
+  else giveUp(id);
+  askForTurn();
+});
+
+// By way of the event loop, which has the next orders.
+function askForTurn(): void {
+  if (isTurnDue || queue.length === 0) return;
+  isTurnDue = true;
+  setImmediate(turn);
 }
-parentPort?.postMessage(hash.digest('base64'));
+
+function turn(): void {
+  isTurnDue = false;
+  const work = queue.shift();
+  if (!work) return;
+  const answer = advance(work);
+  if (answer === undefined) queue.push(work);
+  else tell(answer);
+  askForTurn();
+}
+
+function advance(work: Work): DigestAnswer | undefined {
+  const { id, fd, size, hash, at } = work;
+  try {
+    const bytes = at < size ? readSync(fd, buffer, 0, Math.min(buffer.length, size - at), at) : 0;
+    if (bytes === 0 && at < size) return { id, digest: undefined }; // The file became shorter.
+    hash.update(buffer.subarray(0, bytes));
+    work.at += bytes;
+    return work.at < size ? undefined : { id, digest: hash.digest('base64') };
+  } catch {
+    return { id, digest: undefined };
+  }
+}
+
+function giveUp(id: number): void {
+  const place = queue.findIndex((work) => work.id === id);
+  if (place < 0) return; // It has been answered meanwhile.
+  queue.splice(place, 1);
+  tell({ id, digest: undefined });
+}
+
+function tell(answer: DigestAnswer): void {
+  parentPort?.postMessage(answer);
+}

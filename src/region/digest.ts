@@ -1,75 +1,160 @@
 /** Digests of whole regions (RFC 9530), computed once per version, beside the event loop. @module */
-import { close } from 'node:fs';
+import { close, fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { identityOf, isSameChange } from '../relay/file-identity.ts';
 import type { JudgedContent, Relay } from '../relay/relay.ts';
+import { DigestThread } from './digest-thread.ts';
 
 /** What a request for a digest waits for one that is being computed, in milliseconds. */
 const longestWait = 1000;
 
-// In development the sources run as they are; in the package they are JavaScript.
-const workerFile = new URL(`./digest-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+/** So many are computed at a time; where more are asked for, the longest is given up for a shorter one. */
+const mostAtOnce = 16;
+
+/** Whoever asks for a digest: a connection that says when it is closed. */
+export type Asker = {
+  readonly destroyed?: boolean;
+  once(event: 'close', listener: () => void): unknown;
+};
+
+/** How digests that were asked for ended. */
+export type DigestOutcome = 'computed' | 'failed' | 'cancelled' | 'refused';
+
+type Computation = {
+  readonly size: number;
+  readonly digest: Promise<string | undefined>;
+  readonly askers: Set<Asker>;
+  readonly stop: AbortController;
+};
 
 /** The SHA-256 of regions, as base64. */
 export class Digests {
+  /** Computations by how they ended, and those that were not begun: too large, or too many. */
+  readonly outcomes: Record<DigestOutcome, number> = { computed: 0, failed: 0, cancelled: 0, refused: 0 };
   readonly #relay: Relay;
-  readonly #known = new WeakMap<JudgedContent, Promise<string | undefined>>();
-  /** One at a time: a digest may take a core for minutes, and others are sending. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #maxBytes: number;
+  readonly #thread = new DigestThread();
+  readonly #known = new WeakMap<JudgedContent, string>();
+  readonly #running = new Map<JudgedContent, Computation>();
+  /** What each open connection has asked for. */
+  readonly #asked = new WeakMap<Asker, Set<JudgedContent>>();
+  #closed = false;
 
-  constructor(relay: Relay) {
+  /** @param maxBytes the largest region that has a digest */
+  constructor(relay: Relay, maxBytes: number) {
     this.#relay = relay;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** How many are being computed. */
+  get running(): number {
+    return this.#running.size;
   }
 
   /**
-   * The digest of this content; undefined when it can't be had within a second, or at all. A computation that took
-   * longer goes on, for the next who asks.
+   * The digest of this content; undefined when it can't be had within a second, or at all. A computation that takes
+   * longer goes on, for the next time it is asked for, until the last connection that has asked is closed.
    */
-  async of(content: JudgedContent): Promise<string | undefined> {
-    let digest = this.#known.get(content);
-    if (!digest) {
-      digest = this.#compute(content);
-      this.#known.set(content, digest);
-    }
+  async of(content: JudgedContent, asker: Asker): Promise<string | undefined> {
+    const known = this.#known.get(content);
+    if (known !== undefined) return known;
+    const computation = this.#running.get(content) ?? this.#begin(content);
+    if (!computation || !this.#remember(content, computation, asker)) return undefined;
     const patience = new AbortController();
     const late = delay(longestWait, undefined, { signal: patience.signal, ref: false }).catch(() => undefined);
     try {
-      return await Promise.race([digest, late]);
+      return await Promise.race([computation.digest, late]);
     } finally {
       patience.abort();
     }
   }
 
-  #compute(content: JudgedContent): Promise<string | undefined> {
-    const digest = this.#last.then(() => this.#digestNow(content));
-    this.#last = digest;
-    return digest;
+  /** Gives up what is being computed, and computes no more. */
+  close(): void {
+    this.#closed = true;
+    for (const computation of this.#running.values()) this.#cancel(computation);
+    this.#thread.end();
+  }
+
+  #begin(content: JudgedContent): Computation | undefined {
+    const { size } = content.generation;
+    if (this.#closed || size > this.#maxBytes || !this.#makeRoom(size)) {
+      this.outcomes.refused++;
+      return undefined;
+    }
+    const stop = new AbortController();
+    const askers = new Set<Asker>();
+    const digest = this.#compute(content, stop.signal).finally(() => {
+      this.#running.delete(content);
+      for (const asker of askers) this.#asked.get(asker)?.delete(content);
+    });
+    const computation = { size, digest, askers, stop };
+    this.#running.set(content, computation);
+    return computation;
+  }
+
+  #makeRoom(size: number): boolean {
+    const running = [...this.#running.values()].filter(({ stop }) => !stop.signal.aborted);
+    if (running.length < mostAtOnce) return true;
+    const longest = running.reduce((one, other) => (other.size > one.size ? other : one));
+    if (longest.size <= size) return false;
+    this.#cancel(longest);
+    return true;
+  }
+
+  #cancel({ stop }: Computation): void {
+    if (!stop.signal.aborted) this.outcomes.cancelled++;
+    stop.abort();
+  }
+
+  /** Whether the connection is still there. */
+  #remember(content: JudgedContent, { askers }: Computation, asker: Asker): boolean {
+    askers.add(asker);
+    const asked = this.#asked.get(asker);
+    if (asked) {
+      asked.add(content);
+      return true;
+    }
+    const all = new Set([content]);
+    this.#asked.set(asker, all);
+    const leave = () => {
+      for (const each of all) this.#leave(each, asker);
+    };
+    if (asker.destroyed === true) leave();
+    else asker.once('close', leave);
+    return asker.destroyed !== true;
+  }
+
+  #leave(content: JudgedContent, asker: Asker): void {
+    const computation = this.#running.get(content);
+    if (computation?.askers.delete(asker) && computation.askers.size === 0) this.#cancel(computation);
   }
 
   // A failure is not kept: the next who asks may have more luck.
-  async #digestNow(content: JudgedContent): Promise<string | undefined> {
+  async #compute(content: JudgedContent, signal: AbortSignal): Promise<string | undefined> {
+    const digest = await this.#read(content, signal).catch(() => undefined);
+    if (signal.aborted) return undefined;
+    this.outcomes[digest === undefined ? 'failed' : 'computed']++;
+    if (digest !== undefined) this.#known.set(content, digest);
+    return digest;
+  }
+
+  async #read(content: JudgedContent, signal: AbortSignal): Promise<string | undefined> {
     // A descriptor of its own, for the generation may be closed while this goes on.
     const fd = this.#relay.isSettled(content) ? this.#relay.reopen(content.generation) : undefined;
+    if (fd === undefined) return undefined;
     try {
-      const digest = fd === undefined ? undefined : await digestOf(fd, content.generation.size);
-      // Bytes that were overwritten meanwhile belong to another version.
-      if (this.#relay.isSettled(content)) return digest;
-    } catch {
-      // A file that became shorter has another digest soon.
+      if (!this.#isStill(content, fd)) return undefined;
+      const digest = await this.#thread.digest(fd, content.generation.size, signal);
+      return this.#isStill(content, fd) ? digest : undefined;
     } finally {
-      if (fd !== undefined) close(fd); // Beside the event loop: it may be the last close of a file without a name.
+      close(fd); // Beside the event loop: it may be the last close of a file without a name.
     }
-    this.#known.delete(content);
-    return undefined;
   }
-}
 
-function digestOf(fd: number, size: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(workerFile, { workerData: { fd, size } });
-    worker.unref();
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the digest was given up')));
-  });
+  // Before and after: bytes that were changed meanwhile, here or by others, belong to another version.
+  #isStill(content: JudgedContent, fd: number): boolean {
+    const now = identityOf(fstatSync(fd, { bigint: true }));
+    return this.#relay.isSettled(content) && isSameChange(now, content.generation);
+  }
 }

@@ -3,7 +3,11 @@ import { type TestContext, test } from 'node:test';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { PortableRelay } from '../../src/relay/portable-relay.ts';
 
-const counts = { externalChanges: { replaced: 0, changed: 0, removed: 0 }, changes: undefined };
+const counts = {
+  externalChanges: { replaced: 0, changed: 0, removed: 0 },
+  digests: { running: 0, outcomes: { computed: 0 } },
+  changes: undefined,
+};
 const nothing = { counts, engines: () => [], regions: () => [] };
 
 const relied = [

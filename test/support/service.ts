@@ -17,6 +17,7 @@ export const serviceDefaults: ServiceOptions = {
   dir: undefined,
   regions: [],
   portableEtags: false,
+  maxDigestBytes: 2 ** 30,
   cacheControl: 'no-cache',
   headers: [],
   engine: 'auto',
