@@ -34,6 +34,7 @@
         "core/ledger.c",
         "core/links.c",
         "core/log.c",
+        "core/mapping.c",
         "core/nodes.c",
         "core/nudge.c",
         "core/overwrite.c",

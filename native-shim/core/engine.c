@@ -2,11 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <linux/sock_diag.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "mapping.h"
 #include "state.h"
 #include "sys.h"
 
@@ -88,15 +89,33 @@ ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken) {
     return left < 0 ? left : left < taken ? 0 : taken;
 }
 
-/* The engines. */
+/* Copies. */
 
-static ssize_t step_sendfile(int socket, const struct pr_chunk *chunk) {
-    off_t offset = (off_t)chunk->offset;
-    ssize_t sent = pr_sys.sendfile(socket, chunk->generation->fd, &offset, chunk->length);
+/* A turn of a lane. */
+enum { READ_BYTES = 256 << 10, LEAST_ROOM = 16 << 10 };
+
+/* What the socket has room for, more or less: what is read in vain has to be read again. */
+static size_t room_in(int socket) {
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t length = sizeof memory;
+    if (getsockopt(socket, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0) return READ_BYTES;
+    uint32_t limit = memory[SK_MEMINFO_SNDBUF], queued = memory[SK_MEMINFO_WMEM_QUEUED];
+    return limit > queued + LEAST_ROOM ? limit - queued : LEAST_ROOM;
+}
+
+ssize_t pr_engine_send_read(int socket, const struct pr_chunk *chunk) {
+    static _Thread_local char bytes[READ_BYTES];
+    size_t room = room_in(socket), length = chunk->length < sizeof bytes ? chunk->length : sizeof bytes;
+    if (room < length) length = room;
+    ssize_t got = pr_sys.pread(chunk->generation->fd, bytes, length, (off_t)chunk->offset);
+    if (got <= 0) return got < 0 ? -errno : 0;
+    bool more = (size_t)got < chunk->length || chunk->more;
+    ssize_t sent = pr_sys.send(socket, bytes, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     return sent < 0 ? -errno : sent;
 }
 
-static ssize_t step_copy(int socket, const struct pr_chunk *chunk) {
+/* One copy instead of the two of reading and sending, where there is a mapping. */
+static ssize_t send_from_mapping(int socket, const struct pr_chunk *chunk) {
     ssize_t length = pr_engine_present(chunk);
     if (length <= 0) return length;
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (chunk->more ? MSG_MORE : 0);
@@ -105,10 +124,32 @@ static ssize_t step_copy(int socket, const struct pr_chunk *chunk) {
     return pr_engine_still_present(chunk, sent);
 }
 
+static ssize_t step_copy(int socket, struct pr_chunk *chunk) {
+    chunk->copied = true;
+    int hole = chunk->generation->address ? pr_has_fillable_hole(chunk->generation) : 1;
+    if (hole < 0) return hole;
+    return hole ? pr_engine_send_read(socket, chunk) : send_from_mapping(socket, chunk);
+}
+
+/* The engines. */
+
+static ssize_t step_sendfile(int socket, const struct pr_chunk *chunk) {
+    off_t offset = (off_t)chunk->offset;
+    ssize_t sent = pr_sys.sendfile(socket, chunk->generation->fd, &offset, chunk->length);
+    return sent < 0 ? -errno : sent;
+}
+
 static int fill_pipe(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    struct iovec vector = {.iov_base = (void *)(uintptr_t)(chunk->generation->address + chunk->offset),
-                           .iov_len = chunk->length};
-    ssize_t filled = pr_sys.vmsplice(pipe->write_end, &vector, 1, SPLICE_F_NONBLOCK);
+    const struct pr_generation *generation = chunk->generation;
+    off_t offset = (off_t)chunk->offset;
+    ssize_t filled;
+    if (generation->address) {
+        struct iovec vector = {.iov_base = (void *)(uintptr_t)(generation->address + offset), .iov_len = chunk->length};
+        filled = pr_sys.vmsplice(pipe->write_end, &vector, 1, SPLICE_F_NONBLOCK);
+    } else {
+        filled = pr_sys.splice(generation->fd, &offset, pipe->write_end, NULL, chunk->length,
+                               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    }
     if (filled < 0) return -errno;
     pipe->filled = (size_t)filled;
     return 0;
@@ -127,7 +168,15 @@ static ssize_t sendable(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
     return pr_engine_present(&part);
 }
 
-static ssize_t step_splice(int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+/* What would be filled, or copied by the kernel unseen, is read. */
+static int must_be_read(const struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+    if (pr_is_out_of_reach(chunk->generation)) return 1;
+    return pipe->filled > 0 ? 0 : pr_has_fillable_hole(chunk->generation);
+}
+
+static ssize_t step_splice(int socket, struct pr_pipe *pipe, struct pr_chunk *chunk) {
+    int read = must_be_read(pipe, chunk);
+    if (read != 0) return read < 0 ? read : step_copy(socket, chunk);
     ssize_t ready = sendable(pipe, chunk);
     if (ready <= 0) return ready;
     bool more = chunk->length > (size_t)ready || chunk->more;
@@ -144,7 +193,7 @@ static ssize_t step_literal(int socket, const struct pr_chunk *chunk) {
     return sent < 0 ? -errno : sent;
 }
 
-static ssize_t step_extent(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+static ssize_t step_extent(enum pr_engine engine, int socket, struct pr_pipe *pipe, struct pr_chunk *chunk) {
     switch (engine) {
     case PR_ENGINE_SENDFILE: return step_sendfile(socket, chunk);
     case PR_ENGINE_SPLICE: return step_splice(socket, pipe, chunk);
@@ -153,7 +202,7 @@ static ssize_t step_extent(enum pr_engine engine, int socket, struct pr_pipe *pi
     }
 }
 
-ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk) {
+ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, struct pr_chunk *chunk) {
     ssize_t result;
     do {
         result = chunk->literal ? step_literal(socket, chunk) : step_extent(engine, socket, pipe, chunk);
@@ -163,17 +212,8 @@ ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, 
 
 bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generation) {
     if (engine == PR_ENGINE_COPY || engine == PR_ENGINE_STREAM) return true;
+    if (engine == PR_ENGINE_SPLICE && pr_is_out_of_reach(generation)) return true;
     return (generation->copying >> engine & 1) != 0;
-}
-
-bool pr_in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
-    unsigned char states[RESIDENT_PAGES];
-    uint64_t page = generation->info.backing.page_size;
-    void *address = (void *)(uintptr_t)(generation->address + first * page);
-    if (mincore(address, (size_t)(pages * page), states) < 0) return false;
-    for (uint64_t index = 0; index < pages; index++)
-        if (!(states[index] & 1)) return false;
-    return true;
 }
 
 static bool readable_at_once(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
@@ -191,7 +231,5 @@ bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64
     uint64_t page = generation->info.backing.page_size;
     uint64_t first = offset / page, pages = (offset + length - 1) / page - first + 1;
     if (pages > RESIDENT_PAGES) return false;
-    /* To those who neither own a file nor may write it, mincore says that all of it is there (since Linux 5.2). */
-    return generation->mincore_tells ? pr_in_core(generation, first, pages)
-                                     : readable_at_once(generation, first, pages);
+    return readable_at_once(generation, first, pages);
 }

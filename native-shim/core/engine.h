@@ -1,4 +1,4 @@
-/* How the bytes of a mapping reach a socket. */
+/* How the bytes of a generation reach a socket. */
 #ifndef PR_ENGINE_H
 #define PR_ENGINE_H
 
@@ -35,14 +35,18 @@ struct pr_chunk {
     const char *literal; /* or NULL: bytes of the generation */
     uint64_t offset;
     size_t length;
-    bool more; /* bytes of the same response follow */
+    bool more;   /* bytes of the same response follow */
+    bool copied; /* set by the step: bytes of the generation were copied, whatever the engine does otherwise */
 };
 
 /*
  * One step: bytes that the socket took, -EAGAIN when it takes none now, 0 when the file ends before the chunk does,
  * another -errno when the connection or the file failed.
  */
-ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, const struct pr_chunk *chunk);
+ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, struct pr_chunk *chunk);
+
+/* Sends by a copy that is read from the file, which fills no hole. Results as of pr_engine_step. */
+ssize_t pr_engine_send_read(int socket, const struct pr_chunk *chunk);
 
 /* How much of the chunk its file still has; and, of so many bytes that were taken, whether it still had them. */
 ssize_t pr_engine_present(const struct pr_chunk *chunk);
@@ -50,9 +54,6 @@ ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken);
 
 /* Does this engine copy from there? Then the pages are free as soon as the socket has taken the bytes. */
 bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generation);
-
-/* Are so many pages from this one in memory, as mincore has it? Only of files where it tells. */
-bool pr_in_core(const struct pr_generation *generation, uint64_t first, uint64_t pages);
 
 /* Would sending these bytes wait for a disk? Only the page cache can. */
 bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length);

@@ -1,12 +1,12 @@
-/* Trees and generations: where region files are found, what holds their bytes, and the mapping of each. */
+/* Trees and generations: where region files are found, what holds their bytes, and one opening of each. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "links.h"
+#include "mapping.h"
 #include "state.h"
 #include "sys.h"
 
@@ -225,14 +225,6 @@ int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generat
     return generation ? 0 : -EBADF;
 }
 
-static int map(struct pr_generation *generation) {
-    if (generation->info.size == 0) return 0;
-    void *address = pr_sys.mmap(NULL, generation->info.size, PROT_READ, MAP_SHARED, generation->fd, 0);
-    if (address == MAP_FAILED) return -errno;
-    generation->address = address;
-    return 0;
-}
-
 static int open_generation(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit,
                            struct pr_generation *generation) {
     struct pr_generation_info judged;
@@ -249,7 +241,7 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
     generation->info.size = generation->file_size < limit ? generation->file_size : limit;
     generation->mincore_tells =
         status.st_uid == geteuid() || faccessat(generation->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
-    return map(generation);
+    return pr_generation_map(generation);
 }
 
 /* Under the lock: what can be held from now on. */
@@ -342,7 +334,6 @@ void pr_generation_settle(struct pr_generation *generation) {
 /* Closing. */
 
 static void let_go(struct pr_generation *generation) {
-    if (generation->address) munmap((void *)(uintptr_t)generation->address, generation->info.size);
     if (generation->fd >= 0) close(generation->fd);
     if (generation->inode) {
         struct pr_relay *relay = generation->relay;
@@ -390,6 +381,7 @@ static bool let_go_beside(struct pr_generation *generation) {
 
 void pr_generation_dispose(struct pr_generation *generation) {
     bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
+    pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
     if (!fsdax || !let_go_beside(generation)) let_go(generation);
 }
 

@@ -190,9 +190,9 @@ static enum pr_locality locality_of(const struct pr_transmission *transmission) 
     return transmission->connection->lane->node == node ? PR_LOCALITY_LOCAL : PR_LOCALITY_REMOTE;
 }
 
-void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes) {
+void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes, bool copied) {
     struct pr_counters *counters = &transmission->generation->relay->counters;
-    if (pr_engine_copies(transmission->engine, transmission->generation))
+    if (copied || pr_engine_copies(transmission->engine, transmission->generation))
         counters->copied_bytes[transmission->engine] += extent_bytes(transmission, transmission->sent, bytes);
     else if (transmission->engine != PR_ENGINE_ZEROCOPY)
         counters->uncopied_bytes[transmission->engine] += extent_bytes(transmission, transmission->sent, bytes);
@@ -255,6 +255,7 @@ void pr_hold_drop(struct pr_transmission *transmission, uint64_t now) {
     pr_list_remove(&transmission->undone);
     pr_slots_remove(&relay->slots, transmission->id);
     pr_give_pipe_back(transmission);
+    pr_file_window_close(&transmission->window);
     pr_free(transmission->kept_head);
     pr_free(transmission);
     generation->holds--;
@@ -305,7 +306,7 @@ int pr_advance(struct pr_relay *relay, uint64_t id, uint64_t bytes) {
     struct pr_transmission *transmission = unconnected(relay, id);
     int result = !transmission ? -EBADF : bytes > transmission->total - transmission->sent ? -ERANGE : 0;
     if (result == 0) {
-        pr_hold_sent(transmission, bytes);
+        pr_hold_sent(transmission, bytes, false);
         pr_hold_shrink(transmission, transmission->sent);
     }
     pr_unlock(relay);

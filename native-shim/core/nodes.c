@@ -1,13 +1,14 @@
 #include "nodes.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "mapping.h"
 #include "state.h"
 #include "sys.h"
 
-/* Looking costs a microsecond or two a page (mincore, get_mempolicy), each time that a region is opened. */
+/* Looking costs some microseconds a page (mmap, mincore, get_mempolicy), each time that a region is opened. */
 enum { SAMPLES = 32 };
 
 void pr_nodes_add(struct pr_nodes *nodes, int node, unsigned pages) {
@@ -35,23 +36,30 @@ int pr_only_node(void) {
     return only ? node : -1;
 }
 
-/* hugetlbfs counts blocks as pages are made; mincore knows only those that this mapping has touched. */
-static bool has_all_blocks(int fd) {
-    struct stat status;
-    return pr_sys.fstat(fd, &status) == 0 && status.st_blocks * 512 >= status.st_size;
-}
-
-/* Whether a look at the page finds it: a hole must not be filled for it, nor the disk be waited for. */
-static bool is_there(const struct pr_generation *generation, uint64_t page) {
-    off_t offset = (off_t)(page * generation->info.backing.page_size);
+/* Whether a look at the page, mapped at this address, finds it: a hole must not be filled, nor a disk be waited for. */
+static bool is_there(const struct pr_generation *generation, void *address, uint64_t offset) {
+    unsigned char state;
     switch (generation->info.backing.backing) {
-    case PR_BACKING_PAGECACHE: return pr_resident(generation, (uint64_t)offset, 1);
+    case PR_BACKING_PAGECACHE: return pr_resident(generation, offset, 1);
     case PR_BACKING_TMPFS:
     case PR_BACKING_MEMFD:
-        if (generation->mincore_tells) return pr_in_core(generation, page, 1);
-        return lseek(generation->fd, offset, SEEK_DATA) == offset;
+        /* To those who neither own a file nor may write it, mincore says that all of it is there (since Linux 5.2). */
+        if (generation->mincore_tells) return mincore(address, 1, &state) == 0 && (state & 1) != 0;
+        return lseek(generation->fd, (off_t)offset, SEEK_DATA) == (off_t)offset;
     default: return true;
     }
+}
+
+/* The node of one page, or -1. A file that is not mapped is for this page alone. */
+static int node_at(const struct pr_generation *generation, uint64_t page) {
+    uint64_t length = generation->info.backing.page_size, offset = page * length;
+    bool mapped = generation->address != NULL;
+    void *address = mapped ? (void *)(uintptr_t)(generation->address + offset) : MAP_FAILED;
+    if (!mapped) address = pr_sys.mmap(NULL, (size_t)length, PROT_READ, MAP_SHARED, generation->fd, (off_t)offset);
+    if (address == MAP_FAILED) return -1;
+    int node = is_there(generation, address, offset) ? pr_node_of_page(address) : -1;
+    if (!mapped) munmap(address, (size_t)length);
+    return node;
 }
 
 /*
@@ -68,11 +76,9 @@ static void look_at_some(struct pr_generation *generation) {
     const struct pr_generation_info *info = &generation->info;
     uint64_t pages = (info->size + info->backing.page_size - 1) / info->backing.page_size;
     uint64_t samples = pages < SAMPLES ? pages : SAMPLES;
-    if (info->backing.backing == PR_BACKING_HUGETLB && !has_all_blocks(generation->fd)) return;
+    if (pr_has_fillable_hole(generation) != 0 || pr_is_out_of_reach(generation)) return;
     for (uint64_t sample = 0; sample < samples; sample++) {
-        uint64_t page = page_to_look_at(sample, samples, pages);
-        if (!is_there(generation, page)) continue;
-        int node = pr_node_of_page(generation->address + page * info->backing.page_size);
+        int node = node_at(generation, page_to_look_at(sample, samples, pages));
         pr_nodes_add(&generation->info.nodes, node, 1);
     }
 }
@@ -82,7 +88,7 @@ void pr_nodes_find(struct pr_generation *generation) {
     int known = backing->node >= 0 ? backing->node : generation->relay->only_node;
     if (known >= 0)
         pr_nodes_add(&generation->info.nodes, known, 1);
-    else if (generation->address)
+    else
         look_at_some(generation);
     backing->node = pr_nodes_most(&generation->info.nodes);
 }

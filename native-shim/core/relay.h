@@ -102,8 +102,8 @@ int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, 
 int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
 
 /*
- * Opens the file and maps at most `limit` bytes of it; inside a tree no link may lead out of it. -EINVAL when it is
- * nothing that has pages.
+ * Opens the file, of which at most `limit` bytes are served; inside a tree no link may lead out of it. -EINVAL when it
+ * is nothing that has pages, -ENOMEM where it has to be mapped and the address space has no room.
  */
 int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *generation,
                        struct pr_generation_info *info);
@@ -117,7 +117,7 @@ int pr_generation_set_version(struct pr_relay *relay, uint64_t generation, uint6
 /* Whether its content is still at this epoch and version, and nobody may be changing bytes of it: 1, 0. */
 int pr_generation_is_settled(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version);
 
-/* No new references; descriptor and mapping go when the last reference does. */
+/* No new references; its descriptor, and its mapping, go when the last reference does. */
 int pr_generation_close(struct pr_relay *relay, uint64_t generation);
 
 /*

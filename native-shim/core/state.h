@@ -33,6 +33,7 @@
 
 #include "engine.h"
 #include "list.h"
+#include "mapping.h"
 #include "relay.h"
 #include "slots.h"
 
@@ -74,13 +75,13 @@ struct pr_claim {
     } pages[];
 };
 
-/* One opening of a file: a descriptor and a mapping of so many bytes. */
+/* One opening of a file: a descriptor and, of huge pages and DAX, a mapping of so many bytes. */
 struct pr_generation {
     uint64_t id;
     struct pr_relay *relay;
     struct pr_inode *inode;
     int fd;
-    const char *address; /* NULL for an empty file */
+    const char *address; /* NULL: it is not mapped (mapping.h) */
     unsigned copying;    /* engines that a witness has seen copy from here, by bit */
     bool mincore_tells;  /* of this file, to this process */
     uint64_t file_size;  /* may be more than is served: a shrunk region's file is cut later */
@@ -100,7 +101,8 @@ struct pr_transmission {
     struct pr_list reference; /* in its inode */
     struct pr_list undone;    /* in its connection, in the order of their bytes */
     struct pr_connection *connection;
-    struct pr_pipe *pipe; /* engine splice */
+    struct pr_pipe *pipe;         /* engine splice */
+    struct pr_file_window window; /* engine zerocopy; its owner's */
 
     uint64_t total, sent;   /* bytes of the body */
     uint64_t pages;         /* that it holds */
@@ -297,7 +299,8 @@ void pr_generations_closed(struct pr_relay *relay);
 struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segment *segments, size_t count);
 /* All of these under the lock. Takes the reference for an answer under a grant: results as of pr_hold. */
 int pr_hold_take(struct pr_relay *relay, const struct pr_grant *grant, struct pr_transmission *transmission);
-void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes);
+/* `copied`: they were, whatever the engine does otherwise. */
+void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes, bool copied);
 /* The first `done` bytes of the body are done: gives back the whole pages that they fill. */
 void pr_hold_shrink(struct pr_transmission *transmission, uint64_t done);
 /* Gives back what was never sent: the transmission was broken off. */

@@ -54,9 +54,10 @@ static struct pr_chunk next_chunk(const struct pr_transmission *transmission, ui
     };
 }
 
-static void advance(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t bytes) {
+static void advance(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t bytes,
+                    bool copied) {
     pr_lock(connection->relay);
-    pr_hold_sent(transmission, bytes);
+    pr_hold_sent(transmission, bytes, copied);
     if (!pr_holds_until_done(transmission)) pr_hold_shrink(transmission, transmission->sent);
     connection->progress_at = pr_now();
     pr_unlock(connection->relay);
@@ -115,12 +116,11 @@ static int push_small_copy(struct pr_connection *connection, struct pr_transmiss
     if (sent < 0) return (int)sent;
     size_t of_head = (size_t)sent < transmission->head_length ? (size_t)sent : transmission->head_length;
     transmission->head_sent = of_head;
-    if ((size_t)sent > of_head) advance(connection, transmission, (size_t)sent - of_head);
+    if ((size_t)sent > of_head) advance(connection, transmission, (size_t)sent - of_head, true);
     return PR_PUSHED_ALL;
 }
 
-static ssize_t step(struct pr_connection *connection, struct pr_transmission *transmission,
-                    const struct pr_chunk *chunk) {
+static ssize_t step(struct pr_connection *connection, struct pr_transmission *transmission, struct pr_chunk *chunk) {
     if (transmission->engine != PR_ENGINE_ZEROCOPY || chunk->literal)
         return pr_engine_step(transmission->engine, connection->fd, transmission->pipe, chunk);
     ssize_t sent;
@@ -132,6 +132,7 @@ static ssize_t step(struct pr_connection *connection, struct pr_transmission *tr
 /* With zerocopy the connection is given back only when the error queue has told of all: libuv would spin on it. */
 static int pushed_all(struct pr_connection *connection, struct pr_transmission *transmission) {
     if (transmission->engine != PR_ENGINE_ZEROCOPY) return PR_PUSHED_ALL;
+    pr_file_window_close(&transmission->window); /* the kernel has pinned what it still sends */
     pr_zerocopy_drain(connection);
     pr_lock(connection->relay);
     bool all = pr_zerocopy_done(connection, transmission) == transmission->total;
@@ -150,7 +151,7 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
         if (sent == -EAGAIN) return PR_PUSHED_FULL;
         if (sent == 0) return -ENODATA;
         if (sent < 0) return (int)sent;
-        advance(connection, transmission, (uint64_t)sent);
+        advance(connection, transmission, (uint64_t)sent, chunk.copied);
         budget -= (uint64_t)sent < budget ? (uint64_t)sent : budget;
     }
     return pushed_all(connection, transmission);

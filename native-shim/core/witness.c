@@ -15,6 +15,7 @@
 
 #include "backing.h"
 #include "file.h"
+#include "mapping.h"
 #include "peer.h"
 #include "sys.h"
 
@@ -55,12 +56,27 @@ static int send_by_zerocopy(int socket, int fd, char *address, off_t offset) {
     return sent == LENGTH ? 0 : sent < 0 ? -errno : -EIO;
 }
 
+/* As engine.c does on this backing. */
+static int send_by_splice(int socket, int fd, char *address, off_t offset) {
+    struct pr_backing_info info;
+    int ends[2], result = pr_backing_of(fd, &info);
+    if (result < 0) return result;
+    if (pr_is_mapped_backing(info.backing)) return send_by_vmsplice(socket, fd, address, offset);
+    if (pr_sys.pipe(ends) < 0) return -errno;
+    ssize_t moved = pr_sys.splice(fd, &offset, ends[1], NULL, LENGTH, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (moved == LENGTH) moved = pr_sys.splice(ends[0], NULL, socket, NULL, LENGTH, SPLICE_F_NONBLOCK);
+    result = moved == LENGTH ? 0 : moved < 0 ? -errno : -EIO;
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
 typedef int (*sender)(int socket, int fd, char *address, off_t offset);
 
 static sender sender_of(enum pr_engine engine) {
     switch (engine) {
     case PR_ENGINE_SENDFILE: return send_by_sendfile;
-    case PR_ENGINE_SPLICE: return send_by_vmsplice;
+    case PR_ENGINE_SPLICE: return send_by_splice;
     case PR_ENGINE_COPY: return send_by_copy;
     case PR_ENGINE_ZEROCOPY: return send_by_zerocopy;
     default: return NULL;
@@ -236,7 +252,7 @@ int pr_witness_fresh_pages(const char *path) {
     /* Written before it is mapped, as regions are: only so ext4 gives it large folios. */
     int result = fill(fd);
     if (result == 0) result = on_mapping(fd, SCRATCH, send_by_sendfile, keeps_old_pages);
-    if (result == 1) result = on_mapping(fd, SCRATCH, send_by_vmsplice, keeps_old_pages);
+    if (result == 1) result = on_mapping(fd, SCRATCH, send_by_splice, keeps_old_pages);
     close(fd);
     return result;
 }

@@ -35,7 +35,7 @@ int pr_witness_notice_says_copied(int fd, uint64_t size);
 
 /*
  * May pages that are still being sent be punched out of a file and written anew? Sends pages of the file at `path`
- * (made and removed here; on the file system in question) by sendfile and by vmsplice, punches and rewrites them: old
+ * (made and removed here; on the file system in question) by sendfile and by splice, punches and rewrites them: old
  * bytes mean yes. 1, 0, or -errno.
  */
 int pr_witness_fresh_pages(const char *path);

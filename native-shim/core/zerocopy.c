@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "ledger.h"
+#include "mapping.h"
 #include "state.h"
 #include "sys.h"
 
@@ -82,9 +83,10 @@ uint64_t pr_zerocopy_done(const struct pr_connection *connection, const struct p
 
 /* Sending. */
 
-static ssize_t send_copied(struct pr_connection *connection, const struct pr_chunk *chunk, int flags) {
-    ssize_t sent = pr_sys.send(connection->fd, chunk->generation->address + chunk->offset, chunk->length, flags);
-    if (sent < 0) return errno == EFAULT ? 0 : -errno;
+/* Not from memory: a part that is not mapped, or whose holes a mapping would fill, is read. */
+static ssize_t send_copied(struct pr_connection *connection, const struct pr_chunk *chunk) {
+    ssize_t sent = pr_engine_send_read(connection->fd, chunk);
+    if (sent <= 0) return sent;
     pr_lock(connection->relay);
     connection->relay->counters.zerocopy_sends[PR_ZEROCOPY_NOT_TRIED]++;
     connection->relay->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += (uint64_t)sent;
@@ -110,34 +112,50 @@ static void correct(struct pr_connection *connection, uint64_t before, uint32_t 
     pr_unlock(connection->relay);
 }
 
-static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmission *transmission,
-                             const struct pr_chunk *chunk, int flags) {
+static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmission *transmission, const char *bytes,
+                             size_t length, int flags) {
     if (!enter(connection, transmission->sent)) return -EAGAIN;
-    const char *bytes = chunk->generation->address + chunk->offset;
-    ssize_t sent = pr_sys.send(connection->fd, bytes, chunk->length, flags | MSG_ZEROCOPY);
+    ssize_t sent = pr_sys.send(connection->fd, bytes, length, flags | MSG_ZEROCOPY);
     int error = errno;
     correct(connection, transmission->sent, sent > 0 ? (uint32_t)sent : 0);
     return sent >= 0 ? sent : error == EFAULT ? 0 : -error;
 }
 
-static ssize_t send_part(struct pr_connection *connection, struct pr_transmission *transmission,
-                         const struct pr_chunk *part, int flags) {
-    if (part->length < LEAST) return send_copied(connection, part, flags);
-    ssize_t sent = send_uncopied(connection, transmission, part, flags);
+/* Where the part is in memory, and how much of it at once; NULL where no mapping can be had. */
+static const char *in_memory(struct pr_transmission *transmission, struct pr_chunk *part) {
+    const struct pr_generation *generation = part->generation;
+    if (generation->address) return generation->address + part->offset;
+    if (pr_is_out_of_reach(generation)) return NULL;
+    int64_t covered = pr_file_window_move(&transmission->window, generation, part->offset);
+    if (covered < 0) return NULL;
+    if ((uint64_t)covered < part->length) part->length = (size_t)covered;
+    return transmission->window.address + (part->offset - transmission->window.offset);
+}
+
+static ssize_t send_mapped(struct pr_connection *connection, struct pr_transmission *transmission,
+                           struct pr_chunk *part, bool more) {
+    const char *bytes = in_memory(transmission, part);
+    if (!bytes) return -ENOBUFS;
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    ssize_t sent = send_uncopied(connection, transmission, bytes, part->length, flags);
     if (sent == -ENOBUFS) { /* optmem or RLIMIT_MEMLOCK is spent: notices that were read give some back */
         pr_zerocopy_drain(connection);
-        sent = send_uncopied(connection, transmission, part, flags);
+        sent = send_uncopied(connection, transmission, bytes, part->length, flags);
     }
-    return sent == -ENOBUFS ? send_copied(connection, part, flags) : sent;
+    return sent > 0 ? pr_engine_still_present(part, sent) : sent;
 }
 
 ssize_t pr_zerocopy_step(struct pr_connection *connection, struct pr_transmission *transmission,
                          const struct pr_chunk *chunk) {
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (chunk->more ? MSG_MORE : 0);
+    struct pr_chunk part = *chunk;
     ssize_t length = pr_engine_present(chunk);
     if (length <= 0) return length;
-    struct pr_chunk part = *chunk;
-    part.length = (size_t)length;
-    ssize_t sent = send_part(connection, transmission, &part, flags);
-    return sent > 0 ? pr_engine_still_present(&part, sent) : sent;
+    bool hole;
+    int64_t alike = pr_data_or_hole(chunk->generation, chunk->offset, (uint64_t)length, &hole);
+    if (alike < 0) return (ssize_t)alike;
+    part.length = (size_t)alike;
+    part.more = part.length < chunk->length || chunk->more;
+    if (hole || part.length < LEAST) return send_copied(connection, &part);
+    ssize_t sent = send_mapped(connection, transmission, &part, part.more);
+    return sent == -ENOBUFS ? send_copied(connection, &part) : sent;
 }

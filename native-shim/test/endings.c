@@ -354,7 +354,7 @@ static void a_hold_that_is_never_sent(void) {
 
 static void a_generation_outlives_its_closing_by_its_references(void) {
     struct scene scene = scene_open(options_with(1), ROOMY);
-    size_t mappings = test_mappings();
+    size_t descriptors = test_descriptors();
     CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_SENDFILE, 0, SMALL, NULL), 1);
     uint64_t generation = scene.region.generation, transmission;
     CHECK_EQUAL(pr_generation_close(scene.relay, generation), 0);
@@ -362,10 +362,10 @@ static void a_generation_outlives_its_closing_by_its_references(void) {
     struct pr_segment extent = EXTENT(0, 1);
     CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &transmission), -ESTALE);
     CHECK_EQUAL(only_reference(scene.relay).generation, generation);
-    CHECK_EQUAL(test_mappings(), mappings);
+    CHECK_EQUAL(test_descriptors(), descriptors);
     read_body(scene.pair.peer, 0, SMALL, 0);
     CHECK_EQUAL(references(scene.relay), 0);
-    CHECK_EQUAL(test_mappings(), mappings - 1);
+    CHECK_EQUAL(test_descriptors(), descriptors - 1);
     CHECK_EQUAL(pr_hold(scene.relay, generation, 0, 0, PR_ENGINE_COPY, 0, &extent, 1, &transmission), -EBADF);
     int fd = scene.region.fd;
     scene.region = region_open(scene.relay, fd);

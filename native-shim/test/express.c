@@ -1317,11 +1317,11 @@ static const struct {
     int error;
     bool used_by[3];
 } faults[] = {
-    {PR_CALL_ALLOCATE, ENOMEM, {true, true, true}},   {PR_CALL_EPOLL_CTL, ENOMEM, {true, true, true}},
-    {PR_CALL_RECV, ENOMEM, {true, true, true}},       {PR_CALL_FSTAT, EIO, {true, true, true}},
-    {PR_CALL_SEND, ENOBUFS, {true, true, true}},      {PR_CALL_SENDFILE, EIO, {true, false, false}},
-    {PR_CALL_VMSPLICE, ENOMEM, {false, true, false}}, {PR_CALL_SPLICE, EPIPE, {false, true, false}},
-    {PR_CALL_PIPE, EMFILE, {false, true, false}},     {PR_CALL_PREAD, EIO, {false, false, true}},
+    {PR_CALL_ALLOCATE, ENOMEM, {true, true, true}}, {PR_CALL_EPOLL_CTL, ENOMEM, {true, true, true}},
+    {PR_CALL_RECV, ENOMEM, {true, true, true}},     {PR_CALL_FSTAT, EIO, {true, true, true}},
+    {PR_CALL_SEND, ENOBUFS, {true, true, true}},    {PR_CALL_SENDFILE, EIO, {true, false, false}},
+    {PR_CALL_SPLICE, ENOMEM, {false, true, false}}, {PR_CALL_SPLICE, EPIPE, {false, true, false}},
+    {PR_CALL_PIPE, EMFILE, {false, true, false}},   {PR_CALL_PREAD, EIO, {false, false, true}},
 };
 
 static void every_call_of_an_answer_fails_once(void) {

@@ -107,13 +107,13 @@ static const struct {
     int error;
     bool used_by[3]; /* by engine */
 } faults[] = {
-    {PR_CALL_ALLOCATE, ENOMEM, {true, true, true}},   {PR_CALL_OPEN, EMFILE, {true, true, true}},
-    {PR_CALL_OPEN, ENFILE, {true, true, true}},       {PR_CALL_FSTAT, EIO, {true, true, true}},
-    {PR_CALL_MMAP, ENOMEM, {true, true, true}},       {PR_CALL_DUP, EMFILE, {true, true, true}},
-    {PR_CALL_SEND, ENOBUFS, {false, false, true}},    {PR_CALL_SEND, EPIPE, {false, false, true}},
-    {PR_CALL_SENDFILE, EIO, {true, false, false}},    {PR_CALL_SENDFILE, ENOMEM, {true, false, false}},
-    {PR_CALL_VMSPLICE, ENOMEM, {false, true, false}}, {PR_CALL_SPLICE, EPIPE, {false, true, false}},
-    {PR_CALL_SPLICE, ENOBUFS, {false, true, false}},  {PR_CALL_DIAG, ENOBUFS, {true, true, false}},
+    {PR_CALL_ALLOCATE, ENOMEM, {true, true, true}},  {PR_CALL_OPEN, EMFILE, {true, true, true}},
+    {PR_CALL_OPEN, ENFILE, {true, true, true}},      {PR_CALL_FSTAT, EIO, {true, true, true}},
+    {PR_CALL_PREAD, EIO, {false, false, true}},      {PR_CALL_DUP, EMFILE, {true, true, true}},
+    {PR_CALL_SEND, ENOBUFS, {false, false, true}},   {PR_CALL_SEND, EPIPE, {false, false, true}},
+    {PR_CALL_SENDFILE, EIO, {true, false, false}},   {PR_CALL_SENDFILE, ENOMEM, {true, false, false}},
+    {PR_CALL_SPLICE, ENOMEM, {false, true, false}},  {PR_CALL_SPLICE, EPIPE, {false, true, false}},
+    {PR_CALL_SPLICE, ENOBUFS, {false, true, false}}, {PR_CALL_DIAG, ENOBUFS, {true, true, false}},
 };
 
 static void every_call_at_every_place_inline(void) {
@@ -131,11 +131,15 @@ static void every_call_of_a_lane(void) {
         enum pr_engine engine;
         unsigned skip;
     } cases[] = {
-        {PR_CALL_EPOLL_CTL, ENOMEM, PR_ENGINE_SENDFILE, 0}, {PR_CALL_EPOLL_CTL, ENOSPC, PR_ENGINE_COPY, 0},
-        {PR_CALL_SENDFILE, EIO, PR_ENGINE_SENDFILE, 3},     {PR_CALL_SENDFILE, ECONNRESET, PR_ENGINE_SENDFILE, 4},
-        {PR_CALL_SPLICE, ENOBUFS, PR_ENGINE_SPLICE, 7},     {PR_CALL_VMSPLICE, ENOMEM, PR_ENGINE_SPLICE, 5},
-        {PR_CALL_FSTAT, EIO, PR_ENGINE_SPLICE, 7},          {PR_CALL_SEND, ENOBUFS, PR_ENGINE_COPY, 4},
-        {PR_CALL_FSTAT, EIO, PR_ENGINE_COPY, 12},
+        {PR_CALL_EPOLL_CTL, ENOMEM, PR_ENGINE_SENDFILE, 0},
+        {PR_CALL_EPOLL_CTL, ENOSPC, PR_ENGINE_COPY, 0},
+        {PR_CALL_SENDFILE, EIO, PR_ENGINE_SENDFILE, 3},
+        {PR_CALL_SENDFILE, ECONNRESET, PR_ENGINE_SENDFILE, 4},
+        {PR_CALL_SPLICE, ENOBUFS, PR_ENGINE_SPLICE, 7},
+        {PR_CALL_SPLICE, ENOMEM, PR_ENGINE_SPLICE, 8},
+        {PR_CALL_FSTAT, EIO, PR_ENGINE_SPLICE, 7},
+        {PR_CALL_SEND, ENOBUFS, PR_ENGINE_COPY, 4},
+        {PR_CALL_PREAD, EIO, PR_ENGINE_COPY, 3},
     };
     struct pr_relay *relay = relay_start(options_with(1));
     for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
@@ -151,8 +155,7 @@ static void every_call_of_a_lane(void) {
 
 static void interrupted_calls_are_made_again(void) {
     struct pr_relay *relay = relay_start(options_with(1));
-    static const enum pr_call calls[] = {PR_CALL_SENDFILE, PR_CALL_VMSPLICE, PR_CALL_SPLICE, PR_CALL_SEND,
-                                         PR_CALL_OPEN};
+    static const enum pr_call calls[] = {PR_CALL_SENDFILE, PR_CALL_SPLICE, PR_CALL_PREAD, PR_CALL_SEND, PR_CALL_OPEN};
     for (size_t index = 0; index < sizeof calls / sizeof *calls; index++) EACH_ENGINE(engine) {
             pr_fault_set(calls[index], EINTR, 1, 3);
             CHECK_EQUAL(request(relay, engine, LARGE), 0);

@@ -133,7 +133,7 @@ static void change_one(struct pr_relay *relay, struct model *model) {
     switch (test_below(&random_state, 8)) {
     default:
         more = test_below(&random_state, model->total - model->sent + 1);
-        pr_hold_sent(transmission, more);
+        pr_hold_sent(transmission, more, false);
         model->sent += more;
         return;
     case 3:

@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "../core/state.h"
 
 enum { HUGE = 2 << 20, SIZE = 3 * HUGE };
 static const char pages_path[] = "/proc/sys/vm/nr_hugepages";
@@ -84,10 +87,116 @@ static void splice_sends_it_without_a_copy(void) {
     pr_relay_destroy(relay);
 }
 
+static long pool(const char *name) {
+    char path[96];
+    long pages = -1;
+    snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", name);
+    FILE *file = fopen(path, "re");
+    CHECK(file && fscanf(file, "%ld", &pages) == 1);
+    fclose(file);
+    return pages;
+}
+
+/* One page of three. */
+static int sparse_memfd(void) {
+    int fd = (int)MUST(memfd_create("sparse", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB));
+    MUST(ftruncate(fd, SIZE));
+    unsigned char *page = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, HUGE);
+    CHECK(page != MAP_FAILED);
+    content(HUGE, HUGE, 0, page);
+    munmap(page, HUGE);
+    return fd;
+}
+
+static uint64_t blocks_of(int fd) {
+    struct stat status;
+    MUST(fstat(fd, &status));
+    return (uint64_t)status.st_blocks;
+}
+
+static void expect_zeros(int fd, size_t length) {
+    unsigned char bytes[4096];
+    while (length > 0) {
+        ssize_t got = MUST(recv(fd, bytes, length < sizeof bytes ? length : sizeof bytes, 0));
+        for (ssize_t at = 0; at < got; at++) CHECK_EQUAL(bytes[at], 0);
+        length -= (size_t)got;
+    }
+}
+
+static void holes_are_sent_without_filling_them(void) {
+    static const enum pr_engine engines[] = {PR_ENGINE_SPLICE, PR_ENGINE_COPY, PR_ENGINE_ZEROCOPY};
+    int fd = sparse_memfd();
+    uint64_t blocks = blocks_of(fd);
+    long free_pages = pool("free_hugepages"), reserved = pool("resv_hugepages");
+    for (size_t index = 0; index < sizeof engines / sizeof *engines; index++) {
+        struct pr_relay *relay = relay_start(options_with(1));
+        relay->only_node = -1; /* as on a machine with several, where pages are looked at */
+        struct region region = region_open(relay, fd);
+        CHECK_EQUAL(pool("resv_hugepages"), reserved);
+        struct pair pair = pair_open(ROOMY);
+        uint64_t connection = adopt(relay, &pair), transmission;
+        int result = serve(relay, connection, &region, engines[index], 0, SIZE, &transmission);
+        expect_zeros(pair.peer, HUGE);
+        read_body(pair.peer, HUGE, HUGE, 0);
+        expect_zeros(pair.peer, HUGE);
+        if (result == 0) CHECK_EQUAL(next_event(relay).kind, PR_EVENT_ACCEPTED);
+        wait_until(references(relay) == 0, 5000);
+        CHECK_EQUAL(counted(relay).copied_bytes[engines[index]], SIZE);
+        CHECK_EQUAL(blocks_of(fd), blocks);
+        CHECK_EQUAL(pool("free_hugepages"), free_pages);
+        CHECK_EQUAL(pool("resv_hugepages"), reserved);
+        node_close(relay, connection, &pair);
+        pair_close(&pair);
+        CHECK_EQUAL(pr_generation_close(relay, region.generation), 0);
+        pr_relay_destroy(relay);
+    }
+    close(fd);
+}
+
+static void a_page_behind_the_end_does_not_hide_a_hole(void) {
+    int fd = sparse_memfd();
+    CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, SIZE, HUGE) == 0);
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_open(relay, fd);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, region.generation);
+    CHECK_EQUAL(pr_has_fillable_hole(generation), 1);
+    MUST(fallocate(fd, 0, 0, SIZE)); /* without a hole, and one page more than the file is long */
+    CHECK_EQUAL(pr_has_fillable_hole(generation), 1);
+    MUST(ftruncate(fd, SIZE));
+    CHECK_EQUAL(pr_has_fillable_hole(generation), 0);
+    CHECK_EQUAL(pr_generation_close(relay, region.generation), 0);
+    pr_relay_destroy(relay);
+    close(fd);
+}
+
+static void a_vmsplice_that_fails_breaks_its_body_off(void) {
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_open(relay, huge_fd);
+    struct pair pair = pair_open(ROOMY);
+    uint64_t connection = adopt(relay, &pair);
+    pr_fault_set(PR_CALL_VMSPLICE, ENOMEM, 0, 1);
+    CHECK_EQUAL(serve(relay, connection, &region, PR_ENGINE_SPLICE, 0, 16384, NULL), -ENOMEM);
+    wait_until(references(relay) == 0, 5000);
+    node_close(relay, connection, &pair);
+    pair_close(&pair);
+    pr_fault_set(PR_CALL_MMAP, ENOMEM, 0, 1);
+    uint64_t id;
+    struct pr_generation_info info;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", huge_fd);
+    CHECK_EQUAL(pr_generation_open(relay, 0, path, UINT64_MAX, &id, &info), -ENOMEM);
+    CHECK_EQUAL(pr_generation_close(relay, region.generation), 0);
+    pr_relay_destroy(relay);
+}
+
 int main(void) {
+    pr_faults_enable();
     huge_fd = huge_memfd();
     RUN(its_pages_are_given_back_one_by_one);
     RUN(splice_sends_it_without_a_copy);
+    RUN(holes_are_sent_without_filling_them);
+    RUN(a_page_behind_the_end_does_not_hide_a_hole);
+    RUN(a_vmsplice_that_fails_breaks_its_body_off);
     close(huge_fd);
     return 0;
 }

@@ -579,7 +579,7 @@ static void so_does_one_that_maps_less(void) {
 
 static void a_lease_outlives_the_closing_of_its_opening(void) {
     struct scene scene = scene_open(SIZE);
-    size_t mappings = test_mappings();
+    size_t descriptors = test_descriptors();
     uint64_t transmission = held(&scene, 0, 1), waiting = waiting_lease(&scene, 0, 1), other = leased(&scene, 1, 1);
     uint64_t version;
     CHECK_EQUAL(pr_generation_close(scene.relay, scene.region.generation), 0);
@@ -587,15 +587,15 @@ static void a_lease_outlives_the_closing_of_its_opening(void) {
     expect_granted(&scene, waiting);
     CHECK_EQUAL(pr_lease_begin(scene.relay, waiting, 1, &version), 0);
     end_lease(&scene, waiting);
-    CHECK_EQUAL(test_mappings(), mappings);
+    CHECK_EQUAL(test_descriptors(), descriptors);
     struct scene again = {.relay = scene.relay, .region = region_open(scene.relay, scene.region.fd)};
     uint64_t epoch = 0;
     CHECK_EQUAL(pr_generation_set_version(scene.relay, again.region.generation, &epoch, &version), 0);
     CHECK_EQUAL(epoch, 1); /* what the file's first opening has left */
     CHECK_EQUAL(try_hold(&again, PAGE, 1), -EAGAIN);
-    CHECK_EQUAL(test_mappings(), mappings + 1);
+    CHECK_EQUAL(test_descriptors(), descriptors + 1);
     CHECK_EQUAL(pr_lease_end(scene.relay, other, scene.region.generation, NULL), 0);
-    CHECK_EQUAL(test_mappings(), mappings);
+    CHECK_EQUAL(test_descriptors(), descriptors);
     scene_close(&again);
 }
 
@@ -856,7 +856,7 @@ static void a_retired_file_is_gone_after_all_that_refers_to_it(void) {
     struct scene scene = scene_open(SIZE);
     uint64_t generation = scene.region.generation, again = region_open(scene.relay, scene.region.fd).generation;
     uint64_t transmission = held(&scene, 0, 1), lease = waiting_lease(&scene, 0, 1), place = ask_place(&scene, 0, 1, 0);
-    size_t mappings = test_mappings();
+    size_t descriptors = test_descriptors();
     CHECK_EQUAL(pr_generation_retire(scene.relay, generation), 0);
     CHECK_EQUAL(pr_generation_retire(scene.relay, generation), 0); /* told once all the same */
     release(&scene, transmission);
@@ -867,7 +867,7 @@ static void a_retired_file_is_gone_after_all_that_refers_to_it(void) {
     CHECK(no_event(scene.relay)); /* another opening is left */
     CHECK_EQUAL(pr_generation_close(scene.relay, again), 0);
     expect_event(scene.relay, PR_EVENT_GONE, generation, 0);
-    CHECK_EQUAL(test_mappings(), mappings - 2);
+    CHECK_EQUAL(test_descriptors(), descriptors - 2);
     close(scene.region.fd);
     check_nothing_claimed(scene.relay);
     pr_relay_destroy(scene.relay);

@@ -35,12 +35,19 @@ static void copy_sends_what_was_there(void) {
 }
 
 static void engines_copy_where_a_witness_has_seen_it(void) {
-    struct pr_generation generation = {0};
+    struct pr_generation generation = {.info.backing.backing = PR_BACKING_MEMFD};
     CHECK(pr_engine_copies(PR_ENGINE_COPY, &generation));
     CHECK(pr_engine_copies(PR_ENGINE_STREAM, &generation));
     CHECK(!pr_engine_copies(PR_ENGINE_SENDFILE, &generation));
     generation.copying = 1u << PR_ENGINE_SENDFILE;
     CHECK(pr_engine_copies(PR_ENGINE_SENDFILE, &generation));
+    CHECK(!pr_engine_copies(PR_ENGINE_SPLICE, &generation));
+}
+
+static void what_is_too_large_to_be_mapped_is_copied(void) {
+    struct pr_generation generation = {.info.backing.backing = PR_BACKING_FSDAX};
+    CHECK(pr_engine_copies(PR_ENGINE_SPLICE, &generation));
+    generation.address = "";
     CHECK(!pr_engine_copies(PR_ENGINE_SPLICE, &generation));
 }
 
@@ -62,6 +69,7 @@ int main(void) {
     RUN(splice_sends_the_pages_themselves);
     RUN(copy_sends_what_was_there);
     RUN(engines_copy_where_a_witness_has_seen_it);
+    RUN(what_is_too_large_to_be_mapped_is_copied);
     RUN(the_witness_sees_the_same);
     return 0;
 }

@@ -225,7 +225,7 @@ static void the_last_page_is_let_go_of_though_it_is_not_full(void) {
     }
 }
 
-/* What is sent afterwards is new, also by vmsplice, which sends what the mapping shows. */
+/* What is sent afterwards is new. */
 static void who_asks_afterwards_gets_the_new_bytes(void) {
     EACH_ENGINE(engine) {
         struct flight flight = take_off(engine, LENGTH);

@@ -41,7 +41,7 @@ export class BadName extends Error {
   readonly code = 'ERR_BAD_NAME';
 }
 
-/** Opened generations that nobody holds; each costs a descriptor and a mapping. */
+/** Opened generations that nobody holds; each costs a descriptor, and a mapping where pages are huge or DAX. */
 const mostOpen = 1024;
 
 /** How often open regions that nobody asks for are looked at, and how many of them at a time. */
@@ -275,12 +275,24 @@ export class Catalog {
     for (let tries = 0; tries < mostTries; tries++) {
       const file = this.#relay.identify(tree, path);
       const before = this.#stateOf(name, path, file);
-      const generation = this.#relay.openGeneration(tree, path, before.limit);
+      const generation = this.#openFile(tree, path, before.limit);
       const state = this.#stateOfOpened(name, path, file, before, generation);
       if (state) return describeRegion(name, this.#relay.judge(generation, state.epoch, state.version), state);
       this.#relay.closeGeneration(generation);
     }
     throw new SystemError('EAGAIN', name);
+  }
+
+  // What has to be mapped may find no room in the address space: then what was not asked for for longest gives way.
+  #openFile(tree: Tree | undefined, path: string, limit: number | undefined): Generation {
+    for (;;) {
+      try {
+        return this.#relay.openGeneration(tree, path, limit);
+      } catch (error) {
+        const noRoom = error instanceof SystemError && error.code === 'ENOMEM';
+        if (!noRoom || this.#open.pop() === undefined) throw error;
+      }
+    }
   }
 
   // Between the look and the opening others may have changed the file: its name is that of what was opened.

@@ -18,13 +18,8 @@ export type Chosen = {
   readonly because: string;
 };
 
-/**
- * Bytes: from here on `splice`, through a pipe of 256 KiB, takes less than `sendfile`, whose own has 64 KiB and which
- * looks up each folio of the file: on tmpfs, without huge pages, each page (docs/performance.md).
- */
-function largeFromOf(backing: Backing): number {
-  return backing === 'pagecache' ? 128 * 1024 : 64 * 1024;
-}
+/** Bytes: from here on `splice`, through a pipe of 256 KiB, takes less than `sendfile`, whose own has 64 KiB. */
+const largeFrom = 128 * 1024; // docs/performance.md
 
 // What is taken where no witness could see: the engine that has sent without a copy on every kernel tried. sendfile
 // copies on fsdax and does not know hugetlb and devdax (EINVAL).
@@ -43,7 +38,6 @@ const copyFreeEngines = ['sendfile', 'splice'] as const;
 /** The engine that `choice` means for a backing of which this was seen, leaving the peer aside. */
 export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts): Chosen {
   const unable = choice === 'sendfile' && (backing === 'hugetlb' || backing === 'devdax');
-  const largeFrom = largeFromOf(backing);
   if (choice !== 'auto' && !unable) return { engine: choice, large: choice, largeFrom, because: 'it was asked for' };
   const { engine, because } = choose(backing, seen);
   const why = unable ? `sendfile can not read ${backing}; ${because}` : because;

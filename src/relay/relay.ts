@@ -36,7 +36,7 @@ export type FileIdentity = {
   readonly changedNanoseconds: number;
 };
 
-/** One opened and mapped file. */
+/** One opened file. */
 export type Generation = FileIdentity & {
   readonly id: number;
   readonly backing: Backing;
@@ -214,7 +214,7 @@ export type Relay = {
    * @param version where the relay does not know better, from a change of its own
    */
   judge(generation: Generation, epoch: number, version: number): JudgedContent;
-  /** No new references; its descriptor and mapping go with its last one. */
+  /** No new references; its descriptor, and its mapping, go with its last one. */
   closeGeneration(generation: Generation): void;
 
   /**

@@ -58,7 +58,7 @@ export type Shim = {
   openTree(relay: ShimRelay, path: string): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
-  /** Maps at most `limit` bytes. */
+  /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
   openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): OpenedFile | number;
   closeGeneration(relay: ShimRelay, generation: number): number;
   retireGeneration(relay: ShimRelay, generation: number): number;

@@ -10,7 +10,7 @@ import { type Running, startService } from '../support/service.ts';
 
 const size = 1_000_000;
 /** Bytes: what is shorter goes by the engine that is listed, on tmpfs. */
-const largeFrom = 65_536;
+const largeFrom = 131_072;
 const copying: Claims = { sendfile: false, splice: false };
 
 async function seen({ service }: Running) {

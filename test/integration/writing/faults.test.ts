@@ -30,7 +30,6 @@ const faults: readonly Fault[] = [
   { call: 'pread', errno: EIO, status: [500] },
   { call: 'fallocate', errno: ENOSPC, status: [507] },
   { call: 'open', errno: EMFILE, status: [503] },
-  { call: 'mmap', errno: ENOMEM, status: [503] },
   { call: 'allocate', errno: ENOMEM, status: [500, 503] },
   { call: 'fstat', errno: EIO, status: [500] },
 ];
