@@ -1,6 +1,6 @@
 /** What pagerelay remembers of a region beside its file. @module */
-import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { hash, randomBytes } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
 import { mkdir, open, opendir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { changedAt, modifiedAt } from '../relay/file-identity.ts';
@@ -31,6 +31,8 @@ const unfinishedName = /^[0-9a-f]{32}\.json\.[0-9a-f]+\.new$/;
  */
 export function readSidecar(folder: string, name: string): Sidecar | undefined {
   const path = sidecarPath(folder, name);
+  // Most regions of most trees have none, and an error costs more than all the rest of looking at a region.
+  if (!statSync(path, { throwIfNoEntry: false })) return undefined;
   const text = missingIsUndefined(() => readFileSync(path, 'utf8'));
   if (text === undefined) return undefined;
   const sidecar = parseSidecar(path, text);
@@ -191,15 +193,15 @@ async function regionFiles(state: string, pattern: RegExp): Promise<string[]> {
 
 // Names hold slashes, and are up to four times as long as a file's name may be.
 function fileNameOf(name: string): string {
-  return `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.json`;
+  return `${hash('sha256', name, 'hex').slice(0, 32)}.json`;
 }
 
 function sidecarPath(folder: string, name: string): string {
-  return join(regionsFolder(folder), fileNameOf(name));
+  return `${regionsFolder(folder)}/${fileNameOf(name)}`;
 }
 
 function regionsFolder(folder: string): string {
-  return join(folder, 'regions');
+  return `${folder}/regions`;
 }
 
 function randomName(): string {

@@ -1,6 +1,6 @@
 /** What is known of regions beyond their files: generations, versions, media types, logical sizes. @module */
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Files } from '../relay/files.ts';
 import { type FileIdentity, SystemError } from '../relay/relay.ts';
 import { FileTags } from './file-tags.ts';
@@ -44,6 +44,7 @@ export class RegionStates {
   /** What this run does to names of files. */
   readonly moves = new OwnMoves();
   readonly #root: string;
+  readonly #tree: string;
   readonly #tags: FileTags;
   readonly #sync: Sync | undefined;
   readonly #onDamage: (damage: DamagedSidecar) => void;
@@ -63,6 +64,7 @@ export class RegionStates {
     tags = new FileTags(),
   ) {
     this.#root = paths.root;
+    this.#tree = dirname(paths.root);
     this.#tags = tags;
     this.#sync = files && { file: (fd) => files.sync(fd), folder: (path) => files.syncFolder(path) };
     this.#onDamage = onDamage;
@@ -264,7 +266,7 @@ export class RegionStates {
   }
 
   #tagOf(name: string, file: FileIdentity): string {
-    return this.#tags.generationOf(file, join(dirname(this.#root), name));
+    return this.#tags.generationOf(file, `${this.#tree}/${name}`);
   }
 
   // What there is to say of a file that others made.
