@@ -1,7 +1,9 @@
 /** `GET /regions`. @module */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Listed } from '../region/listing/listing.ts';
+import type { BackingEngine } from '../relay/engine.ts';
 import { SystemError } from '../relay/relay.ts';
+import type { Seen } from '../relay/witness.ts';
 import { limitOf, linkNext, type Query, queryOf } from './list-pages.ts';
 import { ProblemError } from './problems.ts';
 import type { Routes } from './routes.ts';
@@ -12,7 +14,8 @@ export async function listRegions(routes: Routes, request: FastifyRequest, reply
   const query = queryOf(request.query, ['limit', 'after', 'prefix']);
   const page = await regionsOf(routes, query);
   linkNext(reply, query, page);
-  return { regions: page.items.map((listed) => describe(routes, listed)) };
+  const engineOf = once((seen: Seen) => routes.outgoing.engineFor(seen));
+  return { regions: page.items.map((listed) => describe(routes, listed, engineOf(listed.seen))) };
 }
 
 // What a single region is not found for is no answer to the question which ones there are.
@@ -27,8 +30,18 @@ async function regionsOf({ catalog }: Routes, query: Query) {
   }
 }
 
-function describe(routes: Routes, { seen, node, pagesByNode, ...listed }: Listed) {
-  const { backing, engine, copyFree, because } = routes.outgoing.engineFor(seen);
+// Most regions of a page are on one device.
+function once<Key, Value>(find: (key: Key) => Value): (key: Key) => Value {
+  const found = new Map<Key, Value>();
+  return (key) => {
+    const value = found.get(key) ?? find(key);
+    found.set(key, value);
+    return value;
+  };
+}
+
+function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engineOf: BackingEngine) {
+  const { backing, engine, copyFree, because } = engineOf;
   return {
     name: listed.name,
     size: listed.size,

@@ -86,6 +86,10 @@ export class Listing {
     const files = this.#files.filter((name) => compareBytes(name, wanted.after) > 0 && name.startsWith(wanted.prefix));
     for await (const names of this.ofTree(wanted)) {
       const between = files.splice(0, firstFrom(files, names.at(-1) ?? ''));
+      if (between.length === 0 && !files.includes(names.at(-1) ?? '')) {
+        yield names;
+        continue;
+      }
       // A file of the tree that has the name of another region is not that region.
       yield [...names, ...between].sort(compareBytes).filter((name, at, all) => name !== all[at - 1]);
     }

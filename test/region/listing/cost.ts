@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { median } from '../../../loadtest/report/statistics.ts';
 import { type Child, originOf, startCli } from '../../support/process.ts';
@@ -17,6 +17,7 @@ const inFolder = Number(process.argv[3] ?? 1000);
 const most = { readySeconds: 1, pageMilliseconds: 20, megabytes: 400 };
 const warmUp = 30; // pages, after which Node has compiled what makes them
 const reads = 200;
+const mostFiles = 100_000;
 const cleanUps: (() => unknown)[] = [];
 const scope = { after: (cleanUp: () => unknown) => void cleanUps.push(cleanUp) };
 
@@ -33,10 +34,15 @@ try {
 function makeRegions(): string {
   const dir = mkdtempSync('/dev/shm/pagerelay-lists-');
   scope.after(() => rmSync(dir, { recursive: true }));
+  const content = join(mkdtempSync('/dev/shm/pagerelay-lists-'), 'content');
+  scope.after(() => rmSync(dirname(content), { recursive: true }));
+  writeFileSync(content, 'x');
   for (let at = 0; at < regions; at++) {
     const folder = join(dir, `folder-${Math.floor(at / inFolder)}`, 'regions');
     if (at % inFolder === 0) mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, `region-${at}.bin`), 'x');
+    // A page of memory for each of a million would tell nothing more: they are names of one file.
+    if (regions > mostFiles) linkSync(content, join(folder, `region-${at}.bin`));
+    else writeFileSync(join(folder, `region-${at}.bin`), 'x');
   }
   console.log(`${regions} regions in ${Math.ceil(regions / inFolder)} folders`);
   return dir;
