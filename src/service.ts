@@ -169,7 +169,7 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
   for (const method of others) app.addHttpMethod(method, { hasBody: true });
   // A client that has said all it has to say (FIN) still gets its whole response.
   (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
-  boundConnections(app.server, options);
+  boundConnections(app.server, metrics, options);
   return app as unknown as FastifyInstance;
 }
 

@@ -1,8 +1,9 @@
 /** How the service's own server treats its connections: one request at a time, with deadlines, and no early reset. @module */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { boundSilence, boundUnread } from '../node/deadlines.ts';
-import { closeLingering } from '../node/lingering.ts';
+import { boundRest, closeLingering } from '../node/lingering.ts';
 import { answerOneByOne } from '../node/pipeline.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import { answerClientError, refuseExpectation } from './errors.ts';
 
 /** Times in seconds. */
@@ -14,11 +15,15 @@ export type ConnectionLimits = {
 };
 
 /** Bounds what a connection can cost that sends without reading, or announces what it does not send. */
-export function boundConnections(server: Server, { maxHold, bodyTimeout }: ConnectionLimits): void {
-  answerOneByOne(server, closeLingering);
+export function boundConnections(server: Server, metrics: Metrics, { maxHold, bodyTimeout }: ConnectionLimits): void {
+  answerOneByOne(server, closeLingering, () => metrics.countClosed('pipelining'));
   const bound = (request: IncomingMessage, response: ServerResponse) => {
-    boundUnread(response, maxHold);
-    boundSilence(request, bodyTimeout, () => answerClientError(silence(), request.socket));
+    boundUnread(response, maxHold, () => metrics.countClosed('unread'));
+    boundRest(request, response, () => metrics.countClosed('rest'));
+    boundSilence(request, bodyTimeout, () => {
+      metrics.countClosed('silent');
+      answerClientError(silence(), request.socket);
+    });
   };
   server.prependListener('request', bound);
   server.prependListener('checkExpectation', bound);

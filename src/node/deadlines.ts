@@ -12,8 +12,10 @@ const looks = 8;
 /**
  * Breaks off a connection on which Node's own bytes make no progress for so long: its client reads nothing. Bytes that
  * lanes send are theirs to watch.
+ *
+ * @param onClose is told of it
  */
-export function boundUnread(response: ServerResponse, seconds: number): void {
+export function boundUnread(response: ServerResponse, seconds: number, onClose: () => void): void {
   const { socket } = response;
   if (!socket) return;
   let [before, quiet] = ['', 0];
@@ -22,7 +24,9 @@ export function boundUnread(response: ServerResponse, seconds: number): void {
       const left = leftOf(socket);
       quiet = left !== undefined && left === before ? quiet + 1 : 0;
       before = left ?? '';
-      if (quiet >= looks) socket.destroy();
+      if (quiet < looks || socket.destroyed) return;
+      onClose();
+      socket.destroy();
     },
     (seconds * 1000) / looks,
   );

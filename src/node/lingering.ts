@@ -5,12 +5,50 @@
  *
  * @module
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Pipeline, pipelineOf } from './pipeline.ts';
 import { letGoOfAll } from './reading.ts';
 
-/** For how long, and for how much, a client that is still sending is waited for. */
-const limits = { milliseconds: 30_000, silentMilliseconds: 5000, bytes: 2 ** 30 };
+/** For how long, and for how many bytes, a client that is still sending is waited for. */
+export type LingerLimits = {
+  readonly milliseconds: number;
+  readonly silentMilliseconds: number;
+  readonly bytes: number;
+};
+
+const usualLimits: LingerLimits = { milliseconds: 30_000, silentMilliseconds: 5000, bytes: 2 ** 30 };
+
+/** How often the rest of a body is looked at. */
+const lookMilliseconds = 100;
+
+/**
+ * Bounds what comes of a request behind the response to it, on a connection that stays open: Node reads it and throws it
+ * away, for as long as it comes.
+ *
+ * @param onClose is told when it is closed
+ */
+export function boundRest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  onClose: () => void,
+  limits = usualLimits,
+): void {
+  const { socket } = request;
+  response.once('close', () => {
+    if (request.complete || socket.destroyed) return;
+    const [from, until] = [socket.bytesRead, performance.now() + limits.milliseconds];
+    const timer = setInterval(() => {
+      const isOver = request.complete || socket.destroyed;
+      const isMuch = performance.now() > until || socket.bytesRead - from > limits.bytes;
+      if (isOver || isMuch) clearInterval(timer);
+      if (!isMuch || isOver) return;
+      onClose();
+      socket.destroy();
+    }, lookMilliseconds);
+    timer.unref();
+  });
+}
 
 /** Has Node's own closing of a connection, behind its last response, wait for the client where that may be sending. */
 export function closeLingering(socket: Socket, pipeline: Pipeline): void {
@@ -23,7 +61,7 @@ export function closeLingering(socket: Socket, pipeline: Pipeline): void {
 }
 
 /** Ends a connection once what was written is out, and the client has stopped sending or was waited for long enough. */
-export function linger(socket: Socket): void {
+export function linger(socket: Socket, limits = usualLimits): void {
   const pipeline = pipelineOf(socket);
   if (pipeline?.isDiscarding) return;
   if (!pipeline) {

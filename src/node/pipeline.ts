@@ -28,6 +28,20 @@ const endOfHead = '\r\n\r\n';
 
 let unparsedInAll = 0;
 
+const turns: (() => void)[] = [];
+
+// One waiting request in each turn of the event loop, of whichever connection: what has just come is looked at in between,
+// however many connections have sent too much at once. What Node does at the end of a response is done by then.
+function inTurn(act: () => void): void {
+  if (turns.push(act) === 1) setImmediate(takeTurn);
+}
+
+function takeTurn(): void {
+  const act = turns.shift();
+  if (turns.length > 0) setImmediate(takeTurn);
+  act?.();
+}
+
 const pipelines = new WeakMap<Socket, Pipeline>();
 
 /** The pipeline of a connection, where its server was given to `answerOneByOne`. */
@@ -35,12 +49,18 @@ export function pipelineOf(socket: Socket): Pipeline | undefined {
   return pipelines.get(socket);
 }
 
+type Own = {
+  /** Node's own listener for data, and that for the end. */
+  readonly parse: Listener;
+  readonly parseEnd: Listener;
+  readonly onFull: () => void;
+  readonly mostInAll: number;
+};
+
 /** The requests of one connection. */
 export class Pipeline {
   readonly #socket: HttpSocket;
-  readonly #parse: Listener;
-  readonly #parseEnd: Listener;
-  readonly #mostInAll: number;
+  readonly #own: Own;
   #unparsed: Buffer[] = [];
   #length = 0;
   /** Of what was parsed last, the bytes that could begin the end of a head. */
@@ -53,12 +73,9 @@ export class Pipeline {
   #isFull = false;
   #discard: ((bytes: number) => void) | undefined;
 
-  /** @param parse Node's own listener for data, `parseEnd` that for the end */
-  constructor(socket: Socket, parse: Listener, parseEnd: Listener, mostInAll: number) {
-    this.#mostInAll = mostInAll;
+  constructor(socket: Socket, own: Own) {
     this.#socket = socket;
-    this.#parse = parse;
-    this.#parseEnd = parseEnd;
+    this.#own = own;
     pipelines.set(socket, this);
   }
 
@@ -124,18 +141,19 @@ export class Pipeline {
 
   #parseOn(): void {
     if (this.#socket.destroyed) return; // Its parser may be another connection's by now.
-    while (this.#length > 0 && this.#mayParse()) this.#parse(this.#take());
+    while (this.#length > 0 && this.#mayParse()) this.#own.parse(this.#take());
     const isMuch = this.#length >= mostUnparsed || this.#unparsed.length >= mostPieces;
     if (isMuch) holdBack(this.#socket, 'unparsed bytes');
     else letGo(this.#socket, 'unparsed bytes');
     // What a connection sends while it is answered: others have room too.
-    if (this.#length > 0 && unparsedInAll > this.#mostInAll) this.#giveUp();
+    if (this.#length > 0 && unparsedInAll > this.#own.mostInAll) this.#giveUp();
     if (this.#ended && this.#length === 0 && !this.isDiscarding) this.#parseEndOnce();
   }
 
   // RFC 9112 9.3.2: a client sends again what a close has left unanswered.
   #giveUp(): void {
     this.#isFull = true;
+    this.#own.onFull();
     this.forget();
     if (this.#response && !this.#response.headersSent) this.#response.shouldKeepAlive = false;
   }
@@ -151,14 +169,13 @@ export class Pipeline {
 
   #parseEndOnce(): void {
     this.#ended = false;
-    this.#parseEnd();
+    this.#own.parseEnd();
   }
 
   #answered(response: ServerResponse): void {
     if (this.#response === response) this.#response = undefined;
-    // Later, so that other connections have their turn. What Node does at the end of a response is done by then.
     if (this.#isFull) this.#socket.destroySoon();
-    else if (this.#length > 0 || this.#ended) setImmediate(() => this.#parseOn());
+    else if (this.#length > 0 || this.#ended) inTurn(() => this.#parseOn());
   }
 
   // No more than one request: up to the end of a head, or of a body whose length is known.
@@ -210,18 +227,20 @@ function hasFaultyFraming({ httpVersion, headers }: IncomingMessage): boolean {
  *
  * @param server one that speaks HTTP/1, and upgrades to nothing
  * @param onConnection is given each
+ * @param onFull is told of each that is closed because too much waits
  * @param mostInAll bytes that may wait to be parsed, of all connections of the process
  */
 export function answerOneByOne(
   server: Server,
   onConnection: (socket: Socket, pipeline: Pipeline) => void,
+  onFull: () => void,
   mostInAll = usualMostInAll,
 ): void {
   server.on('connection', (socket: Socket) => {
     const parse = ownListener(socket, 'data');
     const parseEnd = ownListener(socket, 'end');
     if (!parse || !parseEnd) return; // Another Node: everything is as it was.
-    const pipeline = new Pipeline(socket, parse, parseEnd, mostInAll);
+    const pipeline = new Pipeline(socket, { parse, parseEnd, onFull, mostInAll });
     socket.on('data', (chunk: Buffer) => pipeline.receive(chunk));
     socket.on('end', () => pipeline.end());
     socket.once('close', () => pipeline.forget());

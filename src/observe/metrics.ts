@@ -4,7 +4,7 @@ import type { Counters, Engine, Relay } from '../relay/relay.ts';
 import { buildFamily } from './build-info.ts';
 import { EventLoop } from './event-loop.ts';
 import { type Format, formatFor, plainText } from './exposition.ts';
-import { type Family, type Sample, single } from './family.ts';
+import { byLabel, type Family, type Sample, single } from './family.ts';
 import { ProcessMetrics } from './process-metrics.ts';
 import { engineFamily, type RegionCounts, type RegionEngine, RegionInfo, regionFamilies } from './region-metrics.ts';
 import { relayFamilies } from './relay-metrics.ts';
@@ -23,6 +23,12 @@ export type Observed = {
 /** Metrics in one of their formats. */
 export type Exposition = { readonly contentType: string; readonly text: string };
 
+/**
+ * What a client does whose connection is closed: it reads no answer, does not send the body that it has announced, sends
+ * too much behind an answer, or too many requests ahead.
+ */
+export type ClosedFor = 'unread' | 'silent' | 'rest' | 'pipelining';
+
 /** The service's metrics. */
 export class Metrics {
   readonly #relay: Relay;
@@ -33,6 +39,8 @@ export class Metrics {
   readonly #regions = new RegionInfo();
   /** By method, status and engine. What is alarming is there before the first: rate() does not see a series begin. */
   readonly #requests = new Map(alarming.map((status) => [requestKey('GET', status, 'none'), 0]));
+
+  readonly #closed: Record<ClosedFor, number> = { unread: 0, silent: 0, rest: 0, pipelining: 0 };
 
   constructor(relay: Relay, observed: Observed) {
     this.#relay = relay;
@@ -61,6 +69,13 @@ export class Metrics {
     return [
       this.#build,
       this.#requestFamily(now),
+      byLabel(
+        'counter',
+        'pagerelay_closed_connections_total',
+        'Connections that Node has closed on clients that misuse them, by why.',
+        'misuse',
+        this.#closed,
+      ),
       ...relayFamilies(now, this.#relay.lanes()),
       engineFamily(this.#observed.engines()),
       this.#regions.family(this.#observed.regions()),
@@ -78,6 +93,11 @@ export class Metrics {
   countRequest(method: string, status: number | undefined, engine: Engine | undefined): void {
     const key = requestKey(countedMethods.has(method) ? method : 'other', `${status ?? 'none'}`, engine ?? 'none');
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+  }
+
+  /** A connection is closed by Node because of what its client does. */
+  countClosed(reason: ClosedFor): void {
+    this.#closed[reason]++;
   }
 
   close(): void {

@@ -35,6 +35,14 @@ async function flood(t: TestContext, running: Watched): Promise<RawClient> {
   return client;
 }
 
+/** How many connections were closed on clients for this. */
+async function closedFor({ service }: Watched, misuse: string): Promise<number> {
+  const { body } = await service.app.inject({ url: '/metrics', headers: { host: 'localhost' } });
+  const [, count] =
+    new RegExp(`^pagerelay_closed_connections_total\\{misuse="${misuse}"\\} (\\d+)$`, 'm').exec(body) ?? [];
+  return Number(count ?? assert.fail(body.slice(0, 300)));
+}
+
 function isStuck(socket: Socket): boolean {
   return socket.writableLength > 0;
 }
@@ -72,6 +80,7 @@ test('a client that does not read an answer is broken off after --max-hold', { t
     'it is',
     40_000,
   );
+  assert.equal(await closedFor(running, 'unread'), 1);
   client.destroy();
 });
 
@@ -95,6 +104,7 @@ for (const [target, rest] of Object.entries(silent)) {
     assert.deepEqual(await client.rest().then(({ bytes, error }) => [bytes, error]), [0, undefined]);
     client.destroy();
     await until(() => [...running.unanswered.values()].every((count) => count === 0), 'its request is over');
+    assert.equal(await closedFor(running, 'silent'), 1);
   });
 }
 

@@ -11,6 +11,9 @@ import { cutAt, writeInPieces } from '../support/express.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 
+/** How many connections were closed because too much waited. */
+let full = 0;
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 type Serving = { readonly port: number; readonly sockets: Socket[] };
 
@@ -23,6 +26,9 @@ async function serve(t: TestContext, handler: Handler, mostInAll?: number): Prom
     (socket, pipeline) => {
       sockets.push(socket);
       closeLingering(socket, pipeline);
+    },
+    () => {
+      full++;
     },
     mostInAll,
   );
@@ -159,5 +165,5 @@ test('a connection that would have too much wait is closed behind its response',
   assert.deepEqual(await client.rest().then(({ bytes, error }) => [bytes, error]), [0, undefined]);
   client.end();
   await until(() => sockets[0]?.destroyed === true, 'it is closed');
-  assert.equal(waiting.length, 1);
+  assert.deepEqual([waiting.length, full], [1, 1]);
 });

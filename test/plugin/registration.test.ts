@@ -1,11 +1,13 @@
 /** What registering pagerelay adds to an application, and to which part of it. */
 import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import fastify, { type FastifyInstance } from 'fastify';
 import { type PagerelayOptions, pagerelay } from '../../src/plugin.ts';
 import { carriedBy, listen, quick, startApp, untilClosed } from '../support/app.ts';
 import { countOpen } from '../support/descriptors.ts';
 import { countLanes } from '../support/lanes.ts';
+import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { bytesOf, makeFolder, type RegionFile, sha256OfFile, writeRegion } from '../support/regions.ts';
 import { warmProcess } from '../support/warm-process.ts';
@@ -35,6 +37,28 @@ test('by default it adds the routes of regions, references and metrics', { timeo
     client.get(url);
     assert.equal((await client.response()).status, 200, url);
   }
+  client.destroy();
+});
+
+test('pipelined requests to its routes are begun one after the other', { timeout: 10_000 }, async (t) => {
+  const { dir } = makeFile(t);
+  const began: string[] = [];
+  let isHeld = true;
+  const { port } = await startApp(t, { dir }, (app) => {
+    app.addHook('preHandler', async ({ url }) => void began.push(url));
+    app.get('/held', async () => {
+      while (isHeld) await turn();
+      return 'x';
+    });
+  });
+  const client = await RawClient.connect(t, port);
+  for (const url of ['/held', '/metrics', '/regions', '/references']) client.get(url);
+  await until(() => began.length > 0, 'the first is begun');
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.deepEqual(began, ['/held'], 'the others wait for it');
+  isHeld = false;
+  for (let answers = 0; answers < 4; answers++) assert.equal((await client.response()).status, 200);
+  assert.deepEqual(began, ['/held', '/metrics', '/regions', '/references']);
   client.destroy();
 });
 
