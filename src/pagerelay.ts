@@ -1,5 +1,6 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
 import { setTimeout as delay } from 'node:timers/promises';
+import { watchTree } from './followed-tree.ts';
 import { Express } from './http/express/express.ts';
 import { Outgoing } from './http/outgoing.ts';
 import type { Writer } from './http/writer.ts';
@@ -8,6 +9,7 @@ import type { RegionCounts, RegionEngine } from './observe/region-metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
 import { Leases } from './region/change/leases.ts';
 import { Quota } from './region/change/quota.ts';
+import { Refusal } from './region/change/refusal.ts';
 import { Start } from './region/change/start.ts';
 import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
@@ -19,6 +21,7 @@ import type { DamagedSidecar } from './region/sidecar.ts';
 import { statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
+import type { TreeWatch } from './region/tree-watch.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import { Connections } from './relay/connection.ts';
 import type { EngineChoice, EngineOfSources } from './relay/engine.ts';
@@ -64,6 +67,8 @@ export type OpenOptions = RelayOptions & {
 export type Pagerelay = {
   readonly relay: Relay;
   readonly catalog: Catalog;
+  /** Undefined where there is no tree. */
+  readonly treeWatch: TreeWatch | undefined;
   readonly outgoing: Outgoing;
   readonly digests: Digests;
   readonly metrics: Metrics;
@@ -118,7 +123,11 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   closers.push(() => catalog.close());
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
-  const writer = options.writable ? openWriter(relay, catalog, states, lock, options) : undefined;
+  const statesOf = (next: Tree) => openStates(relay, next, tags, options);
+  const followed = { relay, catalog, lock, statesOf, endGrants: () => endGrants(false) };
+  const treeWatch = tree && watchTree(tree, dir ?? tree.path, options.writable ? undefined : followed, options.report);
+  if (treeWatch) closers.push(() => treeWatch.close());
+  const writer = options.writable ? openWriter(relay, catalog, states, lock, treeWatch, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
   const express =
     options.express && connections
@@ -129,10 +138,16 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   closers.push(() => digests.close());
   const metrics = new Metrics(relay, observed(catalog, outgoing, digests, writer, options.lostLogLines));
   closers.push(() => metrics.close());
+  const endGrants = (forGood: boolean) => {
+    if (forGood) express?.close();
+    express?.revoke();
+    if (relay instanceof NativeRelay) relay.endGrants();
+  };
   const inFlight = watchHeld(relay);
   return {
     relay,
     catalog,
+    treeWatch,
     outgoing,
     digests,
     metrics,
@@ -144,17 +159,14 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       await writer?.start.begin();
     },
     engines: () => enginesOfSources(catalog, outgoing, files),
-    endGrants(forGood) {
-      if (forGood) express?.close();
-      express?.revoke();
-      if (relay instanceof NativeRelay) relay.endGrants();
-    },
+    endGrants,
     inFlight,
     async close(deadline) {
       digests.close();
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
       if (writer) await stop(writer, deadline);
       metrics.close();
+      treeWatch?.close();
       catalog.close();
       lock?.close();
       await relay.close();
@@ -187,7 +199,7 @@ function openStates(relay: Relay, tree: Tree, tags: FileTags, { writable, report
   const files = writable && relay instanceof NativeRelay ? relay.files : undefined;
   const onDamage = (damage: DamagedSidecar) =>
     report('a damaged sidecar is not used', { path: damage.path, err: damage });
-  return new RegionStates(statePaths(tree.path), files, onDamage, tags);
+  return new RegionStates(statePaths(tree.root), files, onDamage, tags);
 }
 
 function openWriter(
@@ -195,15 +207,20 @@ function openWriter(
   catalog: Catalog,
   states: RegionStates | undefined,
   lock: TreeLock | undefined,
+  treeWatch: TreeWatch | undefined,
   { maxPartial, maxBytes, report }: OpenOptions,
 ): Writer {
   const { tree } = catalog;
   if (!tree || !states) throw new NotWritable('regions can only be changed in a tree: dir is missing');
   if (!(relay instanceof NativeRelay) || !lock) throw new NotWritable('changing regions needs the native shim');
-  const paths = statePaths(tree.path);
+  const paths = statePaths(tree.root);
   checkWritable(tree, paths);
   const quota = new Quota(maxBytes ?? Number.POSITIVE_INFINITY);
-  const store = makeStore({ relay, tree, catalog, states, lock, paths, quota, maxPartial, report });
+  const checkTree = () => {
+    if (treeWatch?.isThere() === false)
+      throw new Refusal('tree-moved', 'It is served as it was opened, and not changed.');
+  };
+  const store = makeStore({ checkTree, relay, tree, catalog, states, lock, paths, quota, maxPartial, report });
   return { store, leases: new Leases(store), start: new Start(store) };
 }
 
@@ -247,5 +264,11 @@ async function stop({ store, leases, start }: Writer, deadline: number): Promise
   await Promise.race([store.old.settled(), late]);
   late.catch(() => {});
   settled.abort();
-  await store.states.close();
+  try {
+    await store.states.close();
+  } catch (error) {
+    store.report('versions of regions could not be written down: the next start takes this for a crash', {
+      err: error,
+    });
+  }
 }

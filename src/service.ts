@@ -100,7 +100,7 @@ export function createService(options: ServiceOptions): Service {
   void app.register(async (scope) => {
     await describeRoutes(scope);
     addRoutes(scope, opened);
-    addHealth(scope, () => draining);
+    addHealth(scope, () => readiness(opened, draining));
     const feed = addPageRoutes(scope, opened);
     for (const tokens of [guards.readTokens, guards.writeTokens]) tokens?.onChange(() => feed.endAll());
   });
@@ -173,10 +173,20 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
   return app as unknown as FastifyInstance;
 }
 
-function addHealth(app: FastifyInstance, draining: () => boolean): void {
+/** Whether requests should be sent here, and why not. */
+type Readiness = 'ready' | 'draining' | 'tree-moved';
+
+function readiness({ treeWatch }: Pagerelay, draining: boolean): Readiness {
+  treeWatch?.look();
+  if (draining) return 'draining';
+  return treeWatch?.wasThere === false ? 'tree-moved' : 'ready';
+}
+
+function addHealth(app: FastifyInstance, readiness: () => Readiness): void {
   app.get('/healthz', { config: { openapi: healthRoute } }, async () => ({ status: 'ok' }));
   app.get('/readyz', { config: { openapi: readinessRoute } }, async (_request, reply) => {
-    return reply.code(draining() ? 503 : 200).send({ status: draining() ? 'draining' : 'ready' });
+    const status = readiness();
+    return reply.code(status === 'ready' ? 200 : 503).send({ status });
   });
   for (const url of ['/healthz', '/readyz']) refuseOtherMethods(app, url);
 }

@@ -30,13 +30,13 @@ function engineOfRegion(catalog: Catalog, outgoing: Outgoing, name: string): Eng
 
 function engineOfFolder(outgoing: Outgoing, tree: Tree): BackingEngine | undefined {
   const { relay } = outgoing;
-  const seen = relay instanceof NativeRelay ? relay.witness.ofFolder(tree.path) : undefined;
+  const seen = relay instanceof NativeRelay ? relay.witness.ofFolder(tree.root) : undefined;
   return seen && outgoing.engineFor(seen);
 }
 
 // What a read-only tree lies on is told by a file of it.
 async function engineOfAny(catalog: Catalog, outgoing: Outgoing, tree: Tree): Promise<BackingEngine | undefined> {
-  for await (const name of someFiles(tree.path)) {
+  for await (const name of someFiles(tree.root)) {
     const region = find(catalog, name);
     if (region) return outgoing.engineOf(region);
   }

@@ -8,6 +8,7 @@ import type { FastifyReply } from 'fastify';
 import type { Catalog } from '../region/catalog.ts';
 import type { Digests } from '../region/digest.ts';
 import type { TreeLock } from '../region/tree-lock.ts';
+import type { TreeWatch } from '../region/tree-watch.ts';
 import { hasTurn, itsTurn } from '../relay/turn.ts';
 import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
@@ -25,6 +26,8 @@ export type RegionService = {
   readonly catalog: Catalog;
   readonly outgoing: Outgoing;
   readonly digests: Digests;
+  /** Undefined where there is no tree. */
+  readonly treeWatch: TreeWatch | undefined;
   /** Undefined where there is no tree that others could write to. */
   readonly lock: TreeLock | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
@@ -45,6 +48,7 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
   const behind = new BehindWriters(service, reply.raw);
   try {
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
+      service.treeWatch?.look();
       if (service.lock?.share() === false) await behind.otherService();
       const region = service.catalog.find(name);
       const verdict = judge(method, headers, region, new Date(), given.contentType);

@@ -78,6 +78,9 @@ export const readinessRoute: RouteDocument = {
   response: {
     200: json('They should.', status('ready')),
     ...failures('misdirected'),
-    503: json('It drains: what is in flight goes on, nothing is begun.', status('draining')),
+    503: json(
+      'It drains: what is in flight goes on, nothing is begun. Or the path of the tree leads to another one than is served.',
+      status('draining', 'tree-moved'),
+    ),
   },
 };

@@ -60,6 +60,7 @@ export const putRoute: RouteDocument = {
       'draining',
       'starting',
       'other-writer',
+      'tree-moved',
       'no-space',
     ),
   },
@@ -95,6 +96,7 @@ export const patchRoute: RouteDocument = {
       'draining',
       'starting',
       'other-writer',
+      'tree-moved',
       'no-space',
     ),
   },
@@ -121,6 +123,7 @@ export const deleteRoute: RouteDocument = {
       'draining',
       'starting',
       'other-writer',
+      'tree-moved',
     ),
   },
 };
@@ -180,6 +183,7 @@ export const takeLeaseRoute: RouteDocument = {
       'draining',
       'starting',
       'other-writer',
+      'tree-moved',
     ),
   },
 };

@@ -35,6 +35,7 @@ export const problems = {
   starting: { status: 503, title: 'The service has not looked at all regions yet.', retryAfter: 1 },
   'other-writer': { status: 503, title: 'Another service holds pages of this tree.', retryAfter: 1 },
   'region-leased': { status: 503, title: 'A writer has the range.', retryAfter: 1 },
+  'tree-moved': { status: 503, title: 'The path of the tree leads to another one than is served.', retryAfter: 5 },
   'region-unstable': { status: 503, title: 'The region changed each time it was judged.', retryAfter: 1 },
   'http-version-not-supported': { status: 505, title: 'This version of HTTP is not spoken here.' },
   'no-space': { status: 507, title: 'There is no room for it.' },

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
+import type { TreeWatch } from '../region/tree-watch.ts';
 import { listReferences } from './list-references.ts';
 import { listRegions } from './list-regions.ts';
 import { regionName } from './name-of-request.ts';
@@ -15,6 +16,8 @@ import { addWritingRoutes } from './writing-routes.ts';
 /** What the routes work with. */
 export type Routes = {
   readonly catalog: Catalog;
+  /** Undefined where there is no tree. */
+  readonly treeWatch: TreeWatch | undefined;
   readonly outgoing: Outgoing;
   readonly metrics: Metrics;
   /** Undefined where nothing can be changed. */
@@ -25,6 +28,7 @@ const readable = ['GET', 'HEAD', 'OPTIONS'];
 
 /** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
 export function addRoutes(scope: FastifyInstance, routes: Routes): void {
+  scope.addHook('onRequest', async () => routes.treeWatch?.look());
   scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',

@@ -24,13 +24,14 @@ export type Write = {
 /**
  * What a request is about. Before its body is read: what can be refused is refused without it.
  *
- * @throws ProblemError `bad-name`, `method-not-allowed`, `precondition-failed`
+ * @throws ProblemError `bad-name`, `method-not-allowed`, `precondition-failed`; Refusal `tree-moved`
  */
 export function writeOf(writer: Writer, request: FastifyRequest): Write {
   const name = writtenName(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(name)) {
     throw new ProblemError('method-not-allowed', { headers: { allow: 'GET, HEAD, OPTIONS' } });
   }
+  writer.store.checkTree();
   return { name, judge: (region) => judgeWrite(request.method, request.headers, region) };
 }
 

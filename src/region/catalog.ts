@@ -53,12 +53,12 @@ const mostTries = 8;
 
 /** Finds regions by name, and keeps the generation of each open for the next request. */
 export class Catalog {
-  readonly tree: Tree | undefined;
   /** How often others have changed the files of open regions. */
   readonly externalChanges: Record<ExternalChange, number> = { replaced: 0, changed: 0, removed: 0 };
   readonly #relay: Relay;
   readonly #files: ReadonlyMap<string, string>;
-  readonly #states: RegionStates | undefined;
+  #tree: Tree | undefined;
+  #states: RegionStates | undefined;
   readonly #dotfiles: Dotfiles;
   readonly #tags: FileTags;
   readonly #open: LRUCache<string, Region>;
@@ -75,12 +75,16 @@ export class Catalog {
   /** @throws SystemError when one of the files can't be opened; BadName; NameClash */
   constructor(relay: Relay, source: CatalogSource) {
     this.#relay = relay;
-    this.tree = source.tree;
+    this.#tree = source.tree;
     this.#states = source.states;
     this.#dotfiles = source.dotfiles ?? 'allow';
     this.#tags = source.tags ?? new FileTags();
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
-    this.#listing = new Listing({ tree: source.tree, files: this.#files.keys(), isName: (name) => this.accepts(name) });
+    this.#listing = new Listing({
+      tree: () => this.#tree,
+      files: this.#files.keys(),
+      isName: (name) => this.accepts(name),
+    });
     this.#watcher = new Watcher((name) => this.#lookAt(name));
     this.#open = new LRUCache({
       max: mostOpen,
@@ -96,6 +100,22 @@ export class Catalog {
       this.close();
       throw error;
     }
+  }
+
+  get tree(): Tree | undefined {
+    return this.#tree;
+  }
+
+  /**
+   * Regions are those of another tree from now on. Who reads one goes on with it.
+   *
+   * @returns generations that may still be read
+   */
+  moveTo(tree: Tree, states: RegionStates): Generation['id'][] {
+    this.#tree = tree;
+    this.#states = states;
+    this.#open.clear();
+    return [...this.#names.keys()];
   }
 
   /** Ends its own looking. The relay closes what is open. */
@@ -124,7 +144,7 @@ export class Catalog {
     this.#open.set(name, region);
     this.#remember(region.content.generation.id, name);
     const { tree, path } = this.#locate(name);
-    this.#watcher.watch(name, tree ? `${tree.path}/${path}` : path);
+    this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
     return region;
   }
 
@@ -176,8 +196,12 @@ export class Catalog {
    *
    * @throws SystemError when memory or descriptors are short, or a medium fails: an incomplete list is none
    */
-  page(asked: PageAsked): Promise<Page<Listed, string>> {
-    return this.#listing.page(asked, (name) => this.#listAny(name));
+  async page(asked: PageAsked): Promise<Page<Listed, string>> {
+    for (;;) {
+      const tree = this.#tree;
+      const page = await this.#listing.page(asked, (name) => this.#listAny(name));
+      if (tree === this.#tree) return page; // Else it is of two trees.
+    }
   }
 
   /** Like `findAny`, of a region that is not to be kept open. */
@@ -306,7 +330,7 @@ export class Catalog {
 
   #stateOf(name: string, path: string, file: FileIdentity): State {
     if (this.#states && !this.#files.has(name)) return this.#states.of(name, file);
-    const place = this.tree && !this.#files.has(name) ? `${this.tree.path}/${path}` : path;
+    const place = this.tree && !this.#files.has(name) ? `${this.tree.root}/${path}` : path;
     return stateOfFile(this.#tags.generationOf(file, place));
   }
 

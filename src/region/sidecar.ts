@@ -1,11 +1,12 @@
 /** What pagerelay remembers of a region beside its file. @module */
 import { hash, randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, open, opendir, readFile, rename, rm } from 'node:fs/promises';
+import { open, opendir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { changedAt, modifiedAt } from '../relay/file-identity.ts';
 import type { FileIdentity } from '../relay/relay.ts';
 import { DamagedSidecar, type Description, parseSidecar, type Sidecar, serializeSidecar } from './sidecar-format.ts';
+import { makeFolder } from './state-folder.ts';
 import type { ContentState } from './validator.ts';
 
 export { DamagedSidecar, type Description, type Sidecar } from './sidecar-format.ts';
@@ -52,7 +53,7 @@ export function readSidecar(folder: string, name: string): Sidecar | undefined {
 export async function writeSidecar(folder: string, sidecar: Sidecar, sync: Sync): Promise<void> {
   const text = serializeSidecar(sidecar);
   const regions = regionsFolder(folder);
-  if ((await mkdir(regions, { recursive: true })) !== undefined) await sync.folder(folder);
+  if (await makeFolder(regions)) await sync.folder(folder);
   const path = sidecarPath(folder, sidecar.name);
   const unfinished = `${path}.${randomName()}.new`;
   try {
@@ -107,7 +108,7 @@ export async function removeUnfinished(folder: string): Promise<void> {
  */
 export async function setAside(folder: string, path: string, now: Date): Promise<string> {
   const damaged = join(folder, 'damaged');
-  await mkdir(damaged, { recursive: true });
+  await makeFolder(damaged);
   const to = join(damaged, `${basename(path)}.${now.toISOString().replaceAll(':', '')}.${randomName()}`);
   await rename(path, to);
   return to;

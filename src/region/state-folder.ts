@@ -1,5 +1,6 @@
 /** Where a tree of regions keeps what belongs to it: no region can be called so. @module */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Relative to the tree. */
@@ -25,16 +26,45 @@ export function statePaths(tree: string): StatePaths {
 
 /** Makes the folders that writing needs. @throws the file system's error */
 export function makeStateFolders(paths: StatePaths): void {
-  for (const folder of [paths.uploads, paths.old, join(paths.root, 'regions')]) mkdirSync(folder, { recursive: true });
+  for (const folder of [paths.root, paths.uploads, paths.old, join(paths.root, 'regions')]) makeFolderSync(folder);
 }
 
 /** Makes the lock file where it is missing. Whether it is there. */
 export function makeLockFile(tree: string): boolean {
   try {
-    mkdirSync(join(tree, stateFolder), { recursive: true });
+    makeFolderSync(join(tree, stateFolder));
     closeSync(openSync(join(tree, lockFile), 'a'));
     return true;
   } catch {
     return false; // A tree that can't be written: nobody writes under its readers either.
   }
+}
+
+/**
+ * Makes a folder in one that is there. Not recursively: below a directory that was deleted while it is open, Node would
+ * try for ever.
+ *
+ * @returns whether it was missing
+ * @throws the file system's error
+ */
+export async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    return isThere(error);
+  }
+}
+
+function makeFolderSync(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    isThere(error);
+  }
+}
+
+function isThere(error: unknown): false {
+  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  return false;
 }

@@ -18,8 +18,8 @@ const pollMilliseconds = 25;
  */
 export class TreeLock {
   readonly #relay: NativeRelay;
-  readonly #tree: Tree;
-  readonly #exists: boolean;
+  #tree: Tree;
+  #exists: boolean;
   readonly #sweeper: NodeJS.Timeout;
   #shared = false;
   #changes = 0;
@@ -28,8 +28,18 @@ export class TreeLock {
   constructor(relay: NativeRelay, tree: Tree) {
     this.#relay = relay;
     this.#tree = tree;
-    this.#exists = makeLockFile(tree.path) && this.#opens();
+    this.#exists = makeLockFile(tree.root) && this.#opens();
     this.#sweeper = setInterval(() => this.#sweep(), sweepMilliseconds).unref();
+  }
+
+  /** Another tree is served from now on, and read only. The lock of the one before goes when that is closed. */
+  moveTo(tree: Tree): void {
+    const wasShared = this.#shared;
+    this.#tree = tree;
+    this.#shared = false;
+    this.#exists = makeLockFile(tree.root) && this.#opens();
+    // Who is about to take pages has asked for the lock already.
+    if (wasShared) this.share();
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
@@ -81,6 +82,8 @@ export class NativeRelay implements Relay {
   readonly #press: Press;
   readonly #grants: Grants;
   #onArrival: ((arrival: Arrival) => void) | undefined;
+  /** Descriptors of open trees, by their ids. */
+  readonly #roots = new Map<number, number>();
   #closed = false;
 
   /**
@@ -101,7 +104,18 @@ export class NativeRelay implements Relay {
   openTree(path: string): Tree {
     // Absolute links into the tree are known by it (native-shim/core/links.h).
     const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
-    return { id: checked(this.#shim.openTree(this.#relay, absolute), path), path };
+    const id = checked(this.#shim.openTree(this.#relay, absolute), path);
+    const fd = checked(this.#shim.openFolder(this.#relay, id, '.'), path);
+    this.#roots.set(id, fd);
+    return { id, path, root: `/proc/self/fd/${fd}` };
+  }
+
+  closeTree({ id }: Tree): void {
+    const fd = this.#roots.get(id);
+    if (fd === undefined) return;
+    this.#roots.delete(id);
+    this.#shim.closeTree(this.#relay, id);
+    closeSync(fd);
   }
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
@@ -299,6 +313,8 @@ export class NativeRelay implements Relay {
     this.#closed = true;
     await this.#reads.ended();
     this.#shim.closeRelay(this.#relay);
+    for (const fd of this.#roots.values()) closeSync(fd);
+    this.#roots.clear();
     for (const resolve of this.#ends.values()) resolve({ outcome: 'cancelled', code: 'ECANCELED', bytes: 0 });
     this.#ends.clear();
     for (const id of [...this.#claims.keys()]) this.#settleClaim(id, false);

@@ -65,6 +65,7 @@ export class PortableRelay implements Relay {
   >;
   readonly #accepted = new DurationCounts();
   readonly #done = new DurationCounts();
+  isClosed = false;
   #ids = 0;
 
   constructor(portableBecause: string) {
@@ -72,8 +73,11 @@ export class PortableRelay implements Relay {
   }
 
   openTree(path: string): Tree {
-    return { id: ++this.#ids, path: attempt(path, () => realpathSync(path)) };
+    const real = attempt(path, () => realpathSync(path));
+    return { id: ++this.#ids, path: real, root: real };
   }
+
+  closeTree(): void {}
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
     return attempt(path, () => regularFile(statSync(inside(tree, path), { bigint: true }), path));
@@ -245,6 +249,7 @@ export class PortableRelay implements Relay {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     await this.#reads.ended();
     for (const id of [...this.#holds.keys()]) this.release(id, 'cancelled');
     for (const generation of [...this.#generations.values()]) this.closeGeneration(generation);

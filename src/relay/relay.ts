@@ -188,7 +188,13 @@ export class SystemError extends Error {
 }
 
 /** A directory inside which paths are looked up; nothing outside of it is ever reached. */
-export type Tree = { readonly id: number; readonly path: string };
+export type Tree = {
+  readonly id: number;
+  /** As it was given; it may lead elsewhere by now. */
+  readonly path: string;
+  /** Leads to the directory for as long as the tree is open, whatever becomes of its path. */
+  readonly root: string;
+};
 
 /** Generations, and references to their pages. Every call is synchronous and short. */
 export type Relay = {
@@ -197,6 +203,8 @@ export type Relay = {
 
   /** @throws SystemError */
   openTree(path: string): Tree;
+  /** Nothing is looked up in it any more. What was opened stays open. */
+  closeTree(tree: Tree): void;
   /** What a path names, inside a tree or anywhere. @throws SystemError; EINVAL for what has no pages */
   identify(tree: Tree | undefined, path: string): FileIdentity;
   /**
@@ -263,6 +271,7 @@ export type Relay = {
   seen(): readonly Seen[];
   /** The same of one device; undefined where nothing was seen there, or files on it have several backings. */
   seenOn(device: number): Seen | undefined;
+  readonly isClosed: boolean;
   /** Gives everything back, after the reads that are under way. Nothing may be asked of it after. */
   close(): Promise<void>;
 };

@@ -56,6 +56,7 @@ export type Shim = {
   createRelay(options: ShimOptions, onEvents: (events: ShimEvents) => void): ShimRelay;
   closeRelay(relay: ShimRelay): void;
   openTree(relay: ShimRelay, path: string): number;
+  closeTree(relay: ShimRelay, tree: number): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */

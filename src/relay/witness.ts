@@ -40,7 +40,7 @@ export class Witness {
 
   /** What was seen on the backing and the device of a generation that was opened by this path. */
   of(generation: OpenedFile, tree: Tree | undefined, path: string): Verdicts {
-    const folder = tree ? `${tree.path}/${dirname(path)}` : dirname(path);
+    const folder = tree ? `${tree.root}/${dirname(path)}` : dirname(path);
     return this.#once(generation.backing, generation.device, folder).verdicts;
   }
 

@@ -37,6 +37,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   draining: 503,
   starting: 503,
   'other-writer': 503,
+  'tree-moved': 503,
   'region-leased': 503,
   'region-unstable': 503,
   'http-version-not-supported': 505,

@@ -1,8 +1,9 @@
 /** Files of a tree by their names, through descriptors of their folders: no link leads a change out of the tree. @module */
 import { close } from 'node:fs';
-import { mkdir, rmdir } from 'node:fs/promises';
+import { rmdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { SystemError } from '../../relay/relay.ts';
+import { makeFolder } from '../state-folder.ts';
 import type { Store } from './store.ts';
 
 /** A region's file as a path that stays what it is while its folder is open. */
@@ -30,16 +31,6 @@ export async function makeFoldersOf(store: Store, name: string): Promise<void> {
     });
   }
   if (segments.length > 0) close(store.relay.openFolder(store.tree, segments.join('/')));
-}
-
-async function makeFolder(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
 }
 
 // One that is not durable must not be there: the next request would take it for one that is.

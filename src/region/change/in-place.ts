@@ -67,6 +67,7 @@ function covers(had: Wanted, wanted: Wanted): boolean {
 }
 
 function find(store: Store, name: string, judge: Judge): Region {
+  store.checkTree();
   const region = store.catalog.isOfTree(name) ? store.catalog.findAny(name) : undefined;
   judge(region);
   if (!region) throw new Refusal('region-not-found', 'There is no such region.');

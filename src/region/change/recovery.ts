@@ -155,7 +155,7 @@ async function removeOld(store: Store): Promise<void> {
   }
   // One after the other: where the kernel lets one wait for its peer after all, it has one thread of the pool.
   const remove = async () => {
-    for (const file of files) await whileNudging(store.relay, () => removeOne(file));
+    for (const file of store.isClosing() ? [] : files) await whileNudging(store.relay, () => removeOne(file));
   };
   setTimeout(() => void remove(), fsdaxDelayMilliseconds).unref();
 }

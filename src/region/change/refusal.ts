@@ -6,6 +6,7 @@ export type RefusalCode =
   | 'range-busy'
   | 'region-not-found'
   | 'other-writer'
+  | 'tree-moved'
   | 'lease-not-found';
 
 /** A change that can't be made, or not now. */

@@ -53,6 +53,7 @@ async function takeName(
   contentType: string | undefined,
   judge: Judge,
 ): Promise<Replaced> {
+  store.checkTree();
   const before = store.catalog.findAny(name);
   judge(before);
   const file = before && fileNow(store, before);
@@ -146,6 +147,7 @@ function leave(store: Store, region: Region, kept: Kept): void {
  */
 export async function removeRegion(store: Store, name: string, judge: Judge): Promise<void> {
   await store.turns.take(name, async () => {
+    store.checkTree();
     const region = store.catalog.findAny(name);
     judge(region);
     if (!region) throw new Refusal('region-not-found', 'There is no such region.');

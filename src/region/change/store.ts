@@ -28,6 +28,8 @@ export type Store = {
   readonly lock: TreeLock;
   readonly paths: StatePaths;
   readonly quota: Quota;
+  /** @throws Refusal `tree-moved` when the tree's path leads to another one: nothing is changed then */
+  checkTree(): void;
   readonly old: OldFiles;
   /** What concerns one name, one after the other. */
   readonly turns: Turns;
@@ -53,7 +55,7 @@ export class NotWritable extends Error {
 
 /** @throws NotWritable, or the file system's error, when this tree can't be written to */
 export function checkWritable(tree: Tree, paths: StatePaths): void {
-  if (statfsSync(tree.path).type === hugetlbfsMagic) {
+  if (statfsSync(tree.root).type === hugetlbfsMagic) {
     throw new NotWritable(`${tree.path} is on hugetlbfs, which knows no writing`);
   }
   makeStateFolders(paths);
@@ -64,9 +66,9 @@ export function makeStore(
   parts: Omit<Store, 'old' | 'turns' | 'overwrites' | 'track' | 'settled' | 'isClosing' | 'writesFreshPages'>,
 ): Store {
   const { relay, tree, paths } = parts;
-  const onTmpfs = statfsSync(tree.path).type === tmpfsMagic;
+  const onTmpfs = statfsSync(tree.root).type === tmpfsMagic;
   const fresh = onTmpfs && relay.witnessFreshPages(join(paths.uploads, `witness-${randomBytes(6).toString('hex')}`));
-  const { dev } = statSync(tree.path);
+  const { dev } = statSync(tree.root);
   const changes = new Set<Promise<unknown>>();
   let closing = false;
   return {

@@ -34,7 +34,8 @@ export type PageAsked = {
 
 /** Where names come from. */
 export type Names = {
-  readonly tree: Tree | undefined;
+  /** The tree that is served now. */
+  tree(): Tree | undefined;
   /** Names that are regions wherever their files are. */
   readonly files: Iterable<string>;
   /** Whether a region of the tree can have this name, or a folder of regions. */
@@ -43,7 +44,7 @@ export type Names = {
 
 /** Lists what is served, by name. */
 export class Listing {
-  readonly #tree: Tree | undefined;
+  readonly #tree: () => Tree | undefined;
   readonly #files: readonly string[];
   readonly #isName: (name: string) => boolean;
   readonly #folders = new Folders();
@@ -98,8 +99,9 @@ export class Listing {
 
   /** The same of the tree alone. @throws SystemError */
   async *ofTree(wanted: Omit<Wanted, 'enters'>): AsyncGenerator<readonly string[]> {
-    if (!this.#tree) return;
-    const walk = walkTree(this.#folders, this.#tree.path, { ...wanted, enters: this.#isName });
+    const tree = this.#tree();
+    if (!tree) return;
+    const walk = walkTree(this.#folders, tree.root, { ...wanted, enters: this.#isName });
     for await (const names of walk) yield names.filter((name) => this.#isName(name));
   }
 }

@@ -5,6 +5,7 @@ type Head = { readonly run: readonly string[]; at: number; key: string };
 /** Gives what several sorted arrays have from a bound on, in one order: a binary heap of the first of each. */
 export class Merge {
   readonly #heads: Head[] = [];
+  #last: string | undefined;
 
   constructor(runs: readonly (readonly string[])[], from: string) {
     for (const run of runs) {
@@ -15,7 +16,15 @@ export class Merge {
     for (let place = (this.#heads.length >> 1) - 1; place >= 0; place--) this.#sink(place);
   }
 
+  /** The next key that is not the last one again: names that are no UTF-8 are read as one and the same. */
   next(): string | undefined {
+    let key = this.#take();
+    while (key !== undefined && key === this.#last) key = this.#take();
+    this.#last = key;
+    return key;
+  }
+
+  #take(): string | undefined {
     const [first] = this.#heads;
     if (!first) return undefined;
     const { key } = first;

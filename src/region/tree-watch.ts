@@ -1,0 +1,104 @@
+/** Whether the path that a tree was opened by still leads to it. @module */
+import { statSync } from 'node:fs';
+import { SystemError, type Tree } from '../relay/relay.ts';
+
+/** Requests have it looked at so often, at most. */
+const restMilliseconds = 20;
+
+/** And so often it is looked at without a request. */
+const pollMilliseconds = 250;
+
+/** What a watch does about a tree that its path leads past. */
+export type OnMoved = {
+  /** Opens what the path leads to now, in place of the tree; undefined where the service is bound to the one it has. */
+  readonly follow: (() => Tree) | undefined;
+  /** Is told what someone who reads the log should know of. */
+  readonly report: (message: string, details: Record<string, unknown>) => void;
+};
+
+/**
+ * Looks whether the path of `--dir` still leads to the tree: a link on the way to it may be switched, another folder be
+ * renamed to its name, or a file system be mounted over it. A tree that is only read is followed. One that is written to
+ * is not: its lock, its sidecars and what was recovered belong to the one that is open.
+ */
+export class TreeWatch {
+  readonly #path: string;
+  readonly #onMoved: OnMoved;
+  readonly #timer: NodeJS.Timeout;
+  #identity: string | undefined;
+  #isAway = false;
+  #looked = performance.now();
+
+  /** @param tree has just been opened by `path` */
+  constructor(tree: Tree, path: string, onMoved: OnMoved) {
+    this.#path = path;
+    this.#onMoved = onMoved;
+    this.#identity = identityOf(tree.root);
+    this.#timer = setInterval(() => this.isThere(), pollMilliseconds).unref();
+  }
+
+  /** Whether the path led to the tree when it was looked at last. */
+  get wasThere(): boolean {
+    return !this.#isAway;
+  }
+
+  /** Looks unless that was done just now. */
+  look(): void {
+    if (performance.now() - this.#looked >= restMilliseconds) this.isThere();
+  }
+
+  /** Looks, and follows where that can be done. Whether the path leads to the tree that is open by then. */
+  isThere(): boolean {
+    this.#looked = performance.now();
+    const found = identityOf(this.#path);
+    if (found === this.#identity) this.#come();
+    else if (!(found && this.#follow())) this.#leave();
+    return !this.#isAway;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #follow(): boolean {
+    try {
+      const tree = this.#onMoved.follow?.();
+      if (!tree) return false;
+      this.#identity = identityOf(tree.root);
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+    this.#isAway = false;
+    this.#onMoved.report('the path of the tree leads to another one, which is served from now on', { dir: this.#path });
+    return true;
+  }
+
+  #leave(): void {
+    if (this.#isAway) return;
+    this.#isAway = true;
+    const { follow, report } = this.#onMoved;
+    const waiting = 'is not ready, and serves the tree that it has opened, until the path leads to one again';
+    const bound =
+      'is not ready, changes nothing, and serves the tree that it has opened: start it again for the other one';
+    report(`the path of the tree does not lead to it any more: the service ${follow ? waiting : bound}`, {
+      dir: this.#path,
+    });
+  }
+
+  #come(): void {
+    if (!this.#isAway) return;
+    this.#isAway = false;
+    this.#onMoved.report('the path of the tree leads to it again', { dir: this.#path });
+  }
+}
+
+/** Names a folder; undefined where the path leads to none. */
+function identityOf(path: string): string | undefined {
+  try {
+    const status = statSync(path, { bigint: true });
+    return status.isDirectory() ? `${status.dev}:${status.ino}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
