@@ -98,9 +98,10 @@ test('a file whose name is not UTF-8 is neither served nor listed, and harms nob
   writeFileSync(inTree(0xfe), 'no name');
   mkdirSync(inTree(0xc0, 0xaf));
   writeFileSync(inTree(0xc0, 0xaf, 0x2f, 0x61), 'in a folder without a name');
+  writeFileSync(join(dir, '\ufffd'), 'a name, though others are read as it');
   writeFileSync(join(dir, 'plain'), 'plain');
   const running = await startService(scope, { dir });
-  assert.deepEqual(listed(await get(t, running, '/regions')), ['plain']);
+  assert.deepEqual(listed(await get(t, running, '/regions')), ['plain', '\ufffd']);
   for (const path of ['a%ff', '%ff', '%c0%af/a', 'a%ef%bf%bd']) {
     assert.deepEqual(refusalIn(await get(t, running, `/regions/${path}`)), [404, 'region-not-found'], path);
   }

@@ -335,7 +335,7 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', {
     }
   }
   const outside = [{ offset: 9950 }, { length: 2 ** 53 - 1, from: 0 }, { fileSize: 10 }, { pageSize: 0 }];
-  const wrong = [...outside, { from: new Uint8Array(99) }, { note: 'y'.repeat(5000) }, { heading: 'y'.repeat(5000) }];
+  const wrong = [...outside, { from: new Uint8Array(99) }, { note: 'y'.repeat(5000) }, { heading: 'y'.repeat(8192) }];
   for (const each of wrong) assert.ok(isRefusal(outcomeOf(() => overwrite({ ...right, ...each }))), inspect(each));
   assert.deepEqual(await shim.fileOverwrite(right), { errno: 0, undone: false });
   assert.deepEqual(await shim.fileOverwrite({ ...right, to: 123_456 }), { errno: -EBADF, undone: true });

@@ -33,7 +33,7 @@ test('the first that is not below a bound is found in a sorted list', () => {
   );
 });
 
-test('sorted lists are merged into one from a bound on', () => {
+test('sorted lists are merged into one from a bound on, each key once', () => {
   fc.assert(
     fc.property(fc.array(fc.array(text)), text, (lists, bound) => {
       const merge = new Merge(
@@ -42,7 +42,7 @@ test('sorted lists are merged into one from a bound on', () => {
       );
       const merged: string[] = [];
       for (let key = merge.next(); key !== undefined; key = merge.next()) merged.push(key);
-      const wanted = lists.flat().filter((each) => inBytes(each, bound) >= 0);
+      const wanted = [...new Set(lists.flat())].filter((each) => inBytes(each, bound) >= 0);
       assert.deepEqual(merged, wanted.sort(inBytes));
     }),
   );
