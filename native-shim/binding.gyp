@@ -27,6 +27,7 @@
         "core/engine.c",
         "core/express.c",
         "core/file.c",
+        "core/folios.c",
         "core/generation.c",
         "core/hold.c",
         "core/inode.c",

@@ -6,6 +6,7 @@
 
 #include "../core/discard.h"
 #include "../core/file.h"
+#include "../core/folios.h"
 #include "../core/overwrite.h"
 #include "../core/sys.h"
 #include "call.h"
@@ -140,6 +141,19 @@ static napi_value file_copy(napi_env env, napi_callback_info info) {
     if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) ||
         !want_offset(&call, 1, "fromOffset", &job.from_offset) || !want_fd(&call, 2, &job.to) ||
         !want_offset(&call, 3, "toOffset", &job.offset) || !want_offset(&call, 4, "length", &job.size))
+        return NULL;
+    return start(env, &job, NULL);
+}
+
+static int run_folios(struct job *job) {
+    return pr_folios_are_small((int)job->fd, job->offset, job->size);
+}
+
+static napi_value file_folios(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct job job = {.run = run_folios};
+    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) ||
+        !want_offset(&call, 1, "offset", &job.offset) || !want_offset(&call, 2, "length", &job.size))
         return NULL;
     return start(env, &job, NULL);
 }
@@ -286,6 +300,6 @@ static napi_value discard(napi_env env, napi_callback_info info) {
 static const struct export list[] = {
     {"fileWrite", file_write},   {"fileSync", file_sync}, {"fileCut", file_cut},
     {"fileExtend", file_extend}, {"fileCopy", file_copy}, {"fileOverwrite", file_overwrite},
-    {"readMapped", read_mapped}, {"discard", discard},
+    {"readMapped", read_mapped}, {"discard", discard},    {"fileHasSmallFolios", file_folios},
 };
 const struct exports job_exports = EXPORTS(list);

@@ -15,9 +15,14 @@
 
 #include "backing.h"
 #include "file.h"
+#include "folios.h"
 #include "mapping.h"
 #include "peer.h"
 #include "sys.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 enum { LENGTH = 16 << 10, OLD = 'o', NEW = 'n', PATIENCE = 1000 /* ms */ };
 
@@ -245,6 +250,27 @@ static int keeps_old_pages(int fd, char *address, sender send_pages) {
     return result < 0 ? result : result == OLD;
 }
 
+/*
+ * Whether a large folio is told from small ones: the pages of a huge page that is made by collapsing, also of one that
+ * the file's end lies in. Where none can be made there is none to be told.
+ */
+static int tells_large_folios(int fd) {
+    enum { WINDOW = SCRATCH / 2 };
+    char *reserved = pr_sys.mmap(NULL, SCRATCH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) return -errno;
+    char *window = reserved + (WINDOW - (uintptr_t)reserved % WINDOW) % WINDOW;
+    int result = 1;
+    for (off_t at = 0; result == 1 && at < SCRATCH; at += WINDOW) {
+        if (at > 0 && pr_sys.ftruncate(fd, SCRATCH - WINDOW / 2) < 0) result = -errno;
+        char *mapped = pr_sys.mmap(window, WINDOW, PROT_READ, MAP_SHARED | MAP_FIXED, fd, at);
+        if (mapped == MAP_FAILED) result = -errno;
+        bool large = result == 1 && madvise(window, WINDOW, MADV_COLLAPSE) == 0;
+        if (large && pr_folios_are_small(fd, (uint64_t)at, LENGTH)) result = 0;
+    }
+    munmap(reserved, SCRATCH);
+    return result;
+}
+
 int pr_witness_fresh_pages(const char *path) {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return -errno;
@@ -253,6 +279,7 @@ int pr_witness_fresh_pages(const char *path) {
     int result = fill(fd);
     if (result == 0) result = on_mapping(fd, SCRATCH, send_by_sendfile, keeps_old_pages);
     if (result == 1) result = on_mapping(fd, SCRATCH, send_by_splice, keeps_old_pages);
+    if (result == 1) result = tells_large_folios(fd);
     close(fd);
     return result;
 }

@@ -41,6 +41,14 @@ export class Files {
     check(await this.#shim.fileCopy(from, fromOffset, to, toOffset, length), 'copy');
   }
 
+  /**
+   * Whether each page of a range is known to be a folio of its own, so that a hole takes it out of the file whoever still
+   * refers to it. True for as long as pages of it are in flight: ask under a lease. Moves the descriptor's position.
+   */
+  async hasSmallFolios(fd: number, offset: number, length: number): Promise<boolean> {
+    return (await this.#shim.fileHasSmallFolios(fd, offset, length)) === 1;
+  }
+
   /** Overwrites in place, durably; only under a lease. Does not reject. */
   async overwrite(overwrite: Overwrite): Promise<Overwritten> {
     const ended = await this.#shim.fileOverwrite(overwrite);

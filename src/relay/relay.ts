@@ -71,7 +71,7 @@ export type Overwrite = {
   readonly length: number;
   readonly pageSize: number;
   readonly fileSize: number;
-  /** Punch the pages out of the file and write them anew (DESIGN: fresh pages). */
+  /** Punch the pages out of the file and write them anew (fresh pages: docs/writing.md). */
   readonly fresh: boolean;
   /** The path of a file that holds `heading`, and behind that the old bytes, for as long as they may be needed. */
   readonly note: string;

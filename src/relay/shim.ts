@@ -137,6 +137,7 @@ export type Shim = {
   fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;
   fileSync(fd: number): Promise<number> | number;
   fileCopy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<number> | number;
+  fileHasSmallFolios(fd: number, offset: number, length: number): Promise<number> | number;
   fileOverwrite(overwrite: Overwrite): Promise<ShimOverwritten | number> | number;
   fileCut(fd: number, size: number): Promise<number> | number;
   fileExtend(fd: number, size: number): Promise<number> | number;

@@ -23,8 +23,8 @@ export type Patience = {
   readonly signal: AbortSignal;
 };
 
-/** A lease on pages of a region that is still what it was when it was asked for. */
-export type Leased = { readonly region: Region; readonly claim: Claim };
+/** A lease on pages of a region that is still what it was when it was asked for, and what was waited for. */
+export type Leased = { readonly region: Region; readonly claim: Claim; readonly needs: Needs };
 
 /**
  * Waits for a lease. The region is judged before and, where that took any time, again once it is had: others may have
@@ -42,15 +42,17 @@ export async function leaseRegion(
   for (;;) {
     const region = find(store, name, judge);
     const { offset, length, needs } = want(region);
+    const idle = needs === 'accepted' ? askIdle(store, region, offset, length) : undefined;
+    if (idle) return { region, claim: idle, needs: 'done' };
     const claim = ask(store, region, offset, length, needs);
     if (!claim) continue;
-    if (claim.atOnce) return { region, claim };
+    if (claim.atOnce) return { region, claim, needs };
     try {
       await granted(claim, patience);
       const now = find(store, name, judge);
       const isSame = now.content.generation.inode === region.content.generation.inode;
       // Whoever came before may have changed what has to be waited for.
-      if (isSame && covers({ offset, length, needs }, want(now))) return { region: now, claim };
+      if (isSame && covers({ offset, length, needs }, want(now))) return { region: now, claim, needs };
     } catch (error) {
       store.relay.endLease(claim);
       throw error;
@@ -72,6 +74,16 @@ function find(store: Store, name: string, judge: Judge): Region {
   judge(region);
   if (!region) throw new Refusal('region-not-found', 'There is no such region.');
   return region;
+}
+
+// Mostly nobody has any of the pages.
+function askIdle(store: Store, region: Region, offset: number, length: number): Claim | undefined {
+  try {
+    return store.relay.lease(region.content.generation, offset, length, 'done', false);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
 }
 
 function ask(store: Store, region: Region, offset: number, length: number, needs: Needs): Claim | undefined {
