@@ -2,6 +2,7 @@
 import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import { AllowedHosts } from './http/allowed-hosts.ts';
 import { Tokens } from './http/bearer.ts';
 import { boundConnections } from './http/connections.ts';
 import { answerClientError, answerError, answerErrors } from './http/errors.ts';
@@ -37,6 +38,8 @@ export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnsw
   readonly headers: readonly GivenField[];
   /** Where the log goes; undefined: to standard output, which blocks where that does. */
   readonly log?: LogOutput | undefined;
+  /** By which hosts it may be asked on a loopback address, beside those of the loopback; `*` is any. */
+  readonly allowHosts: readonly string[];
   /** Files of bearer tokens; undefined: nobody is asked for one. */
   readonly readTokenFile: string | undefined;
   readonly writeTokenFile: string | undefined;
@@ -124,9 +127,10 @@ export function createService(options: ServiceOptions): Service {
   };
 }
 
-function openGuards({ writable, readTokenFile, writeTokenFile }: ServiceOptions): Guards {
+function openGuards({ allowHosts, readTokenFile, writeTokenFile }: ServiceOptions): Guards {
   const tokens = (path: string | undefined) => (path === undefined ? undefined : Tokens.fromFile(path));
-  return { writable, readTokens: tokens(readTokenFile), writeTokens: tokens(writeTokenFile) };
+  const hosts = new AllowedHosts(allowHosts);
+  return { hosts, readTokens: tokens(readTokenFile), writeTokens: tokens(writeTokenFile) };
 }
 
 /** Whether a line for each request is written at this level. */

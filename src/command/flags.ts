@@ -1,5 +1,6 @@
 /** The options of `pagerelay serve`: their names, defaults and rules. @module */
 import { availableParallelism } from 'node:os';
+import { isAllowable } from '../http/allowed-hosts.ts';
 import { type GivenField, isFieldValue, ownFields, readField } from '../http/given-fields.ts';
 import type { NamedFile } from '../region/catalog.ts';
 import { type Dotfiles, dotfileRules, isRegionName } from '../region/name.ts';
@@ -34,6 +35,8 @@ export type ServeOptions = {
   readonly dotfiles: Dotfiles;
   /** Whether regions of `dir` can be made, changed and deleted. */
   readonly writable: boolean;
+  /** By which hosts a service on the loopback may be asked beside those of the loopback; `*` is any. */
+  readonly allowHosts: readonly string[];
   readonly writeTokenFile: string | undefined;
   readonly readTokenFile: string | undefined;
   readonly regions: readonly NamedFile[];
@@ -162,6 +165,17 @@ export const flags: Flags = {
     flag: 'writable',
     meaning: 'allow regions of --dir to be made, changed and deleted',
     ...onOff,
+  },
+  allowHosts: {
+    flag: 'allow-host',
+    placeholder: 'NAME',
+    meaning: 'another host that a service on the loopback answers to, with or without a port; * is any',
+    shownDefault: 'none',
+    repeatable: true,
+    json: ['string'],
+    fallback: () => [],
+    rule: 'a host with or without a port, such as files.example or [fd00::1]:8080, or *',
+    read: (texts) => readAll(texts, (text) => (isAllowable(text) ? text : undefined)),
   },
   writeTokenFile: {
     flag: 'write-token-file',

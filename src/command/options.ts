@@ -57,6 +57,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     dir: settle(flags.dir),
     dotfiles: settle(flags.dotfiles),
     writable: settle(flags.writable),
+    allowHosts: settle(flags.allowHosts),
     writeTokenFile: settle(flags.writeTokenFile),
     readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),

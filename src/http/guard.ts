@@ -1,13 +1,15 @@
 /** Who may ask for what. @module */
 import type { AddressInfo } from 'node:net';
 import type { FastifyRequest } from 'fastify';
+import type { AllowedHosts } from './allowed-hosts.ts';
 import type { Tokens } from './bearer.ts';
-import { isLoopbackAddress, isLoopbackHost } from './loopback-host.ts';
+import { isLoopbackAddress } from './loopback-host.ts';
 import { ProblemError } from './problems.ts';
 
 /** What a service is guarded by. */
 export type Guards = {
-  readonly writable: boolean;
+  /** By which hosts a service on the loopback may be asked. */
+  readonly hosts: AllowedHosts;
   readonly readTokens: Tokens | undefined;
   readonly writeTokens: Tokens | undefined;
 };
@@ -34,10 +36,15 @@ export function refusalOf(guards: Guards, request: FastifyRequest): ProblemError
   return misdirected(guards, request) ?? unauthorized(guards, request);
 }
 
+/** What load balancers ask, by whatever host; it tells of nothing that the page of a stranger may not know. */
+const probed: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
 // A page in somebody's browser can have a name of its own resolve to this machine, and is of one origin with us then.
-function misdirected({ writable }: Guards, request: FastifyRequest): ProblemError | undefined {
-  if (!writable || isLoopbackHost(request.headers.host) || !isBoundToLoopback(request)) return undefined;
-  return new ProblemError('misdirected', { detail: 'A writable service on loopback answers to loopback names only.' });
+function misdirected({ hosts }: Guards, request: FastifyRequest): ProblemError | undefined {
+  if (hosts.allows(request.headers.host) || probed.has(request.routeOptions.url ?? '')) return undefined;
+  if (!isBoundToLoopback(request)) return undefined;
+  const detail = 'A service on the loopback answers to names of the loopback alone; --allow-host NAME allows others.';
+  return new ProblemError('misdirected', { detail });
 }
 
 function isBoundToLoopback(request: FastifyRequest): boolean {

@@ -67,7 +67,7 @@ export const healthRoute: RouteDocument = {
   operationId: 'isAlive',
   summary: 'Whether the process answers',
   tags: ['watching'],
-  response: { 200: json('It does.', status('ok')), ...failures('misdirected') },
+  response: { 200: json('It does.', status('ok')) },
 };
 
 /** `GET /readyz`. */
@@ -77,7 +77,6 @@ export const readinessRoute: RouteDocument = {
   tags: ['watching'],
   response: {
     200: json('They should.', status('ready')),
-    ...failures('misdirected'),
     503: json(
       'It drains: what is in flight goes on, nothing is begun. Or the path of the tree leads to another one than is served.',
       status('draining', 'tree-moved'),

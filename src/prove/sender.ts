@@ -52,6 +52,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     logLevel: 'silent',
     readTokenFile: undefined,
     writeTokenFile: undefined,
+    allowHosts: [],
   });
   await service.app.listen({ host: '127.0.0.1', port: 0 });
   const listing = (await service.app.inject({ url: '/regions' })).json() as { regions: [ListedRegion] };

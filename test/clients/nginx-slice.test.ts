@@ -13,6 +13,8 @@ import { bytesOf, sha256OfFile, writeRegion } from '../support/regions.ts';
 
 const nginx = program('nginx', 'nginx-light');
 const mebibyte = 1 << 20;
+// nginx asks by the name of its upstream.
+const content = { allowHosts: ['pagerelay'] };
 
 function rangesOf(size: number): [number, number][] {
   return [
@@ -52,6 +54,7 @@ clientTest(
     assert.equal(await sentBy(served), Math.ceil(served.file.size / mebibyte));
     await stopNginx(proxy);
   },
+  content,
 );
 
 clientTest(
@@ -74,21 +77,27 @@ clientTest(
       'it has asked for each',
     );
   },
+  content,
 );
 
-clientTest('nginx breaks off rather than mix slices of a region that was replaced', [nginx], async (t, served) => {
-  const { name, path, size } = served.file;
-  const proxy = await startNginx(t, nginx, served.port, 'for-an-hour');
-  const before = bytesOf(path, 0, mebibyte - 1);
-  await fetchByUndici(t, { port: proxy.port, name, range: '0-99' });
-  renameSync(writeRegion(dirname(path), 'next.bin', size, 65).path, path);
+clientTest(
+  'nginx breaks off rather than mix slices of a region that was replaced',
+  [nginx],
+  async (t, served) => {
+    const { name, path, size } = served.file;
+    const proxy = await startNginx(t, nginx, served.port, 'for-an-hour');
+    const before = bytesOf(path, 0, mebibyte - 1);
+    await fetchByUndici(t, { port: proxy.port, name, range: '0-99' });
+    renameSync(writeRegion(dirname(path), 'next.bin', size, 65).path, path);
 
-  const client = await RawClient.connect(t, proxy.port);
-  client.get(`/regions/${name}`, `0-${3 * mebibyte - 1}`);
-  assert.equal((await client.head()).status, 206);
-  const { bytes, sha256 } = await client.rest();
-  assert.ok(bytes <= mebibyte, `${bytes} bytes`);
-  assert.equal(sha256, createHash('sha256').update(before.subarray(0, bytes)).digest('hex'));
-  await stopNginx(proxy);
-  assert.match(proxy.child.stderr(), /etag mismatch in slice response/);
-});
+    const client = await RawClient.connect(t, proxy.port);
+    client.get(`/regions/${name}`, `0-${3 * mebibyte - 1}`);
+    assert.equal((await client.head()).status, 206);
+    const { bytes, sha256 } = await client.rest();
+    assert.ok(bytes <= mebibyte, `${bytes} bytes`);
+    assert.equal(sha256, createHash('sha256').update(before.subarray(0, bytes)).digest('hex'));
+    await stopNginx(proxy);
+    assert.match(proxy.child.stderr(), /etag mismatch in slice response/);
+  },
+  content,
+);

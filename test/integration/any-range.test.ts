@@ -41,7 +41,7 @@ function askOverTcp(scope: Scope, { port }: Running): Ask {
   return async (size, range) => {
     const kept = client ?? (await RawClient.connect(scope, port));
     client = undefined; // A connection that a failure has left in an unknown state is not used again.
-    kept.write(`GET /regions/${size} HTTP/1.1\r\nHost: test\r\nRange: ${range}\r\n\r\n`);
+    kept.write(`GET /regions/${size} HTTP/1.1\r\nHost: localhost\r\nRange: ${range}\r\n\r\n`);
     const answer = await kept.response();
     client = kept;
     return answer;

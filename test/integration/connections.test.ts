@@ -14,7 +14,7 @@ type Asked = { readonly method: string; readonly path: string; readonly range: r
 
 function requestText({ method, path, range }: Asked): string {
   const field = range ? `Range: bytes=${range[0]}-${range[1]}\r\n` : '';
-  return `${method} ${path} HTTP/1.1\r\nHost: test\r\n${field}\r\n`;
+  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${field}\r\n`;
 }
 
 function checkAnswer(asked: Asked, answer: RawResponse, file: RegionFile): void {

@@ -12,16 +12,16 @@ const size = 30_000;
 const path = '/regions/file.bin';
 
 const last: Readonly<Record<string, string>> = {
-  'a request that asks for the end': `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+  'a request that asks for the end': `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
   'a request without Host': `GET ${path} HTTP/1.1\r\n\r\n`,
 };
 
-const next = `GET ${path} HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n`;
+const next = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-9\r\n\r\n`;
 const late: Readonly<Record<string, string>> = {
   'a request for a region': next,
-  'a request without a route': 'GET /none HTTP/1.1\r\nHost: a\r\n\r\n',
-  'a request that can not be routed': 'GET /regions/%zz HTTP/1.1\r\nHost: a\r\n\r\n',
-  'an expectation': `GET ${path} HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n`,
+  'a request without a route': 'GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'a request that can not be routed': 'GET /regions/%zz HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'an expectation': `GET ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n`,
   'what is no request': 'x\r\n\r\n',
 };
 

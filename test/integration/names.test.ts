@@ -51,7 +51,7 @@ async function makeSocketFile(t: TestContext, path: string): Promise<void> {
 
 async function ask(t: TestContext, { port }: Running, target: string, method = 'GET'): Promise<RawResponse> {
   const client = await RawClient.connect(t, port);
-  client.write(`${method} ${target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`);
+  client.write(`${method} ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
   const answer = await client.response(method);
   client.destroy();
   return answer;
@@ -187,7 +187,7 @@ test('a request that is no HTTP is answered 400, and only once', { timeout: 10_0
   const running = await startService(t, { dir: makeTree(t, 'tmpfs').dir });
   for (const target of ['/regions/plain\0', '/regions/pl ain', 'regions/plain', '*']) {
     const client = await RawClient.connect(t, running.port);
-    client.write(`GET ${target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`);
+    client.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     const { status, body } = await client.response();
     assert.ok(status >= 400 && status < 500, `${JSON.stringify(target)}: ${status}`);
     assert.ok(!body.includes(inside));

@@ -45,9 +45,9 @@ function askOverTcp(scope: Scope, { port }: Running): Ask {
   return async ({ method, name, lines }) => {
     const kept = client ?? (await RawClient.connect(scope, port));
     client = undefined; // A connection that a failure has left in an unknown state is not used again.
-    kept.write(`${[`${method} /regions/${name} HTTP/1.1`, 'Host: test', ...lines].join('\r\n')}\r\n\r\n`);
+    kept.write(`${[`${method} /regions/${name} HTTP/1.1`, 'Host: localhost', ...lines].join('\r\n')}\r\n\r\n`);
     const answer = await kept.response(method);
-    kept.write('GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n');
+    kept.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
     assert.equal((await kept.response()).body.toString(), '{"status":"ok"}', 'the body ends where its length says');
     client = kept;
     return answer;

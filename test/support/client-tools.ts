@@ -36,6 +36,7 @@ export type Served = Running & {
 export type Content = {
   /** Writes the region into the folder that is served; by default a bit more than 64 MiB of seeded bytes. */
   readonly write?: (folder: string, scope: Scope) => RegionFile | Promise<RegionFile>;
+  readonly allowHosts?: readonly string[];
 };
 
 /** A program, wherever it is. */
@@ -122,10 +123,10 @@ export function areThere(t: TestContext, needs: readonly Tool[]): boolean {
   return false;
 }
 
-async function serve(t: TestContext, { write = writeSeeded }: Content): Promise<Served> {
+async function serve(t: TestContext, { write = writeSeeded, allowHosts = [] }: Content): Promise<Served> {
   const dir = makeFolder(t, 'tmpfs');
   const file = await write(dir, t);
-  const running = await startService(t, { dir });
+  const running = await startService(t, { dir, allowHosts });
   return {
     ...running,
     file,

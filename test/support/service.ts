@@ -34,6 +34,7 @@ export const serviceDefaults: ServiceOptions = {
   bodyTimeout: 60,
   maxPartial: 64 * 1024 * 1024,
   maxBytes: undefined,
+  allowHosts: [],
   readTokenFile: undefined,
   writeTokenFile: undefined,
 };

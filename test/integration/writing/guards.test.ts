@@ -1,4 +1,4 @@
-/** Who may read and write, and by which host a writable service is asked. */
+/** Who may read and write. */
 import assert from 'node:assert/strict';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
 import { makeFolder, writeRegion } from '../../support/regions.ts';
 import { ask, type Change, overwriting } from '../../support/requests.ts';
-import { refusalIn, send, startWritable, type Writable } from '../../support/writable.ts';
+import { startWritable, type Writable } from '../../support/writable.ts';
 
 const path = '/regions/file.bin';
 const json = { 'content-type': 'application/json' };
@@ -124,32 +124,4 @@ test('a token file that changes lets the new token in, and the old one no more',
   writeFileSync(join(running.tokens, 'write'), 'no token, for there are spaces\n');
   await until(async () => (await putBy('second')).status === 401, 'of a file that is broken nobody is let in', 5000);
   assert.equal((await askAs(t, running, { method: 'GET', path }, 'reader')).status, 200);
-});
-
-async function statusBy(t: TestContext, { port }: Writable, method: string, address: string, host: string) {
-  const client = await RawClient.connect(t, port);
-  client.write(`${method} ${address} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`);
-  return client.response().finally(() => client.destroy());
-}
-
-test('a writable service on loopback answers to loopback names alone', { timeout: 20_000 }, async (t) => {
-  const running = await startWritable(t);
-  writeRegion(running.dir, 'file.bin', 1000, 1);
-  for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', `127.0.0.1:${running.port}`, '[::1]:80', 'a.localhost']) {
-    assert.equal((await statusBy(t, running, 'GET', path, host)).status, 200, host);
-  }
-  for (const host of ['example.com', 'localhost.example.com', '127.0.0.1.example.com', '10.0.0.1', '', '2130706433']) {
-    for (const [method, address] of [
-      ['GET', path],
-      ['PUT', path],
-      ['GET', '/regions'],
-      ['GET', '/metrics'],
-      ['POST', '/leases'],
-      ['DELETE', path],
-    ] as const) {
-      const answer = await statusBy(t, running, method, address, host);
-      assert.deepEqual(refusalIn(answer), [421, 'misdirected'], `${method} ${address} by ${host}`);
-    }
-  }
-  assert.equal((await send(t, running, { method: 'GET', path })).body.length, 1000);
 });
