@@ -22,6 +22,10 @@ const cleanUps: (() => unknown)[] = [];
 const scope = { after: (cleanUp: () => unknown) => void cleanUps.push(cleanUp) };
 
 try {
+  const empty = mkdtempSync('/dev/shm/pagerelay-lists-');
+  scope.after(() => rmSync(empty, { recursive: true }));
+  console.log('without regions:');
+  await measureStart(empty, []);
   const dir = makeRegions();
   await measureStart(dir, []);
   await measureStart(dir, ['--writable']);
@@ -81,7 +85,21 @@ async function measurePages(dir: string): Promise<void> {
   const origin = await originOf(service);
   const pid = service.process.pid ?? 0;
   for (let page = 0; page < warmUp; page++) await (await fetch(`${origin}/regions`)).arrayBuffer();
+  const { costs, names } = await listAll(origin, pid);
+  if (names.length !== regions) throw new Error(`${names.length} names were listed`);
   const waits = watchOthers(origin);
+  await listAll(origin, pid);
+  const longest = await waits.end();
+  for (let at = 0; at < reads; at++) {
+    const name = names[Math.floor((at * names.length) / reads)];
+    await (await fetch(`${origin}/regions/${name}`)).arrayBuffer();
+  }
+  tell(`a page of 1,000, median of ${costs.length}`, median(costs), most.pageMilliseconds, 'ms of CPU');
+  console.log(`others were answered within ${longest.toFixed(1)} ms while pages were made`);
+  tell(`after all pages and ${reads} reads`, residentMegabytes(pid), most.megabytes, 'MB resident');
+}
+
+async function listAll(origin: string, pid: number): Promise<{ costs: number[]; names: string[] }> {
   const costs: number[] = [];
   const names: string[] = [];
   for (let url: string | undefined = `${origin}/regions`; url; ) {
@@ -93,18 +111,10 @@ async function measurePages(dir: string): Promise<void> {
     const [, next] = /^<(.*)>; rel="next"$/.exec(response.headers.get('link') ?? '') ?? [];
     url = next && new URL(next, url).href;
   }
-  const longest = await waits.end();
-  if (names.length !== regions) throw new Error(`${names.length} names were listed`);
-  for (let at = 0; at < reads; at++) {
-    const name = names[Math.floor((at * names.length) / reads)];
-    await (await fetch(`${origin}/regions/${name}`)).arrayBuffer();
-  }
-  tell(`a page of 1,000, median of ${costs.length}`, median(costs), most.pageMilliseconds, 'ms of CPU');
-  console.log(`others were answered within ${longest.toFixed(1)} ms meanwhile`);
-  tell(`after all pages and ${reads} reads`, residentMegabytes(pid), most.megabytes, 'MB resident');
+  return { costs, names };
 }
 
-/** Asks for something short again and again. What it costs the service is in the figures of the pages, too. */
+/** Asks for something short again and again. */
 function watchOthers(origin: string): { end(): Promise<number> } {
   let over = false;
   let longest = 0;
