@@ -10,6 +10,7 @@ import { RawClient } from '../support/raw.ts';
 import { makeFolder } from '../support/regions.ts';
 import { type Running, serviceDefaults, startService } from '../support/service.ts';
 import { suiteScope } from '../support/suite-scope.ts';
+import { lastFirst } from '../support/writable.ts';
 import { launch, openPage, skipWithoutChromium } from './chromium.ts';
 import { eventually, litPixels, mapOf, regionSize } from './held.ts';
 import { lease, stall, startScene } from './scene.ts';
@@ -205,6 +206,27 @@ function cutTexts(page: Page): Promise<string[]> {
     return all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent);
   });
 }
+
+test('names of any kind are shown as they are, and do nothing', patience, async (t) => {
+  const own = lastFirst(t);
+  const dir = makeFolder(own, 'tmpfs');
+  const names = [
+    '<img src=x onerror=document.title=1>',
+    'two  spaces\nand a line end',
+    '\u202eturned',
+    'a "b" \\ &amp;',
+  ];
+  for (const name of names) writeFileSync(join(dir, name), name);
+  const { origin } = await startService(own, { dir });
+  const { page, wrong } = await openPage(browser, origin);
+  const shown = () => page.locator('.region h3').allInnerTexts();
+  await until(async () => (await shown()).length === names.length, 'all are shown', 20_000);
+  assert.deepEqual((await shown()).sort(), [...names].sort());
+  assert.equal(await page.locator('.region img').count(), 0);
+  assert.notEqual(await page.title(), '1');
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
 
 test('it is dark where the reader has it dark', patience, async (t) => {
   const { origin } = await startService(t);
