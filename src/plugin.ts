@@ -14,13 +14,14 @@ import type { GivenFields, RegionFields } from './http/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { boundSilence } from './node/deadlines.ts';
 import { watchRequest } from './observe/access-log.ts';
-import { logEngines } from './observe/engine-log.ts';
+import { logEngines, logRefused } from './observe/engine-log.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
 import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
+import { NativeRelay } from './relay/native-relay.ts';
 import { hasTurn, itsTurn } from './relay/turn.ts';
 
 /** Options of `app.register(pagerelay, options)`. Without `dir` and `regions` it serves a built-in region, `demo`. */
@@ -116,6 +117,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   }
   const opened = openPagerelay(openOptions(app, options));
   await opened.ready();
+  if (opened.relay instanceof NativeRelay) logRefused(app.log, opened.relay.refused);
   logEngines(app.log, await opened.engines());
   let deadline = 0;
   app.addHook('preClose', async () => {

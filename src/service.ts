@@ -16,7 +16,7 @@ import { ProblemError } from './http/problems.ts';
 import { badFraming, badHost, badVersion, repeatedField, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
-import { logEngines } from './observe/engine-log.ts';
+import { logEngines, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
@@ -107,6 +107,7 @@ export function createService(options: ServiceOptions): Service {
     const feed = addPageRoutes(scope, opened);
     for (const tokens of [guards.readTokens, guards.writeTokens]) tokens?.onChange(() => feed.endAll());
   });
+  if (relay instanceof NativeRelay) logRefused(app.log, relay.refused);
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');
   return {
     app,

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../core/needed.h"
 #include "../core/sys.h"
 #include "../core/witness.h"
 #include "call.h"
@@ -90,6 +91,18 @@ static napi_value witness_notice(napi_env env, napi_callback_info info) {
     return on_scratch(env, info, notice);
 }
 
+/* {"openat2": -1}: what is refused here, each with -errno. */
+static napi_value refused_calls(napi_env env, napi_callback_info info) {
+    (void)info;
+    napi_value refused;
+    napi_create_object(env, &refused);
+    for (int call = 0; call < PR_NEEDED_COUNT; call++) {
+        int result = pr_needed_try((enum pr_needed)call);
+        if (result < 0) set_number(env, refused, pr_needed_names[call], result);
+    }
+    return refused;
+}
+
 static napi_value enable_faults(napi_env env, napi_callback_info info) {
     (void)env;
     (void)info;
@@ -139,6 +152,7 @@ static const struct export list[] = {
     {"witnessCopyFree", witness_copy_free},
     {"witnessNotice", witness_notice},
     {"scratchBacking", scratch_backing},
+    {"refusedCalls", refused_calls},
     {"countCalls", count_calls},
     {"callsMade", calls_made},
     {"enableFaults", enable_faults},

@@ -13,12 +13,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "beneath.h"
+
+/* A filter answers EPERM, or ENOSYS; the kernel itself means the file by EPERM, which the other way then says too. */
 static int real_open(int directory, const char *path, bool beneath, int flags) {
-    struct open_how how = {
-        .flags = (unsigned)flags,
-        .resolve = beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0,
-    };
-    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+    struct open_how how = {.flags = (unsigned)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    if (!beneath) return openat(directory, path, flags);
+    int fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+    return fd < 0 && (errno == EPERM || errno == ENOSYS) ? pr_open_beneath(directory, path, flags) : fd;
 }
 
 static int real_dup(int fd) {

@@ -6,6 +6,7 @@ import type { Plan } from '../range/plan.ts';
 import type { Region } from '../region/region.ts';
 import type { Connection, Connections } from '../relay/connection.ts';
 import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../relay/engine.ts';
+import { NativeRelay } from '../relay/native-relay.ts';
 import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../relay/relay.ts';
 import { type HeldForConnection, sendHeld } from '../relay/send.ts';
 import { type Seen, unseen } from '../relay/witness.ts';
@@ -71,7 +72,10 @@ export class Outgoing {
 
   /** The same for a backing. */
   engineFor(seen: Seen): BackingEngine {
-    if (this.#connections) return engineForBacking(this.#choice, seen);
+    if (this.#connections) {
+      const { relay } = this;
+      return engineForBacking(this.#choice, seen, relay instanceof NativeRelay ? relay.refused : {});
+    }
     const only = { engine: 'stream', large: 'stream', largeFrom: 0, because: 'there is no native shim' } as const;
     return { backing: seen.backing, ...only, copyFree: false };
   }

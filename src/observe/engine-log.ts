@@ -1,11 +1,19 @@
 /** Says at start how each backing is sent, and why. @module */
 import type { EngineOfSources } from '../relay/engine.ts';
+import { describeRefusal, type RefusedCalls, refusalsOf } from '../relay/refused.ts';
 
-type Log = { info(details: object, message: string): void };
+type Log = Record<'info' | 'warn', (details: object, message: string) => void>;
 
 /** Writes one line per backing. */
 export function logEngines(log: Log, engines: readonly EngineOfSources[]): void {
   for (const { backing, engine, copyFree, because, sources } of engines) {
     log.info({ backing, engine, copyFree, because, sources }, `${backing} is sent by ${engine}: ${because}`);
   }
+}
+
+/** Writes one warning of all calls that are refused; none where nothing is. */
+export function logRefused(log: Log, refused: RefusedCalls): void {
+  const refusals = refusalsOf(refused);
+  if (refusals.length === 0) return;
+  log.warn({ refused }, `system calls are refused here: ${refusals.map(describeRefusal).join('. ')}`);
 }

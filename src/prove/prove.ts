@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import type { EngineChoice } from '../relay/engine.ts';
+import { type Refusal, refusalsOf, tryCalls } from '../relay/refused.ts';
 import { type Engine, engines } from '../relay/relay.ts';
 import type { Shim } from '../relay/shim.ts';
 import { type Observation, Witness } from '../relay/witness.ts';
@@ -33,7 +34,7 @@ export async function prove(shim: Shim, { engine, paths }: ProveOptions): Promis
   try {
     const trials: Trial[] = [];
     for (const make of makers) trials.push(await withOffer(make, (offer) => tryOffer(shim, sender, offer, engine)));
-    return proofOf(engine, trials);
+    return proofOf(engine, trials, refusalsOf(tryCalls(shim)));
   } finally {
     sender.end();
     process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -43,7 +44,7 @@ export async function prove(shim: Shim, { engine, paths }: ProveOptions): Promis
 /** All engines on one backing, or why there is none. */
 type Trial = Absent | { readonly choice: BackingChoice; readonly results: readonly Result[] };
 
-function proofOf(configured: EngineChoice, trials: readonly Trial[]): Proof {
+function proofOf(configured: EngineChoice, trials: readonly Trial[], refused: readonly Refusal[]): Proof {
   const tried = trials.filter((trial) => 'choice' in trial);
   const absent = trials.filter((trial): trial is Absent => !('choice' in trial));
   const backings = tried.map(({ choice }) => choice);
@@ -53,6 +54,7 @@ function proofOf(configured: EngineChoice, trials: readonly Trial[]): Proof {
     results: tried.flatMap(({ results }) => results),
     backings,
     absent,
+    refused,
     claims: claimsOf(configured, backings, absent),
     conclusion: conclude(backings),
   };
@@ -122,10 +124,11 @@ function noticeOf(result: number): Result['notice'] {
   return result < 0 ? null : result === 1 ? 'copied' : 'not copied';
 }
 
-async function measure(sender: Sender, { backing, path }: Offer, engine: Engine): Promise<Measured> {
+/** Null where the service takes another engine in its place, for a call is refused. */
+async function measure(sender: Sender, { backing, path }: Offer, engine: Engine): Promise<Measured | null> {
   try {
-    await sender.open(path, engine);
-    const measured = await sender.measure(engine);
+    const { engine: taken } = await sender.open(path, engine);
+    const measured = taken === engine ? await sender.measure(engine) : null;
     await sender.close();
     return measured;
   } catch (cause) {

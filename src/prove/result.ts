@@ -1,5 +1,6 @@
 /** What `pagerelay prove` finds out. @module */
 import type { EngineChoice } from '../relay/engine.ts';
+import type { Refusal } from '../relay/refused.ts';
 import type { Backing, Engine } from '../relay/relay.ts';
 import type { Verdict } from '../relay/witness.ts';
 
@@ -33,7 +34,7 @@ export type Result = {
   readonly done: Done;
   /** Whether the configuration uses it there, for a peer that can be asked. */
   readonly used: boolean;
-  /** Null where it can't send. */
+  /** Null where it can't send, or another is taken in its place. */
   readonly measured: Measured | null;
 };
 
@@ -63,6 +64,8 @@ export type Proof = {
   readonly results: readonly Result[];
   readonly backings: readonly BackingChoice[];
   readonly absent: readonly Absent[];
+  /** System calls that a filter refuses here. */
+  readonly refused: readonly Refusal[];
   readonly claims: readonly Claim[];
   readonly conclusion: string;
 };

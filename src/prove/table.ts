@@ -1,4 +1,5 @@
 /** What was found out, for people. @module */
+import { describeRefusal } from '../relay/refused.ts';
 import type { Proof, Result } from './result.ts';
 
 const heads = [
@@ -22,6 +23,7 @@ export function describeProof(proof: Proof): string {
     "process alone. Calls: through the shim's table; for stream, reads and writes. GB = 10^9 bytes.",
     '',
     ...proof.absent.map(({ backing, why }) => `Not here: ${backing} (${why})`),
+    ...proof.refused.map((refusal) => `REFUSED: ${describeRefusal(refusal)}`),
     ...proof.claims.filter(({ met }) => !met).map(({ claim, because }) => `NOT MET: ${claim} (${because})`),
     proof.conclusion,
     '',
@@ -60,7 +62,7 @@ function cellsOf(result: Result): string[] {
     `${used ? '>' : ' '} ${engine}`,
     verdictCell(result),
     notice ?? '',
-    ...(figures ?? ['', '', '', '', 'it can not send']),
+    ...(figures ?? ['', '', '', '', result.refused === null ? 'a copy is sent instead' : 'it can not send']),
   ];
 }
 

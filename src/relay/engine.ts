@@ -1,3 +1,4 @@
+import type { RefusedCalls } from './refused.ts';
 import type { Backing, Engine, PeerKind } from './relay.ts';
 import type { Seen, Verdict, Verdicts } from './witness.ts';
 
@@ -35,8 +36,32 @@ const expected: Record<Backing, Engine> = {
 /** Of two that send without a copy, the first is the cheaper one for short bodies (docs/performance.md). */
 const copyFreeEngines = ['sendfile', 'splice'] as const;
 
-/** The engine that `choice` means for a backing of which this was seen, leaving the peer aside. */
-export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts): Chosen {
+/**
+ * The engine that `choice` means for a backing of which this was seen, leaving the peer aside.
+ *
+ * @param refused calls that a filter refuses here
+ */
+export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts, refused: RefusedCalls = {}): Chosen {
+  const chosen = chooseAllowed(choice, backing, seen);
+  const because = whyNot(chosen.engine, backing, refused);
+  return because === undefined ? chosen : { engine: 'copy', large: 'copy', largeFrom, because };
+}
+
+/** Why an engine can't be used here, whatever was seen of it. */
+function whyNot(engine: Engine, backing: Backing, refused: RefusedCalls): string | undefined {
+  if (engine !== 'sendfile' && engine !== 'splice') return undefined;
+  const { AF_NETLINK: netlink, vmsplice } = refused;
+  if (netlink !== undefined) {
+    return `AF_NETLINK is refused (${netlink}), so that nobody can tell what a peer has read: every peer gets a copy`;
+  }
+  const isMapped = backing === 'hugetlb' || backing === 'fsdax' || backing === 'devdax';
+  if (engine === 'splice' && isMapped && vmsplice !== undefined) {
+    return `vmsplice is refused (${vmsplice}), without which ${backing} can only be copied`;
+  }
+  return undefined;
+}
+
+function chooseAllowed(choice: EngineChoice, backing: Backing, seen: Verdicts): Chosen {
   const unable = choice === 'sendfile' && (backing === 'hugetlb' || backing === 'devdax');
   if (choice !== 'auto' && !unable) return { engine: choice, large: choice, largeFrom, because: 'it was asked for' };
   const { engine, because } = choose(backing, seen);
@@ -47,8 +72,12 @@ export function engineFor(choice: EngineChoice, backing: Backing, seen: Verdicts
 }
 
 /** The engine for a backing, with what was seen of it. */
-export function engineForBacking(choice: EngineChoice, { backing, verdicts }: Seen): BackingEngine {
-  const chosen = engineFor(choice, backing, verdicts);
+export function engineForBacking(
+  choice: EngineChoice,
+  { backing, verdicts }: Seen,
+  refused: RefusedCalls = {},
+): BackingEngine {
+  const chosen = engineFor(choice, backing, verdicts, refused);
   return { backing, ...chosen, copyFree: verdicts[chosen.engine] };
 }
 

@@ -7,6 +7,7 @@ import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
 import { Reads } from './reads.ts';
+import { type RefusedCalls, tryCalls } from './refused.ts';
 import {
   type Claim,
   type Counters,
@@ -70,6 +71,8 @@ export class NativeRelay implements Relay {
   /** Work on files, off the event loop. */
   readonly files: Files;
   readonly witness: Witness;
+  /** Calls that a filter refuses to this process. */
+  readonly refused: RefusedCalls;
   readonly #shim: Shim;
   readonly #relay: ShimRelay;
   readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
@@ -99,6 +102,7 @@ export class NativeRelay implements Relay {
     this.#press = new Press(() => shim.press(this.#relay, breakHolds));
     this.files = new Files(shim);
     this.witness = new Witness(shim, claims);
+    this.refused = tryCalls(shim);
   }
 
   openTree(path: string): Tree {

@@ -152,6 +152,8 @@ export type Shim = {
   witnessNotice(scratch: ScratchKind, path: string, engine: Engine): number;
   /** What holds scratch pages of this kind. */
   scratchBacking(scratch: ScratchKind, path: string): Backing | number;
+  /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
+  refusedCalls(): Readonly<Record<string, number>>;
   /** Has the table of system calls count from now on; before any relay is made. */
   countCalls(): void;
   /** How often each was made since. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Proof, Result } from '../../src/prove/result.ts';
 import { describeProof, table } from '../../src/prove/table.ts';
+import { refusalsOf } from '../../src/relay/refused.ts';
 
 const measured = {
   bytes: 1_000_000_000,
@@ -49,6 +50,7 @@ const proof: Proof = {
   results: [sendfile, zerocopy, refused],
   backings: [],
   absent: [],
+  refused: [],
   claims: [{ claim: 'a claim', met: true, because: 'it is so' }],
   conclusion: 'On this machine it is so.',
 };
@@ -65,6 +67,19 @@ test('a row tells the backing, the engine, what was seen and what it cost', () =
 test('what nobody saw, and calls that nobody counted, are shown as such', () => {
   const [, row = ''] = table([{ ...sendfile, copyFree: null, measured: { ...measured, systemCallsPerMB: null } }]);
   assert.match(row, /> sendfile {2}not seen +0 % +0\.200 +4\.57 +\? +read by the peer$/);
+});
+
+test('calls that are refused are told with what they cost and the way out', () => {
+  const refused = refusalsOf({ vmsplice: 'EPERM', AF_NETLINK: 'ENOSYS' });
+  const lines = describeProof({ ...proof, refused })
+    .split('\n')
+    .filter((line) => line.startsWith('REFUSED: '));
+  assert.equal(lines.length, 2);
+  assert.match(
+    lines[0] ?? '',
+    /^REFUSED: vmsplice is refused \(EPERM\): huge pages and DAX are copied; .*; allow it: /,
+  );
+  assert.match(lines[1] ?? '', /^REFUSED: AF_NETLINK is refused \(ENOSYS\): .* every peer gets copies; allow sockets/);
 });
 
 test('the text begins with the circumstances and ends with the sentence', () => {

@@ -57,6 +57,27 @@ test('sendfile gives way where the kernel refuses it', () => {
   assert.equal(engineFor('sendfile', 'fsdax', seen).engine, 'sendfile');
 });
 
+test('where nobody can be asked who has read what, everybody gets a copy, and the reason is told', () => {
+  const both = { ...unseen, sendfile: true, splice: true };
+  for (const choice of ['auto', 'sendfile', 'splice'] as const) {
+    const { engine, large, because } = engineFor(choice, 'tmpfs', both, { AF_NETLINK: 'EPERM' });
+    assert.deepEqual([engine, large], ['copy', 'copy']);
+    assert.match(because, /AF_NETLINK is refused \(EPERM\).*every peer gets a copy/);
+  }
+  assert.equal(engineFor('zerocopy', 'tmpfs', both, { AF_NETLINK: 'EPERM' }).engine, 'zerocopy');
+});
+
+test('without vmsplice what is mapped is copied, and nothing else', () => {
+  const seen = { ...unseen, sendfile: true, splice: true };
+  for (const backing of ['hugetlb', 'devdax', 'fsdax'] as const) {
+    const { engine, because } = engineFor('splice', backing, seen, { vmsplice: 'ENOSYS' });
+    assert.equal(engine, 'copy');
+    assert.match(because, /vmsplice is refused \(ENOSYS\)/);
+  }
+  assert.equal(engineFor('auto', 'devdax', unseen, { vmsplice: 'EPERM' }).engine, 'copy');
+  assert.equal(engineFor('auto', 'tmpfs', seen, { vmsplice: 'EPERM' }).large, 'splice');
+});
+
 test('a peer that cannot be asked gets a copy, unless notices tell', () => {
   assert.equal(engineTowards('sendfile', 'unaskable'), 'copy');
   assert.equal(engineTowards('splice', 'unaskable'), 'copy');

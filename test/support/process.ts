@@ -64,6 +64,11 @@ export function startCli(scope: Scope, args: readonly string[], env: Readonly<Re
   return start(scope, process.execPath, [...emulation, cli, ...args], env);
 }
 
+/** The same, as an argument list for a program that runs programs. */
+export function cliCommand(args: readonly string[]): string[] {
+  return [process.execPath, ...emulation, cli, ...args];
+}
+
 /** Waits until a started service prints where it listens. */
 export async function originOf(child: Child): Promise<string> {
   const listening = /pagerelay listens on (http:\/\/\S+)/;
