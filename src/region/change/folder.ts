@@ -21,13 +21,19 @@ export async function inFolderOf<Result>(store: Store, name: string, act: (place
   }
 }
 
-/** Makes the folders that a name asks for, durably. @throws SystemError ENOTDIR where a region is in the way */
-export async function makeFoldersOf(store: Store, name: string): Promise<void> {
+/**
+ * Makes the folders that a name asks for, durably, and adds those that were not there to `made`.
+ *
+ * @throws SystemError ENOTDIR where a region is in the way
+ */
+export async function makeFoldersOf(store: Store, name: string, made: string[]): Promise<void> {
   const segments = name.split('/').slice(0, -1);
   for (let depth = 1; depth <= segments.length; depth++) {
     const folder = segments.slice(0, depth).join('/');
     await inFolderOf(store, folder, async (place) => {
-      if (await makeFolder(place.file)) await makeDurable(store, place);
+      if (!(await makeFolder(place.file))) return;
+      await makeDurable(store, place);
+      made.push(folder);
     });
   }
   if (segments.length > 0) close(store.relay.openFolder(store.tree, segments.join('/')));
@@ -45,7 +51,14 @@ async function makeDurable(store: Store, { file, folder }: Place): Promise<void>
 
 /** Removes the folders that a name leaves empty: a folder without regions must not keep a region from being made. */
 export async function removeEmptyFoldersOf(store: Store, name: string): Promise<void> {
-  for (let folder = dirname(name); folder !== '.'; folder = dirname(folder)) {
+  const folders: string[] = [];
+  for (let folder = dirname(name); folder !== '.'; folder = dirname(folder)) folders.push(folder);
+  await removeEmpty(store, folders);
+}
+
+/** Removes folders, the innermost first, up to one that is not empty. */
+export async function removeEmpty(store: Store, folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
     try {
       await inFolderOf(store, folder, ({ file }) => rmdir(file));
     } catch (error) {

@@ -1,5 +1,6 @@
 /** Why a change of a region is refused; each is a problem code of its own (http/problems.ts). */
 export type RefusalCode =
+  | 'bad-name'
   | 'bad-range'
   | 'name-conflict'
   | 'no-space'
@@ -21,13 +22,14 @@ export class Refusal extends Error {
 }
 
 const full: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-const inTheWay: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV', 'ENAMETOOLONG']);
+const inTheWay: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV']);
 
 /** A file system's error as the refusal that it means; anything else is given back as it is. */
 export function refusalOf(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (error instanceof Refusal) return error;
   if (full.has(code)) return new Refusal('no-space', 'There is no room for it.', error);
+  if (code === 'ENAMETOOLONG') return new Refusal('bad-name', 'The file system takes no segment so long.', error);
   if (inTheWay.has(code)) return new Refusal('name-conflict', 'Another region or a file system is in the way.', error);
   return error;
 }

@@ -1,11 +1,11 @@
 /** Regions that get their whole content anew, or lose it. @module */
 import { randomBytes } from 'node:crypto';
-import { rename, rmdir, unlink } from 'node:fs/promises';
+import { lstat, rename, rmdir, unlink } from 'node:fs/promises';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Description, stateOf, traitsOf } from '../sidecar.ts';
 import { etagOf } from '../validator.ts';
-import { inFolderOf, makeFoldersOf, type Place, removeEmptyFoldersOf } from './folder.ts';
+import { inFolderOf, makeFoldersOf, type Place, removeEmpty, removeEmptyFoldersOf } from './folder.ts';
 import { fileOf } from './in-place.ts';
 import type { Kept } from './old-files.ts';
 import { Refusal, refusalOf } from './refusal.ts';
@@ -85,13 +85,16 @@ function fileNow(store: Store, { name, content }: Region): FileIdentity {
 
 // A request that removes the folder, which another one has emptied, may come between.
 async function takeFrom(store: Store, name: string, upload: FileUpload, before: Region | undefined): Promise<void> {
+  const made: string[] = [];
   for (let tries = 1; ; tries++) {
     try {
-      await makeFoldersOf(store, name);
+      await makeFoldersOf(store, name, made);
       await inFolderOf(store, name, (place) => exchange(store, place, upload, before));
       return;
     } catch (error) {
-      if (tries === mostTries || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (tries < mostTries && (error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      await removeEmpty(store, made.reverse()); // Those that were there before are somebody else's.
+      throw error;
     }
   }
 }
@@ -115,7 +118,15 @@ async function exchange(store: Store, place: Place, upload: FileUpload, before: 
   await (before ? store.states.moves.during(place.file, act) : act());
 }
 
+// What somebody has put there for other programs is not a region's to replace. A folder the kernel refuses by itself.
+async function refuseSpecial(path: string): Promise<void> {
+  const file = await lstat(path).catch(() => undefined);
+  const isSpecial = file?.isFIFO() || file?.isSocket() || file?.isCharacterDevice() || file?.isBlockDevice();
+  if (isSpecial) throw new Refusal('name-conflict', 'A FIFO, a socket or a device has this name.');
+}
+
 async function giveName(store: Store, place: Place, upload: FileUpload, before: Region | undefined): Promise<void> {
+  await refuseSpecial(place.file);
   const kept = before && (await store.old.keep(place.file));
   try {
     if (!before) await rmdir(place.file).catch(() => {}); // A folder that holds nothing is nobody's region.

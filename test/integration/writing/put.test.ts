@@ -1,6 +1,9 @@
 /** PUT: regions that are made, or replaced as a whole. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { RawClient } from '../../support/raw.ts';
@@ -124,10 +127,41 @@ test('what can be no name is 400 bad-name, and makes nothing', { timeout: 10_000
   assert.deepEqual(readdirSync(running.dir, { recursive: true }).sort(), before);
 });
 
-test('a name that the file system can not hold is a conflict', { timeout: 10_000 }, async (t) => {
+test('a segment that the file system can not hold is refused, and leaves no folder behind', {
+  timeout: 10_000,
+}, async (t) => {
   const running = await startWritable(t);
-  assert.deepEqual(refusalIn(await send(t, running, putting('x'.repeat(256)))), [409, 'name-conflict']);
+  mkdirSync(join(running.dir, 'empty'));
+  const before = readdirSync(running.dir, { recursive: true });
+  const long = 'x'.repeat(256);
+  for (const name of [long, `n1/${long}`, `n2/n3/${long}`, `n4/${long}/n5`, `empty/${long}`, `empty/n6/${long}`]) {
+    assert.deepEqual(refusalIn(await send(t, running, putting(name))), [400, 'bad-name'], name);
+    assert.deepEqual(readdirSync(running.dir, { recursive: true }), before, name);
+  }
+});
+
+test('a FIFO, a socket, a device and a folder that holds anything are not replaced', { timeout: 10_000 }, async (t) => {
+  const running = await startWritable(t);
+  const at = (name: string) => join(running.dir, name);
+  execFileSync('mkfifo', [at('fifo')]);
+  const server = createServer().listen(at('socket'));
+  await once(server, 'listening');
+  t.after(() => server.close());
+  mkdirSync(at('folder/inside'), { recursive: true });
+  const names = ['fifo', 'socket', 'folder'];
+  if (process.getuid?.() === 0) {
+    execFileSync('mknod', [at('device'), 'c', '1', '3']);
+    names.push('device');
+  }
+  const kinds = () => names.map((name) => `${name} ${lstatSync(at(name)).mode} ${lstatSync(at(name)).ino}`);
+  const before = kinds();
+  for (const name of names) {
+    assert.deepEqual(refusalIn(await send(t, running, putting(name))), [409, 'name-conflict'], name);
+    assert.equal((await send(t, running, { method: 'DELETE', path: `/regions/${name}` })).status, 404, name);
+  }
+  assert.deepEqual(kinds(), before);
   assert.deepEqual(kept(running, 'tmp'), []);
+  assert.deepEqual(kept(running, 'old'), []);
 });
 
 test('no link leads a PUT out of the tree', { timeout: 10_000 }, async (t) => {
