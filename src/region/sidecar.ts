@@ -53,7 +53,7 @@ export function readSidecar(folder: string, name: string): Sidecar | undefined {
 export async function writeSidecar(folder: string, sidecar: Sidecar, sync: Sync): Promise<void> {
   const text = serializeSidecar(sidecar);
   const regions = regionsFolder(folder);
-  if (await makeFolder(regions)) await sync.folder(folder);
+  if (await makeRegionsFolder(folder)) await sync.folder(folder);
   const path = sidecarPath(folder, sidecar.name);
   const unfinished = `${path}.${randomName()}.new`;
   try {
@@ -160,6 +160,17 @@ export function changedOf(file: FileIdentity): string {
 /** What descriptions have of a file that nobody is changing. */
 export function traitsOf(file: FileIdentity): Pick<Description, 'inode' | 'fileSize' | 'modified' | 'changed'> {
   return { inode: file.inode, fileSize: file.size, modified: modifiedOf(file), changed: changedOf(file) };
+}
+
+// Somebody may have removed the state folder. Where the tree is gone as well, it stays so.
+async function makeRegionsFolder(folder: string): Promise<boolean> {
+  try {
+    return await makeFolder(regionsFolder(folder));
+  } catch (error) {
+    undefinedWhenMissing(error);
+    await makeFolder(folder);
+    return makeFolder(regionsFolder(folder));
+  }
 }
 
 async function writeDurably(path: string, text: string, sync: Sync): Promise<void> {
