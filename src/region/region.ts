@@ -43,7 +43,8 @@ export function listRegion({ name, contentType, etag, content }: Region): Listed
 export function listFile(name: string, file: FileIdentity, state: State, seen: Seen): Listed {
   return {
     name,
-    size: Math.min(file.size, state.limit ?? file.size),
+    // Of a file that is longer, that many bytes are served (docs/engines.md).
+    size: Math.min(file.size, state.limit ?? Number.MAX_SAFE_INTEGER),
     contentType: state.contentType ?? contentTypeOf(name),
     etag: etagOf(state),
     seen,

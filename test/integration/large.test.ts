@@ -60,7 +60,12 @@ test('of a file of 7 EiB the first 2^53 - 1 bytes are served', { timeout: 30_000
   writeFileSync(join(folder, 'enormous'), 'begins');
   execFileSync('truncate', ['-s', String(7n * 2n ** 60n), join(folder, 'enormous')]);
   for (const engine of ['auto', 'splice', 'copy', 'zerocopy', 'stream'] as const) {
-    const { port } = await startService(t, { dir: folder, engine });
+    const { port, origin } = await startService(t, { dir: folder, engine });
+    const { regions } = (await (await fetch(`${origin}/regions`)).json()) as { regions: { size: number }[] };
+    assert.deepEqual(
+      regions.map((region) => region.size),
+      [Number.MAX_SAFE_INTEGER],
+    );
     const client = await RawClient.connect(t, port);
     const size = Number.MAX_SAFE_INTEGER;
     for (const [asked, first, last] of [
