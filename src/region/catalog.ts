@@ -190,6 +190,14 @@ export class Catalog {
     this.#open.delete(name);
   }
 
+  /** The same of every region that is this one's file: by links to it, or by other names. */
+  letGoOfFile({ content: { generation } }: Region): void {
+    const { device, inode } = generation;
+    const isOfFile = (other: Generation) => other.inode === inode && other.device === device;
+    const names = [...this.#open].filter(([, { content }]) => isOfFile(content.generation)).map(([name]) => name);
+    for (const name of names) this.letGo(name);
+  }
+
   /**
    * A page of all regions, by the bytes of their names. Those that nobody reads are looked at, and not opened. What
    * vanishes while this looks, or what the service may not look at, is left out.

@@ -1,3 +1,4 @@
+import { lstatSync, unlinkSync } from 'node:fs';
 import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeRelay } from '../../relay/native-relay.ts';
@@ -84,12 +85,27 @@ export class OldFiles {
     this.#pending.add(going);
   }
 
-  async #letGo({ path, generation }: Kept): Promise<void> {
+  async #letGo(kept: Kept): Promise<void> {
+    if (await this.#removeUnlessLast(kept)) return;
+    const { path, generation } = kept;
     if (generation) await this.#relay.retireGeneration(generation);
     // A relay that was closed has told so as well: what it still had in flight is for the next start to remove.
     if (this.#relay.isClosed) return;
     const remove = () => this.#moves.unlinking(path, () => unlink(path)).catch(() => {});
     await (generation?.backing === 'fsdax' ? whileNudging(this.#relay, remove) : remove());
+  }
+
+  // Where the file has other names nothing goes with this one, and it would be open by those for as long as they are
+  // read. Looked at and removed in one go: of two such links, one stays.
+  async #removeUnlessLast(kept: Kept): Promise<boolean> {
+    try {
+      if (lstatSync(kept.path).nlink === 1) return false;
+      await this.#moves.unlinking(kept.path, async () => unlinkSync(kept.path));
+    } catch {
+      return false;
+    }
+    this.#close(kept);
+    return true;
   }
 
   /** Resolves when none is kept, or those that are can't go before the relay does. */

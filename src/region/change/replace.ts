@@ -147,7 +147,7 @@ async function giveName(store: Store, place: Place, upload: FileUpload, before: 
 
 // The name has gone from it; its pages go when nobody sends them any more.
 function leave(store: Store, region: Region, kept: Kept): void {
-  store.catalog.letGo(region.name);
+  store.catalog.letGoOfFile(region);
   store.old.letGo(kept);
 }
 
