@@ -1,5 +1,5 @@
 /** Clients that do not read what they have asked for, or do not send what they have announced. @module */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isHeldBack } from './reading.ts';
 
@@ -9,29 +9,41 @@ type SocketInternals = { _handle?: { readonly writeQueueSize?: number } | null }
 /** So often within the time that is given, progress is looked for. */
 const looks = 8;
 
+type Progress = { left: string | undefined; quiet: number };
+
 /**
- * Breaks off a connection on which Node's own bytes make no progress for so long: its client reads nothing. Bytes that
+ * Breaks off connections on which Node's own bytes make no progress for so long: their clients read nothing. Bytes that
  * lanes send are theirs to watch.
- *
- * @param onClose is told of it
  */
-export function boundUnread(response: ServerResponse, seconds: number, onClose: () => void): void {
-  const { socket } = response;
-  if (!socket) return;
-  let [before, quiet] = ['', 0];
-  const timer = setInterval(
-    () => {
-      const left = leftOf(socket);
-      quiet = left !== undefined && left === before ? quiet + 1 : 0;
-      before = left ?? '';
-      if (quiet < looks || socket.destroyed) return;
-      onClose();
+export class UnreadAnswers {
+  readonly #due = new Map<ServerResponse, Progress>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #onClose: () => void;
+
+  /** @param onClose is told of each that is broken off */
+  constructor(server: Server, seconds: number, onClose: () => void) {
+    this.#onClose = onClose;
+    // One for all: a timer for each response would cost a microsecond or two.
+    this.#timer = setInterval(() => this.#look(), (seconds * 1000) / looks).unref();
+    server.once('close', () => clearInterval(this.#timer));
+  }
+
+  /** Watches a response until it is out. */
+  watch(response: ServerResponse): void {
+    this.#due.set(response, { left: undefined, quiet: 0 });
+    response.once('close', () => this.#due.delete(response));
+  }
+
+  #look(): void {
+    for (const [{ socket }, progress] of this.#due) {
+      const left = socket ? leftOf(socket) : undefined;
+      progress.quiet = left !== undefined && left === progress.left ? progress.quiet + 1 : 0;
+      progress.left = left;
+      if (progress.quiet < looks || !socket || socket.destroyed) continue;
+      this.#onClose();
       socket.destroy();
-    },
-    (seconds * 1000) / looks,
-  );
-  timer.unref();
-  response.once('close', () => clearInterval(timer));
+    }
+  }
 }
 
 // What is still to be taken by the kernel; undefined when nothing is.
@@ -46,9 +58,8 @@ function leftOf(socket: Socket): string | undefined {
  * @param onSilence ends it
  */
 export function boundSilence(request: IncomingMessage, seconds: number, onSilence: () => void): void {
-  const { headers, socket } = request;
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  if (!hasBody) return;
+  if (!hasBody(request)) return;
+  const { socket } = request;
   let [before, quiet] = [socket.bytesRead, 0];
   const stop = () => clearInterval(timer);
   const look = () => {
@@ -63,4 +74,9 @@ export function boundSilence(request: IncomingMessage, seconds: number, onSilenc
   const timer = setInterval(look, (seconds * 1000) / looks);
   timer.unref();
   request.once('close', stop);
+}
+
+/** Whether a request announces a body (RFC 9112 6). */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

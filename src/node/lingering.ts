@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { hasBody } from './deadlines.ts';
 import { type Pipeline, pipelineOf } from './pipeline.ts';
 import { letGoOfAll } from './reading.ts';
 
@@ -34,6 +35,7 @@ export function boundRest(
   onClose: () => void,
   limits = usualLimits,
 ): void {
+  if (!hasBody(request)) return;
   const { socket } = request;
   response.once('close', () => {
     if (request.complete || socket.destroyed) return;

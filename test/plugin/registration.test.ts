@@ -62,6 +62,18 @@ test('pipelined requests to its routes are begun one after the other', { timeout
   client.destroy();
 });
 
+test('a request to its routes whose body stops coming is broken off', { timeout: 10_000 }, async (t) => {
+  const { dir } = makeFile(t);
+  const { port } = await startApp(t, { dir, writable: true, bodyTimeout: 0.2 });
+  for (const request of ['PUT /regions/new.bin', 'PUT /regions/model.bin', 'POST /leases']) {
+    const client = await RawClient.connect(t, port);
+    const type = 'Content-Type: application/json\r\n';
+    client.write(`${request} HTTP/1.1\r\nHost: localhost\r\n${type}Content-Length: 1000\r\n\r\n{`);
+    assert.equal((await client.rest()).bytes, 0, request);
+    client.destroy();
+  }
+});
+
 test('with routes off it answers nothing of its own, and sendRegion is there', { timeout: 10_000 }, async (t) => {
   const { dir } = makeFile(t);
   const { app } = await startApp(t, { dir, routes: false }, (app) => {
