@@ -9,19 +9,19 @@
 import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { compileClient, runLoad } from './client/load.ts';
-import { type Profile, profileOf } from './copies/symbols.ts';
+import { type CClient, compileClient, runC } from './clients/c.ts';
+import type { Job } from './clients/job.ts';
 import { describeMachine } from './measure/machine.ts';
 import { choosePins, type Pins, pinned } from './measure/pin.ts';
 import { renderRows } from './report/table.ts';
-import { type Command, startServer } from './run/process.ts';
-import { pathOf, type RegionFile, writeRegionFile } from './run/region-file.ts';
-import { RunScope } from './run-scope.ts';
+import { RunScope } from './run/run-scope.ts';
+import { growTree, memoryFolder, regionNames, type Tree } from './run/tree.ts';
+import { variant } from './servers/pagerelay.ts';
+import { start } from './servers/server.ts';
+import { type Profile, profileOf } from './symbols.ts';
 
 const run = promisify(execFile);
-const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
 const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as const;
 const regionBytes = 64 * 2 ** 20;
 const rangeBytes = 2 ** 20;
@@ -37,9 +37,9 @@ type Counted = { readonly engine: string; readonly profile: Profile; readonly gi
 type Bench = {
   readonly scope: RunScope;
   readonly folder: string;
-  readonly region: RegionFile;
+  readonly tree: Tree;
   readonly pins: Pins | undefined;
-  readonly client: Command;
+  readonly client: CClient;
   readonly seconds: number;
 };
 
@@ -57,18 +57,29 @@ async function perfMissing(folder: string): Promise<string | undefined> {
 }
 
 async function count(bench: Bench, engine: string): Promise<Counted> {
-  const { scope, region, pins, client, folder, seconds } = bench;
-  const flags = ['--port', '0', '--log-level', 'warn', '--drain', '1', '--engine', engine];
-  const serve: Command = [process.execPath, cli, 'serve', ...flags, '--region', `region.bin=${pathOf(region)}`];
-  const { pid, port } = await startServer(scope, pinned(pins?.server, serve));
-  const load = { port, path: '/regions/region.bin', connections, size: rangeBytes, regionBytes };
-  await runLoad(client, { ...load, seconds: warmUpSeconds, seed: 1 }, scope.signal);
+  const { scope, tree, pins, client, folder, seconds } = bench;
+  const setup = { log: false, tokens: [], socket: 'tcp', processors: 1, writable: false, size: 0 } as const;
+  const server = variant(engine, ['--engine', engine]);
+  const { pid, port } = await start(scope, server, setup, tree, (command) => pinned(pins?.server, command));
+  const job: Job = {
+    ...{ client: 'c', origin: `http://127.0.0.1:${port}`, host: '127.0.0.1', path: server.path(regionNames) },
+    ...{
+      regionBytes: tree.regionBytes,
+      seconds: warmUpSeconds,
+      most: 1e9,
+      seed: 1,
+      headers: {},
+      tokens: [],
+      etags: [],
+    },
+    ...{ scenario: { pattern: 'random', size: rangeBytes, connections }, reference: undefined, checkEvery: 1 },
+  };
+  await runC(client, job, scope.signal);
   const data = join(folder, `${engine}.data`);
-  const [loaded] = await Promise.all([
-    runLoad(client, { ...load, seconds, seed: 2 }, scope.signal),
-    record(pid, data, seconds),
-  ]);
-  if (loaded.errors > 0) throw new Error(`${loaded.errors} responses by ${engine} were wrong: ${loaded.firstError}`);
+  const load = runC(client, { ...job, seconds, seed: 2 }, scope.signal);
+  const [loaded] = await Promise.all([load, record(pid, data, seconds)]);
+  const [fault] = loaded.faults;
+  if (fault) throw new Error(`${loaded.faultCount} responses by ${engine} were wrong: ${fault.detail}`);
   const script = await run('perf', ['script', '-i', data, '-F', 'ip,sym,dso'], { maxBuffer: 2 ** 28 });
   return { engine, profile: profileOf(script.stdout), gigabytes: loaded.bytes / 1e9 };
 }
@@ -109,11 +120,11 @@ async function main(seconds: number): Promise<number> {
       return skipped;
     }
     const pins = choosePins();
-    const client = pinned(pins?.client, [await compileClient(folder)]);
-    const region = writeRegionFile(scope.folder('/dev/shm'), regionBytes);
+    const client = { command: pinned(pins?.client, [await compileClient(folder)]), folder };
+    const tree = growTree(scope.folder(memoryFolder), 1, regionBytes, false);
     const counted: Counted[] = [];
     for (const engine of engines) {
-      counted.push(await count({ scope, folder, region, pins, client, seconds }, engine));
+      counted.push(await count({ scope, folder, tree, pins, client, seconds }, engine));
       console.error(`${engine} is counted`);
     }
     console.log(report(counted, seconds, pins));

@@ -1,111 +1,182 @@
-/** The command line of `npm run bench`. @module */
+/** The command line of `npm run loadtest` and `npm run bench`. @module */
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { parseSize } from './report/units.ts';
-
-/** What can be measured. */
-export const parts = ['servers', 'connections', 'rate', 'fresh', 'cores', 'node', 'idle', 'writing'] as const;
-
-/**
- * Beside other servers; with few and many connections; latency at a fixed rate; a new connection for each request; two
- * processors; what Node takes of a request, step by step; idle connections; with and without a writer.
- */
-export type Part = (typeof parts)[number];
-
-/** What to measure. */
-export type BenchOptions = {
-  readonly parts: readonly Part[];
-  readonly rounds: number;
-  /** Of load on one peer in one round. */
-  readonly seconds: number;
-  /** Bytes of a range, beside other servers. */
-  readonly sizes: readonly number[];
-  /** Words of peers/all.ts, in their order; the baseline always runs. */
-  readonly peers: readonly string[];
-  /** Where a part does not vary them. */
-  readonly connections: number;
-  /** Connections that do nothing. */
-  readonly idle: number;
-  /** The report. */
-  readonly out: string;
-};
+import { profiles } from './model/profiles.ts';
+import { conditionsInWords, type Profile, type Scenario } from './model/scenario.ts';
+import { scenarios } from './model/scenarios.ts';
+import type { Target } from './run/target.ts';
+import { serverWords } from './servers/all.ts';
 
 /** A command line that breaks a rule. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** What to run. */
+export type RunOptions = {
+  readonly profile: Profile;
+  readonly scenarios: readonly Scenario[];
+  /** Undefined: servers of our own. */
+  readonly target: Target | undefined;
+  /** Words of servers/all.ts; the service under test always runs. */
+  readonly servers: readonly string[];
+  /** Requests of one load, at most. */
+  readonly maxRequests: number;
+  /** The whole run, at most. */
+  readonly maxMinutes: number;
+  readonly settleSeconds: number;
+  /** A folder is made in it. */
+  readonly out: string;
+  /** Where the ratios go without what they are made of. */
+  readonly saveBaseline: string | undefined;
+  /** Where the Markdown goes as well. */
+  readonly document: string | undefined;
+};
+
+/** What a command line asks for. */
+export type Asked =
+  | { readonly kind: 'help' | 'list' }
+  | { readonly kind: 'run'; readonly options: RunOptions }
+  | { readonly kind: 'compare'; readonly old: string; readonly new: string; readonly threshold: number };
+
+const texts = [
+  ...['url', 'region', 'reference', 'pid', 'token-file', 'profile', 'scenarios', 'servers', 'seconds', 'rounds'],
+  ...['clients', 'max-requests', 'max-minutes', 'settle', 'out', 'save-baseline', 'document', 'compare', 'threshold'],
+] as const;
+
+type Texts = Partial<Record<(typeof texts)[number], string>>;
+
 /** How to call it. */
-export function usage(peers: readonly string[]): string {
-  return `npm run bench -- [--rounds N] [--seconds S] [--sizes 4K,64K,1M,16M,1G] [--connections N] [--idle N]
-                 [--peers ${peers.join(',')}]
-                 [--parts ${parts.join(',')}] [--out PATH]`;
+export function usage(): string {
+  return `npm run loadtest -- [--profile ${profiles.map(({ name }) => name).join('|')}] [--scenarios NAME,NAME] [--seconds S] [--rounds N]
+                    [--servers ${serverWords.join(',')} | none] [--clients fast|checking]
+                    [--url http://HOST:PORT [--region NAME] [--reference PATH] [--pid N] [--token-file PATH] [--allow-remote]]
+                    [--max-requests N] [--max-minutes M] [--settle S] [--out FOLDER] [--save-baseline PATH] [--document PATH]
+npm run loadtest -- --compare OLD.json NEW.json [--threshold 0.25]
+npm run loadtest -- --list
+npm run bench -- ... is npm run loadtest -- --profile bench ...
+
+${profiles.map(({ name, about }) => `${name}: ${about}`).join('\n')}`;
 }
 
-/**
- * Reads a command line.
- *
- * @param known words of peers; the first one is the baseline
- * @param usual those that run unless others are asked for
- * @param largest bytes of a range, at most
- * @throws UsageError
- */
-export function parseBenchOptions(
-  argv: readonly string[],
-  known: readonly string[],
-  usual: readonly string[],
-  largest: number,
-): BenchOptions {
-  const text = parseTexts(argv);
-  const asked = text.peers === undefined ? usual : text.peers.split(',');
-  const unknown = asked.find((word) => !known.includes(word));
-  if (unknown !== undefined) throw new UsageError(`there is no peer ${unknown}`);
+/** Every scenario, in users' words. */
+export function listOfScenarios(): string {
+  return scenarios
+    .map((scenario) => `${scenario.name}: ${scenario.about}\n    ${conditionsInWords(scenario)}`)
+    .join('\n');
+}
+
+/** @throws UsageError */
+export function parseOptions(argv: readonly string[]): Asked {
+  const { values, positionals } = parse(argv);
+  if (values.help) return { kind: 'help' };
+  if (values.list) return { kind: 'list' };
+  const text = values as Texts;
+  if (text.compare !== undefined) return comparisonOf(text, positionals);
+  if (text.threshold !== undefined) throw new UsageError('--threshold goes with --compare');
+  const [surplus] = positionals;
+  if (surplus !== undefined) throw new UsageError(`nothing is known of ${surplus}`);
+  const isShortened = text.rounds !== undefined || text.seconds !== undefined;
+  if (text['save-baseline'] !== undefined && isShortened) {
+    throw new UsageError('a baseline is of a whole profile: --rounds and --seconds do not go with --save-baseline');
+  }
+  const profile = profileOf(text);
+  const target = targetOf(text, values['allow-remote'] === true);
+  const isWhole = text.scenarios === undefined && text.servers === undefined && target === undefined;
+  const document = text.document ?? (isWhole ? profile.document : undefined);
+  const longest = 60 + ((profile.repeatForSeconds ?? 0) / 60) * 1.5;
   return {
-    parts: partsOf(text.parts ?? parts.join(',')),
-    rounds: whole('rounds', text.rounds ?? '5', 100),
-    seconds: seconds(text.seconds ?? '0.4'),
-    sizes: (text.sizes ?? '4K,64K,1M,16M,1G').split(',').map((size) => sizeOf(size, largest)),
-    peers: known.filter((word, at) => at === 0 || asked.includes(word)),
-    connections: whole('connections', text.connections ?? '16', 2000),
-    idle: whole('idle', text.idle ?? '10000', 20_000),
-    out: text.out ?? 'docs/benchmarks.md',
+    kind: 'run',
+    options: {
+      ...{ profile, target, document },
+      scenarios: scenariosOf(text.scenarios?.split(',') ?? profile.scenarios),
+      servers: target ? [] : serversOf(text.servers, profile),
+      maxRequests: number('max-requests', text['max-requests'] ?? '2000000', 1, 1e9),
+      maxMinutes: number('max-minutes', text['max-minutes'] ?? String(longest), 0.01, 10_000),
+      settleSeconds: number('settle', text.settle ?? '10', 0.1, 600),
+      out: text.out ?? 'results',
+      saveBaseline: text['save-baseline'],
+    },
   };
 }
 
-function parseTexts(argv: readonly string[]) {
-  const option = { type: 'string' } as const;
-  const names = ['parts', 'rounds', 'seconds', 'sizes', 'peers', 'connections', 'idle', 'out'] as const;
-  const options = Object.fromEntries(names.map((name) => [name, option])) as Record<
-    (typeof names)[number],
-    typeof option
-  >;
+function parse(argv: readonly string[]) {
+  const strings = Object.fromEntries(texts.map((name) => [name, { type: 'string' }] as const));
+  const switches = { 'allow-remote': { type: 'boolean' }, list: { type: 'boolean' } } as const;
+  const options = { ...strings, ...switches, help: { type: 'boolean', short: 'h' } } as const;
   try {
-    return parseArgs({ args: [...argv], options, strict: true }).values;
+    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
-function partsOf(text: string): Part[] {
-  const asked = text.split(',');
-  const unknown = asked.find((word) => !parts.some((part) => part === word));
-  if (unknown !== undefined) throw new UsageError(`--parts must be some of ${parts.join(',')}`);
-  return parts.filter((part) => asked.includes(part));
+function comparisonOf(text: Texts, positionals: readonly string[]): Asked {
+  const [newer, surplus] = positionals;
+  if (newer === undefined || surplus !== undefined) {
+    throw new UsageError('--compare takes two files: OLD.json NEW.json');
+  }
+  const threshold = number('threshold', text.threshold ?? '0.25', 0, 10);
+  return { kind: 'compare', old: text.compare ?? '', new: newer, threshold };
 }
 
-function whole(flag: string, text: string, most: number): number {
+function profileOf(text: Texts): Profile {
+  const profile = profiles.find(({ name }) => name === (text.profile ?? 'quick'));
+  if (!profile) throw new UsageError(`--profile must be one of ${profiles.map(({ name }) => name).join(', ')}`);
+  const rounds = number('rounds', text.rounds ?? String(profile.rounds), 1, 1000);
+  if (!Number.isInteger(rounds)) throw new UsageError('--rounds must be a whole number');
+  const clients = text.clients ?? profile.clients;
+  if (clients !== 'fast' && clients !== 'checking') throw new UsageError('--clients must be fast or checking');
+  const seconds = number('seconds', text.seconds ?? String(profile.seconds), 0.1, 3600);
+  // Who asks for a scenario by its name has time for all of it.
+  const { compared, ...rest } = profile;
+  const limited = text.scenarios === undefined && compared !== undefined ? { compared } : {};
+  return { ...rest, ...limited, rounds, roundsAlone: Math.min(rounds, profile.roundsAlone), clients, seconds };
+}
+
+function scenariosOf(names: readonly string[]): Scenario[] {
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new UsageError(`${twice} is there twice`);
+  return names.map((name) => {
+    const scenario = scenarios.find((each) => each.name === name);
+    if (!scenario) throw new UsageError(`there is no scenario ${name}: --list names them`);
+    return scenario;
+  });
+}
+
+function targetOf(text: Texts, allowRemote: boolean): Target | undefined {
+  const { url, region, reference, pid } = text;
+  if (url === undefined) {
+    const lonely = (['region', 'reference', 'pid', 'token-file'] as const).find((name) => text[name] !== undefined);
+    if (lonely !== undefined || allowRemote) throw new UsageError(`--${lonely ?? 'allow-remote'} goes with --url`);
+    return undefined;
+  }
+  if (text.servers !== undefined)
+    throw new UsageError('with --url, no other server runs: --servers does not go with it');
+  if (!URL.canParse(url)) throw new UsageError('--url must be an address such as http://127.0.0.1:8080');
+  const token = text['token-file'] === undefined ? undefined : tokenIn(text['token-file']);
+  const process = pid === undefined ? undefined : number('pid', pid, 1, 2 ** 31);
+  return { url, region, reference, allowRemote, token, pid: process };
+}
+
+function tokenIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim().split('\n')[0] ?? '';
+  } catch (cause) {
+    throw new UsageError(`--token-file: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function serversOf(text: string | undefined, profile: Profile): readonly string[] {
+  if (text === 'none') return [];
+  const asked = text?.split(',') ?? profile.servers;
+  const unknown = asked.find((word) => !serverWords.includes(word));
+  if (unknown !== undefined) throw new UsageError(`there is no server ${unknown}`);
+  return asked;
+}
+
+function number(flag: string, text: string, least: number, most: number): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new UsageError(`--${flag} must be a whole number from 1 to ${most}`);
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (value >= 0.1 && value <= 60) return value;
-  throw new UsageError('--seconds must be a number from 0.1 to 60');
-}
-
-function sizeOf(text: string, largest: number): number {
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes >= 1 && bytes <= largest) return bytes;
-  throw new UsageError(`--sizes must be sizes such as 4K or 1M, of at most ${largest} bytes`);
+  if (text.trim() !== '' && value >= least && value <= most) return value;
+  throw new UsageError(`--${flag} must be a number from ${least} to ${most}`);
 }

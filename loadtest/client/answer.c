@@ -1,72 +1,118 @@
 #define _GNU_SOURCE
-#include "clock.h"
-#include "response.h"
 #include "run.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
-enum { BODY_ROOM = 65536 };
+enum { BODY_ROOM = 65536, VERSION_LENGTH = 9 };
+
+/* As much of a response's head as a load client has to know. */
+struct response {
+    size_t head_length;
+    int status;
+    /* -1 when the head does not tell. */
+    int64_t content_length;
+    int64_t first;
+};
+
+/* What follows a name, or NULL. */
+static const char *after(const char *line, const char *name) {
+    size_t length = strlen(name);
+    return strncasecmp(line, name, length) == 0 ? line + length : NULL;
+}
+
+/* Reads a whole head, whose blank line is at `blank`: the scan of a number stops before it. */
+static struct response read_head(const char *bytes, const char *blank) {
+    struct response response = {.head_length = (size_t)(blank - bytes) + 4, .content_length = -1, .first = -1};
+    const char *line = bytes, *value;
+    response.status = (int)strtol(bytes + VERSION_LENGTH, NULL, 10);
+    while ((line = memchr(line, '\n', (size_t)(blank + 2 - line))) != NULL && ++line < blank) {
+        if ((value = after(line, "Content-Length:")) != NULL) response.content_length = strtoll(value, NULL, 10);
+        if ((value = after(line, "Content-Range: bytes ")) != NULL) response.first = strtoll(value, NULL, 10);
+    }
+    return response;
+}
+
+static bool is_http(const char *bytes, size_t count) {
+    static const char version[] = "HTTP/1.";
+    size_t known = count < sizeof version - 1 ? count : sizeof version - 1;
+    return memcmp(bytes, version, known) == 0;
+}
 
 static void complete(struct run *run, struct connection *connection) {
+    const struct options *options = &run->options;
+    const struct request *request = connection->request;
     uint64_t at = now();
-    histogram_add(&run->outcome.latency, at - connection->began);
-    run->outcome.bytes += run->options.size;
+    outcome_add(&run->outcome, at - connection->began);
+    run->outcome.bytes += request->body;
+    run->outcome.statuses[request->status]++;
     run->ended = at;
     connection->phase = PHASE_IDLE;
     run->idle++;
-    if (run->options.fresh) connection_drop(connection);
+    if (options->per_connection > 0 && connection->asked == options->per_connection) connection_drop(connection);
     connection_issue(run, connection, at);
 }
 
 /* Why a whole head is not the one that was asked for, or NULL; with the number that is wrong. */
-static const char *judge(const struct run *run, const struct connection *connection, const struct response *response,
-                         int64_t *detail) {
+static const char *judge(const struct connection *connection, const struct response *response, int64_t *detail) {
+    const struct request *request = connection->request;
     size_t extra = connection->used - response->head_length;
     *detail = response->status;
-    if (response->status != (run_is_whole(run) ? 200 : 206)) return "status";
-    *detail = (int64_t)response->content_length;
-    if (response->content_length != run->options.size) return "wrong Content-Length";
-    *detail = (int64_t)response->first;
-    if (response->first != UINT64_MAX && response->first != connection->first) return "another range";
+    if (response->status != request->status) return "status";
+    *detail = response->content_length;
+    if (request->told >= 0 && response->content_length != request->told) return "wrong Content-Length";
+    *detail = response->first;
+    if (request->first >= 0 && response->first >= 0 && response->first != request->first) return "another range";
     *detail = (int64_t)extra;
-    return extra > run->options.size ? "more bytes than Content-Length tells" : NULL;
+    return extra > request->body ? "more bytes than were asked for" : NULL;
 }
 
 /* Takes bytes of the body that have been read, where they are looked at. False: they are wrong. */
 static bool take(struct run *run, struct connection *connection, const char *bytes, size_t count) {
-    uint64_t at = connection->first + run->options.size - connection->left;
+    const struct request *request = connection->request;
+    uint64_t at = request->base + request->body - connection->left;
     connection->left -= count;
-    if (!run->options.verify || expected_holds(&run->expected, at, bytes, count)) return true;
+    if (!run->expected) return true;
+    bool inside = at <= run->expected_length && count <= run->expected_length - at;
+    if (inside && memcmp(run->expected + at, bytes, count) == 0) return true;
     connection_fail(run, connection, "a wrong byte in a body, at or after", (int64_t)at);
     return false;
 }
 
 /* Whether the body may be read. */
 static bool judge_head(struct run *run, struct connection *connection) {
-    struct response response;
     int64_t detail;
-    switch (response_read(connection->head, connection->used, &response)) {
-    case RESPONSE_INCOMPLETE:
+    if (!is_http(connection->head, connection->used)) {
+        connection_fail(run, connection, "no HTTP/1 response", 0);
+        return false;
+    }
+    const char *blank = memmem(connection->head, connection->used, "\r\n\r\n", 4);
+    if (!blank) {
         if (connection->used == HEAD_ROOM) connection_fail(run, connection, "a head of too many bytes", HEAD_ROOM);
         return false;
-    case RESPONSE_MALFORMED: connection_fail(run, connection, "no HTTP/1.1 response", 0); return false;
-    case RESPONSE_WHOLE: break;
     }
-    const char *why = judge(run, connection, &response, &detail);
+    struct response response = read_head(connection->head, blank);
+    const char *why = judge(connection, &response, &detail);
     if (why) {
         connection_fail(run, connection, why, detail);
         return false;
     }
-    connection->left = run->options.size;
+    connection->left = connection->request->body;
     connection->phase = PHASE_BODY;
     return take(run, connection, connection->head + response.head_length, connection->used - response.head_length);
 }
 
 /* Up to `room` bytes into `into`, or nowhere. Whether any came; a connection that ended early has failed. */
 static bool receive(struct run *run, struct connection *connection, char *into, size_t room, size_t *received) {
-    ssize_t got = recv(connection->fd, into, room, MSG_DONTWAIT | (into ? 0 : MSG_TRUNC));
+    static char nowhere[BODY_ROOM];
+    /* MSG_TRUNC discards what TCP has received in the kernel (tcp(7)); a unix socket has no such thing. */
+    bool discards = !into && !run->options.unix_path;
+    if (!into && run->options.unix_path && room > BODY_ROOM) room = BODY_ROOM;
+    char *to = into ? into : discards ? NULL : nowhere;
+    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT | (discards ? MSG_TRUNC : 0));
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (got <= 0) {
         connection_fail(run, connection, "the connection ended early: errno", got < 0 ? errno : 0);
@@ -79,7 +125,7 @@ static bool receive(struct run *run, struct connection *connection, char *into, 
 static void progress_body(struct run *run, struct connection *connection) {
     static char body[BODY_ROOM];
     size_t got;
-    if (!run->options.verify) {
+    if (!run->expected) {
         if (receive(run, connection, NULL, connection->left, &got)) connection->left -= got;
     } else {
         size_t room = connection->left < BODY_ROOM ? (size_t)connection->left : BODY_ROOM;
@@ -103,6 +149,5 @@ void connection_progress(struct run *run, struct connection *connection) {
 void connection_progress_idle(struct run *run, struct connection *connection) {
     char byte;
     size_t got;
-    if (receive(run, connection, &byte, 1, &got))
-        connection_fail(run, connection, "more bytes than Content-Length tells", 1);
+    if (receive(run, connection, &byte, 1, &got)) connection_fail(run, connection, "more bytes than were asked for", 1);
 }

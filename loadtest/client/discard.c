@@ -1,26 +1,25 @@
 /*
- * A load client that costs as little as one can: connections to 127.0.0.1 in one thread, one request outstanding on
- * each, bodies discarded in the kernel (MSG_TRUNC, tcp(7)). Every response must have the status, the length and the
- * place that were asked for, and be followed by nothing but the next one; with --verify, bodies are read and compared
- * as well.
+ * A load client that costs as little as one can: connections to this machine in one thread, one request outstanding on
+ * each, requests that were built beforehand, bodies discarded in the kernel. Every response must have the status, the
+ * length and the place that were asked for, and be followed by nothing but the next one; with --verify, bodies are read
+ * and compared as well.
  *
- * Prints "connected", waits for a line, sends its requests, prints one line of JSON (times in microseconds, but for the
- * seconds), and keeps its connections, idle, until its input ends. Exits with 3 when the server has ended one of them.
+ * Prints "connected", waits for a line, sends its requests, prints one line of JSON, and keeps its connections, idle,
+ * until its input ends. Exits with 3 when the server has ended one of them.
  *
  * With --rate, a request's latency counts from the moment when it was due, not from when a connection was free for it:
- * otherwise a server that stalls would be asked less while it does, and look better than it is. With --fresh it counts
- * from before the connection is made.
+ * otherwise a server that stalls would be asked less while it does, and look better than it is. With --per-connection
+ * it counts from before the connection is made.
  */
 #define _GNU_SOURCE
-#include "clock.h"
 #include "run.h"
-#include "socket.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { EVENTS = 256 };
@@ -40,12 +39,22 @@ static void connect_all(struct run *run) {
     if (run->epoll < 0 || !run->connections) give_up("starting");
     for (unsigned at = 0; at < options->connections; at++) {
         run->connections[at].fd = -1;
-        if (options->fresh) continue;
+        if (options->per_connection > 0) continue;
         errno = -connection_open(run, &run->connections[at]);
         if (errno != 0) give_up("connect");
         if ((at + 1) % CONNECT_AT_ONCE == 0) usleep(CONNECT_PAUSE_MICROSECONDS);
     }
     run->idle = options->connections;
+}
+
+static void plan(struct run *run) {
+    const struct options *options = &run->options;
+    run->cpu_before = outcome_cpu_seconds();
+    run->began = run->moved = run->ended = now();
+    run->planned = options->count > 0 ? options->count : UINT64_MAX;
+    if (options->rate == 0 || options->seconds == 0) return;
+    uint64_t scheduled = (uint64_t)(options->rate * options->seconds);
+    if (scheduled < run->planned) run->planned = scheduled;
 }
 
 static void issue_to_idle(struct run *run) {
@@ -58,9 +67,8 @@ static void issue_to_idle(struct run *run) {
 }
 
 static uint64_t wait_time(const struct run *run, uint64_t at) {
-    const struct schedule *schedule = &run->schedule;
-    if (!schedule_by_rate(schedule) || run->idle == 0 || !schedule_has_more(schedule, at)) return SECOND / 10;
-    uint64_t due = schedule_due(schedule);
+    if (run->options.rate == 0 || run->idle == 0 || !run_has_more(run, at)) return SECOND / 10;
+    uint64_t due = run_due(run);
     return due > at ? due - at : 0;
 }
 
@@ -81,12 +89,17 @@ static void wait_and_progress(struct run *run) {
     }
 }
 
+/* What is under way is waited for, and a schedule that can't be kept is run to its end, but not for ever. */
+static uint64_t hard_end(const struct run *run) {
+    double seconds = run->options.seconds;
+    return seconds == 0 ? UINT64_MAX : run->began + (uint64_t)(2 * seconds * (double)SECOND) + 6 * PATIENCE;
+}
+
 static bool finished(const struct run *run) {
     uint64_t at = now();
     unsigned busy = run->options.connections - run->idle - run->broken;
-    bool done = run->broken == run->options.connections || !schedule_has_more(&run->schedule, at);
-    if (busy == 0 && done) return true;
-    return (busy > 0 && at - run->moved > PATIENCE) || at > schedule_hard_end(&run->schedule);
+    if (busy == 0 && (run->broken == run->options.connections || !run_has_more(run, at))) return true;
+    return (busy > 0 && at - run->moved > PATIENCE) || at > hard_end(run);
 }
 
 static void fail_unfinished(struct run *run) {
@@ -99,44 +112,41 @@ static void fail_unfinished(struct run *run) {
 
 /* After the last answer no other bytes may come; a connection that is to be kept may not be closed either. */
 static void fail_unquiet(struct run *run) {
+    char byte;
     for (unsigned at = 0; at < run->options.connections; at++) {
         struct connection *connection = &run->connections[at];
-        if (connection->phase != PHASE_IDLE || connection->fd < 0 || socket_is_quiet(connection->fd)) continue;
+        if (connection->phase != PHASE_IDLE || connection->fd < 0) continue;
+        if (recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) continue;
         connection_fail(run, connection, "an idle connection ended, or something came on it", 0);
     }
 }
 
-static void wait_for_line(void) {
+static void read_until(char last) {
     char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0 && byte != '\n') continue;
-}
-
-static void wait_for_end(void) {
-    char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0) continue;
+    while (read(STDIN_FILENO, &byte, 1) > 0 && byte != last) continue;
 }
 
 int main(int argc, char **argv) {
     static struct run run;
     run.options = options_read(argc, argv);
-    if (run.options.verify) run.expected = expected_open(run.options.verify);
-    socket_allow(run.options.connections);
+    run.requests = requests_read(run.options.requests);
+    if (run.options.verify) requests_expect(&run, run.options.verify);
+    connection_allow(run.options.connections);
     prctl(PR_SET_TIMERSLACK, 1); /* else a request may come 50 microseconds after it was due */
     connect_all(&run);
     puts("connected");
     fflush(stdout);
-    wait_for_line();
-    uint64_t began = run.moved = run.ended = now();
-    run.schedule = schedule_start(&run.options, began);
+    read_until('\n');
+    plan(&run);
     while (!finished(&run)) {
         issue_to_idle(&run);
         wait_and_progress(&run);
     }
     fail_unfinished(&run);
     fail_unquiet(&run);
-    outcome_print(&run.outcome, run.ended - began, schedule_missed(&run.schedule));
+    outcome_print(&run);
     unsigned broken = run.broken;
-    wait_for_end();
+    read_until('\0');
     fail_unquiet(&run);
     return run.broken > broken ? 3 : 0;
 }

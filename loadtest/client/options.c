@@ -1,4 +1,5 @@
-#include "options.h"
+#define _GNU_SOURCE
+#include "run.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -7,17 +8,15 @@
 
 static const struct option names[] = {
     {"port", required_argument, NULL, 'p'},
-    {"path", required_argument, NULL, 'u'},
+    {"unix", required_argument, NULL, 'u'},
     {"connections", required_argument, NULL, 'n'},
-    {"size", required_argument, NULL, 's'},
-    {"region", required_argument, NULL, 'r'},
-    {"align", required_argument, NULL, 'a'},
     {"seconds", required_argument, NULL, 't'},
     {"count", required_argument, NULL, 'c'},
     {"rate", required_argument, NULL, 'f'},
-    {"seed", required_argument, NULL, 'x'},
-    {"fresh", no_argument, NULL, 'o'},
+    {"requests", required_argument, NULL, 'r'},
     {"verify", required_argument, NULL, 'v'},
+    {"per-connection", required_argument, NULL, 'o'},
+    {"announce", no_argument, NULL, 'a'},
     {NULL, 0, NULL, 0},
 };
 
@@ -44,29 +43,27 @@ static double positive(const char *text) {
 static void read_one(struct options *options, int name) {
     switch (name) {
     case 'p': options->port = (uint16_t)whole(optarg, UINT16_MAX); return;
-    case 'u': options->path = optarg; return;
+    case 'u': options->unix_path = optarg; return;
     case 'n': options->connections = (unsigned)whole(optarg, 65536); return;
-    case 's': options->size = whole(optarg, UINT64_MAX); return;
-    case 'r': options->region = whole(optarg, UINT64_MAX); return;
-    case 'a': options->align = whole(optarg, UINT64_MAX); return;
     case 't': options->seconds = positive(optarg); return;
     case 'c': options->count = whole(optarg, UINT64_MAX); return;
     case 'f': options->rate = positive(optarg); return;
-    case 'x': options->seed = whole(optarg, UINT64_MAX); return;
-    case 'o': options->fresh = true; return;
+    case 'r': options->requests = optarg; return;
     case 'v': options->verify = optarg; return;
+    case 'o': options->per_connection = whole(optarg, UINT64_MAX); return;
+    case 'a': options->announce = true; return;
     default: refuse("unknown option");
     }
 }
 
 struct options options_read(int argc, char **argv) {
-    struct options options = {.path = "/", .connections = 1, .align = 4096, .seed = 1};
+    struct options options = {.connections = 1};
     int name;
     while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) read_one(&options, name);
     if (optind != argc) refuse("arguments that are no options");
-    if (options.port == 0) refuse("--port is missing");
-    if (options.connections == 0 || options.align == 0) refuse("--connections and --align must be above 0");
-    if (options.size == 0 || options.size > options.region) refuse("--size must be above 0 and at most --region");
+    if ((options.port == 0) == !options.unix_path) refuse("--port or --unix is missing, or both are there");
+    if (options.connections == 0) refuse("--connections must be above 0");
+    if (!options.requests) refuse("--requests is missing");
     if (options.seconds == 0 && options.count == 0) refuse("--seconds or --count is missing");
     return options;
 }

@@ -1,33 +1,61 @@
-#include "outcome.h"
+#define _GNU_SOURCE
+#include "run.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
-void outcome_fail(struct outcome *outcome, const char *why, int64_t detail) {
-    if (outcome->errors++ > 0) return;
-    snprintf(outcome->first_error, sizeof outcome->first_error, "%s (%" PRId64 ")", why, detail);
+static size_t bucket_of(uint64_t value) {
+    if (value >> HISTOGRAM_BITS == 0) return (size_t)value;
+    unsigned shift = 63u - (unsigned)__builtin_clzll(value) - HISTOGRAM_BITS;
+    return ((size_t)shift << HISTOGRAM_BITS) + (size_t)(value >> shift);
 }
 
-static double cpu_seconds(void) {
+/* The largest value that falls into a bucket. */
+static uint64_t top_of(size_t bucket) {
+    if (bucket >> (HISTOGRAM_BITS + 1) == 0) return bucket;
+    unsigned shift = (unsigned)(bucket >> HISTOGRAM_BITS) - 1;
+    uint64_t step = bucket - ((size_t)shift << HISTOGRAM_BITS);
+    return ((step + 1) << shift) - 1;
+}
+
+void outcome_add(struct outcome *outcome, uint64_t nanoseconds) {
+    outcome->answers++;
+    outcome->latency[bucket_of(nanoseconds)]++;
+    if (nanoseconds > outcome->longest) outcome->longest = nanoseconds;
+}
+
+double outcome_cpu_seconds(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static double microseconds(uint64_t nanoseconds) {
-    return (double)nanoseconds / 1e3;
+static void print_latency(const struct outcome *outcome) {
+    const char *separator = "";
+    for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        if (outcome->latency[bucket] == 0) continue;
+        uint64_t top = top_of(bucket) < outcome->longest ? top_of(bucket) : outcome->longest;
+        printf("%s[%" PRIu64 ",%" PRIu64 "]", separator, top, outcome->latency[bucket]);
+        separator = ",";
+    }
 }
 
-void outcome_print(const struct outcome *outcome, uint64_t nanoseconds, uint64_t missed) {
-    const struct histogram *latency = &outcome->latency;
-    printf("{\"requests\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,", latency->total, outcome->bytes,
-           (double)nanoseconds / 1e9);
-    printf("\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f,", microseconds(histogram_quantile(latency, 0.5)),
-           microseconds(histogram_quantile(latency, 0.99)), microseconds(latency->longest));
-    printf("\"clientCpuSeconds\":%.6f,\"missed\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"firstError\":", cpu_seconds(),
-           missed, outcome->errors);
+void outcome_print(const struct run *run) {
+    const struct outcome *outcome = &run->outcome;
+    const char *separator = "";
+    printf("{\"requests\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"cpuSeconds\":%.6f,", outcome->answers,
+           outcome->bytes, (double)(run->ended - run->began) / 1e9, outcome_cpu_seconds() - run->cpu_before);
+    printf("\"missed\":%" PRIu64 ",\"statuses\":{", run->options.rate > 0 ? run->planned - run->issued : 0);
+    for (int status = 0; status < STATUSES; status++) {
+        if (outcome->statuses[status] == 0) continue;
+        printf("%s\"%d\":%" PRIu64, separator, status, outcome->statuses[status]);
+        separator = ",";
+    }
+    printf("},\"nanoseconds\":[");
+    print_latency(outcome);
+    printf("],\"errors\":%" PRIu64 ",\"firstError\":", outcome->errors);
     printf(outcome->errors > 0 ? "\"%s\"}\n" : "null}\n", outcome->first_error);
     fflush(stdout);
 }

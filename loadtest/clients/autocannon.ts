@@ -4,10 +4,11 @@
  * and an end that waits for the answers under way, so that all that was asked for is accounted for. @module
  */
 import autocannon, { type AutocannonClient } from 'autocannon';
-import { type Ask, asksOf } from '../scenarios/patterns.ts';
-import { randomFrom } from '../scenarios/random.ts';
-import { wrongHead } from './head.ts';
+import { type Ask, asksOf } from '../model/patterns.ts';
+import { randomFrom } from '../model/random.ts';
+import { expectedOf, headText, wrongHead } from '../model/request.ts';
 import type { ClientResult, Job } from './job.ts';
+import { recordLatency } from './latency.ts';
 import { Tally } from './tally.ts';
 
 const timeoutSeconds = 15;
@@ -64,22 +65,23 @@ function equip(client: AutocannonClient, shared: Shared, number: number): void {
   client.getRequestBuffer = () => {
     ask = asks();
     bytes = 0;
+    const text = headText(job, ask, shared.sent);
     if (++shared.sent >= job.most && !shared.stopped) shared.stop();
-    return requestBytes(job, ask);
+    return Buffer.from(`${text}\r\n`, 'latin1');
   };
   client.pipelinedRequests.addBody = (data) => {
     bytes += data.length;
   };
   client.on('headers', (head: { statusCode: number; headers: string[] }) => {
-    const wrong = ask && wrongHead(ask, job.regionBytes, { status: head.statusCode, field: fieldOf(head.headers) });
+    const wrong = ask && wrongHead(job, ask, { status: head.statusCode, field: fieldOf(head.headers) });
     if (wrong) fail(wrong);
   });
   client.on('response', (status: number, _bytes: number, milliseconds: number) => {
     if (!ask) return;
-    const [[first, last] = [0, -1]] = ask.spans;
-    if (bytes !== last - first + 1) return fail({ kind: 'short-body', detail: `a body of ${bytes} bytes` });
+    if (bytes !== expectedOf(job, ask).bodyBytes)
+      return fail({ kind: 'short-body', detail: `a body of ${bytes} bytes` });
     tally.whole(status, bytes);
-    tally.latency.record(milliseconds * 1000);
+    recordLatency(tally.latency, milliseconds * 1000);
     ask = undefined;
   });
   client.on('timeout', () => fail({ kind: 'no-answer', detail: `nothing came for ${timeoutSeconds} s` }));
@@ -96,12 +98,6 @@ function equip(client: AutocannonClient, shared: Shared, number: number): void {
     client.pipelinedRequests.clear();
     if (!tally.failed) connect.call(client);
   };
-}
-
-function requestBytes({ origin, path, headers }: Job, ask: Ask): Buffer {
-  const lines = Object.entries({ host: origin.slice('http://'.length), ...headers, range: ask.range });
-  const fields = lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}\r\n`]));
-  return Buffer.from(`GET ${path} HTTP/1.1\r\n${fields.join('')}\r\n`, 'latin1');
 }
 
 function fieldOf(raw: readonly string[]): (name: string) => string | undefined {

@@ -1,7 +1,7 @@
 /** One request by undici, whose body is read as it comes. @module */
 import { type Client, errors } from 'undici';
-import type { Ask } from '../scenarios/patterns.ts';
-import { wrongHead } from './head.ts';
+import type { Ask } from '../model/patterns.ts';
+import { expectedOf, fieldsOf, pathOf, wrongHead } from '../model/request.ts';
 import type { Fault, Job } from './job.ts';
 
 /** What came back. */
@@ -17,8 +17,17 @@ export type Answer = {
   readonly fault: Omit<Fault, 'request'> | undefined;
 };
 
+/** Which request it is: its number, as no other has it, and whether its connection ends with it. */
+export type Turn = { readonly number: number; readonly isLast: boolean };
+
 /** Asks once. Never rejects: what fails is a fault. */
-export function exchange(client: Client, job: Job, ask: Ask, keepBody: boolean): Promise<Answer> {
+export function exchange(
+  client: Client,
+  job: Job,
+  ask: Ask,
+  { number, isLast }: Turn,
+  keepBody: boolean,
+): Promise<Answer> {
   const { promise, resolve } = Promise.withResolvers<Answer>();
   const began = performance.now();
   const chunks: Buffer[] = [];
@@ -31,10 +40,10 @@ export function exchange(client: Client, job: Job, ask: Ask, keepBody: boolean):
     const empty = { status: 0, etag: undefined, contentType: '', isAborted: false, fault: undefined };
     resolve({ ...empty, ...answer, bytes, body: keepBody ? Buffer.concat(chunks) : undefined, ...more });
   };
-  const expected = ask.spans.length === 1 ? lengthOf(ask) : undefined;
-  const headers = { ...job.headers, ...fieldsOf(ask) };
+  const expected = expectedOf(job, ask).bodyBytes;
+  const { method = 'GET' } = job.scenario;
   client.dispatch(
-    { method: 'GET', path: job.path, headers, reset: !job.scenario.keepAlive },
+    { method, path: pathOf(job, ask.region), headers: fieldsOf(job, ask, number), reset: isLast },
     {
       onRequestStart() {},
       onResponseStart(controller, status, fields) {
@@ -44,7 +53,7 @@ export function exchange(client: Client, job: Job, ask: Ask, keepBody: boolean):
           etag: field('etag'),
           contentType: field('content-type') ?? '',
           isAborted: false,
-          fault: wrongHead(ask, job.regionBytes, { status, field }),
+          fault: wrongHead(job, ask, { status, field }),
         };
         if (answer.fault) controller.abort(new Error('a wrong head'));
       },
@@ -80,10 +89,6 @@ function faultOf(error: Error, hasHead: boolean, bytes: number): Omit<Fault, 're
   if (!hasHead) return { kind: 'no-answer', detail: why || String(error) };
   if (error instanceof errors.BodyTimeoutError) return { kind: 'no-answer', detail: `after ${bytes} bytes: ${why}` };
   return { kind: 'short-body', detail: `the connection ended after ${bytes} bytes of the body: ${why}` };
-}
-
-function fieldsOf({ range, ifRange }: Ask): Record<string, string> {
-  return { ...(range !== undefined && { range }), ...(ifRange !== undefined && { 'if-range': ifRange }) };
 }
 
 /** Bytes that were asked for. */

@@ -1,30 +1,46 @@
 /** What a client process is told, and what it tells. Both travel as JSON. @module */
-import type { Scenario } from '../scenarios/scenario.ts';
-import type { HistogramData } from './histogram.ts';
+import type { Scenario } from '../model/scenario.ts';
 
 /** Which program makes the requests. */
-export type ClientKind = 'autocannon' | 'undici';
+export type ClientKind = 'autocannon' | 'undici' | 'c';
 
 /** What bodies are compared with. */
 export type ReferenceSource =
+  /** All regions, one behind the other. */
   | { readonly kind: 'file'; readonly path: string }
   /** Pages that say what they are, in blocks of so many bytes that are written as one (loadtest/clients/stamped.ts). */
   | { readonly kind: 'stamped'; readonly blockBytes: number };
+
+/** What of a scenario a client needs to know. */
+export type Asked = Pick<
+  Scenario,
+  'pattern' | 'size' | 'connections' | 'regions' | 'fields' | 'kept' | 'method' | 'conditional' | 'bytesPerSecond'
+> & { readonly rate?: number };
 
 /** One load. */
 export type Job = {
   readonly client: ClientKind;
   /** `http://127.0.0.1:8080`. */
   readonly origin: string;
+  /** The Host field. */
+  readonly host: string;
+  /** Instead of TCP. */
+  readonly socketPath?: string;
+  /** Of a region; `*` stands for its number. */
   readonly path: string;
+  /** Of each region. */
   readonly regionBytes: number;
-  readonly scenario: Pick<Scenario, 'pattern' | 'size' | 'connections' | 'keepAlive' | 'rate' | 'bytesPerSecond'>;
+  readonly scenario: Asked;
   readonly seconds: number;
   /** No more requests than that: the end even before `seconds`. */
   readonly most: number;
   readonly seed: number;
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Sent in turn. */
+  readonly tokens: readonly string[];
+  /** By the number of the region, for If-None-Match; empty where that is not sent. */
+  readonly etags: readonly string[];
   /** Undefined: bodies are counted only. */
   readonly reference: ReferenceSource | undefined;
   /** Of undici, whose bodies are checked by sha-256: each so many-th; 1 is each. */
@@ -57,6 +73,7 @@ export type Fault = {
 /** What came of a job. */
 export type ClientResult = {
   readonly client: ClientKind;
+  readonly method: 'GET' | 'HEAD';
   /** From the first request to the last answer. */
   readonly seconds: number;
   /** Answered whole. */
@@ -70,8 +87,8 @@ export type ClientResult = {
   readonly checked: { readonly bodies: number; readonly bytes: number };
   /** Requests of a fixed rate that were due and could not be sent. */
   readonly missed: number;
-  /** Microseconds to the last byte. */
-  readonly latency: HistogramData;
+  /** To the last byte (clients/latency.ts). */
+  readonly latency: string;
   /** Of the client's process, user and system. */
   readonly cpuSeconds: number;
   /** The first of them. */

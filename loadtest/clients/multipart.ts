@@ -1,5 +1,5 @@
 /** Reads multipart/byteranges (RFC 9110 14.6), strictly. @module */
-import type { Span } from '../scenarios/patterns.ts';
+import type { Span } from '../model/patterns.ts';
 
 /** A part: what its Content-Range says, and its bytes. */
 export type Part = { readonly span: Span; readonly bytes: Buffer };

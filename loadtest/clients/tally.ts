@@ -1,14 +1,14 @@
 /** Adds up what a client sees. @module */
-import type { Ask } from '../scenarios/patterns.ts';
-import { requestInWords } from './head.ts';
-import { Histogram } from './histogram.ts';
+import type { Ask } from '../model/patterns.ts';
+import { requestInWords } from '../model/request.ts';
 import type { ClientKind, ClientResult, Fault, Job } from './job.ts';
+import { encodeLatency, newLatency } from './latency.ts';
 
 const keptFaults = 10;
 
 /** Of one job. */
 export class Tally {
-  readonly latency = new Histogram();
+  readonly latency = newLatency();
   readonly #job: Job;
   readonly #statuses: Record<string, number> = {};
   readonly #faults: Fault[] = [];
@@ -63,7 +63,7 @@ export class Tally {
   fault(ask: Ask | undefined, { kind, detail }: Omit<Fault, 'request'>): void {
     this.#faultCount++;
     if (this.#faults.length >= keptFaults) return;
-    this.#faults.push({ kind, detail, ...(ask && { request: requestInWords(this.#job.path, ask) }) });
+    this.#faults.push({ kind, detail, ...(ask && { request: requestInWords(this.#job, ask) }) });
   }
 
   result(client: ClientKind): ClientResult {
@@ -73,6 +73,7 @@ export class Tally {
     const isPaced = this.#job.scenario.rate !== undefined && this.#requests < this.#job.most;
     return {
       client,
+      method: this.#job.scenario.method ?? 'GET',
       seconds: isPaced ? Math.max(seconds, this.#job.seconds) : seconds,
       requests: this.#requests,
       bytes: this.#bytes,
@@ -80,7 +81,7 @@ export class Tally {
       aborted: this.#aborted,
       checked: this.#checked,
       missed: this.missed,
-      latency: this.latency.toJSON(),
+      latency: encodeLatency(this.latency),
       cpuSeconds: (user + system) / 1e6,
       faults: this.#faults,
       faultCount: this.#faultCount,

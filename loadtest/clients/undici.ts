@@ -1,10 +1,11 @@
 /** Everything that autocannon can't do, fixed rates, and bodies that are compared: undici's clients, one connection each. @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'undici';
-import { type Ask, asksOf, type Came, type Span } from '../scenarios/patterns.ts';
-import { randomFrom } from '../scenarios/random.ts';
+import { type Ask, asksOf, type Came, type Span } from '../model/patterns.ts';
+import { randomFrom } from '../model/random.ts';
 import { type Answer, exchange, lengthOf } from './exchange.ts';
 import type { ClientResult, Job } from './job.ts';
+import { recordLatency } from './latency.ts';
 import { readMultipart } from './multipart.ts';
 import { openReference, type Reference } from './reference.ts';
 import { Tally } from './tally.ts';
@@ -24,15 +25,19 @@ export async function runUndici(job: Job): Promise<ClientResult> {
 
 async function use(job: Job, reference: Reference | undefined, tally: Tally, schedule: Schedule, number: number) {
   const times = { headersTimeout: answerMilliseconds, bodyTimeout: answerMilliseconds };
-  const client = new Client(job.origin, { ...times, pipelining: 1 });
+  const { socketPath } = job;
+  const client = new Client(job.origin, { ...times, pipelining: 1, ...(socketPath !== undefined && { socketPath }) });
   const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed * 10_007 + number));
+  const { kept = Number.POSITIVE_INFINITY } = job.scenario;
   let came: Came | undefined;
+  let asked = 0;
   for (let turn = await schedule.next(); turn; turn = await schedule.next()) {
     const ask = asks(came);
     const isChecked = reference !== undefined && turn.number % job.checkEvery === 0;
-    const answer = await exchange(client, job, ask, isChecked);
+    const isLast = typeof kept === 'number' ? ++asked % kept === 0 : true;
+    const answer = await exchange(client, job, ask, { number: turn.number, isLast }, isChecked);
     note(tally, ask, answer, turn.due);
-    if (isChecked && !answer.fault) check(job, tally, reference, ask, answer);
+    if (isChecked && !answer.fault && answer.bytes > 0) check(job, tally, reference, ask, answer);
     came = { bytes: answer.bytes, etag: answer.etag };
   }
   await client.destroy();
@@ -45,7 +50,7 @@ function note(tally: Tally, ask: Ask, answer: Answer, due: number): void {
     tally.aborted(answer.status, answer.bytes, lengthOf(ask));
   } else {
     tally.whole(answer.status, answer.bytes);
-    tally.latency.record((performance.now() - due) * 1000);
+    recordLatency(tally.latency, (performance.now() - due) * 1000);
   }
 }
 
@@ -58,8 +63,9 @@ function check(job: Job, tally: Tally, reference: Reference, ask: Ask, answer: A
 
 function wrongBody(job: Job, reference: Reference, ask: Ask, contentType: string, body: Buffer): string | undefined {
   try {
+    const base = ask.region * job.regionBytes;
     const pieces = piecesOf(ask.spans, contentType, body, job.regionBytes);
-    return pieces.map(([first, bytes]) => reference(first, bytes)).find((wrong) => wrong !== undefined);
+    return pieces.map(([first, bytes]) => reference(base + first, bytes)).find((wrong) => wrong !== undefined);
   } catch (error) {
     return `no multipart/byteranges: ${(error as Error).message}`;
   }

@@ -1,46 +1,82 @@
-/** What a server has used so far, with its children. @module */
+/** What the kernel tells of a process and its children. @module */
 import { readdirSync, readFileSync } from 'node:fs';
-import { childrenOf, cpuSecondsOf } from './cpu.ts';
-import { residentBytesOf } from './memory.ts';
 
-/** Of a process and its children. */
+/** What they have used so far. */
 export type Usage = {
+  /** User and system, the kernel's work for packets on loopback included. */
   readonly cpuSeconds: number;
   readonly residentBytes: number;
-  /** It waited. */
-  readonly voluntarySwitches: number;
-  /** Its time slice was over, or something more urgent came. */
-  readonly involuntarySwitches: number;
+  /** Context switches of all threads. */
+  readonly switches: number;
 };
 
-/** @throws Error when it is gone */
+/** Of a process with its threads, and of its children. Threads must not end between two looks. @throws Error when it is gone */
 export function usageOf(pid: number): Usage {
   const all = [pid, ...childrenOf(pid)];
-  const switches = all.map(switchesOf);
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  return {
-    cpuSeconds: cpuSecondsOf(pid),
-    residentBytes: sum(all.map(residentBytesOf)),
-    voluntarySwitches: sum(switches.map(({ voluntary }) => voluntary)),
-    involuntarySwitches: sum(switches.map(({ involuntary }) => involuntary)),
-  };
+  const sum = (value: (pid: number) => number) => all.reduce((total, each) => total + value(each), 0);
+  return { cpuSeconds: sum(cpuSecondsOf), residentBytes: sum(residentBytesOf), switches: sum(switchesOf) };
 }
 
-function switchesOf(pid: number): { voluntary: number; involuntary: number } {
-  const texts = readdirSync(`/proc/${pid}/task`).map((thread) =>
-    contextSwitches(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')),
-  );
-  return texts.reduce(
-    (sum, one) => ({
-      voluntary: sum.voluntary + one.voluntary,
-      involuntary: sum.involuntary + one.involuntary,
-    }),
-    { voluntary: 0, involuntary: 0 },
-  );
+// The scheduler's own count, in nanoseconds, where the kernel shows it: a hundredth of a second is much of a short load.
+function cpuSecondsOf(pid: number): number {
+  try {
+    const nanoseconds = threadsOf(pid).map((thread) => runNanoseconds(readFileSync(`${thread}/schedstat`, 'latin1')));
+    return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e9;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return cpuTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) / ticksPerSecond;
+  }
 }
 
-/** Of one thread, from its status (proc_pid_status(5)). */
-export function contextSwitches(status: string): { voluntary: number; involuntary: number } {
-  const number = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)$`, 'm').exec(status)?.[1] ?? 0);
-  return { voluntary: number('voluntary_ctxt_switches'), involuntary: number('nonvoluntary_ctxt_switches') };
+/** USER_HZ (time(7)): the same on every architecture that Node runs on. */
+const ticksPerSecond = 100;
+
+/** The first number of a /proc/PID/task/TID/schedstat (sched-stats.rst): nanoseconds on a processor. */
+export function runNanoseconds(schedstat: string): number {
+  return Number(schedstat.split(' ', 1)[0]);
+}
+
+/** utime + stime of a /proc/PID/stat (proc_pid_stat(5), fields 14 and 15): for all threads of the process. */
+export function cpuTicks(stat: string): number {
+  // The name before them may hold anything, also spaces and brackets.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** Processes that it has started and that run, with theirs. */
+export function childrenOf(pid: number): number[] {
+  const own = threadsOf(pid).flatMap((thread) => readFileSync(`${thread}/children`, 'latin1').split(' '));
+  return own.filter(Boolean).flatMap((child) => [Number(child), ...childrenOf(Number(child))]);
+}
+
+function threadsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
+}
+
+function residentBytesOf(pid: number): number {
+  return residentBytes(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+/** VmRSS of a /proc/PID/status (proc_pid_status(5)): with what it shares. @throws Error when it is not there */
+export function residentBytes(status: string): number {
+  const kibibytes = /^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1];
+  if (kibibytes === undefined) throw new Error('a process without VmRSS');
+  return Number(kibibytes) * 1024;
+}
+
+function switchesOf(pid: number): number {
+  const counts = threadsOf(pid).map((thread) => contextSwitches(readFileSync(`${thread}/status`, 'utf8')));
+  return counts.reduce((sum, each) => sum + each, 0);
+}
+
+/** Of one thread, from its status (proc_pid_status(5)): those that waited, and those whose time was over. */
+export function contextSwitches(status: string): number {
+  const found = status.matchAll(/^(?:non)?voluntary_ctxt_switches:\s*(\d+)$/gm);
+  return [...found].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** How many files a process may have open: the soft limit in its /proc/PID/limits (proc_pid_limits(5)). */
+export function openFileLimit(limits: string): number {
+  const soft = /^Max open files\s+(\S+)/m.exec(limits)?.[1];
+  return soft === 'unlimited' || soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
 }

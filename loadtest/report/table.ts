@@ -1,8 +1,6 @@
-/** Tables in Markdown. @module */
-import type { Row } from './comparison.ts';
+/** Tables, in Markdown and in columns. @module */
 import type { Spread } from './statistics.ts';
 import { writeNumber } from './units.ts';
-import { percent } from './verdict.ts';
 
 /** Cells in lines; the first `texts` columns are no numbers. */
 export function renderRows(head: readonly string[], rows: readonly (readonly string[])[], texts: number): string {
@@ -10,28 +8,15 @@ export function renderRows(head: readonly string[], rows: readonly (readonly str
   return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** The head over cells of a row and its ratios. */
-export function headOf(baseline: string): string[] {
-  const figures = ['requests/s', 'MB/s', 'CPU µs/request', 'CPU s/GB', 'busy: server, client', 'p50 µs', 'p99 µs'];
-  return ['server', ...figures, `requests/s: ${baseline} / it`, `CPU: ${baseline} / it`];
-}
-
-/** What was measured, without what it is compared with. */
-export function cellsOf(row: Row): string[] {
-  return [
-    row.peer,
-    writeNumber(row.requestsPerSecond),
-    writeNumber(row.megabytesPerSecond),
-    writeNumber(row.cpuMicrosecondsPerRequest),
-    writeNumber(row.cpuSecondsPerGigabyte),
-    `${percent(row.serverBusy)}, ${percent(row.clientBusy)}`,
-    writeNumber(row.p50),
-    writeNumber(row.p99),
-  ];
+/** Cells under each other; the first column to the left, the others to the right. */
+export function alignColumns(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] ?? []).map((_, at) => Math.max(...lines.map((cells) => [...(cells[at] ?? '')].length)));
+  const pad = (cell: string, at: number) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0));
+  return lines.map((cells) => cells.map(pad).join('  ').trimEnd()).join('\n');
 }
 
 /** `1.25 (1.2..1.31)`. */
-export function writeSpread(spread: Spread | undefined): string {
+export function writeSpread(spread: Spread | null | undefined): string {
   if (!spread) return '';
   return `${writeNumber(spread.median)} (${writeNumber(spread.min)}..${writeNumber(spread.max)})`;
 }

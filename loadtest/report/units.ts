@@ -1,13 +1,4 @@
-/** How numbers read and are written. @module */
-
-const binary: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
-
-/** Reads `4096`, `4K`, `4KiB`; undefined when it is none. */
-export function parseSize(text: string): number | undefined {
-  const [, digits, unit] = /^(\d+)([KMG]?)(?:iB)?$/.exec(text) ?? [];
-  const factor = binary[unit ?? ''];
-  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
-}
+/** How numbers are written. @module */
 
 /** Writes a number of bytes in the largest unit that leaves it whole: `4 KiB`. */
 export function writeSize(bytes: number): string {
@@ -29,4 +20,15 @@ export function writeNumber(value: number): string {
 export function writeList(parts: readonly string[]): string {
   if (parts.length < 2) return parts.join('');
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}
+
+/** `42 %`. */
+export function percent(share: number): string {
+  return `${writeNumber(Math.round(share * 100))} %`;
+}
+
+/** `+4.2 %`, `−12 %`: with a sign that can't be overlooked. */
+export function writeChange(share: number): string {
+  const text = writeNumber(Math.round(share * 1000) / 10);
+  return `${share > 0 && text !== '0' ? `+${text}` : text.replace('-', '−')} %`;
 }

@@ -5,29 +5,31 @@ import type { Snapshot } from './scraper.ts';
 
 /** All that was asked of a service between two scrapes. */
 export type Seen = {
-  readonly requests: number;
+  /** Bodies that came whole, and their bytes. */
+  readonly bodies: number;
   readonly bytes: number;
-  readonly statuses: Readonly<Record<string, number>>;
+  /** Answers by method and status. */
+  readonly statuses: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly aborted: ClientResult['aborted'];
-  /** Overwrites by their status. */
-  readonly writes: Readonly<Record<string, number>>;
 };
 
-/** What several clients saw, and a writer. */
+/** What several clients saw, and a writer: its overwrites by their status. */
 export function seenBy(results: readonly ClientResult[], writes: Readonly<Record<string, number>> = {}): Seen {
-  const sum = (value: (result: ClientResult) => number) => results.reduce((total, each) => total + value(each), 0);
-  const statuses = [...new Set(results.flatMap((result) => Object.keys(result.statuses)))];
-  return {
-    requests: sum(({ requests }) => requests),
-    bytes: sum(({ bytes }) => bytes),
-    statuses: Object.fromEntries(statuses.map((status) => [status, sum((result) => result.statuses[status] ?? 0)])),
-    aborted: {
-      requests: sum(({ aborted }) => aborted.requests),
-      bytes: sum(({ aborted }) => aborted.bytes),
-      askedBytes: sum(({ aborted }) => aborted.askedBytes),
-    },
-    writes,
+  const add = (values: readonly number[]) => values.reduce((total, each) => total + each, 0);
+  const sum = (value: (result: ClientResult) => number) => add(results.map(value));
+  const byStatus = (method: string) => {
+    const own = results.filter((result) => result.method === method);
+    const all = [...new Set(own.flatMap((result) => Object.keys(result.statuses)))];
+    return Object.fromEntries(all.map((status) => [status, add(own.map((result) => result.statuses[status] ?? 0))]));
   };
+  const GET = byStatus('GET');
+  const aborted = {
+    requests: sum((result) => result.aborted.requests),
+    bytes: sum((result) => result.aborted.bytes),
+    askedBytes: sum((result) => result.aborted.askedBytes),
+  };
+  const bodies = (GET[200] ?? 0) + (GET[206] ?? 0) - aborted.requests;
+  return { bodies, bytes: sum(({ bytes }) => bytes), statuses: { GET, HEAD: byStatus('HEAD'), PUT: writes }, aborted };
 }
 
 /** Gauges that are zero when nothing is asked for any more. */
@@ -50,16 +52,19 @@ export function mismatches(before: Snapshot, after: Snapshot, seen: Seen): Fault
   const missing = [...needed, 'pagerelay_references'].filter((name) => !after.metrics.types.has(name));
   if (missing.length > 0) return [{ kind: 'bad-metrics', detail: `/metrics lacks ${missing.join(', ')}` }];
   const check = new Check(before.metrics, after.metrics);
-  const { requests, bytes, aborted } = seen;
+  const { bodies, bytes, aborted } = seen;
   const [least, most] = [bytes + aborted.bytes, bytes + aborted.askedBytes];
   check.between('pagerelay_sent_bytes_total', {}, least, most, 'bytes of bodies');
-  const all = requests + aborted.requests;
+  const all = bodies + aborted.requests;
   check.between('pagerelay_transmissions_total', {}, all, all, 'bodies');
-  check.between('pagerelay_transmissions_total', { outcome: 'complete' }, requests, all, 'whole bodies');
+  check.between('pagerelay_transmissions_total', { outcome: 'complete' }, bodies, all, 'whole bodies');
   check.between('pagerelay_transmissions_total', { outcome: 'aborted' }, 0, aborted.requests, 'bodies broken off');
   check.between('pagerelay_hold_seconds_count', {}, all, all, 'bodies');
-  checkStatuses(check, 'GET', withScrapes(seen.statuses, after.gets - before.gets));
-  checkStatuses(check, 'PUT', seen.writes);
+  const scrapes = after.gets - before.gets;
+  for (const [method, statuses] of Object.entries(seen.statuses)) {
+    const own = method === 'GET' ? { ...statuses, 200: (statuses[200] ?? 0) + scrapes } : statuses;
+    checkStatuses(check, method, own);
+  }
   return [...check.faults, ...fallen(before.metrics, after.metrics)];
 }
 
@@ -69,10 +74,6 @@ export function heldBack({ metrics }: Snapshot): Fault[] {
     const value = metrics.sum(name);
     return value === 0 ? [] : [{ kind: 'gauge-not-zero' as const, detail: `${name} is ${value}, not 0` }];
   });
-}
-
-function withScrapes(statuses: Seen['statuses'], gets: number): Record<string, number> {
-  return { ...statuses, 200: (statuses[200] ?? 0) + gets };
 }
 
 function checkStatuses(check: Check, method: string, expected: Readonly<Record<string, number>>): void {

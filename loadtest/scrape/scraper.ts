@@ -45,9 +45,9 @@ export class Scraper {
     this.#clock = clock;
   }
 
-  /** Scrapes every second from now on. What fails is told by the next `snapshot`. */
+  /** Scrapes every second from now on; once is enough. What fails is told by the next `snapshot`. */
   start(): void {
-    this.#timer = setInterval(() => void this.snapshot().catch(() => {}), everyMilliseconds);
+    this.#timer ??= setInterval(() => void this.snapshot().catch(() => {}), everyMilliseconds);
   }
 
   async end(): Promise<void> {
@@ -69,7 +69,7 @@ export class Scraper {
     });
   }
 
-  /** Has the service look at what is done (DESIGN section 4: looking is lazy). */
+  /** Has the service look at what is done (looking is lazy: docs/done.md). */
   look(): Promise<void> {
     return this.#inTurn(async () => void (await this.#get('/references')));
   }

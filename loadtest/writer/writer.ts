@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Command } from '../run/process.ts';
-import type { RunScope } from '../run-scope.ts';
+import type { RunScope } from '../run/run-scope.ts';
 import type { WriteResult, Writes } from './writing.ts';
 
 const program = fileURLToPath(new URL('program.ts', import.meta.url));

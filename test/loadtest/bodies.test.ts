@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readMultipart } from '../../loadtest/clients/multipart.ts';
 import { openReference } from '../../loadtest/clients/reference.ts';
 import { stampedBytes, stampOf } from '../../loadtest/clients/stamped.ts';
-import { writeBuiltIn } from '../../loadtest/trial/built-in.ts';
-import { demoPage } from '../../src/region/demo.ts';
+import { pathOf } from '../../loadtest/model/request.ts';
+import { growTree, regionNames, writtenName } from '../../loadtest/run/tree.ts';
 import { folderFor } from './run-loadtest.ts';
 
 describe('a reference', () => {
@@ -37,11 +37,14 @@ describe('a reference', () => {
     assert.match(reference(0, stampedBytes(block, block, 3)) ?? '', /torn/);
   });
 
-  test('of the built-in region is made as the service makes it', (scope) => {
-    const regions = writeBuiltIn(folderFor(scope));
-    const { folder, name } = regions.at(0);
-    const built = openReference({ kind: 'file', path: join(folder, name) });
-    for (const page of [0, 1, 255, 256, 16_383]) assert.equal(built(page * 4096, demoPage(page)), undefined);
+  test('of a tree holds all its regions, one behind the other, and a written one is stamped', (scope) => {
+    const tree = growTree(folderFor(scope), 3, 2 ** 16, true);
+    const all = openReference({ kind: 'file', path: tree.content });
+    for (const region of [0, 1, 2]) {
+      const body = readFileSync(join(tree.folder, pathOf({ path: regionNames }, region)));
+      assert.deepEqual([body.length, all(region * 2 ** 16, body)], [2 ** 16, undefined]);
+    }
+    assert.equal(reference(0, readFileSync(join(tree.folder, writtenName))), undefined);
   });
 });
 

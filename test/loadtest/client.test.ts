@@ -8,7 +8,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { compileClient, connectClient, type Load, type LoadResult, runLoad } from '../../loadtest/client/load.ts';
+import { type CClient, compileClient, connectC, runC } from '../../loadtest/clients/c.ts';
+import type { Asked, ClientResult, Job } from '../../loadtest/clients/job.ts';
+import { addLatencies, percentile } from '../../loadtest/clients/latency.ts';
 
 const size = 10_000;
 const regionBytes = 2 ** 20;
@@ -17,10 +19,8 @@ if (skip) console.warn(`*** the load client is NOT tested: ${skip}`);
 
 describe('the load client', { skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'pagerelay-client-'));
-  let client = '';
-  before(async () => {
-    client = await compileClient(folder);
-  });
+  const client: CClient = { command: [join(folder, 'discard')], folder };
+  before(async () => void (await compileClient(folder)));
   after(() => rmSync(folder, { recursive: true }));
 
   async function serve(scope: TestContext, answer: RequestListener) {
@@ -33,16 +33,24 @@ describe('the load client', { skip }, () => {
     return { server, port: (server.address() as AddressInfo).port };
   }
 
-  const wanted = (port: number, more: Partial<Load>): Load => {
-    return { port, path: '/r', connections: 3, size, regionBytes, seconds: 0.5, seed: 1, ...more };
-  };
+  type More = Partial<Job> & { readonly asked?: Partial<Asked> };
+
+  const wanted = (port: number, { asked, ...more }: More): Job => ({
+    ...{ client: 'c', origin: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, path: '/r', regionBytes },
+    ...{ seconds: 0.5, most: 1e9, seed: 1, headers: {}, tokens: [], etags: [], reference: undefined, checkEvery: 1 },
+    scenario: { pattern: 'random', size, connections: 3, ...asked },
+    ...more,
+  });
+
+  const never = new AbortController().signal;
+  const microseconds = ({ latency }: ClientResult, of100: number) => percentile(addLatencies([latency]), of100);
 
   /** Ends by the count, however slow the machine is. */
-  const counted = (count: number) => ({ count, seconds: 10 });
+  const counted = (most: number) => ({ most, seconds: 10 });
 
-  async function load(scope: TestContext, answer: RequestListener, more: Partial<Load> = {}): Promise<LoadResult> {
+  async function load(scope: TestContext, answer: RequestListener, more: More = {}): Promise<ClientResult> {
     const { port } = await serve(scope, answer);
-    return runLoad([client], wanted(port, more), new AbortController().signal);
+    return runC(client, wanted(port, more), never, more.reference !== undefined);
   }
 
   const good: RequestListener = (_request, response) => {
@@ -51,9 +59,10 @@ describe('the load client', { skip }, () => {
 
   test('counts right answers and their bytes', async (scope) => {
     const result = await load(scope, good, counted(30));
-    assert.deepEqual([result.errors, result.requests], [0, 30]);
+    assert.deepEqual([result.faultCount, result.requests], [0, 30]);
     assert.equal(result.bytes, result.requests * size);
-    assert.ok(result.p50 > 0 && result.p50 <= result.p99 && result.p99 <= result.max);
+    assert.deepEqual([result.statuses, result.method, result.client], [{ 206: 30 }, 'GET', 'c']);
+    assert.ok(microseconds(result, 50) > 0 && microseconds(result, 50) <= microseconds(result, 99));
   });
 
   test('asks for ranges of the size, at pages, inside the region, and for others next time', async (scope) => {
@@ -83,8 +92,8 @@ describe('the load client', { skip }, () => {
       }, 5);
     };
     const result = await load(scope, answer, counted(9));
-    assert.deepEqual([result.errors, result.requests], [0, 9]);
-    assert.ok(result.p50 >= 8000); // Node's timers count whole milliseconds.
+    assert.deepEqual([result.faultCount, result.requests], [0, 9]);
+    assert.ok(microseconds(result, 50) >= 8000); // Node's timers count whole milliseconds.
   });
 
   const wrong: [string, RequestListener, RegExp][] = [
@@ -134,8 +143,8 @@ describe('the load client', { skip }, () => {
   for (const [what, answer, expected] of wrong) {
     test(`reports ${what} as an error`, async (scope) => {
       const result = await load(scope, answer);
-      assert.ok(result.errors >= 1);
-      assert.match(result.firstError ?? '', expected);
+      assert.ok(result.faultCount >= 1);
+      assert.match(result.faults[0]?.detail ?? '', expected);
     });
   }
 
@@ -147,7 +156,7 @@ describe('the load client', { skip }, () => {
       response.setHeader('CONTENT-length', size);
       response.writeHead(206).end(Buffer.alloc(size));
     });
-    assert.deepEqual([result.errors, result.firstError], [0, null]);
+    assert.deepEqual(result.faults, []);
   });
 
   test('asks for the whole of a region without a Range, and expects 200', async (scope) => {
@@ -156,10 +165,10 @@ describe('the load client', { skip }, () => {
       ranges.add(request.headers.range);
       response.writeHead(200, { 'content-length': size }).end(Buffer.alloc(size));
     };
-    const result = await load(scope, answer, { regionBytes: size });
-    assert.equal(result.errors, 0);
+    const whole = { regionBytes: size, asked: { pattern: 'whole' } } as const;
+    assert.deepEqual((await load(scope, answer, whole)).faults, []);
     assert.deepEqual([...ranges], [undefined]);
-    assert.match((await load(scope, good, { regionBytes: size })).firstError ?? '', /status \(206\)/);
+    assert.match((await load(scope, good, whole)).faults[0]?.detail ?? '', /status \(206\)/);
   });
 
   test('makes a new connection for each request, from many addresses, and closes it', async (scope) => {
@@ -172,15 +181,84 @@ describe('the load client', { skip }, () => {
       good(request, response);
     });
     server.on('connection', () => sockets++);
-    const asks = wanted(port, { fresh: true, ...counted(30) });
-    const result = await runLoad([client], asks, new AbortController().signal);
-    assert.deepEqual([result.errors, result.requests], [0, 30]);
+    const asks = wanted(port, { ...counted(30), asked: { kept: 'dropped' } });
+    const result = await runC(client, asks, never);
+    assert.deepEqual([result.faultCount, result.requests], [0, 30]);
     assert.deepEqual([asked, sockets], [30, 30]);
     assert.ok(from.size > 1);
     for (const address of from) assert.match(address, /^127\.0\.0\.\d+$/);
   });
 
+  test('announces the end of a connection with its last request, and makes as many connections as that takes', async (scope) => {
+    const announced: boolean[] = [];
+    let sockets = 0;
+    const { server, port } = await serve(scope, (request, response) => {
+      announced.push(request.headers.connection === 'close');
+      good(request, response);
+    });
+    server.on('connection', () => sockets++);
+    const asks = wanted(port, { ...counted(30), asked: { kept: 10, connections: 1 } });
+    assert.deepEqual((await runC(client, asks, never)).faults, []);
+    assert.deepEqual([sockets, announced.filter(Boolean).length, announced.indexOf(true)], [3, 3, 9]);
+  });
+
+  test('speaks HTTP/1.0, and takes what a server of it answers', async (scope) => {
+    const versions = new Set<string>();
+    const answer: RequestListener = (request, response) => {
+      versions.add(request.httpVersion);
+      good(request, response);
+    };
+    const result = await load(scope, answer, { ...counted(20), asked: { kept: 'HTTP/1.0' } });
+    assert.deepEqual([result.faults, result.requests, [...versions]], [[], 20, ['1.0']]);
+  });
+
+  test('gives each request a field of its own, also when it begins its requests anew', async (scope) => {
+    const ids = new Set<string | string[] | undefined>();
+    const answer: RequestListener = (request, response) => {
+      ids.add(request.headers['x-request-id']);
+      response.writeHead(200, { 'content-length': size }).end(Buffer.alloc(size));
+    };
+    // Of a whole region there is one request, which is sent again and again.
+    const whole = { regionBytes: size, asked: { pattern: 'whole', fields: 'own' } } as const;
+    const result = await load(scope, answer, { ...counted(50), ...whole });
+    assert.deepEqual([result.faults, result.requests, ids.size], [[], 50, 50]);
+    for (const id of ids) assert.match(String(id), /^[0-9a-f]{32}$/);
+  });
+
+  test('asks for many regions, by HEAD, and with conditions; none of these has a body', async (scope) => {
+    const asked = new Set<string>();
+    const answer: RequestListener = ({ method, url, headers }, response) => {
+      asked.add(`${method} ${url} ${headers['if-none-match']}`);
+      if (method === 'GET') return void response.writeHead(304).end();
+      response.writeHead(200, { 'content-length': regionBytes }).end();
+    };
+    const regions = { count: 3, pick: 'turn' } as const;
+    const head = { path: '/r-*', asked: { pattern: 'whole', method: 'HEAD', regions } } as const;
+    const result = await load(scope, answer, { ...counted(9), ...head });
+    assert.deepEqual([result.faults, result.bytes, result.statuses, result.method], [[], 0, { 200: 9 }, 'HEAD']);
+    const etags = ['"0"', '"1"', '"2"'];
+    const conditional = { path: '/r-*', etags, asked: { pattern: 'whole', conditional: true, regions } } as const;
+    const fresh = await load(scope, answer, { ...counted(9), ...conditional });
+    assert.deepEqual([fresh.faults, fresh.bytes, fresh.statuses], [[], 0, { 304: 9 }]);
+    for (const at of [0, 1, 2]) {
+      assert.ok(asked.has(`HEAD /r-0000${at} undefined`) && asked.has(`GET /r-0000${at} "${at}"`), [...asked].join());
+    }
+  });
+
+  test('connects to a unix socket, where bodies are read and thrown away', async (scope) => {
+    const socketPath = join(folder, 'socket');
+    const server = createServer(good).listen(socketPath);
+    await once(server, 'listening');
+    scope.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const result = await runC(client, wanted(1, { ...counted(30), socketPath }), never);
+    assert.deepEqual([result.faults, result.requests, result.bytes], [[], 30, 30 * size]);
+  });
+
   const file = join(folder, 'region.bin');
+  const reference = { kind: 'file', path: file } as const;
   const content = Buffer.from(Array.from({ length: regionBytes }, (_, at) => (at * 7 + (at >> 8)) % 256));
 
   function rangesOf(bytes: Buffer): RequestListener {
@@ -192,31 +270,31 @@ describe('the load client', { skip }, () => {
 
   test('compares bodies with a file when it is told to', async (scope) => {
     writeFileSync(file, content);
-    const result = await load(scope, rangesOf(content), { verify: file, ...counted(30) });
-    assert.deepEqual([result.errors, result.firstError, result.requests], [0, null, 30]);
+    const result = await load(scope, rangesOf(content), { reference, ...counted(30) });
+    assert.deepEqual([result.faults, result.requests, result.checked.bodies], [[], 30, 30]);
   });
 
   test('finds one wrong byte', async (scope) => {
     writeFileSync(file, content);
     const wrong = Buffer.from(content);
     for (let at = size - 1; at < wrong.length; at += size) wrong.writeUInt8(wrong.readUInt8(at) ^ 1, at);
-    const result = await load(scope, rangesOf(wrong), { verify: file });
-    assert.ok(result.errors >= 1);
-    assert.match(result.firstError ?? '', /a wrong byte in a body/);
+    const result = await load(scope, rangesOf(wrong), { reference });
+    assert.equal(result.faults[0]?.kind, 'wrong-bytes');
+    assert.match(result.faults[0]?.detail ?? '', /a wrong byte in a body/);
   });
 
   test('ends after so many requests', async (scope) => {
-    assert.equal((await load(scope, good, { count: 7 })).requests, 7);
+    assert.equal((await load(scope, good, { most: 7 })).requests, 7);
   });
 
   test('keeps its connections when all is answered, and notices one that the server ends', async (scope) => {
     const { server, port } = await serve(scope, good);
-    const asks = wanted(port, { count: 3 });
-    const kept = await connectClient([client], asks, new AbortController().signal);
+    const asks = wanted(port, { most: 3 });
+    const kept = await connectC(client, asks, never);
     assert.equal((await kept.go()).requests, 3);
     await kept.end();
-    const cut = await connectClient([client], asks, new AbortController().signal);
-    assert.equal((await cut.go()).errors, 0);
+    const cut = await connectC(client, asks, never);
+    assert.equal((await cut.go()).faultCount, 0);
     server.closeAllConnections();
     await new Promise((resolve) => setTimeout(resolve, 50));
     await assert.rejects(cut.end(), /ended connections/);
@@ -229,7 +307,7 @@ describe('the load client', { skip }, () => {
         probe.close(() => resolve(address));
       });
     });
-    await assert.rejects(connectClient([client], wanted(port, {}), new AbortController().signal), /Connection refused/);
+    await assert.rejects(connectC(client, wanted(port, {}), never), /Connection refused/);
   });
 
   test('keeps a rate, and counts latency from when a request was due', async (scope) => {
@@ -240,13 +318,13 @@ describe('the load client', { skip }, () => {
         const wait = stalls-- > 0 ? 300 : 0;
         setTimeout(() => good(request, response), wait);
       },
-      { connections: 1, rate: 100, seconds: 1 },
+      { seconds: 1, asked: { connections: 1, rate: 100 } },
     );
-    assert.equal(result.errors, 0);
+    assert.deepEqual(result.faults, []);
     assert.equal(result.requests + result.missed, 100);
     // One slow answer, but 30 more requests were due meanwhile: theirs were late too.
-    assert.ok(result.p99 > 250_000, `p99 ${result.p99}`);
+    assert.ok(microseconds(result, 99) > 250_000, `p99 ${microseconds(result, 99)}`);
     // Node's timers count whole milliseconds, from a time that may be a little old: 300 ms can be 299.
-    assert.ok(result.max > 290_000, `longest ${result.max}`);
+    assert.ok(microseconds(result, 100) > 290_000, `longest ${microseconds(result, 100)}`);
   });
 });

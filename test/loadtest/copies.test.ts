@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { copies, profileOf } from '../../loadtest/copies/symbols.ts';
+import { copies, profileOf } from '../../loadtest/symbols.ts';
 
 test('copying routines of several kernels and processors are known by name', () => {
   const known = [

@@ -6,10 +6,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Histogram } from '../../loadtest/clients/histogram.ts';
 import type { Job } from '../../loadtest/clients/job.ts';
+import { addLatencies, percentile } from '../../loadtest/clients/latency.ts';
 import { runUndici } from '../../loadtest/clients/undici.ts';
-import { clientFor } from '../../loadtest/trial/jobs.ts';
+import { clientFor } from '../../loadtest/run/contender.ts';
 import { folderFor, runLoadtest } from './run-loadtest.ts';
 
 const region = Buffer.alloc(2 ** 20, 'abc');
@@ -33,12 +33,13 @@ async function startLate(scope: TestContext): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const scenario = { pattern: 'random', size: 4096, connections: 4, keepAlive: true } as const;
+const scenario = { pattern: 'random', size: 4096, connections: 4 } as const;
 
 function jobAt(origin: string, rate: number): Job {
-  const where = { origin, path: '/regions/late', regionBytes: region.length, headers: {}, reference: undefined };
+  const where = { origin, host: '127.0.0.1', path: '/regions/late', regionBytes: region.length, reference: undefined };
+  const own = { headers: {}, tokens: [], etags: [] };
   const asked = { scenario: { ...scenario, rate }, seconds: 1, most: 1e6, seed: 1, checkEvery: 1 };
-  return { client: clientFor(asked.scenario), ...where, ...asked };
+  return { client: clientFor(asked.scenario, 'checking'), ...where, ...own, ...asked };
 }
 
 test('what was due and not sent is missed, and latency has the wait before it was sent', async (scope) => {
@@ -48,13 +49,13 @@ test('what was due and not sent is missed, and latency has the wait before it wa
   assert.deepEqual(result.faults, []);
   assert.ok(result.missed > 100, `${result.missed} missed`);
   // Four connections answer 80 a second: half of what is answered had to wait for much longer than its answer took.
-  assert.ok(Histogram.from([result.latency]).quantile(0.5) > 4 * lateMilliseconds * 1000);
+  assert.ok(percentile(addLatencies([result.latency]), 50) > 4 * lateMilliseconds * 1000);
 });
 
 test('nothing is missed of a rate that is kept, and latency is what the server takes', async (scope) => {
   const result = await runUndici(jobAt(await startLate(scope), 20));
   assert.equal(result.missed, 0);
-  assert.ok(Histogram.from([result.latency]).quantile(0.5) >= 0.8 * lateMilliseconds * 1000);
+  assert.ok(percentile(addLatencies([result.latency]), 50) >= 0.8 * lateMilliseconds * 1000);
 });
 
 test('a report says so, and names a server that is not ours by its host', { timeout: 60_000 }, async (scope) => {
@@ -67,7 +68,7 @@ test('a report says so, and names a server that is not ours by its host', { time
   const [row] = results?.rows ?? [];
   assert.equal(row?.limit, 'rate not reached');
   assert.ok(row.missed > 0 && row.latency.p50 >= 40_000);
-  assert.deepEqual([row.peer, results?.baseline], [new URL(origin).host, new URL(origin).host]);
+  assert.deepEqual([row.server, results?.baseline], [new URL(origin).host, new URL(origin).host]);
   assert.match(printed, /NOT compared: \/metrics answers 404/);
   assert.deepEqual(results?.missing, [{ name: 'comparison with metrics', why: '/metrics answers 404' }]);
 });

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { eventLoopDelay } from '../../loadtest/scrape/event-loop.ts';
 import { BadMetrics, parseMetrics } from '../../loadtest/scrape/parse.ts';
-import { heldBack, mismatches, type Seen, zeroGauges } from '../../loadtest/scrape/reconcile.ts';
+import { heldBack, mismatches, type Seen, seenBy, zeroGauges } from '../../loadtest/scrape/reconcile.ts';
 import type { Snapshot } from '../../loadtest/scrape/scraper.ts';
 import { startService } from '../support/service.ts';
+import { clientResult } from './samples.ts';
 
 describe('the text format', () => {
   test('is read with types, labels and escapes', () => {
@@ -84,11 +85,10 @@ pagerelay_references 0
 
   const before = snapshot({ bytes: 5, whole: 1, answers: 1, gets: 3, holds: 1 });
   const seen: Seen = {
-    requests: 10,
+    bodies: 10,
     bytes: 1000,
-    statuses: { 206: 12 },
+    statuses: { GET: { 206: 12 }, HEAD: {}, PUT: {} },
     aborted: { requests: 2, bytes: 50, askedBytes: 200 },
-    writes: {},
   };
   const right = { bytes: 1005 + 100, whole: 12, aborted: 1, answers: 13, gets: 7, holds: 13 };
 
@@ -113,6 +113,13 @@ pagerelay_references 0
       assert.ok(found.every(({ kind }) => kind === 'metrics-mismatch'));
     });
   }
+
+  test('is told by method: an answer to HEAD and one that is not modified have no body', () => {
+    const head = clientResult(3, { method: 'HEAD', bytes: 0, statuses: { 200: 3 } });
+    const got = clientResult(7, { bytes: 70, statuses: { 206: 5, 304: 2 } });
+    const { bodies, statuses } = seenBy([head, got], { 204: 1 });
+    assert.deepEqual([bodies, statuses], [5, { GET: { 206: 5, 304: 2 }, HEAD: { 200: 3 }, PUT: { 204: 1 } }]);
+  });
 
   test('is refused where the counters are missing', () => {
     const empty = { ...before, metrics: parseMetrics('a 1\n') };

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadArguments, readResult } from '../../loadtest/client/load.ts';
-import { cpuSecondsOf, cpuTicks, runNanoseconds } from '../../loadtest/measure/cpu.ts';
-import { openFileLimit, residentBytes } from '../../loadtest/measure/memory.ts';
-import { allowedProcessors, pinned, pinsOf, sharesProcessors } from '../../loadtest/measure/pin.ts';
-import { nginxConfig, nginxVersion } from '../../loadtest/peers/nginx.ts';
-import { enginesThatSent, flagMissingFrom, nativeBytes } from '../../loadtest/peers/pagerelay.ts';
-import { listeningPort } from '../../loadtest/run/process.ts';
+import { allowedProcessors, pinned, pinsOf } from '../../loadtest/measure/pin.ts';
+import {
+  contextSwitches,
+  cpuTicks,
+  openFileLimit,
+  residentBytes,
+  runNanoseconds,
+  usageOf,
+} from '../../loadtest/measure/process-usage.ts';
+import { nginxConfig } from '../../loadtest/servers/nginx.ts';
+import { flagMissingFrom } from '../../loadtest/servers/pagerelay.ts';
+import type { Place } from '../../loadtest/servers/server.ts';
 
 test('CPU ticks are user and system time, whatever the name of the process', () => {
   const after = 'S 1 2 3 4 5 6 7 8 9 10 110 12 13 14 20 0 1';
@@ -26,11 +31,12 @@ test('memory and limits are read from what the kernel tells of a process', () =>
 });
 
 test('a process has used processor time, and uses more when it works', () => {
-  const before = cpuSecondsOf(process.pid);
+  const before = usageOf(process.pid).cpuSeconds;
   const end = performance.now() + 60;
   while (performance.now() < end);
   assert.ok(before > 0);
-  assert.ok(cpuSecondsOf(process.pid) > before);
+  assert.ok(usageOf(process.pid).cpuSeconds > before);
+  assert.equal(contextSwitches('x:\t1\nvoluntary_ctxt_switches:\t3\nnonvoluntary_ctxt_switches:\t4\n'), 7);
 });
 
 test('allowed processors are read from lists and ranges', () => {
@@ -51,24 +57,6 @@ test('the client has a processor of its own where there is one', () => {
   assert.deepEqual(pinsOf([2, 4, 6], 2), { server: [2, 4], client: [6] });
   assert.deepEqual(pinsOf([2, 4], 2), { server: [2, 4], client: [2, 4] });
   assert.deepEqual([pinsOf([2], 1), pinsOf([2], 2), pinsOf([], 1)], [undefined, undefined, undefined]);
-  assert.equal(sharesProcessors({ server: [0, 1], client: [0, 1] }), true);
-  assert.equal(sharesProcessors({ server: [0, 1], client: [2] }), false);
-});
-
-test('the port is read from what a server prints', () => {
-  assert.equal(listeningPort('pagerelay listens on http://127.0.0.1:4711\n  curl …'), 4711);
-  assert.equal(listeningPort('starting'), undefined);
-});
-
-test('the engines that have carried bytes are read from the metrics', () => {
-  const line = (engine: string, bytes: string) => `pagerelay_sent_bytes_total{engine="${engine}"} ${bytes}\n`;
-  const text = `# HELP pagerelay_sent_bytes_total x\n${line('sendfile', '4096')}${line('splice', '0')}${line('copy', '1e+21')}`;
-  assert.deepEqual(enginesThatSent(text), ['sendfile', 'copy']);
-});
-
-test('native memory is read from the metrics', () => {
-  assert.equal(nativeBytes('# TYPE x gauge\npagerelay_native_allocated_bytes 12345\n'), 12345);
-  assert.throws(() => nativeBytes('pagerelay_references 0\n'), /lack/);
 });
 
 test('a flag that the service does not know is named', () => {
@@ -78,60 +66,39 @@ test('a flag that the service does not know is named', () => {
   assert.match(flagMissingFrom(usage, ['--copy-below', '16384']) ?? '', /does not know --copy-below/);
 });
 
-test('the nginx version is read from what nginx prints', () => {
-  assert.equal(nginxVersion('nginx version: nginx/1.22.1\n'), '1.22.1');
-  assert.equal(nginxVersion(''), undefined);
-});
-
-const settings = { root: '/regions', folder: '/folder', port: 4711, asRoot: true, workers: 1, extra: '' };
+const place: Place = {
+  ...{
+    log: false,
+    tokens: [],
+    socket: 'tcp',
+    processors: 1,
+    writable: false,
+    size: 0,
+    port: 4711,
+    socketPath: undefined,
+  },
+  ...{
+    tree: { folder: '/regions', count: 1, regionBytes: 1, content: '/regions/x' },
+    folder: '/folder',
+    logFile: '/folder/log',
+  },
+};
 
 test('several nginx workers have a listening socket each', () => {
-  assert.match(
-    nginxConfig({ ...settings, workers: 2 }),
-    /worker_processes 2;[\s\S]*listen 127\.0\.0\.1:4711 reuseport;/,
-  );
-  assert.match(nginxConfig(settings), /worker_processes 1;[\s\S]*listen 127\.0\.0\.1:4711;/);
+  const two = nginxConfig({ ...place, processors: 2 }, '', true);
+  assert.match(two, /worker_processes 2;[\s\S]*listen 127\.0\.0\.1:4711 reuseport;/);
+  assert.match(nginxConfig(place, '', true), /worker_processes 1;[\s\S]*listen 127\.0\.0\.1:4711;/);
+  assert.match(nginxConfig({ ...place, socketPath: '/folder/s' }, '', true), /listen unix:\/folder\/s;/);
 });
 
 test('all that nginx writes goes into its folder, and it stays in the foreground', () => {
-  const config = nginxConfig({ ...settings, extra: 'open_file_cache max=16;' });
-  const written = config.match(/^\s*(pid|error_log|\w+_temp_path) \S+/gm) ?? [];
-  assert.equal(written.length, 7);
+  const config = nginxConfig({ ...place, log: true }, 'open_file_cache max=16;', true);
+  const written = config.match(/^\s*(pid|error_log|access_log|\w+_temp_path) \S+/gm) ?? [];
+  assert.equal(written.length, 8);
   for (const line of written) assert.match(line, / \/folder\//);
-  for (const line of [
-    'user root;',
-    'daemon off;',
-    'sendfile on;',
-    'listen 127.0.0.1:4711;',
-    'open_file_cache max=16;',
-  ]) {
+  for (const line of ['user root;', 'daemon off;', 'sendfile on;', 'open_file_cache max=16;']) {
     assert.ok(config.includes(line), line);
   }
-  assert.doesNotMatch(nginxConfig({ ...settings, asRoot: false }), /user root/);
-});
-
-test('a load becomes the command line of the client', () => {
-  const load = { port: 1, path: '/x', connections: 2, size: 3, regionBytes: 4, seconds: 5, seed: 6 };
-  const expected = '--port 1 --path /x --connections 2 --size 3 --region 4 --seconds 5 --seed 6';
-  assert.equal(loadArguments(load).join(' '), expected);
-  assert.equal(loadArguments({ ...load, rate: 7 }).join(' '), expected.replace('--seed', '--rate 7 --seed'));
-  assert.equal(loadArguments({ ...load, fresh: true }).join(' '), `${expected} --fresh`);
-  assert.equal(loadArguments({ ...load, verify: '/f' }).join(' '), `${expected} --verify /f`);
-});
-
-test('a result that lacks a number is refused', () => {
-  const whole = {
-    requests: 1,
-    bytes: 2,
-    seconds: 3,
-    p50: 4,
-    p99: 5,
-    max: 6,
-    clientCpuSeconds: 7,
-    missed: 0,
-    errors: 0,
-    firstError: null,
-  };
-  assert.deepEqual(readResult(JSON.stringify(whole)), whole);
-  assert.throws(() => readResult(JSON.stringify({ ...whole, errors: undefined })), /errors/);
+  assert.doesNotMatch(nginxConfig(place, '', false), /user root|access_log \//);
+  assert.match(nginxConfig({ ...place, tokens: ['a'] }, '', false), /"Bearer a" 1;[\s\S]*return 401;/);
 });

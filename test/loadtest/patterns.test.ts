@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { wrongHead } from '../../loadtest/clients/head.ts';
-import { type Ask, asksOf } from '../../loadtest/scenarios/patterns.ts';
-import { randomFrom, scatter, zipf } from '../../loadtest/scenarios/random.ts';
-import { patterns } from '../../loadtest/scenarios/scenario.ts';
-import { profiles, scenarios } from '../../loadtest/scenarios/scenarios.ts';
+import type { Asked, Job } from '../../loadtest/clients/job.ts';
+import { type Ask, asksOf } from '../../loadtest/model/patterns.ts';
+import { profiles } from '../../loadtest/model/profiles.ts';
+import { randomFrom, scatter, zipf } from '../../loadtest/model/random.ts';
+import { fieldsOf, headText, pathOf, wrongHead } from '../../loadtest/model/request.ts';
+import { patterns, regionsOf } from '../../loadtest/model/scenario.ts';
+import { scenarios } from '../../loadtest/model/scenarios.ts';
 
 const regionBytes = 2 ** 22;
 
@@ -20,13 +22,34 @@ describe('scenarios', () => {
     for (const profile of profiles) for (const name of profile.scenarios) assert.ok(names.includes(name), name);
   });
 
-  test('cover every pattern, both kinds of rate, both kinds of connection and a writer, in the quick profile too', () => {
-    const quick = scenarios.filter(({ name }) => profiles[0]?.scenarios.includes(name));
-    for (const set of [scenarios, quick]) {
-      assert.deepEqual(new Set(set.map(({ pattern }) => pattern)), new Set(patterns));
-      assert.ok(set.some(({ rate }) => rate !== undefined) && set.some(({ rate }) => rate === undefined));
-      assert.ok(set.some(({ keepAlive }) => !keepAlive) && set.some(({ writes }) => writes !== undefined));
-    }
+  test('cover every pattern in the quick profile too, and whatever users vary in the bench', () => {
+    const of = (profile: string) => {
+      const names = profiles.find(({ name }) => name === profile)?.scenarios;
+      return scenarios.filter(({ name }) => names?.includes(name));
+    };
+    assert.deepEqual(new Set(of('quick').map(({ pattern }) => pattern)), new Set(patterns));
+    assert.ok(of('quick').some(({ rate, writes }) => rate !== undefined || writes !== undefined));
+    const bench = of('bench');
+    const counts = new Set(bench.map((scenario) => regionsOf(scenario).count));
+    for (const count of [1, 20, 1000, 10_000]) assert.ok(counts.has(count), `${count} regions`);
+    for (const kept of [undefined, 1, 10, 'dropped', 'HTTP/1.0']) assert.ok(bench.some((each) => each.kept === kept));
+    for (const pick of ['turn', 'uniform', 'zipf']) assert.ok(bench.some((each) => regionsOf(each).pick === pick));
+    const keys = [
+      'fields',
+      'method',
+      'conditional',
+      'tokens',
+      'log',
+      'socket',
+      'processors',
+      'writes',
+      'idle',
+    ] as const;
+    for (const key of keys)
+      assert.ok(
+        bench.some((scenario) => scenario[key] !== undefined),
+        key,
+      );
   });
 });
 
@@ -95,15 +118,66 @@ describe('patterns', () => {
   });
 });
 
+describe('regions', () => {
+  const picked = (regions: Asked['regions'], count: number) => {
+    const asks = asksOf({ pattern: 'random', size: 4096, ...(regions && { regions }) }, 2 ** 14, randomFrom(1));
+    return Array.from({ length: count }, () => asks().region);
+  };
+
+  test('are one, or taken in turn, at random or by Zipf', () => {
+    assert.deepEqual(new Set(picked(undefined, 20)), new Set([0]));
+    const turn = picked({ count: 5, pick: 'turn' }, 10);
+    assert.deepEqual(turn.slice(5), turn.slice(0, 5));
+    assert.deepEqual([...turn.slice(0, 5)].sort(), [0, 1, 2, 3, 4]);
+    assert.ok(new Set(picked({ count: 1000 }, 1000)).size > 500);
+    const hot = Map.groupBy(picked({ count: 1000, pick: 'zipf' }, 5000), (region) => region);
+    const sizes = [...hot.values()].map(({ length }) => length).sort((a, b) => b - a);
+    assert.ok((sizes[0] ?? 0) > 300, `the hottest of 1,000 has ${sizes[0]} of 5,000`);
+  });
+});
+
+describe('requests', () => {
+  const ask = { region: 7, range: 'bytes=0-9', spans: [[0, 9]] } as const;
+  const given = { path: '/r/region-*.bin', host: 'h:1', headers: {}, tokens: [], etags: [], regionBytes: 100 };
+  const job = (scenario: Partial<Asked>, more: Partial<Job> = {}) =>
+    ({ ...given, ...more, scenario: { pattern: 'random', size: 10, connections: 1, ...scenario } }) as unknown as Job;
+
+  test('name their region by its number', () => assert.equal(pathOf(given, 7), '/r/region-00007.bin'));
+
+  test('have no field but Host and Range, unless a scenario says so', () => {
+    assert.equal(headText(job({}), ask, 5), 'GET /r/region-00007.bin HTTP/1.1\r\nhost: h:1\r\nrange: bytes=0-9\r\n');
+    assert.match(headText(job({ kept: 'HTTP/1.0', method: 'HEAD' }), ask, 5), /^HEAD \S+ HTTP\/1\.0\r\n/);
+    const ids = [1, 2].map((number) => fieldsOf(job({ fields: 'own' }), ask, number)['x-request-id']);
+    assert.ok(ids[0]?.length === 32 && ids[0] !== ids[1]);
+    const token = (number: number) => fieldsOf(job({}, { tokens: ['a', 'b'] }), ask, number).authorization;
+    assert.deepEqual([token(0), token(1), token(2)], ['Bearer a', 'Bearer b', 'Bearer a']);
+    const etags = Array.from({ length: 8 }, (_, at) => `"${at}"`);
+    assert.equal(fieldsOf(job({}, { etags }), ask, 0)['if-none-match'], '"7"');
+  });
+
+  test('expect what their method and conditions say', () => {
+    const whole = { region: 0, range: undefined, spans: [[0, 99]] } as const;
+    const of = (status: number, fields: Record<string, string> = {}) => ({
+      status,
+      field: (name: string) => fields[name],
+    });
+    assert.equal(wrongHead(job({ conditional: true }), whole, of(304)), undefined);
+    assert.equal(wrongHead(job({ conditional: true }), whole, of(200))?.kind, 'wrong-status');
+    assert.equal(wrongHead(job({ method: 'HEAD' }), whole, of(200, { 'content-length': '100' })), undefined);
+    assert.equal(wrongHead(job({ method: 'HEAD' }), whole, of(200))?.kind, 'wrong-header');
+  });
+});
+
 describe('heads', () => {
-  const ask = { range: 'bytes=0-9', spans: [[0, 9]] } as const;
+  const job = { scenario: { pattern: 'random', size: 10, connections: 1 }, regionBytes: 100 } as unknown as Job;
+  const ask = { region: 0, range: 'bytes=0-9', spans: [[0, 9]] } as const;
   const head = (status: number, fields: Record<string, string>) => ({ status, field: (name: string) => fields[name] });
   const good = { 'content-length': '10', 'content-range': 'bytes 0-9/100' };
 
   test('that are right pass', () => {
-    assert.equal(wrongHead(ask, 100, head(206, good)), undefined);
-    const whole = { range: undefined, spans: [[0, 99]] } as const;
-    assert.equal(wrongHead(whole, 100, head(200, { 'content-length': '100' })), undefined);
+    assert.equal(wrongHead(job, ask, head(206, good)), undefined);
+    const whole = { region: 0, range: undefined, spans: [[0, 99]] } as const;
+    assert.equal(wrongHead(job, whole, head(200, { 'content-length': '100' })), undefined);
   });
 
   const wrong: [string, ReturnType<typeof head>, string][] = [
@@ -114,6 +188,6 @@ describe('heads', () => {
     ['lack of a range', head(206, { 'content-length': '10' }), 'wrong-header'],
   ];
   for (const [what, given, kind] of wrong) {
-    test(`with another ${what} are faults`, () => assert.equal(wrongHead(ask, 100, given)?.kind, kind));
+    test(`with another ${what} are faults`, () => assert.equal(wrongHead(job, ask, given)?.kind, kind));
   }
 });

@@ -3,11 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Results } from '../../loadtest/load-report/results.ts';
+import type { Results } from '../../loadtest/report/results.ts';
 import { type Child, start } from '../support/process.ts';
 import type { Scope } from '../support/scope.ts';
 
-const program = fileURLToPath(new URL('../../loadtest/loadtest.ts', import.meta.url));
+const program = fileURLToPath(new URL('../../loadtest/main.ts', import.meta.url));
 
 /** A folder that goes with the test. */
 export function folderFor(scope: Scope): string {

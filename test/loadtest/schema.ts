@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 
-const schema = new URL('../../loadtest/load-report/results.schema.json', import.meta.url);
+const schema = new URL('../../loadtest/report/results.schema.json', import.meta.url);
 
 /** What is wrong with results; nothing when they are as documented. */
 export function unlikeSchema(results: unknown): unknown[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { median, quantile, ratios, spreadOf } from '../../loadtest/report/statistics.ts';
+import { addLatencies, encodeLatency, newLatency, percentile, recordLatency } from '../../loadtest/clients/latency.ts';
+import { median, ratios, spreadOf } from '../../loadtest/report/statistics.ts';
 
 test('the median is the middle value, and the mean of the two in the middle of an even number', () => {
   assert.equal(median([9, 1, 5]), 5);
@@ -15,16 +16,6 @@ test('the median orders numbers as numbers and leaves its input alone', () => {
   assert.deepEqual(values, [100, 9, 20]);
 });
 
-test('a quantile is the smallest value that enough values do not exceed', () => {
-  const values = [5, 3, 1, 4, 2];
-  assert.deepEqual(
-    [0, 0.2, 0.21, 0.5, 0.99, 1].map((share) => quantile(values, share)),
-    [1, 1, 2, 3, 5, 5],
-  );
-  assert.equal(quantile([9, 100, 20], 0.5), 20);
-  assert.ok(Number.isNaN(quantile([], 0.5)));
-});
-
 test('a spread is the median between the smallest and the largest value', () => {
   assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, min: 1, max: 3 });
 });
@@ -36,4 +27,16 @@ test('ratios are taken round by round', () => {
 test('a round that only one side has run gives no ratio', () => {
   assert.deepEqual(ratios([10, 40], [5]), [2]);
   assert.deepEqual(ratios([10], [5, 10]), [2]);
+});
+
+test('latencies of several rounds add up, within a thousandth, also after a journey as text', () => {
+  const [odd, even] = [1, 0].map((rest) => {
+    const latency = newLatency();
+    for (let at = 1; at <= 10_000; at++) if (at % 2 === rest) recordLatency(latency, at);
+    return encodeLatency(latency);
+  });
+  const both = addLatencies([odd ?? '', even ?? '']);
+  assert.equal(both.totalCount, 10_000);
+  for (const share of [50, 99, 99.9]) assert.ok(Math.abs(percentile(both, share) / (share * 100) - 1) < 0.001);
+  assert.ok(Number.isNaN(percentile(newLatency(), 50)));
 });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { RunScope } from '../../loadtest/run-scope.ts';
+import { RunScope } from '../../loadtest/run/run-scope.ts';
 import { startWriter } from '../../loadtest/writer/writer.ts';
 import { mostUnanswered, type Writes, Writing } from '../../loadtest/writer/writing.ts';
 import { until } from '../support/poll.ts';

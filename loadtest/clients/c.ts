@@ -1,0 +1,173 @@
+/**
+ * The fastest client: loadtest/client, in C, of which each load is a process. It plays requests that are built here
+ * beforehand, over and over, and throws bodies away in the kernel. @module
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { asksOf } from '../model/patterns.ts';
+import { randomFrom } from '../model/random.ts';
+import { expectedOf, headText, ownDigits } from '../model/request.ts';
+import { compile } from '../run/compile.ts';
+import type { Command } from '../run/process.ts';
+import type { ClientResult, Fault, FaultKind, Job } from './job.ts';
+import { encodeLatency, newLatency, recordLatency } from './latency.ts';
+
+const folder = fileURLToPath(new URL('../client', import.meta.url));
+
+/** So many requests are built: more than there are 4 KiB pages in a region, or regions in any scenario. */
+const builtRequests = 16_384;
+const closedEarly = 3;
+
+/** What runs the compiled client, with the program that pins it before it, and a folder for what it is told. */
+export type CClient = { readonly command: Command; readonly folder: string };
+
+/** A client whose connections are made, where they are kept, and that has asked for nothing yet. */
+export type Connected = {
+  /** Asks, and resolves when all is answered. The connections stay. */
+  readonly go: () => Promise<ClientResult>;
+  /** Closes the connections. @throws Error when the server had ended one of them */
+  readonly end: () => Promise<void>;
+};
+
+/** Compiles the client into a folder. */
+export function compileClient(into: string): Promise<string> {
+  const sources = readdirSync(folder).filter((name) => name.endsWith('.c'));
+  return compile(
+    into,
+    'discard',
+    sources.map((name) => join(folder, name)),
+  );
+}
+
+/**
+ * Starts a client.
+ *
+ * @param verifies whether bodies are compared with the job's reference, byte for byte
+ * @throws Error when it can't run or connect; AbortError
+ */
+export async function connectC(client: CClient, job: Job, signal: AbortSignal, verifies = false): Promise<Connected> {
+  const [program, ...args] = client.command;
+  const requests = join(client.folder, 'requests');
+  writeFileSync(requests, requestsText(job), 'latin1');
+  const options = [...optionsOf(job), '--requests', requests];
+  const compared = verifies && job.reference?.kind === 'file' ? ['--verify', job.reference.path] : [];
+  const child = spawn(program, [...args, ...options, ...compared], { signal, stdio: ['pipe', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  child.stdin.on('error', () => {}); // It has ended: its exit tells.
+  const exit = once(child, 'close').then(([code, killed]) => code ?? killed);
+  exit.catch(() => {});
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const nextLine = async (): Promise<string> => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`the load client ended (${await exit}): ${complaint}`);
+    return value;
+  };
+  await nextLine();
+  return {
+    async go() {
+      child.stdin.write('\n');
+      return resultOf(job, JSON.parse(await nextLine()) as Printed, verifies);
+    },
+    async end() {
+      child.stdin.end();
+      const code = await exit;
+      if (code === closedEarly) throw new Error('the server has ended connections that were to stay');
+      if (code !== 0) throw new Error(`the load client ended (${code}): ${complaint}`);
+    },
+  };
+}
+
+/** Connections are accepted by then, and what is left of making them has ended. */
+const settleMilliseconds = 10;
+
+/** Runs one load to its end; `marks` are called around it, without its connecting. @see connectC */
+export async function runC(
+  client: CClient,
+  job: Job,
+  signal: AbortSignal,
+  verifies = false,
+  marks?: { readonly began: () => void; readonly ended: () => void },
+): Promise<ClientResult> {
+  const connected = await connectC(client, job, signal, verifies);
+  await delay(settleMilliseconds);
+  marks?.began();
+  const result = await connected.go();
+  marks?.ended();
+  // Where there is a fault already, another of how it ended says nothing new.
+  await connected.end().catch((error: unknown) => {
+    if (result.faultCount === 0) throw error;
+  });
+  return result;
+}
+
+function optionsOf({ origin, socketPath, scenario, seconds, most }: Job): string[] {
+  const { connections, kept, rate } = scenario;
+  const where = socketPath === undefined ? ['--port', new URL(origin).port || '80'] : ['--unix', socketPath];
+  const per = kept === undefined ? [] : ['--per-connection', String(typeof kept === 'number' ? kept : 1)];
+  return [
+    ...where,
+    ...['--connections', String(connections), '--count', String(most)],
+    ...(seconds > 0 ? ['--seconds', String(seconds)] : []),
+    ...per,
+    ...(typeof kept === 'number' ? ['--announce'] : []),
+    ...(rate === undefined ? [] : ['--rate', String(rate)]),
+  ];
+}
+
+// As client/requests.c reads it.
+function requestsText(job: Job): string {
+  const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed));
+  const count = job.scenario.pattern === 'whole' && job.scenario.regions?.count === undefined ? 1 : builtRequests;
+  const built = Array.from({ length: count }, () => {
+    const ask = asks();
+    const head = headText(job, ask, 0);
+    const { status, length = -1, bodyBytes = 0, contentRange } = expectedOf(job, ask);
+    const first = ask.spans[0]?.[0] ?? 0;
+    const own = job.scenario.fields === 'own' ? head.indexOf('0'.repeat(ownDigits)) : -1;
+    const base = ask.region * job.regionBytes + first;
+    return `${head.length} ${status} ${length} ${bodyBytes} ${contentRange === undefined ? -1 : first} ${base} ${own}\n${head}`;
+  });
+  return built.join('');
+}
+
+type Printed = Pick<ClientResult, 'requests' | 'bytes' | 'seconds' | 'cpuSeconds' | 'missed' | 'statuses'> & {
+  /** Upper bounds of buckets, and their counts. */
+  readonly nanoseconds: readonly (readonly [number, number])[];
+  readonly errors: number;
+  readonly firstError: string | null;
+};
+
+function resultOf({ scenario }: Job, printed: Printed, verifies: boolean): ClientResult {
+  const { nanoseconds, errors, firstError, ...counts } = printed;
+  const latency = newLatency();
+  for (const [bound, count] of nanoseconds) recordLatency(latency, bound / 1000, count);
+  return {
+    client: 'c',
+    method: scenario.method ?? 'GET',
+    ...counts,
+    aborted: { requests: 0, bytes: 0, askedBytes: 0 },
+    checked: verifies ? { bodies: counts.requests, bytes: counts.bytes } : { bodies: 0, bytes: 0 },
+    latency: encodeLatency(latency),
+    faults: firstError === null ? [] : [faultOf(firstError)],
+    faultCount: errors,
+  };
+}
+
+const kinds: readonly [RegExp, FaultKind][] = [
+  [/^status/, 'wrong-status'],
+  [/wrong byte/, 'wrong-bytes'],
+  [/ended early|did not end|more bytes/, 'short-body'],
+  [/Content-Length|another range/, 'wrong-header'],
+];
+
+function faultOf(detail: string): Fault {
+  return { kind: kinds.find(([words]) => words.test(detail))?.[1] ?? 'no-answer', detail };
+}

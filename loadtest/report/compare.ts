@@ -1,0 +1,97 @@
+/**
+ * Two runs side by side, by ratios: each is the service over another server of the same run, so that a slower machine
+ * is slower for both. Absolute figures of two runs are never compared. @module
+ */
+
+import type { Baseline } from './results.ts';
+import type { Spread } from './statistics.ts';
+import { renderRows, writeSpread } from './table.ts';
+import { percent, writeNumber } from './units.ts';
+
+/** One figure of one server in one scenario. */
+export type Compared = {
+  readonly scenario: string;
+  readonly server: string;
+  readonly figure: 'requests/s' | 'CPU';
+  readonly old: Spread;
+  readonly new: Spread;
+  /** How much worse the median is: 0.1 is 10 %; negative is better. */
+  readonly worseBy: number;
+  readonly isWorse: boolean;
+};
+
+/** Of everything that both runs have. */
+export type Comparison = {
+  readonly baseline: string;
+  readonly threshold: number;
+  readonly figures: readonly Compared[];
+  /** In the old one only, or by another client: a scenario, or `scenario, server`. */
+  readonly lost: readonly string[];
+  /** Why they can't be compared at all; empty when they can. */
+  readonly refused: readonly string[];
+  readonly isWorse: boolean;
+};
+
+/** A run that failed is worse, and so is one that has nothing in common with the old one. */
+export function compareResults(old: Baseline, newer: Baseline, threshold: number): Comparison {
+  const pairs = old.rows.flatMap((row) => {
+    if (!row.ratios) return [];
+    const now = newer.rows.find(({ scenario, server }) => scenario === row.scenario && server === row.server);
+    // Another client asks in another way: a server's CPU is then another one, too.
+    if (now && now.client !== row.client)
+      return [{ name: `${row.scenario}, ${row.server}`, row, now: undefined, was: row.ratios }];
+    return [{ name: `${row.scenario}, ${row.server}`, row, now, was: row.ratios }];
+  });
+  const figures = pairs.flatMap(({ row, now, was }) => {
+    if (!now?.ratios) return [];
+    const { scenario, server } = row;
+    const named = { scenario, server };
+    const cpu = { ...named, figure: 'CPU' as const, ...judge(was.cpu, now.ratios.cpu, threshold, 'less') };
+    const requests = judge(was.requests, now.ratios.requests, threshold, 'more');
+    const isTold = [old, newer].every(({ rows, baseline }) =>
+      rows.every((each) => each.scenario !== scenario || ![server, baseline].includes(each.server) || tells(each)),
+    );
+    const all = isTold ? [{ ...named, figure: 'requests/s' as const, ...requests }, cpu] : [cpu];
+    return all.filter(({ worseBy }) => Number.isFinite(worseBy));
+  });
+  // Of a scenario that the new run has left out altogether, its name is enough.
+  const isLeftOut = (name: string) => !newer.rows.some(({ scenario }) => scenario === name);
+  const lost = new Set(
+    pairs.flatMap(({ name, row, now }) => (now?.ratios ? [] : [isLeftOut(row.scenario) ? row.scenario : name])),
+  );
+  const refused = [
+    ...(newer.end === 'complete' ? [] : [`the new run did not end well: ${newer.end}`]),
+    ...(figures.length === 0 ? ['the two runs have no ratio in common'] : []),
+  ];
+  const isWorse = refused.length > 0 || figures.some((figure) => figure.isWorse);
+  return { baseline: newer.baseline, threshold, figures, lost: [...lost], refused, isWorse };
+}
+
+// A rate that the client limited, or was told, says nothing about who answered.
+function tells({ limit }: Baseline['rows'][number]): boolean {
+  return limit !== 'client' && limit !== 'rate' && limit !== 'readers';
+}
+
+// Worse only when no round of one run reaches the other's: a median of few rounds moves by itself.
+function judge(old: Spread, now: Spread, threshold: number, better: 'more' | 'less') {
+  const worseBy = better === 'more' ? old.median / now.median - 1 : now.median / old.median - 1;
+  const isApart = better === 'more' ? now.max < old.min : now.min > old.max;
+  return { old, new: now, worseBy, isWorse: worseBy > threshold && isApart };
+}
+
+/** As Markdown, the worst first. */
+export function renderComparison({ baseline, threshold, figures, lost, refused, isWorse }: Comparison): string {
+  const sorted = [...figures].sort((a, b) => b.worseBy - a.worseBy);
+  const head = ['scenario', `${baseline} over`, 'figure', 'old ratio', 'new ratio', 'change', ''];
+  const rows = sorted.map(({ scenario, server, figure, old, new: now, worseBy, isWorse: worse }) => [
+    ...[scenario, server, figure, writeSpread(old), writeSpread(now)],
+    worseBy > 0 ? `${percent(worseBy)} worse` : `${percent(-worseBy)} better`,
+    worse ? '**WORSE**' : '',
+  ]);
+  const count = figures.filter((figure) => figure.isWorse).length;
+  const verdict = isWorse
+    ? `WORSE: ${[...refused, ...(count > 0 ? [`${count} of ${figures.length} ratios by more than ${percent(threshold)}, and in every round`] : [])].join('; ')}.`
+    : `Not worse: none of ${writeNumber(figures.length)} ratios by more than ${percent(threshold)} in every round.`;
+  const missing = lost.length > 0 ? `\n\nIn the old run only, or by another client: ${lost.join('; ')}.` : '';
+  return `${renderRows(head, rows, 3)}${missing}\n\n${verdict}`;
+}

@@ -1,0 +1,196 @@
+/** From trials to what a reader compares. @module */
+import type { ClientKind } from '../clients/job.ts';
+import { addLatencies, percentile } from '../clients/latency.ts';
+import type { Scenario } from '../model/scenario.ts';
+import type { Trial } from '../run/trial.ts';
+import { median, ratios, type Spread, spreadOf } from './statistics.ts';
+
+/** What kept a rate from being higher. */
+export type Limit = 'server' | 'client' | 'both' | 'readers' | 'rate' | 'rate not reached' | 'neither';
+
+/** Overwrites, over the rounds of a row. */
+export type RowWrites = {
+  /** Median. */
+  readonly writtenPerSecond: number;
+  /** Answered 409, in all. */
+  readonly busy: number;
+  /** Due and not sent, in all. */
+  readonly missed: number;
+  /** From when a write was due to its answer; null of none. */
+  readonly p50Microseconds: number | null;
+  readonly p99Microseconds: number | null;
+  /** What the server used beyond what as many reads cost without a writer. */
+  readonly cpuMillisecondsPerWrite: Spread | null;
+};
+
+/** One server in one scenario, over its rounds. */
+export type Row = {
+  readonly scenario: string;
+  readonly server: string;
+  readonly client: ClientKind;
+  readonly rounds: number;
+  readonly requests: number;
+  readonly requestsPerSecond: Spread;
+  /** 10^6 bytes of bodies, of the client that makes the load. */
+  readonly megabytesPerSecond: Spread;
+  /** Of all that the server answered and sent meanwhile; 10^9 bytes. Null where nothing tells its CPU, or no body was sent. */
+  readonly cpuMicrosecondsPerRequest: Spread | null;
+  readonly cpuSecondsPerGigabyte: Spread | null;
+  /** Processors. */
+  readonly serverBusy: number | null;
+  readonly clientBusy: number;
+  readonly limit: Limit | null;
+  /** Microseconds, all rounds together. */
+  readonly latency: Readonly<Record<'p50' | 'p75' | 'p90' | 'p99' | 'p999' | 'max', number>>;
+  readonly missed: number;
+  readonly residentBytes: number | null;
+  readonly switchesPerRequest: number | null;
+  readonly eventLoopDelayP99Milliseconds: number | null;
+  readonly checkedBytes: number;
+  /** Of a writer beside the load; null without one. */
+  readonly writes: RowWrites | null;
+  /** Of connections that do nothing: bytes of each; null of others. */
+  readonly idle: { readonly residentBytes: Spread; readonly nativeBytes: Spread | null } | null;
+  /** The first server's over this one's, round by round; null for the first, and without one. */
+  readonly ratios: Readonly<Record<'requests' | 'cpu' | 'p99', Spread>> | null;
+};
+
+/** One row for each server in each scenario. */
+export function rowsOf(trials: readonly Trial[], scenarios: readonly Scenario[], baseline: string): Row[] {
+  return scenarios.flatMap((scenario) => {
+    const own = trials.filter((trial) => trial.scenario === scenario.name && trial.main.requests > 0);
+    const servers = [...new Set(own.map(({ server }) => server))];
+    const first = servers.includes(baseline) ? baseline : undefined;
+    // What took turns in being first is told in the order of the first round.
+    return servers.map((server) =>
+      rowOf(scenario, roundsOf(own, server), server === first ? [] : roundsOf(own, first)),
+    );
+  });
+}
+
+function roundsOf(trials: readonly Trial[], server: string | undefined): Trial[] {
+  return trials.filter((trial) => trial.server === server).sort((a, b) => a.round - b.round);
+}
+
+function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Trial[]): Row {
+  const [first] = own as [Trial, ...Trial[]];
+  const over = (value: (trial: Trial) => number | undefined) => {
+    const values = own.map(value).filter((each) => each !== undefined);
+    return values.length === 0 ? null : median(values);
+  };
+  const spread = (value: (trial: Trial) => number | undefined) => {
+    const values = own.map(value).filter((each) => each !== undefined && Number.isFinite(each));
+    return values.length === 0 ? null : spreadOf(values as number[]);
+  };
+  const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
+  const serverBusy = over(({ use, main }) => use && use.cpuSeconds / main.seconds);
+  // Both clients are on one processor, and so is a writer.
+  const clients = ({ main, checker, writes }: Trial) =>
+    main.cpuSeconds + (checker?.cpuSeconds ?? 0) + (writes?.cpuSeconds ?? 0);
+  const clientBusy = over((trial) => clients(trial) / trial.main.seconds) ?? 0;
+  const idle = spread((trial) => trial.idle?.residentBytes);
+  return {
+    scenario: scenario.name,
+    server: first.server,
+    client: first.main.client,
+    rounds: own.length,
+    requests: sum(({ main }) => main.requests),
+    requestsPerSecond: spreadOf(own.map(requestsPerSecond)),
+    megabytesPerSecond: spreadOf(own.map(({ main }) => bytesOf(main) / main.seconds / 1e6)),
+    cpuMicrosecondsPerRequest: spread(cpuPerRequest),
+    cpuSecondsPerGigabyte: spread(cpuPerGigabyte),
+    serverBusy,
+    clientBusy,
+    limit: limitOf(scenario, serverBusy, clientBusy, isRateReached(own)),
+    latency: latencyOf(own),
+    missed: sum(({ main }) => main.missed),
+    residentBytes: over(({ use }) => use?.residentBytes),
+    switchesPerRequest: over(({ use, main }) => use?.switches && use.switches / answersOf(main)),
+    eventLoopDelayP99Milliseconds: over(({ use }) => use?.eventLoopDelayMilliseconds?.p99),
+    checkedBytes: sum(({ main, checker }) => main.checked.bytes + (checker?.checked.bytes ?? 0)),
+    writes: rowWrites(own, baseline),
+    idle: idle && { residentBytes: idle, nativeBytes: spread((trial) => trial.idle?.nativeBytes ?? undefined) },
+    ratios: baseline.length === 0 || idle ? null : ratiosOf(baseline, own),
+  };
+}
+
+function rowWrites(own: readonly Trial[], quiet: readonly Trial[]): RowWrites | null {
+  const all = own.flatMap(({ writes }) => writes ?? []);
+  if (all.length === 0) return null;
+  const latency = addLatencies(all.map((writes) => writes.latency));
+  const [p50, p99] = [50, 99].map((of100) => percentile(latency, of100));
+  // Where something else takes the server's processor, rates say little and this still something: CPU time is its own.
+  const each = own.flatMap((trial, at) => {
+    const [with_, without] = [cpuPerRequest(trial), quiet[at] && cpuPerRequest(quiet[at])];
+    if (with_ === undefined || without === undefined || !trial.writes) return [];
+    return [((with_ - without) * requestsPerSecond(trial)) / (trial.writes.written / trial.writes.seconds) / 1000];
+  });
+  return {
+    writtenPerSecond: median(all.map(({ written, seconds }) => written / seconds)),
+    busy: all.reduce((sum, { busy }) => sum + busy, 0),
+    missed: all.reduce((sum, { missed }) => sum + missed, 0),
+    p50Microseconds: Number.isNaN(p50) ? null : (p50 ?? null),
+    p99Microseconds: Number.isNaN(p99) ? null : (p99 ?? null),
+    cpuMillisecondsPerWrite: each.length === 0 ? null : spreadOf(each),
+  };
+}
+
+function answersOf({ requests, aborted }: Trial['main']): number {
+  return requests + aborted.requests;
+}
+
+function bytesOf({ bytes, aborted }: Trial['main']): number {
+  return bytes + aborted.bytes;
+}
+
+function requestsPerSecond({ main }: Trial): number {
+  return answersOf(main) / main.seconds;
+}
+
+function cpuPerRequest({ use, main, checker }: Trial): number | undefined {
+  return use && (use.cpuSeconds / (answersOf(main) + (checker ? answersOf(checker) : 0))) * 1e6;
+}
+
+function cpuPerGigabyte({ use, main, checker }: Trial): number | undefined {
+  return use && (use.cpuSeconds / (bytesOf(main) + (checker ? bytesOf(checker) : 0))) * 1e9;
+}
+
+// Nearly: a timer that fires late at the end is no server's doing.
+function isRateReached(own: readonly Trial[]): boolean {
+  const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
+  return sum(({ main }) => main.missed) <= sum(({ main }) => main.requests) / 100;
+}
+
+/** Who used so much of a processor was at its end: the rest is lost to switching, and to what else runs. */
+const busy = 0.85;
+
+/** What limited a rate, by who was busy. */
+export function limitOf(
+  { rate, bytesPerSecond, idle }: Pick<Scenario, 'rate' | 'bytesPerSecond' | 'idle'>,
+  serverBusy: number | null,
+  clientBusy: number,
+  isReached = true,
+): Limit | null {
+  if (idle !== undefined) return null;
+  if (bytesPerSecond !== undefined && clientBusy < busy) return 'readers';
+  if (rate !== undefined && clientBusy < busy) return isReached ? 'rate' : 'rate not reached';
+  if (clientBusy >= busy) return serverBusy !== null && serverBusy >= busy ? 'both' : 'client';
+  if (serverBusy === null) return null;
+  return serverBusy >= busy ? 'server' : 'neither';
+}
+
+function latencyOf(trials: readonly Trial[]): Row['latency'] {
+  const all = addLatencies(trials.map(({ main }) => main.latency));
+  const [p50 = 0, p75 = 0, p90 = 0, p99 = 0, p999 = 0] = [50, 75, 90, 99, 99.9].map((share) => percentile(all, share));
+  return { p50, p75, p90, p99, p999, max: all.maxValue };
+}
+
+function ratiosOf(baseline: readonly Trial[], own: readonly Trial[]): NonNullable<Row['ratios']> {
+  const ratio = (value: (trial: Trial) => number) => spreadOf(ratios(baseline.map(value), own.map(value)));
+  const p99 = ({ main }: Trial) => percentile(addLatencies([main.latency]), 99);
+  return {
+    requests: ratio(requestsPerSecond),
+    cpu: ratio((trial) => cpuPerRequest(trial) ?? Number.NaN),
+    p99: ratio(p99),
+  };
+}

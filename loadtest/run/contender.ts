@@ -1,0 +1,94 @@
+/** A server as the harness sees it, whoever started it, and what clients are told of it. @module */
+import type { Asked, ClientKind, Job, ReferenceSource } from '../clients/job.ts';
+import type { Profile, Scenario } from '../model/scenario.ts';
+import { writeSize } from '../report/units.ts';
+import type { Scraper } from '../scrape/scraper.ts';
+import type { Writer } from '../writer/writer.ts';
+
+/** Under load in turn with others. */
+export type Contender = {
+  readonly name: string;
+  /** What it is, with versions: one phrase. */
+  readonly about: string;
+  /** `http://127.0.0.1:8080`. */
+  readonly origin: string;
+  readonly socketPath: string | undefined;
+  /** Of a region; `*` stands for its number. */
+  readonly path: string;
+  readonly regionBytes: number;
+  /** Undefined where it runs elsewhere. */
+  readonly pid: number | undefined;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent in turn. */
+  readonly tokens: readonly string[];
+  readonly reference: ReferenceSource | undefined;
+  /** Undefined where it has no metrics of ours. */
+  readonly scraper: Scraper | undefined;
+  readonly writer: Writer | undefined;
+};
+
+/** autocannon is used for ranges up to that: beyond it, what it does for each byte is most of what is measured. */
+export const autocannonLargest = 2 ** 18;
+
+const plain: readonly Scenario['pattern'][] = ['random', 'sequential', 'zipf', 'whole'];
+
+/** `HTTP/1.0` is no client's but the one in C. */
+export function clientFor(scenario: Omit<Asked, 'regions'>, clients: Profile['clients']): ClientKind {
+  const { pattern, size, kept, rate } = scenario;
+  const isPlain = plain.includes(pattern);
+  if (kept === 'HTTP/1.0' || kept === 'dropped') return 'c';
+  if (clients === 'fast' && isPlain) return 'c';
+  // autocannon counts no answer whose connection it closes (reconnectRate), and sends the requests of a second in a row
+  // at its beginning, where a rate is to be even.
+  const isForAutocannon = isPlain && pattern !== 'whole' && kept === undefined && rate === undefined;
+  return isForAutocannon && size <= autocannonLargest ? 'autocannon' : 'undici';
+}
+
+/** Which client made what. */
+export function clientsInWords(clients: Profile['clients']): string {
+  if (clients === 'fast')
+    return "loadtest/client, in C (client 'c'), made the requests, but for patterns that depend on answers: those undici made";
+  return `autocannon made the requests for ranges of up to ${writeSize(autocannonLargest)} on kept-alive connections over TCP without a fixed rate, undici all others, but that new connections without a word of it and HTTP/1.0 are loadtest/client's, in C (column "client")`;
+}
+
+/** How long, and how many at most. */
+export type Bounds = { readonly seconds: number; readonly most: number; readonly clients: Profile['clients'] };
+
+/** A load on a contender. */
+export function jobOf(
+  contender: Contender,
+  asked: Asked,
+  bounds: Bounds,
+  seed: number,
+  etags: readonly string[] = [],
+): Job {
+  const { origin, socketPath, path, regionBytes, headers, tokens, reference } = contender;
+  const { pattern, size, connections, regions, fields, kept, method, conditional, bytesPerSecond, rate } = asked;
+  const client = clientFor(asked, bounds.clients);
+  const scenario = { pattern, size, connections, regions, fields, kept, method, conditional, bytesPerSecond, rate };
+  return {
+    client: client === 'autocannon' && socketPath !== undefined ? 'undici' : client,
+    ...{ origin, host: origin.slice('http://'.length), path, regionBytes, headers, tokens, reference, etags, seed },
+    ...(socketPath !== undefined && { socketPath }),
+    scenario: Object.fromEntries(Object.entries(scenario).filter(([, value]) => value !== undefined)) as Asked,
+    seconds: bounds.seconds,
+    most: bounds.most,
+    checkEvery: checkEvery(asked),
+  };
+}
+
+// About as many bytes are checked whatever the size: sha-256 costs more than the rest of a client.
+function checkEvery({ pattern, size }: Pick<Scenario, 'pattern' | 'size'>): number {
+  if (pattern === 'whole') return 8;
+  return size >= 2 ** 19 ? 32 : 8;
+}
+
+const checkerPace = { pattern: 'random', size: 2 ** 18, connections: 2, rate: 20 } as const;
+
+/** What is read and checked beside a load. */
+export function checkerJob(contender: Contender, { regions }: Scenario, bounds: Bounds, round: number): Job {
+  const size = Math.min(checkerPace.size, contender.regionBytes);
+  const asked = { ...checkerPace, size, ...(regions && { regions }) };
+  return { ...jobOf(contender, asked, bounds, round + 1000), client: 'undici', checkEvery: 1 };
+}

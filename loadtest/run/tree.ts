@@ -1,0 +1,67 @@
+/** The files that every server serves. @module */
+import { randomFillSync } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { stampedBytes } from '../clients/stamped.ts';
+import { regionNumber } from '../model/request.ts';
+
+/** A folder of regions of one size. */
+export type Tree = {
+  readonly folder: string;
+  readonly count: number;
+  readonly regionBytes: number;
+  /** All of them, one behind the other: what bodies are compared with. */
+  readonly content: string;
+};
+
+/** The names of regions; `*` stands for the number. */
+export const regionNames = 'region-*.bin';
+
+/** Beside them, where something is written to. */
+export const writtenName = 'written.bin';
+
+const pieceBytes = 2 ** 22;
+
+/**
+ * Writes regions of random bytes: nothing can be compressed, shared or left out. They are synced, so that no disk is busy
+ * with them while something is measured.
+ */
+export function growTree(parent: string, count: number, regionBytes: number, isWritten: boolean): Tree {
+  const folder = join(parent, 'tree');
+  mkdirSync(folder);
+  const nameOf = (region: number) => join(folder, regionNames.replace('*', regionNumber(region)));
+  const content = count === 1 ? nameOf(0) : join(parent, 'content');
+  const all = count === 1 ? undefined : openSync(content, 'w');
+  for (let region = 0; region < count; region++) {
+    const file = openSync(nameOf(region), 'w');
+    for (let at = 0; at < regionBytes; at += pieceBytes) {
+      const piece = randomFillSync(new Uint8Array(Math.min(pieceBytes, regionBytes - at)));
+      writeSync(file, piece);
+      if (all !== undefined) writeSync(all, piece);
+    }
+    if (count === 1) fsyncSync(file);
+    closeSync(file);
+  }
+  if (all !== undefined) closeSync(all);
+  if (isWritten) writeStamped(join(folder, writtenName), regionBytes);
+  return { folder, count, regionBytes, content };
+}
+
+// A region that write number 0 has made.
+function writeStamped(path: string, bytes: number): void {
+  const file = openSync(path, 'w');
+  for (let first = 0; first < bytes; first += pieceBytes) writeSync(file, stampedBytes(first, pieceBytes, 0));
+  fsyncSync(file);
+  closeSync(file);
+}
+
+/** A file system in memory. */
+export const memoryFolder = '/dev/shm';
+
+/** /var/tmp survives a restart (file-hierarchy(7)), so it is on a disk; /tmp often is not. */
+export const diskFolder = '/var/tmp';
+
+/** Whether a folder is in memory: of TMPFS_MAGIC (statfs(2)). */
+export function isInMemory(folder: string): boolean {
+  return statfsSync(folder).type === 0x01021994;
+}

@@ -1,0 +1,188 @@
+/** One server, one scenario, one round. @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClientResult, Fault, Job } from '../clients/job.ts';
+import { encodeLatency, newLatency, recordLatency } from '../clients/latency.ts';
+import type { Usage } from '../measure/process-usage.ts';
+import type { Profile, Scenario } from '../model/scenario.ts';
+import { quiet } from '../scrape/settle.ts';
+import type { WriteResult } from '../writer/writing.ts';
+import { type Bounds, type Contender, checkerJob, jobOf } from './contender.ts';
+import { type Judgement, judge } from './judge.ts';
+import { type ServerUse, serverUse, usageIfThere } from './server-use.ts';
+
+/** What a writer did meanwhile. */
+export type TrialWrites = Omit<WriteResult, 'milliseconds'> & {
+  /** From when a write was due to its answer (clients/latency.ts). */
+  readonly latency: string;
+};
+
+/** Bytes that an idle connection takes. */
+export type IdleUse = {
+  /** Of the server's process, over the connections. */
+  readonly residentBytes: number;
+  /** Of that, what the native shim has set aside; null where there is none. */
+  readonly nativeBytes: number | null;
+};
+
+/** All that one trial gave. */
+export type Trial = {
+  readonly scenario: string;
+  readonly server: string;
+  readonly round: number;
+  /** Seconds from the start of the run. */
+  readonly at: number;
+  readonly main: ClientResult;
+  /** Reads beside it, slowly, and checks each body. */
+  readonly checker?: ClientResult;
+  readonly writes?: TrialWrites;
+  /** Missing where nothing tells. */
+  readonly use?: ServerUse;
+  readonly idle?: IdleUse;
+  /** Whether counters were compared with what the clients saw. */
+  readonly isReconciled: boolean;
+  readonly faults: readonly Fault[];
+};
+
+/** Called right before a load begins and after it has ended: what connecting costs is no part of it. */
+export type Marks = { readonly began: () => void; readonly ended: () => void };
+
+/** What runs loads, and how long they may take. */
+export type Stage = {
+  /** Runs a job by its client. `verifies`: bodies are compared by the client in C. */
+  readonly load: (job: Job, marks?: Marks, verifies?: boolean) => Promise<ClientResult>;
+  /** The reader beside a load; undefined where none is wanted. */
+  readonly check: ((job: Job) => Promise<ClientResult>) | undefined;
+  readonly profile: Profile;
+  /** Requests of one load, at most. */
+  readonly most: number;
+  /** How long a service has to let everything go. */
+  readonly settleSeconds: number;
+  readonly signal: AbortSignal;
+  readonly clock: () => number;
+};
+
+/** A scenario of a round, whose rate is known. */
+export type Step = {
+  readonly scenario: Scenario;
+  readonly round: number;
+  readonly rate: number | undefined;
+  readonly etags: readonly string[];
+};
+
+/** How long the load of a scenario is, and by which clients. */
+export function boundsOf({ profile, most }: Stage, { leastSeconds = 0 }: Scenario): Bounds {
+  return { seconds: Math.max(profile.seconds, leastSeconds), most, clients: profile.clients };
+}
+
+/** The job of a step. */
+export function jobFor(stage: Stage, contender: Contender, { scenario, round, rate, etags }: Step): Job {
+  const { rate: _, ...asked } = scenario;
+  return jobOf(contender, { ...asked, ...(rate !== undefined && { rate }) }, boundsOf(stage, scenario), round, etags);
+}
+
+/** Runs one. What is wrong is in its faults. @throws AbortError */
+export async function runTrial(stage: Stage, contender: Contender, step: Step): Promise<Trial> {
+  const { scraper, writer, pid } = contender;
+  const { scenario, round } = step;
+  const at = stage.clock();
+  const before = await scraper?.snapshot();
+  const job = jobFor(stage, contender, step);
+  writer?.start();
+  const warm = await warmUp(stage, job);
+  const used: (Usage | undefined)[] = [];
+  const look = () => void used.push(usageIfThere(pid));
+  const over = new AbortController();
+  const looking = stage.check ? lookDuring(stage, contender, over.signal) : undefined;
+  const [main, checker] = await Promise.all([
+    stage.load(job, { began: look, ended: look }),
+    stage.check?.(checkerJob(contender, scenario, boundsOf(stage, scenario), round)),
+  ]).finally(() => over.abort());
+  await looking;
+  const written = await writer?.end();
+  const use = await serverUse(contender, at, used[0], used[1], before);
+  const seen = [...warm, main, ...(checker ? [checker] : [])];
+  const shown = await judge(stage, contender, before, seen, written);
+  return {
+    ...{ scenario: scenario.name, server: contender.name, round, at, main },
+    ...(checker && { checker }),
+    ...(written && { writes: writesOf(written) }),
+    ...(use && { use }),
+    ...shown,
+  };
+}
+
+// What answers few large bodies a second runs nothing often.
+function isLong({ scenario, regionBytes }: Job): boolean {
+  return scenario.pattern === 'whole' && scenario.method !== 'HEAD' && regionBytes > 2 ** 27;
+}
+
+async function warmUp(stage: Stage, job: Job): Promise<ClientResult[]> {
+  const seconds = stage.profile.warmUpSeconds;
+  return seconds > 0 && !isLong(job) ? [await stage.load({ ...job, seconds })] : [];
+}
+
+function writesOf({ milliseconds, ...counts }: WriteResult): TrialWrites {
+  const latency = newLatency();
+  for (const each of milliseconds) recordLatency(latency, each * 1000);
+  return { ...counts, latency: encodeLatency(latency) };
+}
+
+/** The first load on a server finds code that is not compiled yet: it lasts as long as so many others. */
+const firstLoads = 4;
+
+/** Code that runs a hundred times a second stays cold for a minute: a writer first writes more often. */
+const writerWarmUp = { rate: 1000, loads: 10 } as const;
+
+/** Has code compiled before anything is measured. What is wrong is told as of a trial. */
+export async function prepare(stage: Stage, contender: Contender, step: Step): Promise<Judgement['faults']> {
+  const { seconds, clients } = stage.profile;
+  const { writer } = contender;
+  if (writer) {
+    writer.start(writerWarmUp.rate);
+    await delay(writerWarmUp.loads * seconds * 1000, undefined, { signal: stage.signal });
+    await writer.end();
+  }
+  const bounds = { ...boundsOf(stage, step.scenario), seconds: firstLoads * Math.min(seconds, 0.5) };
+  // A reader that is not part of the scenario: where a server answers wrongly, a trial is to say so.
+  const gentle = { pattern: 'random', size: Math.min(2 ** 14, contender.regionBytes), connections: 8 } as const;
+  const job =
+    clients === 'fast'
+      ? { ...jobFor(stage, contender, { ...step, rate: undefined }), seconds: bounds.seconds }
+      : jobOf(contender, gentle, { ...bounds, seconds: Math.min(0.3, seconds) }, 0);
+  return isLong(job) ? [] : counted(stage, contender, job, false);
+}
+
+/** So many bytes of a server's bodies are compared, byte for byte; but at least one body, and not many small ones. */
+const comparedBytes = 2 ** 27;
+const comparedBodies = 100;
+
+/** Compares bodies before a scenario, where no reader does it beside its loads. */
+export async function verify(stage: Stage, contender: Contender, step: Step): Promise<Judgement['faults']> {
+  const { rate: _, ...asked } = jobFor(stage, contender, step).scenario;
+  const job = { ...jobFor(stage, contender, step), scenario: asked, seconds: 0 };
+  if (stage.check || job.client !== 'c' || job.reference?.kind !== 'file') return [];
+  const bytes = asked.pattern === 'whole' ? job.regionBytes : asked.size;
+  const most = Math.max(1, Math.min(comparedBodies, Math.floor(comparedBytes / bytes)));
+  const connections = Math.min(asked.connections, Math.ceil(most / 4));
+  return counted(stage, contender, { ...job, most, scenario: { ...asked, connections } }, true);
+}
+
+async function counted(stage: Stage, contender: Contender, job: Job, verifies: boolean) {
+  const { scraper } = contender;
+  const { before, faults } = scraper ? await quiet(scraper, stage.settleSeconds, stage.signal) : nothingBefore;
+  if (faults.length > 0) return faults;
+  const result = await stage.load(job, undefined, verifies);
+  return (await judge(stage, contender, before, [result], undefined)).faults;
+}
+
+const nothingBefore = { before: undefined, faults: [] };
+
+// However short a load is, one scrape falls into it.
+async function lookDuring({ profile }: Stage, { scraper }: Contender, over: AbortSignal): Promise<void> {
+  try {
+    await delay((profile.seconds * 1000) / 2, undefined, { signal: over });
+    await scraper?.snapshot();
+  } catch {
+    // The load has ended before, or the next snapshot says what is wrong.
+  }
+}

@@ -1,0 +1,138 @@
+/** Servers that are neither pagerelay nor nginx. @module */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { compile } from '../run/compile.ts';
+import { regionNames } from '../run/tree.ts';
+import { nodeFor, type Place, type Server } from './server.ts';
+
+const programs = fileURLToPath(new URL('programs', import.meta.url));
+const path = (region: string) => `/${region}`;
+const here = () => undefined;
+
+/** Debian's lighttpd. */
+export const lighttpd: Server = {
+  word: 'lighttpd',
+  name: 'lighttpd',
+  lacks: ['writing', 'bearer tokens', 'several processors', 'ranges by HTTP/1.0'],
+  path,
+  missing: () => installed('lighttpd', /lighttpd\/(\S+)/).why,
+  about: () => `lighttpd ${installed('lighttpd', /lighttpd\/(\S+)/).version}, sendfile, one process`,
+  command(place) {
+    const { folder, tree, port, socketPath, log, logFile } = place;
+    const bind = socketPath === undefined ? `"127.0.0.1"\nserver.port = ${port}` : `"${socketPath}"`;
+    const config = join(folder, 'lighttpd.conf');
+    writeFileSync(
+      config,
+      `server.bind = ${bind}
+server.document-root = "${tree.folder}"
+server.errorlog = "${folder}/logs/error"
+server.modules = (${log ? '"mod_accesslog"' : ''})
+${log ? `accesslog.filename = "${logFile}"` : ''}
+server.max-keep-alive-requests = 65535
+server.max-keep-alive-idle = 3600
+server.max-fds = 16384
+server.max-connections = 8192
+server.listen-backlog = 4096
+mimetype.assign = ("" => "application/octet-stream")
+`,
+    );
+    return ['lighttpd', '-D', '-f', config];
+  },
+};
+
+/** Debian's h2o. */
+export const h2o: Server = {
+  word: 'h2o',
+  name: 'h2o',
+  lacks: ['writing', 'bearer tokens'],
+  path,
+  missing: () => installed('h2o', /h2o version (\S+)/).why,
+  about: () => `h2o ${installed('h2o', /h2o version (\S+)/).version}, one thread for a processor`,
+  command(place) {
+    const { folder, tree, port, socketPath, processors, log, logFile } = place;
+    const listen = socketPath === undefined ? { host: '127.0.0.1', port } : { type: 'unix', port: socketPath };
+    const config = {
+      listen,
+      'num-threads': processors,
+      'max-connections': 12_000,
+      'pid-file': join(folder, 'h2o.pid'),
+      'error-log': join(folder, 'logs', 'error'),
+      ...(process.getuid?.() === 0 && { user: 'root' }),
+      ...(log && { 'access-log': logFile }),
+      hosts: { default: { paths: { '/': { 'file.dir': tree.folder } } } },
+    };
+    const file = join(folder, 'h2o.conf');
+    writeFileSync(file, JSON.stringify(config)); // YAML holds JSON.
+    return ['h2o', '-m', 'worker', '-c', file];
+  },
+};
+
+/** What a Fastify application serves files with otherwise. */
+export const fastifyStatic: Server = {
+  word: 'static',
+  name: '@fastify/static',
+  lacks: ['writing', 'several processors', 'several ranges in a request'],
+  isNode: true,
+  path,
+  missing: here,
+  about: () => `Fastify ${versionOf('fastify')} with @fastify/static ${versionOf('@fastify/static')}`,
+  command: (place) => node('fastify-static.ts', place),
+};
+
+/** Node's own HTTP server and file streams, with nothing around them. */
+export const nodeStream: Server = {
+  word: 'stream',
+  name: 'node:http + createReadStream',
+  lacks: ['writing', 'several processors', 'several ranges in a request', 'suffix ranges', 'entity tags'],
+  isNode: true,
+  path,
+  missing: here,
+  about: () => `Node ${process.version} alone: no router, no validators, each file's size read once`,
+  command: (place) => node('node-stream.ts', place),
+};
+
+/** The system calls alone: the floor under everybody. */
+export const rawSendfile: Server = {
+  word: 'raw',
+  name: 'raw sendfile loop',
+  lacks: [
+    ...['writing', 'several processors', 'several ranges in a request', 'suffix ranges', 'ranges of several sizes'],
+    ...[
+      'entity tags',
+      'several regions',
+      'an access log',
+      'bearer tokens',
+      'unix sockets',
+      'HEAD',
+      'ranges by HTTP/1.0',
+    ],
+  ],
+  isBlind: true,
+  path: () => '/',
+  missing: () => (spawnSync(process.env.CC ?? 'cc', ['--version']).error ? 'there is no C compiler' : undefined),
+  about: () => 'C: epoll, a fixed head, sendfile; reads no request, so no HTTP server can be below it',
+  async command({ folder, tree, port, size }) {
+    const program = await compile(folder, 'raw-sendfile', [join(programs, 'raw-sendfile.c')]);
+    const region = join(tree.folder, regionNames.replace('*', '00000'));
+    return [program, region, String(Math.min(size || tree.regionBytes, tree.regionBytes)), String(port)];
+  },
+};
+
+function node(program: string, place: Place): [string, ...string[]] {
+  const { tree, port, socketPath, log, logFile, tokens } = place;
+  const told = { folder: tree.folder, port, socketPath, logFile: log ? logFile : undefined, tokens };
+  return [...nodeFor(place), join(programs, program), JSON.stringify(told)];
+}
+
+function installed(program: string, pattern: RegExp): { version?: string | undefined; why: string | undefined } {
+  const { stdout, stderr } = spawnSync(program, ['-v'], { encoding: 'utf8' });
+  const version = pattern.exec(`${stdout ?? ''}${stderr ?? ''}`)?.[1];
+  return { version, why: version === undefined ? `it is not installed (Debian: ${program})` : undefined };
+}
+
+function versionOf(packageName: string): string {
+  const text = readFileSync(new URL(`../../node_modules/${packageName}/package.json`, import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,30 @@
+/** What servers of comparisons have alike: what they are told, in one argument. @module */
+
+/** A folder to serve, where to listen, the file of an access log, and tokens (none: nobody needs one). */
+export type Told = {
+  readonly folder: string;
+  readonly port: number;
+  readonly socketPath?: string;
+  readonly logFile?: string;
+  readonly tokens: readonly string[];
+};
+
+/** @see Told */
+export const told = JSON.parse(process.argv[2] ?? '{}') as Told;
+
+const known = new Set(told.tokens.map((token) => `Bearer ${token}`));
+
+/** Whether whoever sends this Authorization may read. */
+export function isKnown(authorization: string | undefined): boolean {
+  return known.size === 0 || known.has(authorization ?? '');
+}
+
+/** What one plain range asks of `size` bytes, both ends included; of no range, or another, all of them. */
+export function askedFor(range: string | undefined, size: number) {
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
+  return {
+    isRanged: first !== undefined,
+    start: Number(first ?? 0),
+    end: Math.min(Number(last ?? size - 1), size - 1),
+  };
+}
