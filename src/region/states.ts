@@ -221,6 +221,15 @@ export class RegionStates {
     await this.#writeUnsynced(name, { ...description, changed, ...open });
   }
 
+  /**
+   * A region's file was cut before anything could be written down: it is one that others could have made. It keeps the media
+   * type that it was given, where there is room again for that.
+   */
+  async cutUnsaid(name: string, file: FileIdentity, contentType: string | undefined): Promise<void> {
+    await this.forget(name, false);
+    if (contentType !== undefined) await this.#writeUnsynced(name, { ...this.#plain(name, file), contentType });
+  }
+
   /** The name has another file, or none. */
   async forget(name: string, removed: boolean): Promise<void> {
     this.#own.delete(name);

@@ -138,7 +138,7 @@ export type Change = {
  */
 export async function beginChange(store: Store, leased: Leased, judge: Judge, patience: Patience): Promise<Change> {
   const { name, content } = leased.region;
-  if (!store.lock.exclude()) await excludeOthers(store, patience);
+  await lockOthersOut(store, patience);
   let fd: number | undefined;
   try {
     fd = store.relay.openFile(store.tree, name);
@@ -153,11 +153,12 @@ export async function beginChange(store: Store, leased: Leased, judge: Judge, pa
   }
 }
 
-async function excludeOthers({ lock }: Store, { deadline, signal }: Patience): Promise<void> {
-  do {
+/** Locks other services out, until `store.lock.readmit()`. @throws Refusal `other-writer` */
+export async function lockOthersOut({ lock }: Store, { deadline, signal }: Patience): Promise<void> {
+  while (!lock.exclude()) {
     if (performance.now() > deadline) throw new Refusal('other-writer', 'Another service holds pages of this tree.');
     await delay(pollMilliseconds, undefined, { signal });
-  } while (!lock.exclude());
+  }
 }
 
 function replaced(): Refusal {

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { type Claim, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
+import { cutFirst } from './cut-first.ts';
 import { beginChange, type Change, endChange, fileOf, leaseRegion, type Patience, type Wanted } from './in-place.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Judge } from './replace.ts';
@@ -38,7 +39,10 @@ export async function resizeRegion(
     if (change) endResize(store, change, before);
     else store.relay.endLease(leased.claim);
     cutLater(store, name); // The file may be longer by now.
-    throw refusalOf(error);
+    const refusal = refusalOf(error);
+    const isFull = refusal instanceof Refusal && refusal.code === 'no-space';
+    if (isFull && size < before) return cutFirst(store, name, size, judge, patience);
+    throw refusal;
   }
   count(store, change.region, size);
   const region = endResize(store, change, size);

@@ -10,7 +10,17 @@ import { type Place, seededBytes, sha256 } from '../../support/regions.ts';
 import { ask, askForRange, type Change, change, overwriting } from '../../support/requests.ts';
 import { shimOrFail } from '../../support/shim.ts';
 import { mountTmpfs } from '../../support/small-tmpfs.ts';
-import { fileIn, kept, makeTree, put, read, refusalIn, send, startWritable } from '../../support/writable.ts';
+import {
+  externalChangesIn,
+  fileIn,
+  kept,
+  makeTree,
+  put,
+  read,
+  refusalIn,
+  send,
+  startWritable,
+} from '../../support/writable.ts';
 
 const { EIO, ENOSPC } = constants.errno;
 const mebibyte = 1 << 20;
@@ -195,4 +205,63 @@ test('on a full file system changes are 507, and the old content is there', { ti
   assert.equal(little.status, 201, 'what fits is taken');
   assert.equal((await send(t, running, { method: 'DELETE', path: '/regions/filler' })).status, 204);
   assert.equal((await send(t, running, part)).status, 204, 'and so is the rest when there is room again');
+});
+
+/** Fills a file system to its last page. */
+function fill(dir: string): void {
+  for (const bytes of [1 << 16, 4096, 1]) {
+    for (let count = 0; ; count++) {
+      try {
+        writeFileSync(join(dir, `filler-${bytes}-${count}`), Buffer.alloc(bytes));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+        break;
+      }
+    }
+  }
+}
+
+test('on a full file system a region can be made shorter, and its readers keep what they had', {
+  timeout: 30_000,
+}, async (t) => {
+  const small = mountSmall(t);
+  if (!small) return;
+  const running = await startWritable(small.scope, 'tmpfs', { dir: small.dir });
+  const contents = { 'made.bin': seededBytes(size, 1), 'changed.bin': seededBytes(size, 2), 'others.bin': old };
+  for (const name of ['made.bin', 'changed.bin'] as const) {
+    const fields = { 'content-type': 'text/x-mine' };
+    const request = { method: 'PUT', path: `/regions/${name}`, fields, body: contents[name] };
+    assert.equal((await send(t, running, request)).status, 201);
+  }
+  writeFileSync(join(small.dir, 'others.bin'), old);
+  const change = overwriting('/regions/changed.bin', 0, contents['changed.bin'].subarray(0, 10), 5);
+  assert.equal((await send(t, running, change)).status, 204, 'its epoch is open');
+  fill(small.dir);
+  for (const [name, content] of Object.entries(contents)) {
+    const path = `/regions/${name}`;
+    const reader = await RawClient.connect(t, running.port);
+    askForRange(reader, path, `${size - 50_000}-`);
+    await reader.head();
+    const before = await read(t, running, name);
+    const to = 5000;
+    const waiting = send(t, running, { ...resizing(to), path });
+    const last = await reader.take(50_000);
+    assert.ok(last.equals(content.subarray(size - 50_000)), 'a reader of what is cut off has all of it');
+    reader.destroy();
+    const cut = await waiting;
+    assert.equal(cut.status, 204, `${name}: ${cut.body}`);
+    const after = await read(t, running, name);
+    assert.deepEqual([after.sha256, after.etag], [sha256(content.subarray(0, to)), cut.fields.get('etag')]);
+    assert.notEqual(after.etag, before.etag);
+    assert.equal(statSync(join(small.dir, name)).size, to);
+    fill(small.dir);
+  }
+  assert.equal(externalChangesIn(running), 0, 'none of it was done by others');
+  const head = await send(t, running, { method: 'GET', path: '/regions/made.bin' });
+  assert.equal(head.fields.get('content-type'), 'text/x-mine');
+  await running.close();
+  const next = await startWritable(small.scope, 'tmpfs', { dir: small.dir });
+  for (const [name, content] of Object.entries(contents)) {
+    assert.equal((await read(t, next, name)).sha256, sha256(content.subarray(0, 5000)));
+  }
 });
