@@ -1,23 +1,11 @@
 /** What is known of regions beyond their files: generations, versions, media types, logical sizes. @module */
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
 import type { Files } from '../relay/files.ts';
-import { type FileIdentity, SystemError } from '../relay/relay.ts';
-import { FileTags } from './file-tags.ts';
-import { OwnMoves } from './own-moves.ts';
-import {
-  changedOf,
-  DamagedSidecar,
-  type Description,
-  describe,
-  describes,
-  isTouched,
-  readSidecar,
-  removeSidecar,
-  type Sync,
-  traitsOf,
-  writeSidecar,
-} from './sidecar.ts';
+import type { FileIdentity } from '../relay/relay.ts';
+import { DescribedFiles } from './described-files.ts';
+import type { FileTags } from './file-tags.ts';
+import type { OwnMoves } from './own-moves.ts';
+import { changedOf, type DamagedSidecar, type Description, traitsOf } from './sidecar.ts';
 import type { StatePaths } from './state-folder.ts';
 
 /** How a file is to be served. */
@@ -41,13 +29,7 @@ type Own = { description: Description & { readonly version: number }; changes: n
 export class RegionStates {
   /** Names this service run in sidecars. */
   readonly run: string = randomBytes(8).toString('hex');
-  /** What this run does to names of files. */
-  readonly moves = new OwnMoves();
-  readonly #root: string;
-  readonly #tree: string;
-  readonly #tags: FileTags;
-  readonly #sync: Sync | undefined;
-  readonly #onDamage: (damage: DamagedSidecar) => void;
+  readonly #files: DescribedFiles;
   readonly #own = new Map<string, Own>();
   /** Changed in place by this run, and then by others: what their sidecars say is about neither. */
   readonly #lost = new Set<string>();
@@ -61,13 +43,14 @@ export class RegionStates {
     paths: StatePaths,
     files: Files | undefined,
     onDamage: (damage: DamagedSidecar) => void,
-    tags = new FileTags(),
+    tags?: FileTags,
   ) {
-    this.#root = paths.root;
-    this.#tree = dirname(paths.root);
-    this.#tags = tags;
-    this.#sync = files && { file: (fd) => files.sync(fd), folder: (path) => files.syncFolder(path) };
-    this.#onDamage = onDamage;
+    this.#files = new DescribedFiles(paths, files, onDamage, tags);
+  }
+
+  /** What this run does to names of files. */
+  get moves(): OwnMoves {
+    return this.#files.moves;
   }
 
   /** Nobody may have this region: its file holds bytes that nobody has written. */
@@ -83,12 +66,12 @@ export class RegionStates {
   of(region: string, file: FileIdentity): State {
     const before = this.#asBefore(region, file);
     const description = this.#describe(region, before);
-    if (!description) return stateOfFile(this.#tagOf(region, before));
+    if (!description) return stateOfFile(this.#files.tagOf(region, before));
     const { generation, epoch, version, contentType, size, cut } = description;
     const limit = cut ? size : undefined;
     if (version !== undefined) return { generation, epoch, version, contentType, limit, inPlace: epoch > 0 };
     // Another service may be changing it right now, and alone knows the version. Its file's time has to do.
-    const name = `${generation}.${epoch}.${this.#tagOf(region, before)}`;
+    const name = `${generation}.${epoch}.${this.#files.tagOf(region, before)}`;
     return { ...untouched, generation: name, contentType, limit, inPlace: true };
   }
 
@@ -118,7 +101,7 @@ export class RegionStates {
       size: state.limit ?? file.size,
       cut: state.limit !== undefined,
     };
-    await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
+    await this.#files.write(name, [{ ...description, version: undefined, run: this.run }]);
     this.#own.set(name, { description: { ...description, version: 0 }, changes: 0 });
     this.#lost.delete(name);
     return description.epoch;
@@ -130,10 +113,10 @@ export class RegionStates {
     if (!own) return;
     const description = { ...own.description, size, cut };
     try {
-      await this.#write(name, [{ ...description, version: undefined, run: this.run }]);
+      await this.#files.write(name, [{ ...description, version: undefined, run: this.run }]);
     } catch (error) {
       // It may be in place and only not be durable: who is told that it failed must not find it after a crash.
-      await this.#write(name, [{ ...own.description, version: undefined, run: this.run }]).catch(() => {});
+      await this.#files.write(name, [{ ...own.description, version: undefined, run: this.run }]).catch(() => {});
       throw error;
     }
     own.description = description;
@@ -180,7 +163,7 @@ export class RegionStates {
 
   /** The file of a region that this run has not changed in place is about to be brought to its size. */
   async settling(name: string, description: Description): Promise<void> {
-    await this.#write(name, [{ ...description, run: this.run }]);
+    await this.#files.write(name, [{ ...description, run: this.run }]);
   }
 
   /**
@@ -190,7 +173,7 @@ export class RegionStates {
    */
   async settle(name: string, description: Description, file: FileIdentity, cut: boolean): Promise<void> {
     const size = cut ? description.size : file.size;
-    await this.#write(name, [{ ...description, ...traitsOf(file), run: undefined, size, cut }]);
+    await this.#files.write(name, [{ ...description, ...traitsOf(file), run: undefined, size, cut }]);
   }
 
   /**
@@ -198,10 +181,10 @@ export class RegionStates {
    * both, so neither is looked for by it.
    */
   async replacing(name: string, before: FileIdentity | undefined, after: Description): Promise<void> {
-    const described = before && (this.describe(name, before) ?? this.#plain(name, before));
+    const described = before && (this.describe(name, before) ?? this.#files.plain(name, before));
     const closed = described && this.#own.has(name) ? { ...described, version: undefined, run: this.run } : described;
     const both = closed ? [closed, after] : [after];
-    await this.#write(
+    await this.#files.write(
       name,
       both.map((each) => ({ ...each, changed: undefined })),
     );
@@ -210,15 +193,15 @@ export class RegionStates {
   /** The new file has the name: what is remembered of the old one goes, for its inode can become another file's. */
   async replaced(name: string, after: Description): Promise<void> {
     await this.forget(name, false);
-    await this.#writeUnsynced(name, after); // Should it be lost, both are remembered as before.
+    await this.#files.writeUnsynced(name, after); // Should it be lost, both are remembered as before.
   }
 
   /** The old file has kept its name after all. */
   async unreplaced(name: string, before: FileIdentity): Promise<void> {
-    const description = this.describe(name, before) ?? this.#plain(name, before);
+    const description = this.describe(name, before) ?? this.#files.plain(name, before);
     const changed = changedOf(this.moves.asNow(this.moves.asBefore(before)));
     const open = this.#own.has(name) ? { version: undefined, run: this.run } : {};
-    await this.#writeUnsynced(name, { ...description, changed, ...open });
+    await this.#files.writeUnsynced(name, { ...description, changed, ...open });
   }
 
   /**
@@ -227,7 +210,8 @@ export class RegionStates {
    */
   async cutUnsaid(name: string, file: FileIdentity, contentType: string | undefined): Promise<void> {
     await this.forget(name, false);
-    if (contentType !== undefined) await this.#writeUnsynced(name, { ...this.#plain(name, file), contentType });
+    if (contentType !== undefined)
+      await this.#files.writeUnsynced(name, { ...this.#files.plain(name, file), contentType });
   }
 
   /** The name has another file, or none. */
@@ -235,7 +219,7 @@ export class RegionStates {
     this.#own.delete(name);
     this.#lost.delete(name);
     this.#moved.delete(name);
-    if (removed) await removeSidecar(this.#root, name);
+    if (removed) await this.#files.remove(name);
   }
 
   /** A region that somebody may go on changing when this run has ended: as after a crash. */
@@ -248,9 +232,10 @@ export class RegionStates {
     for (const [name, file] of this.#moved) if (!this.#own.has(name)) await this.#keepTag(name, file);
     for (const [name, { description }] of this.#own) {
       const moved = this.#moved.get(name);
-      if (!this.#left.has(name)) await this.#write(name, [moved ? this.#asNow(description, moved) : description]);
+      if (!this.#left.has(name))
+        await this.#files.write(name, [moved ? this.#files.asNow(description, moved) : description]);
     }
-    for (const name of this.#lost) if (this.#isOurs(name)) await removeSidecar(this.#root, name);
+    for (const name of this.#lost) if (this.#files.isWrittenBy(this.run, name)) await this.#files.remove(name);
     this.#own.clear();
     this.#lost.clear();
     this.#moved.clear();
@@ -258,8 +243,8 @@ export class RegionStates {
 
   // After a restart nobody knows who has moved the ctime of this file.
   async #keepTag(name: string, file: FileIdentity): Promise<void> {
-    const description = this.#describe(name, file) ?? this.#plain(name, file);
-    if (description.version !== undefined) await this.#write(name, [this.#asNow(description, file)]);
+    const description = this.#describe(name, file) ?? this.#files.plain(name, file);
+    if (description.version !== undefined) await this.#files.write(name, [this.#files.asNow(description, file)]);
   }
 
   #asBefore(name: string, file: FileIdentity): FileIdentity {
@@ -269,83 +254,18 @@ export class RegionStates {
     return before;
   }
 
-  #asNow(description: Description, before: FileIdentity): Description {
-    if (description.changed !== changedOf(before)) return description;
-    return { ...description, changed: changedOf(this.moves.asNow(before)) };
-  }
-
-  #tagOf(name: string, file: FileIdentity): string {
-    return this.#tags.generationOf(file, `${this.#tree}/${name}`);
-  }
-
-  // What there is to say of a file that others made.
-  #plain(name: string, file: FileIdentity): Description {
-    const before = this.moves.asBefore(file);
-    return {
-      ...traitsOf(before),
-      generation: this.#tagOf(name, before),
-      ...{ contentType: undefined, epoch: 0, version: 0, run: undefined, size: file.size, cut: false },
-    };
-  }
-
-  async #writeUnsynced(name: string, description: Description): Promise<void> {
-    const unsynced = { file: async () => {}, folder: async () => {} };
-    await writeSidecar(this.#root, { name, descriptions: [description] }, unsynced).catch(() => {});
-  }
-
-  // Another service may have written it anew.
-  #isOurs(name: string): boolean {
-    try {
-      return readSidecar(this.#root, name)?.descriptions.some(({ run }) => run === this.run) ?? false;
-    } catch {
-      return false;
-    }
-  }
-
-  async #write(name: string, descriptions: readonly Description[]): Promise<void> {
-    if (this.#sync) await writeSidecar(this.#root, { name, descriptions }, this.#sync);
-  }
-
   #ownOf(name: string, file: FileIdentity): Own | undefined {
     const own = this.#own.get(name);
     if (!own) return undefined;
-    if (own.changes > 0 ? own.description.inode === file.inode : this.#isOf(own.description, file)) return own;
+    if (own.changes > 0 ? own.description.inode === file.inode : this.#files.isOf(own.description, file)) return own;
     this.#own.delete(name);
     this.#lost.add(name);
     return undefined;
   }
 
-  // It can have been written before this run moved the file's ctime, or after.
-  #isOf(description: Description, before: FileIdentity): boolean {
-    if (!describes(description, before)) return false;
-    return this.#tags.portable || [before, this.moves.asNow(before)].some((file) => !isTouched(description, file));
+  #describe(name: string, before: FileIdentity): Description | undefined {
+    return this.#ownOf(name, before)?.description ?? this.#files.read(name, before);
   }
-
-  // A file that others have touched keeps what it was given, but not its name: its bytes may be others.
-  #describe(name: string, file: FileIdentity): Description | undefined {
-    const own = this.#ownOf(name, file)?.description;
-    const description = own ?? this.#onDisk(name, file);
-    if (!description || description === own || this.#isOf(description, file)) return description;
-    return { ...description, generation: this.#tagOf(name, file), changed: changedOf(file) };
-  }
-
-  #onDisk(name: string, file: FileIdentity): Description | undefined {
-    try {
-      return describe(readSidecar(this.#root, name), file);
-    } catch (error) {
-      if (error instanceof DamagedSidecar) this.#onDamage(error);
-      else if (!notOurs.has((error as NodeJS.ErrnoException).code)) throw asSystemError(error, name);
-      return undefined;
-    }
-  }
-}
-
-// Where somebody else's file has the folder's name, or nobody may look into it, nothing is known.
-const notOurs: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EACCES', 'EPERM', 'ELOOP']);
-
-function asSystemError(error: unknown, name: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === undefined ? error : new SystemError(code, name, error);
 }
 
 const untouched = { epoch: 0, version: 0, contentType: undefined, limit: undefined, inPlace: false } as const;
