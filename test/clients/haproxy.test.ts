@@ -29,7 +29,7 @@ async function get(t: TestContext, { port }: HaProxy, host: string) {
 
 for (const writable of [false, true]) {
   const kind = writable ? 'a writable service' : 'a service that only reads';
-  test(`${kind} is up for HAProxy, which asks without a host, or by one of its own`, { timeout: 30_000 }, async (t) => {
+  test(`${kind} is up for HAProxy, which asks without a host, or by one of its own`, async (t) => {
     if (!areThere(t, [haproxy])) return;
     const dir = makeFolder(t, 'tmpfs');
     const file = writeRegion(dir, 'file.bin', size, 3);
@@ -45,7 +45,6 @@ for (const writable of [false, true]) {
         return JSON.stringify(last) === JSON.stringify({ ...expected, foreign: 'L7STS 421' });
       },
       'every probe has been answered',
-      8000,
       () => last,
     );
     const answer = await get(t, proxy, 'files.example');

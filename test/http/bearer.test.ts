@@ -130,7 +130,7 @@ const ways: readonly (readonly [how: string, change: (path: string) => void, tok
 ];
 
 for (const [how, change, tokenThen] of ways) {
-  test(`a file that ${how} is noticed without being asked`, { timeout: 20_000 }, async (t) => {
+  test(`a file that ${how} is noticed without being asked`, async (t) => {
     const path = fileWith(t, 'first');
     const tokens = tokensOf(t, path);
     const changed = nextChange(tokens);
@@ -144,7 +144,7 @@ for (const [how, change, tokenThen] of ways) {
   });
 }
 
-test('a file that comes back as it was is read again without being asked', { timeout: 20_000 }, async (t) => {
+test('a file that comes back as it was is read again without being asked', async (t) => {
   const path = fileWith(t, 'one');
   const tokens = tokensOf(t, path);
   renameSync(path, `${path}.away`);
@@ -158,7 +158,7 @@ test('a file that comes back as it was is read again without being asked', { tim
   assert.equal(tokens.accepts('Bearer one'), true);
 });
 
-test('a file that stays as it is, or stays away, is told of once', { timeout: 20_000 }, async (t) => {
+test('a file that stays as it is, or stays away, is told of once', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   const path = fileWith(t, 'one');
   const tokens = tokensOf(t, path);

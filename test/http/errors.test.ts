@@ -43,9 +43,7 @@ const unparsable = [
 ] as const;
 
 for (const [what, request, status, code] of unparsable) {
-  test(`${what}: ${status} as a problem document with a Date, and the connection closes`, {
-    timeout: 10_000,
-  }, async (t) => {
+  test(`${what}: ${status} as a problem document with a Date, and the connection closes`, async (t) => {
     const { app } = await started(t);
     const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
     await once(client, 'connect');

@@ -70,7 +70,7 @@ test('addresses to listen on are told by their blocks', () => {
   assert.deepEqual(asked.filter(isLoopbackAddress), ['127.0.0.1', '127.1.2.3', '::1', '0:0::1']);
 });
 
-test('a name with very many labels is judged before the test times out', { timeout: 60_000 }, () => {
+test('a name with very many labels is judged before the test times out', () => {
   assert.equal(isLoopbackHost(`${'a.'.repeat(100_000)}localhos`), false);
   assert.equal(isLoopbackHost('a'.repeat(100_000)), false);
 });

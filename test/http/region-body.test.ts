@@ -32,7 +32,7 @@ function fixture(t: TestContext, relay: Relay, maxHold = 10) {
 const relays = { native: () => openRelay({ lanes: 1, maxHold: 10 }), portable: () => new PortableRelay('a test') };
 
 for (const [kind, open] of Object.entries(relays)) {
-  test(`${kind}: a body that is read gives its bytes and then its reference`, { timeout: 10_000 }, async (t) => {
+  test(`${kind}: a body that is read gives its bytes and then its reference`, async (t) => {
     const relay = open();
     const { body } = fixture(t, relay);
     assert.equal(relay.references().items[0]?.bytes, 900_000);
@@ -44,9 +44,7 @@ for (const [kind, open] of Object.entries(relays)) {
     assert.equal(counters.sentBytes[kind === 'native' ? 'stream' : 'copy'], 900_000);
   });
 
-  test(`${kind}: a file that became shorter ends the body by an error, not by padding`, {
-    timeout: 10_000,
-  }, async (t) => {
+  test(`${kind}: a file that became shorter ends the body by an error, not by padding`, async (t) => {
     const relay = open();
     const { body, path } = fixture(t, relay);
     writeFileSync(path, 'y');
@@ -55,7 +53,7 @@ for (const [kind, open] of Object.entries(relays)) {
     assert.equal(relay.counters().references, 0);
   });
 
-  test(`${kind}: a body that nobody goes on reading is ended at the longest hold`, { timeout: 10_000 }, async (t) => {
+  test(`${kind}: a body that nobody goes on reading is ended at the longest hold`, async (t) => {
     const relay = open();
     const { body } = fixture(t, relay, 0.05);
     body.on('error', () => {});
@@ -64,9 +62,7 @@ for (const [kind, open] of Object.entries(relays)) {
     assert.equal(relay.counters().references, 0);
   });
 
-  test(`${kind}: a body that is never read gives its reference back when it is destroyed`, {
-    timeout: 10_000,
-  }, async (t) => {
+  test(`${kind}: a body that is never read gives its reference back when it is destroyed`, async (t) => {
     const relay = open();
     const { body } = fixture(t, relay);
     body.destroy();

@@ -88,7 +88,7 @@ test('a link by the name that the tree is served by is one into the tree', async
   assert.deepEqual(await get(t, running, 'link'), [200, 'content']);
 });
 
-test('changes through an absolute link are what they are through a relative one', { timeout: 20_000 }, async (t) => {
+test('changes through an absolute link are what they are through a relative one', async (t) => {
   const seen: unknown[] = [];
   for (const link of [absolute, related]) {
     const { dir, scope } = makeTree(t, 'tmpfs');

@@ -29,7 +29,6 @@ async function untilLines(served: Served, count: number): Promise<Line[]> {
   await until(
     () => linesOf(served).length >= count,
     `${count} lines`,
-    5000,
     () => served.child.stdout().slice(-2000),
   );
   served.child.process.kill('SIGTERM');
@@ -43,7 +42,7 @@ function pick(line: Line | undefined, ...names: string[]): Line {
 }
 
 for (const engine of everyEngine) {
-  test(`a complete body is one line with its bytes, by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`a complete body is one line with its bytes, by ${engine}`, async (t) => {
     const served = await serveFile(t, '--engine', engine);
     const client = await RawClient.connect(t, served.port);
     for (const range of ['0-99', '1-1000000']) {
@@ -60,7 +59,7 @@ for (const engine of everyEngine) {
     }
   });
 
-  test(`an aborted body is one line with the bytes that were sent, by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`an aborted body is one line with the bytes that were sent, by ${engine}`, async (t) => {
     const served = await serveFile(t, '--engine', engine);
     const client = await RawClient.connect(t, served.port);
     client.get('/regions/file.bin');
@@ -73,7 +72,7 @@ for (const engine of everyEngine) {
     assert.ok(bytes >= mebibyte - 1000 && bytes < size, `${bytes} bytes`);
   });
 
-  test(`a body that shutting down breaks off is one line, by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`a body that shutting down breaks off is one line, by ${engine}`, async (t) => {
     const served = await serveFile(t, '--engine', engine, '--drain', '0.2');
     const client = await RawClient.connect(t, served.port);
     client.get('/regions/file.bin');
@@ -87,7 +86,7 @@ for (const engine of everyEngine) {
   });
 }
 
-test('answers without a body of a region are one line each', { timeout: 20_000 }, async (t) => {
+test('answers without a body of a region are one line each', async (t) => {
   const served = await serveFile(t);
   const client = await RawClient.connect(t, served.port);
   client.write('HEAD /regions/file.bin HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -118,9 +117,7 @@ test('answers without a body of a region are one line each', { timeout: 20_000 }
   ]);
 });
 
-test('requests that wait behind one whose client goes away are not begun, and have no line', {
-  timeout: 20_000,
-}, async (t) => {
+test('requests that wait behind one whose client goes away are not begun, and have no line', async (t) => {
   const served = await serveFile(t);
   const client = await RawClient.connect(t, served.port);
   for (let request = 0; request < 3; request++) client.get('/regions/file.bin');

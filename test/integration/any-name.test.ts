@@ -70,14 +70,14 @@ async function readAll(t: TestContext, running: Running): Promise<void> {
 }
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`files of any name on ${place} are served and listed`, { timeout: 30_000 }, async (t) => {
+  test(`files of any name on ${place} are served and listed`, async (t) => {
     const { dir, scope } = makeTree(t, place);
     writeAll(dir);
     await readAll(t, await startService(scope, { dir }));
   });
 }
 
-test('the portable relay serves and lists files of any name', { timeout: 30_000 }, async (t) => {
+test('the portable relay serves and lists files of any name', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   writeAll(dir);
   const before = process.env.PAGERELAY_PORTABLE;
@@ -88,9 +88,7 @@ test('the portable relay serves and lists files of any name', { timeout: 30_000 
   await readAll(t, running);
 });
 
-test('a file whose name is not UTF-8 is neither served nor listed, and harms nobody', {
-  timeout: 10_000,
-}, async (t) => {
+test('a file whose name is not UTF-8 is neither served nor listed, and harms nobody', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   const inTree = (...bytes: number[]) => Buffer.concat([Buffer.from(`${dir}/`), Buffer.from(bytes)]);
   writeFileSync(inTree(0x61, 0xff), 'no name');
@@ -186,7 +184,7 @@ function labelsIn(text: string, family: string, label: string): string[] {
   });
 }
 
-test('any name is written, read, listed, logged in one line, measured and removed', { timeout: 120_000 }, async (t) => {
+test('any name is written, read, listed, logged in one line, measured and removed', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0']);
   const client = await RawClient.connect(t, Number(new URL(await originOf(child)).port));

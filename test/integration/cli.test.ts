@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { endless } from '../support/limits.ts';
 import { until } from '../support/poll.ts';
 import { type Child, originOf, startCli } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
@@ -41,7 +42,7 @@ async function inMidBody(t: TestContext, { port }: Served): Promise<RawClient> {
   return client;
 }
 
-test('serve prints where it listens and what to try', { timeout: 20_000 }, async (t) => {
+test('serve prints where it listens and what to try', async (t) => {
   const served = await serveFile(t);
   assert.match(served.origin, /^http:\/\/127\.0\.0\.1:\d+$/);
   assert.match(served.child.stderr(), /curl -r 4096-8191 http:\S+\/regions\/file\.bin/);
@@ -51,7 +52,7 @@ test('serve prints where it listens and what to try', { timeout: 20_000 }, async
   assert.deepEqual(await served.child.exited, cleanExit);
 });
 
-test('without a file it serves a demo whose pages say what they are', { timeout: 20_000 }, async (t) => {
+test('without a file it serves a demo whose pages say what they are', async (t) => {
   for (const env of [{}, { PAGERELAY_PORTABLE: '1' }]) {
     const child = startCli(t, ['--port', '0'], env);
     const port = Number(new URL(await originOf(child)).port);
@@ -64,18 +65,16 @@ test('without a file it serves a demo whose pages say what they are', { timeout:
   }
 });
 
-test('SIGTERM ends a service at once when nothing is in flight', { timeout: 20_000 }, async (t) => {
-  const served = await serveFile(t, ['--drain', '15']);
+test('SIGTERM ends a service at once when nothing is in flight', async (t) => {
+  const served = await serveFile(t, ['--drain', `${endless}`]);
   const idle = await RawClient.connect(t, served.port);
   idle.get('/regions/file.bin', '0-9');
   await idle.response();
-  const started = performance.now();
   served.child.process.kill('SIGTERM');
-  assert.deepEqual(await served.child.exited, cleanExit);
-  assert.ok(performance.now() - started < 3000, 'it did not wait for the drain time');
+  assert.deepEqual(await served.child.exited, cleanExit, 'it did not wait for the drain time');
 });
 
-test('SIGTERM in mid-body lets the body complete, then exits 0', { timeout: 20_000 }, async (t) => {
+test('SIGTERM in mid-body lets the body complete, then exits 0', async (t) => {
   const served = await serveFile(t);
   const client = await inMidBody(t, served);
   served.child.process.kill('SIGTERM');
@@ -87,7 +86,7 @@ test('SIGTERM in mid-body lets the body complete, then exits 0', { timeout: 20_0
   assert.deepEqual(await served.child.exited, cleanExit);
 });
 
-test('a drain time that is over breaks the body off, and the exit is clean', { timeout: 20_000 }, async (t) => {
+test('a drain time that is over breaks the body off, and the exit is clean', async (t) => {
   for (const engine of ['sendfile', 'stream']) {
     const served = await serveFile(t, ['--drain', '0.3', '--engine', engine]);
     const client = await inMidBody(t, served);
@@ -99,20 +98,18 @@ test('a drain time that is over breaks the body off, and the exit is clean', { t
   }
 });
 
-test('a second SIGTERM ends it at once', { timeout: 20_000 }, async (t) => {
-  const served = await serveFile(t);
+test('a second SIGTERM ends it at once', async (t) => {
+  const served = await serveFile(t, ['--drain', `${endless}`]);
   const client = await inMidBody(t, served);
   served.child.process.kill('SIGTERM');
   await until(() => served.child.stdout().includes('draining'), 'it drains');
-  const started = performance.now();
   served.child.process.kill('SIGTERM');
   const exit = await served.child.exited;
   assert.notDeepEqual(exit, cleanExit);
-  assert.ok(performance.now() - started < 3000);
   client.destroy();
 });
 
-test('a wrong command line is answered by usage and exit code 2', { timeout: 30_000 }, async (t) => {
+test('a wrong command line is answered by usage and exit code 2', async (t) => {
   const wrong = [
     ['serve', '--nonsense'],
     ['serve', '--port', 'x'],
@@ -128,7 +125,7 @@ test('a wrong command line is answered by usage and exit code 2', { timeout: 30_
   }
 });
 
-test('--help and --version print and exit 0', { timeout: 20_000 }, async (t) => {
+test('--help and --version print and exit 0', async (t) => {
   const help = startCli(t, ['serve', '--help']);
   const version = startCli(t, ['--version']);
   assert.deepEqual([await help.exited, await version.exited], [cleanExit, cleanExit]);
@@ -149,7 +146,7 @@ async function failsToStart(
   assert.doesNotMatch(child.stderr(), /^ +at /m, 'a message, not a stack trace');
 }
 
-test('a region that is not there is a clear start error', { timeout: 20_000 }, async (t) => {
+test('a region that is not there is a clear start error', async (t) => {
   for (const env of [{}, { PAGERELAY_PORTABLE: '1' }]) {
     await failsToStart(t, ['--region', 'a=/nowhere/a.bin'], /\/nowhere\/a\.bin.*ENOENT|ENOENT.*\/nowhere\/a\.bin/, env);
     await failsToStart(t, ['--region', 'a=/tmp'], /\/tmp/, env);
@@ -157,20 +154,20 @@ test('a region that is not there is a clear start error', { timeout: 20_000 }, a
   }
 });
 
-test('a name of both --region and --dir is a start error', { timeout: 20_000 }, async (t) => {
+test('a name of both --region and --dir is a start error', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(dir, 'twice', 10);
   await failsToStart(t, ['--dir', dir, '--region', `twice=${path}`], /twice/);
 });
 
-test('a port that is taken is a start error', { timeout: 20_000 }, async (t) => {
+test('a port that is taken is a start error', async (t) => {
   const served = await serveFile(t);
   const child = startCli(t, ['serve', '--port', String(served.port)]);
   assert.equal((await child.exited).code, 1);
   assert.match(child.stderr(), /EADDRINUSE/);
 });
 
-test('PAGERELAY_PORTABLE=1 serves the same bytes and says so', { timeout: 20_000 }, async (t) => {
+test('PAGERELAY_PORTABLE=1 serves the same bytes and says so', async (t) => {
   const served = await serveFile(t, [], { PAGERELAY_PORTABLE: '1' });
   assert.match(served.child.stdout(), /PAGERELAY_PORTABLE.*every byte is copied/);
   const whole = await get(t, served.port, '/regions/file.bin');
@@ -181,7 +178,7 @@ test('PAGERELAY_PORTABLE=1 serves the same bytes and says so', { timeout: 20_000
   assert.deepEqual(await served.child.exited, cleanExit);
 });
 
-test('options come from flags, variables and a file, in this order', { timeout: 20_000 }, async (t) => {
+test('options come from flags, variables and a file, in this order', async (t) => {
   const config = join(makeFolder(t, 'tmpfs'), 'config.json');
   writeFileSync(config, JSON.stringify({ engine: 'copy', logLevel: 'warn', maxHold: 7 }));
   const served = await serveFile(t, ['--config', config, '--log-level', 'info'], { PAGERELAY_ENGINE: 'splice' });
@@ -191,7 +188,7 @@ test('options come from flags, variables and a file, in this order', { timeout: 
   await until(() => served.child.stdout().includes('"msg":"request"'), 'the flag wins over the file');
 });
 
-test('/metrics is Prometheus text with the names that others rely on', { timeout: 20_000 }, async (t) => {
+test('/metrics is Prometheus text with the names that others rely on', async (t) => {
   const { port } = await serveFile(t);
   await get(t, port, '/regions/file.bin');
   const { status, fields, text } = await get(t, port, '/metrics');
@@ -215,7 +212,7 @@ test('/metrics is Prometheus text with the names that others rely on', { timeout
   assert.match(text, /^pagerelay_hold_seconds_count 1$/m);
 });
 
-test('/readyz is 200 while it serves, /healthz always', { timeout: 20_000 }, async (t) => {
+test('/readyz is 200 while it serves, /healthz always', async (t) => {
   const { port } = await serveFile(t);
   assert.equal((await get(t, port, '/readyz')).status, 200);
   assert.equal((await get(t, port, '/healthz')).status, 200);

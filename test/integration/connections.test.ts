@@ -145,7 +145,7 @@ const behaviours = {
 
 for (const engine of everyEngine) {
   for (const lanes of engine === 'stream' ? [1] : [1, 3]) {
-    test(`right on every connection by ${engine} with ${lanes} lanes`, { timeout: 60_000 }, async (t) => {
+    test(`right on every connection by ${engine} with ${lanes} lanes`, async (t) => {
       const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 4 * mebibyte + 1001, 21);
       for (const [behaviour, check] of Object.entries(behaviours)) {
         await t.test(behaviour, async (t) => {
@@ -177,6 +177,6 @@ async function readSlowly(t: TestContext, engine: Engine): Promise<void> {
   await assert.rejects(client.take(1), (error) => error instanceof EndedEarly && error.got === 0);
 }
 
-test('a half-closed client that reads 50 MiB slowly gets all of it', { timeout: 60_000 }, async (t) => {
+test('a half-closed client that reads 50 MiB slowly gets all of it', async (t) => {
   for (const engine of everyEngine) await t.test(`by ${engine}`, (t) => readSlowly(t, engine));
 });

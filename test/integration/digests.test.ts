@@ -44,7 +44,7 @@ async function digestOfShort(t: TestContext, { port }: Running): Promise<string>
 
 const ofShort = `sha-256=:${Buffer.from(sha256(seededBytes(100_000, 1)), 'hex').toString('base64')}:`;
 
-test('one byte of a region above --max-digest-bytes is answered without a digest', { timeout: 20_000 }, async (t) => {
+test('one byte of a region above --max-digest-bytes is answered without a digest', async (t) => {
   const running = await startService(t, { dir: makeTree(t) });
   const client = await askForHuge(t, running);
   const { status, fields } = await client.response();
@@ -53,9 +53,7 @@ test('one byte of a region above --max-digest-bytes is answered without a digest
   assert.deepEqual([digestsOf(running).running, digestsOf(running).outcomes.refused], [0, 1]);
 });
 
-test('a digest is computed for no longer than the connection that asked for it is open', {
-  timeout: 20_000,
-}, async (t) => {
+test('a digest is computed for no longer than the connection that asked for it is open', async (t) => {
   const running = await startService(t, { dir: makeTree(t), maxDigestBytes: unbounded });
   const client = await askForHuge(t, running);
   const { status, fields } = await client.response();
@@ -66,7 +64,7 @@ test('a digest is computed for no longer than the connection that asked for it i
   assert.equal(digestsOf(running).outcomes.cancelled, 1);
 });
 
-test('a client that is gone before it is answered ends it as well', { timeout: 20_000 }, async (t) => {
+test('a client that is gone before it is answered ends it as well', async (t) => {
   const running = await startService(t, { dir: makeTree(t), maxDigestBytes: unbounded });
   const client = await askForHuge(t, running);
   await until(() => digestsOf(running).running === 1, 'it has begun');
@@ -74,7 +72,7 @@ test('a client that is gone before it is answered ends it as well', { timeout: 2
   await until(() => digestsOf(running).running === 0, 'it has ended');
 });
 
-test('the digest of a short region does not wait behind those of huge ones', { timeout: 20_000 }, async (t) => {
+test('the digest of a short region does not wait behind those of huge ones', async (t) => {
   const running = await startService(t, { dir: makeTree(t), maxDigestBytes: unbounded });
   const client = await askForHuge(t, running);
   await until(() => digestsOf(running).running === 1, 'it has begun');
@@ -83,7 +81,7 @@ test('the digest of a short region does not wait behind those of huge ones', { t
   client.destroy();
 });
 
-test('SIGTERM ends what is being computed', { timeout: 30_000 }, async (t) => {
+test('SIGTERM ends what is being computed', async (t) => {
   const limit = ['--max-digest-bytes', '1TiB'];
   const child = startCli(t, ['serve', '--dir', makeTree(t), '--port', '0', '--log-level', 'warn', ...limit]);
   const port = Number(new URL(await originOf(child)).port);
@@ -93,7 +91,7 @@ test('SIGTERM ends what is being computed', { timeout: 30_000 }, async (t) => {
   assert.deepEqual(await child.exited, { code: 0, signal: null });
 });
 
-test('a digest that was known is not that of bytes that others have written since', { timeout: 20_000 }, async (t) => {
+test('a digest that was known is not that of bytes that others have written since', async (t) => {
   const dir = makeTree(t);
   const running = await startService(t, { dir });
   utimesSync(join(dir, 'short'), 1, 1);

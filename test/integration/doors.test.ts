@@ -9,6 +9,7 @@ import { Agent, request } from 'undici';
 import { countOpen } from '../support/descriptors.ts';
 import { answersOf, untilNoneGranted } from '../support/express.ts';
 import { connectionsOf, referencesOf } from '../support/holds.ts';
+import { endless } from '../support/limits.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256, writeRegion } from '../support/regions.ts';
@@ -51,7 +52,7 @@ async function makeKnown(t: TestContext, running: Running, fields = ''): Promise
 const accepted = ({ service }: Running) => service.relay.counters().acceptedConnections;
 const connections = ({ service }: Running) => service.relay.counters().connections;
 
-test('a client that asks once for what is known, and goes, is never seen by Node', { timeout: 20_000 }, async (t) => {
+test('a client that asks once for what is known, and goes, is never seen by Node', async (t) => {
   const running = await start(t);
   let seen = 0;
   running.service.app.server.on('connection', () => seen++);
@@ -70,9 +71,7 @@ test('a client that asks once for what is known, and goes, is never seen by Node
   assert.deepEqual(await referencesOf(running), []);
 });
 
-test('each of several requests that are known is answered, on one connection and on many', {
-  timeout: 20_000,
-}, async (t) => {
+test('each of several requests that are known is answered, on one connection and on many', async (t) => {
   const running = await start(t);
   for (const fields of ['X: a\r\n', 'X: b\r\n']) await makeKnown(t, running, fields);
   const client = await RawClient.connect(t, running.port);
@@ -85,9 +84,7 @@ test('each of several requests that are known is answered, on one connection and
   client.destroy();
 });
 
-test('what nobody has asked for before is Node’s, on a connection that a lane has answered on too', {
-  timeout: 20_000,
-}, async (t) => {
+test('what nobody has asked for before is Node’s, on a connection that a lane has answered on too', async (t) => {
   const running = await start(t);
   await makeKnown(t, running);
   const client = await RawClient.connect(t, running.port);
@@ -102,7 +99,7 @@ test('what nobody has asked for before is Node’s, on a connection that a lane 
   await until(async () => (await connectionsOf(running)) === 0, 'Node counts it until it has gone');
 });
 
-test('the server tells its address, and is closed once, as ever', { timeout: 20_000 }, async (t) => {
+test('the server tells its address, and is closed once, as ever', async (t) => {
   const { service, port } = await start(t);
   const { server } = service.app;
   assert.deepEqual(server.address(), { address: '127.0.0.1', family: 'IPv4', port });
@@ -120,9 +117,7 @@ test('the server tells its address, and is closed once, as ever', { timeout: 20_
   });
 });
 
-test('a client that has had answers is closed when it has been idle for long, and told nothing', {
-  timeout: 20_000,
-}, async (t) => {
+test('a client that has had answers is closed when it has been idle for long, and told nothing', async (t) => {
   const running = await start(t);
   running.service.app.server.keepAliveTimeout = 200;
   await makeKnown(t, running);
@@ -131,7 +126,7 @@ test('a client that has had answers is closed when it has been idle for long, an
   assert.equal(running.service.relay.counters().returns.time, 1, 'a lane had it first');
 });
 
-test('one that asks again before that is served on', { timeout: 20_000 }, async (t) => {
+test('one that asks again before that is served on', async (t) => {
   const running = await start(t);
   running.service.app.server.keepAliveTimeout = 3000;
   await makeKnown(t, running);
@@ -144,37 +139,31 @@ test('one that asks again before that is served on', { timeout: 20_000 }, async 
   client.destroy();
 });
 
-test('closing does not wait for one that a lane has given to Node as idle', { timeout: 20_000 }, async (t) => {
-  const running = await start(t, { drain: 8 });
+test('closing does not wait for one that a lane has given to Node as idle', async (t) => {
+  const running = await start(t, { drain: endless });
   await makeKnown(t, running);
   await comeToStay(t, running);
   await until(async () => (await connectionsOf(running)) === 1, 'Node has it');
-  const began = performance.now();
   assert.equal(await running.close(), true);
-  assert.ok(performance.now() - began < 6000);
 });
 
-test('closing lets who is in mid-body have all of it, and closes who is idle at once', {
-  timeout: 20_000,
-}, async (t) => {
-  const running = await start(t, { drain: 10 });
+test('closing lets who is in mid-body have all of it, and closes who is idle at once', async (t) => {
+  const running = await start(t, { drain: endless });
   await makeKnown(t, running);
   const idle = await comeToStay(t, running);
   const silent = await RawClient.connect(t, running.port);
   const slow = await RawClient.connect(t, running.port);
   slow.get(path, `0-${size - 1}`);
   await slow.head();
-  const began = performance.now();
   const closing = running.close();
   assert.equal((await idle.rest()).bytes, 0);
   assert.equal((await silent.rest()).bytes, 0);
   assert.ok((await slow.take(size)).equals(content));
   assert.equal((await slow.rest()).bytes, 0);
-  assert.equal(await closing, true);
-  assert.ok(performance.now() - began < 8000, 'without waiting for the drain time');
+  assert.equal(await closing, true, 'without waiting for the drain time');
 });
 
-test('a token that is taken away is refused on new connections too', { timeout: 20_000 }, async (t) => {
+test('a token that is taken away is refused on new connections too', async (t) => {
   const readTokenFile = join(makeFolder(t, 'tmpfs'), 'tokens');
   writeFileSync(readTokenFile, `${'a'.repeat(40)}\n`);
   const running = await start(t, { readTokenFile });
@@ -187,7 +176,7 @@ test('a token that is taken away is refused on new connections too', { timeout: 
   for (let again = 0; again < 5; again++) assert.equal((await visit(t, running, '0-9', fields)).status, 401);
 });
 
-test('a new connection never gets what was there before a change', { timeout: 30_000 }, async (t) => {
+test('a new connection never gets what was there before a change', async (t) => {
   const running = await startWritable(t, 'tmpfs', { engine: 'sendfile' });
   let expected = content;
   await put(t, running, 'file.bin', expected);
@@ -216,7 +205,7 @@ for (const [how, act] of Object.entries({
     renameSync(`${file}.new`, file);
   },
 })) {
-  test(`who ${how} a file is noticed at once, also by a lane`, { timeout: 20_000 }, async (t) => {
+  test(`who ${how} a file is noticed at once, also by a lane`, async (t) => {
     const running = await start(t);
     await makeKnown(t, running);
     const before = answersOf(running);
@@ -229,22 +218,20 @@ for (const [how, act] of Object.entries({
   });
 }
 
-test('where some peers are listed as unaskable, Node accepts', { timeout: 20_000 }, async (t) => {
+test('where some peers are listed as unaskable, Node accepts', async (t) => {
   const unaskable = [{ address: '192.0.2.0', prefix: 24, family: 'ipv4' }] as const;
   const running = await start(t, { unaskable });
   for (let at = 0; at < 4; at++) assert.ok((await visit(t, running)).body.equals(content.subarray(0, 10)));
   assert.equal(accepted(running), 0);
 });
 
-test('so it does without express', { timeout: 20_000 }, async (t) => {
+test('so it does without express', async (t) => {
   const running = await start(t, { express: false });
   for (let at = 0; at < 4; at++) assert.ok((await visit(t, running)).body.equals(content.subarray(0, 10)));
   assert.equal(accepted(running), 0);
 });
 
-test('thousands of new connections, by undici without keep-alive, leave nothing behind', {
-  timeout: 60_000,
-}, async (t) => {
+test('thousands of new connections, by undici without keep-alive, leave nothing behind', async (t) => {
   const running = await start(t);
   await makeKnown(t, running);
   await untilNoneGranted(running);
@@ -264,5 +251,5 @@ test('thousands of new connections, by undici without keep-alive, leave nothing 
   await agent.close();
   assert.ok(accepted(running) > 20);
   await until(() => connections(running) === 0, 'all are closed');
-  await until(() => countOpen().descriptors <= open.descriptors, 'descriptors are closed', 5000, countOpen);
+  await until(() => countOpen().descriptors <= open.descriptors, 'descriptors are closed', countOpen);
 });

@@ -17,7 +17,7 @@ function writeTree(dir: string): void {
   for (const name of [...hidden, 'plain.txt', 'a/b.c']) writeFileSync(join(dir, name), name);
 }
 
-test('denied dotfiles are neither read, listed, written nor leased', { timeout: 20_000 }, async (t) => {
+test('denied dotfiles are neither read, listed, written nor leased', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   writeTree(dir);
   const running = await startWritable(scope, 'tmpfs', { dir, dotfiles: 'deny' });
@@ -48,7 +48,7 @@ test('denied dotfiles are neither read, listed, written nor leased', { timeout: 
   assert.equal((await say('GET', '/regions/a/b.c')).body.toString(), 'a/b.c');
 });
 
-test('an application that denies dotfiles sends none', { timeout: 10_000 }, async (t) => {
+test('an application that denies dotfiles sends none', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   writeTree(dir);
   let name = '';

@@ -32,7 +32,7 @@ const choices: readonly (readonly [string, Claims, string, string, string])[] = 
 ];
 
 for (const [kernel, witnessSays, engine, large, copyFree] of choices) {
-  test(`listing, metrics and bytes follow ${kernel}`, { timeout: 20_000 }, async (t) => {
+  test(`listing, metrics and bytes follow ${kernel}`, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
     const running = await startService(t, { regions: [file], witnessSays });
     const client = await RawClient.connect(t, running.port);
@@ -53,9 +53,7 @@ for (const [kernel, witnessSays, engine, large, copyFree] of choices) {
   });
 }
 
-test('an engine that was asked for and copies is named for it, and done when accepted', {
-  timeout: 20_000,
-}, async (t) => {
+test('an engine that was asked for and copies is named for it, and done when accepted', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
   const running = await startService(t, { regions: [file], engine: 'sendfile', witnessSays: copying });
   const client = await RawClient.connect(t, running.port);
@@ -68,7 +66,7 @@ test('an engine that was asked for and copies is named for it, and done when acc
   assert.equal(sample(metrics, 'pagerelay_copied_bytes_total{engine="sendfile"}'), 10_000);
 });
 
-test('what stands between the parts of a body is nobody’s pages', { timeout: 20_000 }, async (t) => {
+test('what stands between the parts of a body is nobody’s pages', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
   for (const engine of ['copy', 'stream', 'sendfile'] as const) {
     const { service, port } = await startService(t, { regions: [file], engine });
@@ -81,9 +79,7 @@ test('what stands between the parts of a body is nobody’s pages', { timeout: 2
   }
 });
 
-test('zerocopy counts what its notices say was copied, and what it did not try, to the byte', {
-  timeout: 20_000,
-}, async (t) => {
+test('zerocopy counts what its notices say was copied, and what it did not try, to the byte', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
   const { service, port } = await startService(t, { regions: [file], engine: 'zerocopy' });
   const client = await RawClient.connect(t, port);
@@ -96,7 +92,7 @@ test('zerocopy counts what its notices say was copied, and what it did not try, 
   assert.equal(relay.counters().copiedBytes.zerocopy, 100 + size + 20_000);
 });
 
-test('bytes are counted by where their pages and their lane are', { timeout: 20_000 }, async (t) => {
+test('bytes are counted by where their pages and their lane are', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
   const running = await startService(t, { regions: [file] });
   const client = await RawClient.connect(t, running.port);
@@ -126,7 +122,6 @@ async function engineLines(child: Child): Promise<Line[]> {
   await until(
     () => child.stdout().includes('Server listening'),
     'it listens',
-    15_000,
     () => child.stderr(),
   );
   const lines = child
@@ -136,7 +131,7 @@ async function engineLines(child: Child): Promise<Line[]> {
   return lines.map((line) => JSON.parse(line) as Line);
 }
 
-test('at start the log has a line for each backing, with the engine and why', { timeout: 20_000 }, async (t) => {
+test('at start the log has a line for each backing, with the engine and why', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const one = writeRegion(makeFolder(t, 'tmpfs'), 'one', 10);
   const two = writeRegion(makeFolder(t, 'ext4'), 'two', 10);
@@ -156,7 +151,7 @@ test('at start the log has a line for each backing, with the engine and why', { 
   }
 });
 
-test('a log of a service that copies says why', { timeout: 20_000 }, async (t) => {
+test('a log of a service that copies says why', async (t) => {
   const says = { PAGERELAY_TEST_WITNESS_SAYS: JSON.stringify(copying) };
   const child = startCli(t, ['serve', '--port', '0', '--dir', makeFolder(t, 'tmpfs')], says);
   const [line] = await engineLines(child);

@@ -86,7 +86,7 @@ const ranges: readonly (readonly [range: string, first: number, last: number])[]
 ];
 
 for (const [way, options] of Object.entries(ways)) {
-  test(`ranges that a lane answers are those of Node, by ${way}`, { timeout: 30_000 }, async (t) => {
+  test(`ranges that a lane answers are those of Node, by ${way}`, async (t) => {
     const { running } = await start(t, options);
     const granted = await RawClient.connect(t, running.port);
     for (const [range, first, last] of ranges) {
@@ -100,7 +100,7 @@ for (const [way, options] of Object.entries(ways)) {
     await untilNoneGranted(running);
   });
 
-  test(`whole regions that a lane answers are those of Node, by ${way}`, { timeout: 30_000 }, async (t) => {
+  test(`whole regions that a lane answers are those of Node, by ${way}`, async (t) => {
     const { running } = await start(t, options);
     const granted = await RawClient.connect(t, running.port);
     for (let again = 0; again < 3; again++) {
@@ -126,7 +126,7 @@ const repeated: readonly (readonly [what: string, fields: (etag: string) => stri
 ];
 
 for (const [what, fields] of repeated) {
-  test(`a request with ${what} is answered by a lane as by Node`, { timeout: 20_000 }, async (t) => {
+  test(`a request with ${what} is answered by a lane as by Node`, async (t) => {
     const { running, etag } = await start(t, { engine: 'sendfile' });
     const granted = await RawClient.connect(t, running.port);
     for (const range of ['5-99', '5-99', '-10']) {
@@ -152,7 +152,7 @@ const never: readonly (readonly [what: string, fields: (etag: string) => string,
 ];
 
 for (const [what, fields, range, status] of never) {
-  test(`a request with ${what} is Node's each time`, { timeout: 20_000 }, async (t) => {
+  test(`a request with ${what} is Node's each time`, async (t) => {
     const { running, etag } = await start(t, { engine: 'sendfile' });
     const client = await RawClient.connect(t, running.port);
     for (let again = 0; again < 5; again++) {
@@ -162,9 +162,7 @@ for (const [what, fields, range, status] of never) {
     assert.deepEqual([answersOf(running), running.service.relay.counters().grants], [0, 0]);
   });
 
-  test(`on a connection that a lane has, a request with ${what} is Node's, and the next one a lane's again`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`on a connection that a lane has, a request with ${what} is Node's, and the next one a lane's again`, async (t) => {
     const { running, etag } = await start(t, { engine: 'sendfile' });
     const client = await RawClient.connect(t, running.port);
     for (let again = 0; again < 3; again++) {
@@ -177,7 +175,7 @@ for (const [what, fields, range, status] of never) {
   });
 }
 
-test('without express no lane answers by itself', { timeout: 20_000 }, async (t) => {
+test('without express no lane answers by itself', async (t) => {
   const { running } = await start(t, { express: false });
   const client = await RawClient.connect(t, running.port);
   for (let again = 0; again < 10; again++) {
@@ -188,7 +186,7 @@ test('without express no lane answers by itself', { timeout: 20_000 }, async (t)
   assert.deepEqual([answersOf(running), grants, granted], [0, 0, 0]);
 });
 
-test('from the third request on, the lane has a connection whose requests repeat', { timeout: 20_000 }, async (t) => {
+test('from the third request on, the lane has a connection whose requests repeat', async (t) => {
   const { running } = await start(t, { engine: 'sendfile' });
   const client = await RawClient.connect(t, running.port);
   for (const [at, expected] of [0, 0, 1, 2, 3].entries()) {
@@ -199,7 +197,7 @@ test('from the third request on, the lane has a connection whose requests repeat
 });
 
 for (const engine of ['zerocopy', 'stream'] as const) {
-  test(`nothing is granted where bodies go by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`nothing is granted where bodies go by ${engine}`, async (t) => {
     const { running } = await start(t, { engine });
     const client = await RawClient.connect(t, running.port);
     for (let again = 0; again < 5; again++) {
@@ -210,7 +208,7 @@ for (const engine of ['zerocopy', 'stream'] as const) {
   });
 }
 
-test('empty regions are never granted', { timeout: 20_000 }, async (t) => {
+test('empty regions are never granted', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'empty.bin', 0);
   const running = await startService(t, { regions: [file] });
   const client = await RawClient.connect(t, running.port);

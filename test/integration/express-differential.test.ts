@@ -217,9 +217,7 @@ async function startBoth(scope: Scope, options: object = {}): Promise<{ lanes: R
 }
 
 for (const options of [{ engine: 'sendfile' }, { engine: 'splice' }, { engine: 'sendfile', copyBelow: 50 }] as const) {
-  test(`random streams of requests, right and wrong, get the same bytes: ${JSON.stringify(options)}`, {
-    timeout: 100_000,
-  }, async (t) => {
+  test(`random streams of requests, right and wrong, get the same bytes: ${JSON.stringify(options)}`, async (t) => {
     const { lanes, node, etag } = await startBoth(t, options);
     const plays = bases(etag).chain((fields) =>
       fc.record({ steps: fc.array(step(fields), { minLength: 2, maxLength: 8 }), end: end(fields) }),

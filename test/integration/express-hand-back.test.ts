@@ -93,7 +93,7 @@ async function check(client: RawClient, { method, status, body }: Answer): Promi
   if (body) assert.ok(answer.body.equals(body), `${answer.body.length} bytes, not ${body.length} others`);
 }
 
-test('whatever follows on a connection that a lane has is answered as ever', { timeout: 60_000 }, async (t) => {
+test('whatever follows on a connection that a lane has is answered as ever', async (t) => {
   const fixture = await start(t);
   for (const [what, { sent, answers }] of Object.entries(followers)) {
     await t.test(what, async (t) => {
@@ -111,7 +111,7 @@ test('whatever follows on a connection that a lane has is answered as ever', { t
   }
 });
 
-test('a body behind granted requests arrives whole, and is not taken for requests', { timeout: 30_000 }, async (t) => {
+test('a body behind granted requests arrives whole, and is not taken for requests', async (t) => {
   const fixture = await start(t);
   const client = await connectGranted(t, fixture.running, { path });
   const uploaded = seededBytes(700_000, 5);
@@ -125,7 +125,7 @@ test('a body behind granted requests arrives whole, and is not taken for request
   await untilIdle(fixture);
 });
 
-test('a FIN behind granted requests ends the connection after their answers', { timeout: 30_000 }, async (t) => {
+test('a FIN behind granted requests ends the connection after their answers', async (t) => {
   const fixture = await start(t);
   for (const sent of ['', head('1-2'), head('1-2') + head('0-4000000'), head('1-2') + request('GET', '/healthz')]) {
     const client = await connectGranted(t, fixture.running, { path });
@@ -137,7 +137,7 @@ test('a FIN behind granted requests ends the connection after their answers', { 
   }
 });
 
-test('a FIN in the middle of a head ends the connection', { timeout: 30_000 }, async (t) => {
+test('a FIN in the middle of a head ends the connection', async (t) => {
   const fixture = await start(t);
   const client = await connectGranted(t, fixture.running, { path });
   client.socket.end(head('1-2') + head('3-4').slice(0, 50));
@@ -168,7 +168,7 @@ const goings: Readonly<Record<string, (client: RawClient) => void>> = {
   },
 };
 
-test('a client that goes away leaves nothing behind', { timeout: 60_000 }, async (t) => {
+test('a client that goes away leaves nothing behind', async (t) => {
   const fixture = await start(t);
   for (const [how, go] of Object.entries(goings)) {
     await t.test(how, async (t) => {
@@ -178,7 +178,7 @@ test('a client that goes away leaves nothing behind', { timeout: 60_000 }, async
   }
 });
 
-test('a body that holds the granted head, split anywhere, is no request', { timeout: 60_000 }, async (t) => {
+test('a body that holds the granted head, split anywhere, is no request', async (t) => {
   const { running } = await start(t);
   const hidden = head('0-9');
   const put = request('PUT', '/regions/new.bin', `Content-Length: ${hidden.length}\r\n`);
@@ -198,9 +198,7 @@ test('a body that holds the granted head, split anywhere, is no request', { time
   assert.equal(fileIn(running, 'new.bin').toString(), hidden);
 });
 
-test('a request that blanks in the granted head could hide is answered as the request that it is', {
-  timeout: 60_000,
-}, async (t) => {
+test('a request that blanks in the granted head could hide is answered as the request that it is', async (t) => {
   const { running } = await start(t);
   const hidden = request('GET', '/regions/other.bin');
   for (let length = 1; length <= hidden.length; length++) {
@@ -218,9 +216,7 @@ test('a request that blanks in the granted head could hide is answered as the re
   }
 });
 
-test('a connection whose grants come to nothing is granted ever more rarely, and not for ever', {
-  timeout: 60_000,
-}, async (t) => {
+test('a connection whose grants come to nothing is granted ever more rarely, and not for ever', async (t) => {
   const { running } = await start(t);
   const client = await RawClient.connect(t, running.port);
   const grants = () => running.service.relay.counters().grants;
@@ -249,7 +245,7 @@ test('a connection whose grants come to nothing is granted ever more rarely, and
   client.destroy();
 });
 
-test('what is open is what was open, after all of it', { timeout: 30_000 }, async (t) => {
+test('what is open is what was open, after all of it', async (t) => {
   const before = countOpen();
   await t.test('a service with granted connections', async (t) => {
     const { running } = await start(t);
@@ -257,5 +253,5 @@ test('what is open is what was open, after all of it', { timeout: 30_000 }, asyn
     for (const client of clients) client.write(head('0-5999999'));
     await Promise.all(clients.map((client) => client.take(100_000)));
   });
-  await until(() => countOpen().descriptors <= before.descriptors, 'descriptors are closed', 5000, countOpen);
+  await until(() => countOpen().descriptors <= before.descriptors, 'descriptors are closed', countOpen);
 });

@@ -30,7 +30,7 @@ async function metricsOf({ service }: Running): Promise<ReadonlyMap<string, numb
   );
 }
 
-test('metrics add up to what clients got, whoever has answered', { timeout: 30_000 }, async (t) => {
+test('metrics add up to what clients got, whoever has answered', async (t) => {
   const running = await start(t);
   const got = { whole: 0, ranged: 0, bytes: 0, others: 0 };
   for (const range of ['0-99', undefined, '5-100000', '-1']) {
@@ -67,7 +67,7 @@ test('metrics add up to what clients got, whoever has answered', { timeout: 30_0
   assert.equal(metrics.get('pagerelay_express_connections'), 0);
 });
 
-test('a connection that a lane has is counted as long as it has it', { timeout: 20_000 }, async (t) => {
+test('a connection that a lane has is counted as long as it has it', async (t) => {
   const running = await start(t);
   const clients = [await connectGranted(t, running, { path }), await connectGranted(t, running, { path })];
   const isTold = async () => {
@@ -83,9 +83,7 @@ test('a connection that a lane has is counted as long as it has it', { timeout: 
   assert.equal(after.get('pagerelay_express_connections'), 0);
 });
 
-test('a body that a lane sends by itself and nobody reads is listed, and counted when it is aborted', {
-  timeout: 20_000,
-}, async (t) => {
+test('a body that a lane sends by itself and nobody reads is listed, and counted when it is aborted', async (t) => {
   const running = await start(t);
   const client = await connectGranted(t, running, { path });
   await untilReturnedButConnected(running);
@@ -121,7 +119,7 @@ async function serve(t: TestContext, ...args: string[]) {
   return { child, port, lines };
 }
 
-test('each answer of a lane is one line in the log, that names what granted it', { timeout: 30_000 }, async (t) => {
+test('each answer of a lane is one line in the log, that names what granted it', async (t) => {
   const { child, port, lines } = await serve(t, '--engine', 'splice');
   const client = await RawClient.connect(t, port);
   const ranges = Array.from({ length: 40 }, (_, at) => [at, at + 100 * at] as const);
@@ -134,7 +132,6 @@ test('each answer of a lane is one line in the log, that names what granted it',
   await until(
     () => all().length >= ranges.length,
     'all lines',
-    8000,
     () => all().length,
   );
   child.process.kill('SIGTERM');
@@ -163,7 +160,7 @@ test('each answer of a lane is one line in the log, that names what granted it',
   assert.equal(left.size, requests.size);
 });
 
-test('an answer of a lane that is broken off is one line with what was sent', { timeout: 30_000 }, async (t) => {
+test('an answer of a lane that is broken off is one line with what was sent', async (t) => {
   const { child, port, lines } = await serve(t);
   const client = await RawClient.connect(t, port);
   for (let again = 0; again < 3; again++) {
@@ -177,7 +174,6 @@ test('an answer of a lane that is broken off is one line with what was sent', { 
   await until(
     () => aborted().length === 1,
     'it is logged',
-    8000,
     () => child.stdout().slice(-1000),
   );
   const [line] = aborted();
@@ -186,7 +182,7 @@ test('an answer of a lane that is broken off is one line with what was sent', { 
   assert.ok(Number(line?.bytes) >= mebibyte - 1000 && Number(line?.bytes) < size, String(line?.bytes));
 });
 
-test('where no requests are logged, no answers are', { timeout: 30_000 }, async (t) => {
+test('where no requests are logged, no answers are', async (t) => {
   const { child, port } = await serve(t, '--log-level', 'warn');
   const client = await RawClient.connect(t, port);
   for (let again = 0; again < 200; again++) {
@@ -199,7 +195,7 @@ test('where no requests are logged, no answers are', { timeout: 30_000 }, async 
   assert.equal(child.stdout().includes('express'), false);
 });
 
-test('--no-express leaves every answer to Node', { timeout: 30_000 }, async (t) => {
+test('--no-express leaves every answer to Node', async (t) => {
   const { child, port, lines } = await serve(t, '--no-express');
   const client = await RawClient.connect(t, port);
   for (let again = 0; again < 20; again++) {
@@ -212,7 +208,7 @@ test('--no-express leaves every answer to Node', { timeout: 30_000 }, async (t) 
   assert.deepEqual([lines('request').length, lines('express').length], [20, 0]);
 });
 
-test('a writer of another service has its turn when a lane’s connections are idle', { timeout: 30_000 }, async (t) => {
+test('a writer of another service has its turn when a lane’s connections are idle', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   writeRegion(dir, 'file.bin', 200_000, 1);
   const one = await startWritable(scope, 'tmpfs', { dir, engine: 'sendfile' });
@@ -225,7 +221,7 @@ test('a writer of another service has its turn when a lane’s connections are i
   };
   await until(isRefused, 'it is refused, for a lane may answer at any time');
   const isIn = async () => (await send(t, other, overwriting(path, 0, body, 1))).status === 204;
-  await until(isIn, 'it is let in', 8000);
+  await until(isIn, 'it is let in');
   await haveGranted(one, client, { path }, '0-6');
   const before = answersOf(one);
   client.get(path, '0-6');

@@ -86,7 +86,7 @@ async function hits(t: TestContext, fault: Fault, check: (answer: Answer, runnin
   assert.deepEqual(await ask(t, running), { kind: 'whole' }, 'and so is the one after another fault');
   await running.close();
   const same = () => JSON.stringify(countOpen()) === JSON.stringify(beforeService);
-  await until(same, 'nothing stays open', 3000, () => ({ was: beforeService, is: countOpen() }));
+  await until(same, 'nothing stays open', () => ({ was: beforeService, is: countOpen() }));
 }
 
 before(warmProcess);
@@ -105,9 +105,8 @@ const shortages: readonly Fault[] = [
 
 for (const fault of shortages) {
   const { call, errno, engine = 'sendfile' } = fault;
-  test(`${call} that fails with ${errno} is 503 for that request alone, by ${engine}`, { timeout: 20_000 }, (t) =>
-    hits(t, fault, (answer) => assert.deepEqual(answer, busy)),
-  );
+  test(`${call} that fails with ${errno} is 503 for that request alone, by ${engine}`, (t) =>
+    hits(t, fault, (answer) => assert.deepEqual(answer, busy)));
 }
 
 const failures: readonly Fault[] = [
@@ -128,12 +127,11 @@ const failures: readonly Fault[] = [
 
 for (const fault of failures) {
   const { call, errno, skip = 0, engine = 'sendfile' } = fault;
-  test(`${call} ${skip} that fails with ${errno} breaks off that body alone, by ${engine}`, { timeout: 20_000 }, (t) =>
+  test(`${call} ${skip} that fails with ${errno} breaks off that body alone, by ${engine}`, (t) =>
     hits(t, fault, (answer, running) => {
       assert.equal(answer.kind, 'broken off');
       assert.deepEqual(outcomesOf(running.service), { failed: 1 });
-    }),
-  );
+    }));
 }
 
 const goneClients: readonly Fault[] = [
@@ -143,12 +141,11 @@ const goneClients: readonly Fault[] = [
 ];
 
 for (const fault of goneClients) {
-  test(`${fault.call} that finds the client gone is counted as aborted`, { timeout: 20_000 }, (t) =>
+  test(`${fault.call} that finds the client gone is counted as aborted`, (t) =>
     hits(t, fault, (answer, running) => {
       assert.equal(answer.kind, 'broken off');
       assert.deepEqual(outcomesOf(running.service), { aborted: 1 });
-    }),
-  );
+    }));
 }
 
 const passing: readonly Fault[] = [
@@ -162,12 +159,11 @@ const passing: readonly Fault[] = [
 
 for (const fault of passing) {
   const { call, errno, engine = 'sendfile' } = fault;
-  test(`${call} that fails with ${errno} for a moment is not noticed, by ${engine}`, { timeout: 20_000 }, (t) =>
-    hits(t, fault, (answer) => assert.deepEqual(answer, { kind: 'whole' })),
-  );
+  test(`${call} that fails with ${errno} for a moment is not noticed, by ${engine}`, (t) =>
+    hits(t, fault, (answer) => assert.deepEqual(answer, { kind: 'whole' })));
 }
 
-test('memory that is short anywhere on a request’s way is 503 or not noticed', { timeout: 60_000 }, async (t) => {
+test('memory that is short anywhere on a request’s way is 503 or not noticed', async (t) => {
   for (const engine of ['sendfile', 'splice', 'copy', 'stream'] as const) {
     for (let skip = 0; skip < 8; skip++) {
       await t.test(`allocation ${skip} by ${engine}`, (t) =>
@@ -179,9 +175,7 @@ test('memory that is short anywhere on a request’s way is 503 or not noticed',
   }
 });
 
-test('a file that can not be opened after it was found is 503 for that request alone', {
-  timeout: 20_000,
-}, async (t) => {
+test('a file that can not be opened after it was found is 503 for that request alone', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
   const running = await startService(t, { dir: folder });
   writeRegion(folder, 'file.bin', size, 121);
@@ -193,7 +187,7 @@ test('a file that can not be opened after it was found is 503 for that request a
   assert.deepEqual(await ask(t, running), { kind: 'whole' });
 });
 
-test('a file that can not be looked at is an error for that request alone', { timeout: 20_000 }, async (t) => {
+test('a file that can not be looked at is an error for that request alone', async (t) => {
   const running = await startService(t, { engine: 'splice', regions: [makeFile(t)] });
   assert.deepEqual(await ask(t, running), { kind: 'whole' });
   for (let skip = 0; skip < 5; skip++) {
@@ -204,7 +198,7 @@ test('a file that can not be looked at is an error for that request alone', { ti
   await until(async () => (await referencesOf(running)).length === 0, 'all references go');
 });
 
-test('after a 503 the same connection goes on', { timeout: 20_000 }, async (t) => {
+test('after a 503 the same connection goes on', async (t) => {
   const running = await startService(t, { regions: [makeFile(t)] });
   const client = await RawClient.connect(t, running.port);
   for (const expected of [503, 206]) {
@@ -216,7 +210,7 @@ test('after a 503 the same connection goes on', { timeout: 20_000 }, async (t) =
   }
 });
 
-test('while nobody can be asked, nothing is let go', { timeout: 20_000 }, async (t) => {
+test('while nobody can be asked, nothing is let go', async (t) => {
   const running = await startService(t, { regions: [makeFile(t)] });
   const client = await RawClient.connect(t, running.port);
   client.get('/regions/file.bin', '0-9999');
@@ -228,7 +222,7 @@ test('while nobody can be asked, nothing is let go', { timeout: 20_000 }, async 
   await until(async () => (await referencesOf(running)).length === 0, 'it goes once somebody can be asked');
 });
 
-test('/references is 503 when memory is short', { timeout: 20_000 }, async (t) => {
+test('/references is 503 when memory is short', async (t) => {
   const running = await startService(t, { regions: [makeFile(t)] });
   const answer = await withFault({ call: 'allocate', errno: ENOMEM }, () =>
     running.service.app.inject({ url: '/references' }),

@@ -111,7 +111,7 @@ const behaviours = {
 };
 
 for (const [behaviour, check] of Object.entries(behaviours)) {
-  test(`references ${behaviour}`, { timeout: 30_000 }, async (t) => {
+  test(`references ${behaviour}`, async (t) => {
     for (const engine of copyFreeEngines) await t.test(`by ${engine}`, (t) => check(t, engine));
   });
 }
@@ -123,7 +123,7 @@ async function acceptedAndUnread(t: TestContext, running: Running): Promise<List
   return referencesOf(running);
 }
 
-test('a copy is free as soon as the socket has taken it', { timeout: 30_000 }, async (t) => {
+test('a copy is free as soon as the socket has taken it', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', mebibyte, 84);
   for (const engine of copyingEngines) {
     await t.test(`by ${engine}`, async (t) => {
@@ -132,7 +132,7 @@ test('a copy is free as soon as the socket has taken it', { timeout: 30_000 }, a
   }
 });
 
-test('a done rule that lets go when the socket has taken the bytes would be seen', { timeout: 30_000 }, async (t) => {
+test('a done rule that lets go when the socket has taken the bytes would be seen', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', mebibyte, 85);
   for (const releaseWhenAccepted of [true, false]) {
     const running = await startService(t, { releaseWhenAccepted, regions: [file] });

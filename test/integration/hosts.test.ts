@@ -30,7 +30,7 @@ async function start(t: TestContext, options: Parameters<typeof startService>[1]
 
 for (const writable of [false, true]) {
   const kind = writable ? 'a writable service' : 'a service that only reads';
-  test(`${kind} on the loopback answers to names of the loopback alone`, { timeout: 20_000 }, async (t) => {
+  test(`${kind} on the loopback answers to names of the loopback alone`, async (t) => {
     const running = await start(t, { writable });
     for (const host of [
       'localhost',
@@ -60,7 +60,7 @@ for (const writable of [false, true]) {
     assert.equal((await ask(t, running, 'GET', path, by('localhost'))).body.length, size);
   });
 
-  test(`${kind} answers probes by any host, and those without one`, { timeout: 20_000 }, async (t) => {
+  test(`${kind} answers probes by any host, and those without one`, async (t) => {
     const running = await start(t, { writable });
     for (const address of ['/healthz', '/readyz']) {
       for (const host of foreign) {
@@ -76,7 +76,7 @@ for (const writable of [false, true]) {
   });
 }
 
-test('hosts that are allowed are answered, and others are not', { timeout: 20_000 }, async (t) => {
+test('hosts that are allowed are answered, and others are not', async (t) => {
   const running = await start(t, { allowHosts: ['files.example', 'other.example:8080'] });
   for (const host of ['files.example', 'FILES.example:1234', 'other.example:8080', 'localhost']) {
     assert.equal((await ask(t, running, 'GET', path, by(host))).status, 200, host);
@@ -88,7 +88,7 @@ test('hosts that are allowed are answered, and others are not', { timeout: 20_00
   for (const host of foreign) assert.equal((await ask(t, open, 'GET', path, by(host))).status, 200, host);
 });
 
-test('what lanes answer by themselves is for the host that was judged alone', { timeout: 20_000 }, async (t) => {
+test('what lanes answer by themselves is for the host that was judged alone', async (t) => {
   const running = await start(t, { express: true });
   const granted = await connectGranted(t, running, { path });
   const answers = answersOf(running);

@@ -111,7 +111,7 @@ async function checkMethodRefused(t: TestContext, running: Running, method: stri
 }
 
 for (const method of refused) {
-  test(`${method} is answered by 405 with Allow on every route (RFC 9110 15.5.6)`, { timeout: 10_000 }, async (t) => {
+  test(`${method} is answered by 405 with Allow on every route (RFC 9110 15.5.6)`, async (t) => {
     const running = await start(t);
     for (const route of routes) await checkMethodRefused(t, running, method, route);
   });
@@ -195,7 +195,7 @@ const twice = {
 };
 
 for (const [name, [one, other]] of Object.entries(twice)) {
-  test(`two ${name} fields are a 400, and the connection's end (RFC 9110 5.3)`, { timeout: 10_000 }, async (t) => {
+  test(`two ${name} fields are a 400, and the connection's end (RFC 9110 5.3)`, async (t) => {
     const running = await start(t);
     for (const target of ['/regions/x.bin', '/metrics', '/missing']) {
       const fields = `${name}: ${one}\r\n${name.toLowerCase()}: ${other}\r\n`;
@@ -204,9 +204,7 @@ for (const [name, [one, other]] of Object.entries(twice)) {
   });
 }
 
-test('a field that may not be there twice is refused though a lane answers with one', {
-  timeout: 10_000,
-}, async (t) => {
+test('a field that may not be there twice is refused though a lane answers with one', async (t) => {
   const running = await start(t);
   const fields = 'Authorization: Bearer a\r\n';
   const client = await connectGranted(t, running, { path: '/regions/x.bin', fields });
@@ -215,9 +213,7 @@ test('a field that may not be there twice is refused though a lane answers with 
   client.destroy();
 });
 
-test('a version that is not HTTP/1.1 or HTTP/1.0 is a 505, none at all a 400, and the connection ends', {
-  timeout: 10_000,
-}, async (t) => {
+test('a version that is not HTTP/1.1 or HTTP/1.0 is a 505, none at all a 400, and the connection ends', async (t) => {
   const running = await start(t);
   for (const target of ['/regions/x.bin', '/metrics', '/missing', '/%zz']) {
     await checkRefusedForGood(t, running, `GET ${target} HTTP/2.0\r\n${host}\r\n`, target === '/%zz' ? 404 : 505);
@@ -225,9 +221,7 @@ test('a version that is not HTTP/1.1 or HTTP/1.0 is a 505, none at all a 400, an
   }
 });
 
-test('HTTP/1.0 with Transfer-Encoding is a 400, and the connection ends (RFC 9112 6.1)', {
-  timeout: 10_000,
-}, async (t) => {
+test('HTTP/1.0 with Transfer-Encoding is a 400, and the connection ends (RFC 9112 6.1)', async (t) => {
   const running = await start(t);
   const fields = `${host}Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
   for (const target of ['/regions/x.bin', '/metrics', '/missing', '/%zz']) {
@@ -284,7 +278,7 @@ const ambiguous: Readonly<Record<string, string>> = {
 };
 
 for (const [what, fields] of Object.entries(ambiguous)) {
-  test(`${what} is a 400, and the connection's end (RFC 9112 6.3, 11.2)`, { timeout: 10_000 }, async (t) => {
+  test(`${what} is a 400, and the connection's end (RFC 9112 6.3, 11.2)`, async (t) => {
     const running = await start(t);
     for (const method of ['GET', 'POST']) {
       await t.test(`on ${method}`, (t) =>
@@ -309,9 +303,7 @@ async function statusesOf(t: TestContext, running: Running, bytes: string, metho
 }
 
 for (const [what, body] of Object.entries(brokenChunks)) {
-  test(`${what} is the connection's end, and nothing behind it is answered (RFC 9112 6.3, 7.1)`, {
-    timeout: 10_000,
-  }, async (t) => {
+  test(`${what} is the connection's end, and nothing behind it is answered (RFC 9112 6.3, 7.1)`, async (t) => {
     const running = await start(t);
     for (const [method, own] of [
       ['GET', 200],
@@ -327,7 +319,7 @@ for (const [what, body] of Object.entries(brokenChunks)) {
     assert.equal(await running.close(), true, 'nothing is left in flight');
   });
 
-  test(`${what} that comes after the answer is the connection's end`, { timeout: 10_000 }, async (t) => {
+  test(`${what} that comes after the answer is the connection's end`, async (t) => {
     const { port } = await start(t);
     const client = await RawClient.connect(t, port);
     client.write(`${region}${host}${chunked}\r\n`);
@@ -357,7 +349,7 @@ for (const [what, bytes] of Object.entries(noRequests)) {
   });
 }
 
-test('what is no request after a request is never answered as one', { timeout: 10_000 }, async (t) => {
+test('what is no request after a request is never answered as one', async (t) => {
   const running = await start(t);
   for (const junk of ['JUNK\r\n\r\n', 'GET\r\n\r\n', `${region}${host}Content-Length: x\r\n\r\n`]) {
     const answers = await ask(t, running, `${region}${host}\r\n${junk}${marker}`, 4);
@@ -368,7 +360,7 @@ test('what is no request after a request is never answered as one', { timeout: 1
 });
 
 for (const engine of ['sendfile', 'stream'] as const) {
-  test(`what is no request leaves the answer on its way whole, by ${engine}`, { timeout: 10_000 }, async (t) => {
+  test(`what is no request leaves the answer on its way whole, by ${engine}`, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'large.bin', 30_000_000);
     const { port } = await startService(t, { engine, regions: [file] });
     const client = await RawClient.connect(t, port);
@@ -522,7 +514,7 @@ const tooLong: Readonly<Record<string, string>> = {
 };
 
 for (const [what, bytes] of Object.entries(tooLong)) {
-  test(`${what} is too much`, { timeout: 10_000 }, async (t) => {
+  test(`${what} is too much`, async (t) => {
     const running = await start(t);
     const answers = await ask(t, running, bytes, 3);
     const statuses = answers.map(({ status }) => status);
@@ -541,7 +533,7 @@ test('what is just not too long is answered', async (t) => {
 });
 
 for (const [what, body] of Object.entries(bodies)) {
-  test(`GET and HEAD with ${what} leave the next request whole`, { timeout: 10_000 }, async (t) => {
+  test(`GET and HEAD with ${what} leave the next request whole`, async (t) => {
     const running = await start(t);
     for (const method of ['GET', 'HEAD']) {
       const bytes = `${method} /regions/x.bin HTTP/1.1\r\n${host}Range: bytes=5-4999\r\n${body}${marker}`;
@@ -554,7 +546,7 @@ for (const [what, body] of Object.entries(bodies)) {
   });
 }
 
-test('a body that comes late, in pieces, is still not a request', { timeout: 10_000 }, async (t) => {
+test('a body that comes late, in pieces, is still not a request', async (t) => {
   const { port } = await start(t);
   const client = await RawClient.connect(t, port);
   client.write(`${region}${host}Content-Length: ${marker.length}\r\n\r\n`);

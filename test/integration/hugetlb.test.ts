@@ -49,7 +49,7 @@ const ranges = [
 ] as const;
 
 for (const engine of ['auto', ...everyEngine] as const) {
-  test(`ranges of huge pages are byte for byte right with --engine ${engine}`, { timeout: 30_000 }, async (t) => {
+  test(`ranges of huge pages are byte for byte right with --engine ${engine}`, async (t) => {
     if (missing) return t.skip(missing);
     const { port, service } = await startService(t, { engine, regions: [region] });
     const client = await RawClient.connect(t, port);
@@ -63,7 +63,7 @@ for (const engine of ['auto', ...everyEngine] as const) {
   });
 }
 
-test('a listing tells the size from the file, and what sends it', { timeout: 20_000 }, async (t) => {
+test('a listing tells the size from the file, and what sends it', async (t) => {
   if (missing) return t.skip(missing);
   const { origin } = await startService(t, { regions: [region] });
   const { size: told, backing, engine, copyFree, engineBecause } = await listed(origin);
@@ -71,7 +71,7 @@ test('a listing tells the size from the file, and what sends it', { timeout: 20_
   assert.match(String(engineBecause), /seen to send pages of hugetlb without a copy/);
 });
 
-test('sendfile, which knows no huge pages, gives way to an engine that does', { timeout: 20_000 }, async (t) => {
+test('sendfile, which knows no huge pages, gives way to an engine that does', async (t) => {
   if (missing) return t.skip(missing);
   const { origin, service } = await startService(t, { engine: 'sendfile', regions: [region] });
   const { engine, engineBecause } = await listed(origin);
@@ -84,7 +84,7 @@ test('sendfile, which knows no huge pages, gives way to an engine that does', { 
   assert.deepEqual([sentBytes.splice, sentBytes.sendfile, copiedBytes.splice], [1_000_000, 0, 0]);
 });
 
-test('a part of a huge page keeps all of it held', { timeout: 20_000 }, async (t) => {
+test('a part of a huge page keeps all of it held', async (t) => {
   if (missing) return t.skip(missing);
   const { port, service } = await startService(t, { regions: [region] });
   const client = await RawClient.connect(t, port);

@@ -26,7 +26,7 @@ function makeRegions(folder: string): void {
   }
 }
 
-test('10,000 sparse regions of 2 TiB are listed and answered for', { timeout: 120_000 }, async (t) => {
+test('10,000 sparse regions of 2 TiB are listed and answered for', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
   makeRegions(folder);
   const { port, origin } = await startService(t, { dir: folder });
@@ -55,7 +55,7 @@ async function listed(origin: string): Promise<number> {
   return sizes.length;
 }
 
-test('of a file of 7 EiB the first 2^53 - 1 bytes are served', { timeout: 30_000 }, async (t) => {
+test('of a file of 7 EiB the first 2^53 - 1 bytes are served', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
   writeFileSync(join(folder, 'enormous'), 'begins');
   execFileSync('truncate', ['-s', String(7n * 2n ** 60n), join(folder, 'enormous')]);

@@ -31,9 +31,7 @@ async function start(t: TestContext, express: boolean): Promise<Running> {
 }
 
 for (const express of [false, true]) {
-  test(`requests behind the last response are dropped, ${express ? 'with' : 'without'} express`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`requests behind the last response are dropped, ${express ? 'with' : 'without'} express`, async (t) => {
     const running = await start(t, express);
     for (const [what, ending] of Object.entries(last)) {
       for (const [then, text] of Object.entries(late)) {

@@ -63,7 +63,7 @@ async function sendOn(client: RawClient, head: string): Promise<void> {
 }
 
 for (const [what, [status, head]] of Object.entries(early)) {
-  test(`the answer to ${what} (${status}) is read by a client that sends first`, { timeout: 30_000 }, async (t) => {
+  test(`the answer to ${what} (${status}) is read by a client that sends first`, async (t) => {
     const running = status === 401 ? await startWithToken(t) : await start(t);
     const client = await RawClient.connect(t, running.port);
     await sendOn(client, head);
@@ -80,13 +80,13 @@ async function startWithToken(t: TestContext): Promise<Writable> {
   return startWritable(t, 'tmpfs', { writeTokenFile: tokens });
 }
 
-test('a client that goes on sending behind the last answer is left after a while', { timeout: 30_000 }, async (t) => {
+test('a client that goes on sending behind the last answer is left after a while', async (t) => {
   const running = await start(t);
   const client = await RawClient.connect(t, running.port);
   client.write('GET /healthz HTTP/2.0\r\nHost: localhost\r\n\r\n');
   assert.equal((await client.response()).status, 505);
   const open = async () =>
     new Promise<number>((resolve) => running.service.app.server.getConnections((_, count) => resolve(count)));
-  await until(async () => (await open()) === 0, 'it is closed though its client does not close', 20_000);
+  await until(async () => (await open()) === 0, 'it is closed though its client does not close');
   client.destroy();
 });

@@ -31,7 +31,7 @@ async function serveOn(
   const port = await freePort();
   const all = ['serve', '--port', String(port), '--region', `file.bin=${path}`, ...args];
   const child = startCliOn(t, outputs, all, env, close);
-  await until(() => answers(t, port), 'it serves', 15_000);
+  await until(() => answers(t, port), 'it serves');
   return { child, port, sha256: sha256OfFile(path, 0, size - 1) };
 }
 
@@ -90,9 +90,7 @@ function linesOf(text: string): Line[] {
 }
 
 for (const env of [{}, portable]) {
-  test(`a full device as log and standard error stops neither serving nor ending, ${wayOf(env)}`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`a full device as log and standard error stops neither serving nor ending, ${wayOf(env)}`, async (t) => {
     const full = openFull(t);
     for (const outputs of [[full, 'ignore'] as const, ['ignore', full] as const, [full, full] as const]) {
       const served = await serveOn(t, outputs, { env });
@@ -103,7 +101,7 @@ for (const env of [{}, portable]) {
     }
   });
 
-  test(`a pipe that nobody reads does not keep it from ending, ${wayOf(env)}`, { timeout: 60_000 }, async (t) => {
+  test(`a pipe that nobody reads does not keep it from ending, ${wayOf(env)}`, async (t) => {
     const pipe = new UnreadPipe(t);
     const served = await serveOn(t, [pipe.end, pipe.end], { env });
     await askOften(t, served, 100);
@@ -111,7 +109,7 @@ for (const env of [{}, portable]) {
   });
 }
 
-test('standard output or standard error that is closed stops neither', { timeout: 60_000 }, async (t) => {
+test('standard output or standard error that is closed stops neither', async (t) => {
   for (const close of ['>&-', '2>&-', '>&- 2>&-']) {
     const served = await serveOn(t, ['ignore', 'ignore'], { close });
     await checkServing(t, served);
@@ -119,7 +117,7 @@ test('standard output or standard error that is closed stops neither', { timeout
   }
 });
 
-test('a reader that has gone stops neither', { timeout: 30_000 }, async (t) => {
+test('a reader that has gone stops neither', async (t) => {
   const pipe = new UnreadPipe(t);
   const served = await serveOn(t, [pipe.end, pipe.end]);
   await until(() => pipe.read().includes('\n'), 'a first line');
@@ -130,7 +128,7 @@ test('a reader that has gone stops neither', { timeout: 30_000 }, async (t) => {
   await endsBy(served);
 });
 
-test('of a pipe that nobody reads lines beyond a mebibyte are lost and counted', { timeout: 60_000 }, async (t) => {
+test('of a pipe that nobody reads lines beyond a mebibyte are lost and counted', async (t) => {
   const pipe = new UnreadPipe(t);
   const served = await serveOn(t, [pipe.end, pipe.end], { args: ['--no-express'] });
   const count = 800;
@@ -152,7 +150,7 @@ test('of a pipe that nobody reads lines beyond a mebibyte are lost and counted',
   assert.ok(others >= 0 && others <= 5, `${lost} are told to be lost, ${requests.length} of ${count + 1} are there`);
 });
 
-test('the second signal ends it at once, though nobody reads its log', { timeout: 60_000 }, async (t) => {
+test('the second signal ends it at once, though nobody reads its log', async (t) => {
   const pipe = new UnreadPipe(t);
   const served = await serveOn(t, [pipe.end, pipe.end], { args: ['--drain', '600'] });
   await askOften(t, served, 100);
@@ -166,7 +164,7 @@ test('the second signal ends it at once, though nobody reads its log', { timeout
   reader.destroy();
 });
 
-test('on a full file system it serves on, and logs again when there is room', { timeout: 30_000 }, async (t) => {
+test('on a full file system it serves on, and logs again when there is room', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   if (!mountTmpfs(t, scope, dir, '64k')) return;
   writeFileSync(join(dir, 'filler'), Buffer.alloc(40_000));
@@ -195,7 +193,7 @@ function onSignal(code: string): Record<string, string> {
   return { NODE_OPTIONS: `--import=data:text/javascript,${script}` };
 }
 
-test('a warning of Node goes to the log, and does not wait for it', { timeout: 30_000 }, async (t) => {
+test('a warning of Node goes to the log, and does not wait for it', async (t) => {
   const child = startCli(t, ['serve', '--port', '0'], onSignal("process.emitWarning('look here')"));
   await originOf(child);
   child.process.kill('SIGWINCH');
@@ -203,7 +201,7 @@ test('a warning of Node goes to the log, and does not wait for it', { timeout: 3
   assert.doesNotMatch(child.stderr(), /look here/);
 });
 
-test('a fault of the service is told and ends it, though nobody reads that', { timeout: 60_000 }, async (t) => {
+test('a fault of the service is told and ends it, though nobody reads that', async (t) => {
   const env = onSignal("throw new Error('broken')");
   const child = startCli(t, ['serve', '--port', '0'], env);
   await originOf(child);
@@ -219,7 +217,7 @@ test('a fault of the service is told and ends it, though nobody reads that', { t
   assert.deepEqual(await served.child.exited, { code: 1, signal: null });
 });
 
-test('what can not be printed is told by the exit code', { timeout: 30_000 }, async (t) => {
+test('what can not be printed is told by the exit code', async (t) => {
   const full = openFull(t);
   assert.deepEqual(await startCliOn(t, [full, 'ignore'], ['serve', '--help']).exited, { code: 1, signal: null });
   assert.deepEqual(await startCliOn(t, ['ignore', full], ['fly']).exited, { code: 2, signal: null });

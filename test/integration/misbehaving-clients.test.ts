@@ -48,9 +48,7 @@ function isStuck(socket: Socket): boolean {
 }
 
 for (const express of [true, false]) {
-  test(`one answer at most waits for each client that reads none, ${express ? 'with' : 'without'} express`, {
-    timeout: 120_000,
-  }, async (t) => {
+  test(`one answer at most waits for each client that reads none, ${express ? 'with' : 'without'} express`, async (t) => {
     const running = await start(t, { express });
     await put(t, running, 'x.bin', Buffer.alloc(100));
     const clients = [];
@@ -60,7 +58,7 @@ for (const express of [true, false]) {
       most = Math.max(most, ...running.unanswered.values());
       return running.sockets.filter(isStuck).length === clients.length;
     };
-    await until(stuck, 'every one of them has not read', 90_000);
+    await until(stuck, 'every one of them has not read');
     assert.equal(most, 1);
     for (const socket of running.sockets.filter(isStuck)) {
       assert.ok(socket.writableLength < 1 << 20, `${socket.writableLength} bytes wait`);
@@ -72,14 +70,10 @@ for (const express of [true, false]) {
   });
 }
 
-test('a client that does not read an answer is broken off after --max-hold', { timeout: 60_000 }, async (t) => {
+test('a client that does not read an answer is broken off after --max-hold', async (t) => {
   const running = await start(t, { maxHold: 0.3 });
   const client = await flood(t, running);
-  await until(
-    () => running.sockets.length === 1 && running.sockets.every(({ destroyed }) => destroyed),
-    'it is',
-    40_000,
-  );
+  await until(() => running.sockets.length === 1 && running.sockets.every(({ destroyed }) => destroyed), 'it is');
   assert.equal(await closedFor(running, 'unread'), 1);
   client.destroy();
 });
@@ -93,7 +87,7 @@ const silent: Readonly<Record<string, string>> = {
 };
 
 for (const [target, rest] of Object.entries(silent)) {
-  test(`${target} whose body stops coming is answered 408, and the connection ends`, { timeout: 20_000 }, async (t) => {
+  test(`${target} whose body stops coming is answered 408, and the connection ends`, async (t) => {
     const running = await start(t, { bodyTimeout: 0.2 });
     await put(t, running, 'x.bin', Buffer.alloc(100));
     const client = await RawClient.connect(t, running.port);
@@ -108,7 +102,7 @@ for (const [target, rest] of Object.entries(silent)) {
   });
 }
 
-test('a body that stops coming behind its answer ends the connection', { timeout: 20_000 }, async (t) => {
+test('a body that stops coming behind its answer ends the connection', async (t) => {
   const running = await start(t, { bodyTimeout: 0.2 });
   for (const request of ['GET /healthz', 'POST /metrics', 'PUT /regions/.pagerelay/x']) {
     const client = await RawClient.connect(t, running.port);
@@ -119,7 +113,7 @@ test('a body that stops coming behind its answer ends the connection', { timeout
   }
 });
 
-test('a body that goes on coming slowly is taken', { timeout: 20_000 }, async (t) => {
+test('a body that goes on coming slowly is taken', async (t) => {
   const running = await start(t, { bodyTimeout: 2 });
   const client = await RawClient.connect(t, running.port);
   client.write('PUT /regions/slow.bin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n');

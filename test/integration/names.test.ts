@@ -178,12 +178,12 @@ async function checkList(t: TestContext, running: Running): Promise<void> {
 }
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`what is no region of a tree on ${place} is not found`, { timeout: 30_000 }, (t) => refuseAll(t, false, place));
+  test(`what is no region of a tree on ${place} is not found`, (t) => refuseAll(t, false, place));
 }
 
-test('the portable relay refuses the same', { timeout: 30_000 }, (t) => refuseAll(t, true, 'tmpfs'));
+test('the portable relay refuses the same', (t) => refuseAll(t, true, 'tmpfs'));
 
-test('a request that is no HTTP is answered 400, and only once', { timeout: 10_000 }, async (t) => {
+test('a request that is no HTTP is answered 400, and only once', async (t) => {
   const running = await startService(t, { dir: makeTree(t, 'tmpfs').dir });
   for (const target of ['/regions/plain\0', '/regions/pl ain', 'regions/plain', '*']) {
     const client = await RawClient.connect(t, running.port);
@@ -195,7 +195,7 @@ test('a request that is no HTTP is answered 400, and only once', { timeout: 10_0
   }
 });
 
-test('names of the longest kind work', { timeout: 10_000 }, async (t) => {
+test('names of the longest kind work', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   mkdirSync(join(dir, longest, '..'), { recursive: true });
   writeFileSync(join(dir, longest), inside);
@@ -206,7 +206,7 @@ test('names of the longest kind work', { timeout: 10_000 }, async (t) => {
   assert.equal((await ask(t, running, `/regions/${escaped}`)).status, 200);
 });
 
-test('a tree may be named through a link', { timeout: 10_000 }, async (t) => {
+test('a tree may be named through a link', async (t) => {
   const { dir, outside } = makeTree(t, 'tmpfs');
   symlinkSync(dir, join(outside, 'tree-link'));
   const running = await startService(t, { dir: join(outside, 'tree-link') });

@@ -39,7 +39,6 @@ async function setScene(t: TestContext, options: Partial<ServiceOptions>): Promi
   await until(
     () => /port \d+/.test(service.stdout()),
     'the service listens',
-    10_000,
     () => service.stderr(),
   );
   const port = Number(/port (\d+)/.exec(service.stdout())?.[1]);
@@ -53,7 +52,6 @@ async function setScene(t: TestContext, options: Partial<ServiceOptions>): Promi
       await until(
         () => child.stdout().includes('asked'),
         'the client has asked',
-        10_000,
         () => child.stderr(),
       );
       return child;
@@ -71,7 +69,7 @@ async function readsRight(child: Child, path: string, first: number, last: numbe
 
 const completeBySendfile = /^pagerelay_transmissions_total\{engine="sendfile",outcome="complete"\} (\d+)$/m;
 
-test('a peer behind a virtual device is unaskable and gets a copy', { timeout: 30_000, skip: missing }, async (t) => {
+test('a peer behind a virtual device is unaskable and gets a copy', { skip: missing }, async (t) => {
   const scene = await setScene(t, {});
   const last = 20 * mebibyte;
   const reader = await scene.ask(`0-${last}`);
@@ -85,7 +83,6 @@ test('a peer behind a virtual device is unaskable and gets a copy', { timeout: 3
 });
 
 test('over a virtual cable the kernel copies what zerocopy sends, says so, and lets go before it is read', {
-  timeout: 30_000,
   skip: missing,
 }, async (t) => {
   const scene = await setScene(t, { engine: 'zerocopy' });
@@ -93,27 +90,23 @@ test('over a virtual cable the kernel copies what zerocopy sends, says so, and l
   const sends = (result: string) =>
     scene.metric(new RegExp(`^pagerelay_zerocopy_sends_total\\{result="${result}"\\} (\\d+)$`, 'm'));
   await until(async () => (await sends('copied')) > 0, 'SO_EE_CODE_ZEROCOPY_COPIED');
-  await until(
-    async () => (await scene.references()).length === 0,
-    'nothing is held, though nothing has been read',
-    3000,
-  );
+  await until(async () => (await scene.references()).length === 0, 'nothing is held, though nothing has been read');
   assert.equal(await sends('uncopied'), 0);
   const copied = await scene.metric(/^pagerelay_copied_bytes_total\{engine="zerocopy"\} (\d+)$/m);
   assert.equal(copied, 30_000);
   await readsRight(reader, scene.path, 100, 30_099);
 });
 
-test('a remote peer has it all when it has acknowledged it', { timeout: 30_000, skip: missing }, async (t) => {
+test('a remote peer has it all when it has acknowledged it', { skip: missing }, async (t) => {
   const scene = await setScene(t, { treatPeersAs: 'remote' });
   const reader = await scene.ask('100-30099');
   const complete = async () => (await scene.metric(completeBySendfile)) === 1;
   await until(complete, 'it is accepted');
-  await until(async () => (await scene.references()).length === 0, 'it goes although nothing has been read', 3000);
+  await until(async () => (await scene.references()).length === 0, 'it goes although nothing has been read');
   await readsRight(reader, scene.path, 100, 30_099);
 });
 
-test('what a remote peer has not acknowledged is held', { timeout: 30_000, skip: missing }, async (t) => {
+test('what a remote peer has not acknowledged is held', { skip: missing }, async (t) => {
   const scene = await setScene(t, { treatPeersAs: 'remote' });
   await startDropping(scene.client, `tcp sport ${scene.port} ip length > 200`);
   const reader = await scene.ask('100-30099');
@@ -132,7 +125,6 @@ test('what a remote peer has not acknowledged is held', { timeout: 30_000, skip:
 });
 
 test('under random loss every byte arrives, and every reference goes', {
-  timeout: 60_000,
   skip: missing,
 }, async (t) => {
   const scene = await setScene(t, { treatPeersAs: 'remote', engine: 'splice' });

@@ -28,7 +28,7 @@ async function overwriteAcknowledged(t: TestContext, engine: Engine, place: Plac
   client.get('/regions/file.bin', `${first}-${first + length - 1}`);
   const acknowledged = () =>
     queuesOf(port, client.localPort)?.unacknowledged === 0 && (queuesOf(client.localPort, port)?.unread ?? 0) > length;
-  await until(acknowledged, 'all is acknowledged', 5000, () => queuesOf(port, client.localPort));
+  await until(acknowledged, 'all is acknowledged', () => queuesOf(port, client.localPort));
   const after = seededBytes(size, 72).subarray(first, first + length);
   overwrite(file.path, first, after);
   const { status, body } = await client.response();
@@ -44,7 +44,7 @@ async function overwriteAccepted(t: TestContext, engine: Engine): Promise<Verdic
   const length = 300_000;
   client.get('/regions/file.bin', `0-${length - 1}`);
   const counters = () => service.relay.counters();
-  await until(() => counters().transmissions[engine].complete === 1, 'all is accepted', 5000, counters);
+  await until(() => counters().transmissions[engine].complete === 1, 'all is accepted', counters);
   if (engine !== 'stream') assert.equal(counters().laneSends, 1);
   const after = seededBytes(length, 74);
   overwrite(file.path, 0, after);
@@ -54,26 +54,26 @@ async function overwriteAccepted(t: TestContext, engine: Engine): Promise<Verdic
 
 for (const place of ['tmpfs', 'ext4'] as const) {
   for (const engine of copyFreeEngines) {
-    test(`${engine} sends the pages of ${place} themselves`, { timeout: 15_000 }, async (t) => {
+    test(`${engine} sends the pages of ${place} themselves`, async (t) => {
       assert.equal(await overwriteAcknowledged(t, engine, place), 'all new');
     });
   }
   for (const engine of copyingEngines) {
-    test(`${engine} sends a copy of the pages of ${place}`, { timeout: 15_000 }, async (t) => {
+    test(`${engine} sends a copy of the pages of ${place}`, async (t) => {
       assert.equal(await overwriteAcknowledged(t, engine, place), 'all old');
     });
   }
 }
 
 for (const engine of copyFreeEngines) {
-  test(`a lane sends the pages themselves by ${engine}`, { timeout: 15_000 }, async (t) => {
+  test(`a lane sends the pages themselves by ${engine}`, async (t) => {
     assert.equal(await overwriteAccepted(t, engine), 'all new');
   });
 }
 
 // Not zerocopy: what the peer's queue has no room for is the pages themselves, until it is delivered.
 for (const engine of ['copy', 'stream'] as const) {
-  test(`a body that is longer than one send is a copy by ${engine}`, { timeout: 15_000 }, async (t) => {
+  test(`a body that is longer than one send is a copy by ${engine}`, async (t) => {
     assert.equal(await overwriteAccepted(t, engine), 'all old');
   });
 }

@@ -10,7 +10,6 @@ import { makeFolder } from '../support/regions.ts';
 import { suiteScope } from '../support/suite-scope.ts';
 
 const scope = suiteScope();
-const timeout = 90_000;
 let noHugePages: string | undefined;
 
 // What the service keeps for its experiments, beside a region of some pages.
@@ -36,7 +35,7 @@ function scratchFolders(): string[] {
 const there = new Set(scratchFolders());
 const scratchLeft = () => scratchFolders().filter((name) => !there.has(name));
 
-test('what this machine offers is tried with every engine', { timeout }, async (t) => {
+test('what this machine offers is tried with every engine', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
   const { code, stdout, stderr } = await prove(t, ['--json', '--path', folder]);
   assert.equal(code, 0, stderr);
@@ -74,7 +73,7 @@ test('what this machine offers is tried with every engine', { timeout }, async (
   assert.deepEqual(scratchLeft(), []);
 });
 
-test('a kernel that copies is found out: another engine, and exit code 1', { timeout }, async (t) => {
+test('a kernel that copies is found out: another engine, and exit code 1', async (t) => {
   const says = { PAGERELAY_TEST_WITNESS_SAYS: JSON.stringify({ sendfile: false, splice: false }) };
   const { code, stdout } = await prove(t, [], says);
   assert.equal(code, 1);
@@ -88,12 +87,11 @@ test('a kernel that copies is found out: another engine, and exit code 1', { tim
   assert.match(stdout, /^On this machine pagerelay sends tmpfs.* by copy, copying every byte\.$/m);
 });
 
-test('a signal ends it and leaves nothing behind', { timeout }, async (t) => {
+test('a signal ends it and leaves nothing behind', async (t) => {
   const child = startCli(t, ['prove']);
   await until(
     () => scratchLeft().length > 0,
     'it is under way',
-    15_000,
     () => child.stderr(),
   );
   child.process.kill('SIGTERM');
@@ -101,7 +99,7 @@ test('a signal ends it and leaves nothing behind', { timeout }, async (t) => {
   assert.deepEqual(scratchLeft(), []);
 });
 
-test('a wrong command line is answered by usage and exit code 2', { timeout: 30_000 }, async (t) => {
+test('a wrong command line is answered by usage and exit code 2', async (t) => {
   for (const args of [['--nonsense'], ['--engine', 'warp'], ['--path', '/nowhere'], ['--path', '/dev/null'], ['x']]) {
     const { code, stdout, stderr } = await prove(t, args);
     assert.deepEqual([code, stdout], [2, ''], args.join(' '));
@@ -109,13 +107,13 @@ test('a wrong command line is answered by usage and exit code 2', { timeout: 30_
   }
 });
 
-test('without the shim it says so, and that is no proof', { timeout: 30_000 }, async (t) => {
+test('without the shim it says so, and that is no proof', async (t) => {
   const { code, stdout, stderr } = await prove(t, ['--json'], { PAGERELAY_PORTABLE: '1' });
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /there is no native shim, so every byte is copied: PAGERELAY_PORTABLE is set/);
 });
 
-test('--help prints and exits 0', { timeout: 30_000 }, async (t) => {
+test('--help prints and exits 0', async (t) => {
   const { code, stdout } = await prove(t, ['--help']);
   assert.equal(code, 0);
   assert.match(stdout, /^Usage: pagerelay prove/);

@@ -53,9 +53,7 @@ const warningsOf = (child: Child) =>
 
 for (const errno of ['EPERM', 'ENOSYS'] as const) {
   for (const calls of [...every.map((call) => [call]), every]) {
-    test(`the service goes on where ${calls.length > 1 ? 'all of them are' : `${calls[0]} is`} refused by ${errno}`, {
-      timeout: 60_000,
-    }, async (t) => {
+    test(`the service goes on where ${calls.length > 1 ? 'all of them are' : `${calls[0]} is`} refused by ${errno}`, async (t) => {
       if ('missing' in refusing) return t.skip(refusing.missing);
       const child = refusing(t, errno, calls, ['serve', '--dir', makeTree(t), '--port', '0']);
       const origin = await originOf(child);
@@ -80,14 +78,14 @@ for (const errno of ['EPERM', 'ENOSYS'] as const) {
   }
 }
 
-test('nothing is warned of where nothing is refused', { timeout: 60_000 }, async (t) => {
+test('nothing is warned of where nothing is refused', async (t) => {
   if ('missing' in refusing) return t.skip(refusing.missing);
   const child = refusing(t, 'EPERM', [], ['serve', '--dir', makeTree(t), '--port', '0']);
   await listedBy(await originOf(child));
   assert.deepEqual(warningsOf(child), []);
 });
 
-test('huge pages are copied where vmsplice is refused', { timeout: 60_000 }, async (t) => {
+test('huge pages are copied where vmsplice is refused', async (t) => {
   if ('missing' in refusing) return t.skip(refusing.missing);
   const short = addHugePages(scope, 3);
   if (short) return t.skip(short);
@@ -108,7 +106,7 @@ test('huge pages are copied where vmsplice is refused', { timeout: 60_000 }, asy
 });
 
 for (const errno of ['EPERM', 'ENOSYS'] as const) {
-  test(`prove names what is refused by ${errno}, what it costs and the way out`, { timeout: 110_000 }, async (t) => {
+  test(`prove names what is refused by ${errno}, what it costs and the way out`, async (t) => {
     if ('missing' in refusing) return t.skip(refusing.missing);
     const child = refusing(t, errno, every, ['prove', '--json']);
     const { code } = await child.exited;

@@ -48,11 +48,11 @@ async function replacedInFlight(t: TestContext, engine: Engine): Promise<void> {
   await untilReturned(running, { ...before, pipes: before.pipes + 2 });
 }
 
-test('a replaced file is new to the next reader and old to the one in flight', { timeout: 30_000 }, async (t) => {
+test('a replaced file is new to the next reader and old to the one in flight', async (t) => {
   for (const engine of everyEngine) await t.test(`by ${engine}`, (t) => replacedInFlight(t, engine));
 });
 
-test('every replacement has an entity-tag of its own', { timeout: 10_000 }, async (t) => {
+test('every replacement has an entity-tag of its own', async (t) => {
   const dir = makeFolder(t, 'ext4');
   const running = await startService(t, { dir });
   const client = await RawClient.connect(t, running.port);
@@ -72,7 +72,7 @@ test('every replacement has an entity-tag of its own', { timeout: 10_000 }, asyn
   assert.ok(tags.size > 1);
 });
 
-test('a file that is removed is not found, and the reader in flight gets it whole', { timeout: 10_000 }, async (t) => {
+test('a file that is removed is not found, and the reader in flight gets it whole', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(dir, 'file.bin', size, 103);
   const running = await startService(t, { dir, engine: 'sendfile' }); // It keeps no pipe for the next.

@@ -5,6 +5,7 @@ import type { Engine } from '../../src/relay/relay.ts';
 import { createService } from '../../src/service.ts';
 import { countOpen } from '../support/descriptors.ts';
 import { copyFreeEngines, everyEngine } from '../support/engines.ts';
+import { endless } from '../support/limits.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, sha256OfFile, writeRegion } from '../support/regions.ts';
@@ -28,14 +29,12 @@ async function inMidBody(t: TestContext, engine: Engine, drain: number) {
 
 async function untilClosed(before: ReturnType<typeof countOpen>): Promise<void> {
   const same = () => JSON.stringify(countOpen()) === JSON.stringify(before);
-  await until(same, 'all is closed', 3000, () => ({ was: before, is: countOpen() }));
+  await until(same, 'all is closed', () => ({ was: before, is: countOpen() }));
 }
 
 async function breaksOff(t: TestContext, engine: Engine): Promise<void> {
   const { before, running, client } = await inMidBody(t, engine, 0.2);
-  const started = performance.now();
   assert.equal(await running.close(), false, 'something had to be broken off');
-  assert.ok(performance.now() - started < 3000, 'it took not much longer than the drain time');
   const rest = await client.rest();
   assert.ok(rest.bytes < size, `${rest.bytes} bytes: the body is short`);
   client.destroy();
@@ -72,31 +71,29 @@ async function waitsForReader(t: TestContext, engine: Engine): Promise<void> {
   assert.equal(await closing, true);
 }
 
-test('a drain time that is over breaks off what is in mid-body', { timeout: 30_000 }, async (t) => {
+test('a drain time that is over breaks off what is in mid-body', async (t) => {
   for (const engine of everyEngine) await t.test(`by ${engine}`, (t) => breaksOff(t, engine));
 });
 
-test('a drain time that is long enough lets everything complete', { timeout: 30_000 }, async (t) => {
+test('a drain time that is long enough lets everything complete', async (t) => {
   for (const engine of everyEngine) await t.test(`by ${engine}`, (t) => drains(t, engine));
 });
 
-test('draining waits for a local reader that has not read', { timeout: 30_000 }, async (t) => {
+test('draining waits for a local reader that has not read', async (t) => {
   for (const engine of copyFreeEngines) await t.test(`by ${engine}`, (t) => waitsForReader(t, engine));
 });
 
-test('idle connections do not hold up a shutdown', { timeout: 20_000 }, async (t) => {
+test('idle connections do not hold up a shutdown', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 1000, 53);
-  const running = await startService(t, { drain: 10, regions: [file] });
+  const running = await startService(t, { drain: endless, regions: [file] });
   const client = await RawClient.connect(t, running.port);
   client.get('/regions/file.bin');
   assert.equal((await client.response()).body.length, 1000);
-  const started = performance.now();
-  assert.equal(await running.close(), true);
-  assert.ok(performance.now() - started < 2000, 'it did not wait for the drain time');
+  assert.equal(await running.close(), true, 'it did not wait for the drain time');
   assert.equal((await client.rest()).bytes, 0);
 });
 
-test('a service that can not start leaves nothing open', { timeout: 20_000 }, async () => {
+test('a service that can not start leaves nothing open', async () => {
   const start = () =>
     createService({ ...serviceDefaults, regions: [{ name: 'none', path: '/nowhere/none' }], lanes: 2, maxHold: 1 });
   const before = countOpen();

@@ -42,7 +42,7 @@ async function statusOf(t: TestContext, port: number, path: string, fields = '')
 }
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
-  test(`${signal} lets what is in flight complete, and ends it`, { timeout: 30_000 }, async (t) => {
+  test(`${signal} lets what is in flight complete, and ends it`, async (t) => {
     const served = await serve(t);
     const client = await inMidBody(t, served);
     served.child.process.kill(signal);
@@ -53,7 +53,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
 }
 
 for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGPIPE'] as const) {
-  test(`${signal} does nothing, and opens no debugger`, { timeout: 30_000 }, async (t) => {
+  test(`${signal} does nothing, and opens no debugger`, async (t) => {
     const served = await serve(t);
     const client = await inMidBody(t, served);
     const listening = listenersOf(served);
@@ -92,7 +92,7 @@ function linkOf(path: string): string {
   }
 }
 
-test('SIGHUP has the token files read again, and serves on', { timeout: 30_000 }, async (t) => {
+test('SIGHUP has the token files read again, and serves on', async (t) => {
   const tokens = join(makeFolder(t, 'tmpfs'), 'tokens');
   writeFileSync(tokens, 'first\n');
   const served = await serve(t, ['--read-token-file', tokens]);
@@ -112,7 +112,7 @@ test('SIGHUP has the token files read again, and serves on', { timeout: 30_000 }
   assert.deepEqual(await served.child.exited, cleanExit);
 });
 
-test('a second signal, whichever, ends it at once', { timeout: 30_000 }, async (t) => {
+test('a second signal, whichever, ends it at once', async (t) => {
   for (const [first, second] of [
     ['SIGTERM', 'SIGINT'],
     ['SIGQUIT', 'SIGTERM'],
@@ -127,9 +127,7 @@ test('a second signal, whichever, ends it at once', { timeout: 30_000 }, async (
   }
 });
 
-test('npm start hands SIGTERM on: what is in flight completes, and no process is left', {
-  timeout: 60_000,
-}, async (t) => {
+test('npm start hands SIGTERM on: what is in flight completes, and no process is left', async (t) => {
   const served = await serve(t, [], (scope, args) =>
     start(scope, 'npm', ['start', '--prefix', root, '--', ...args.slice(1)]),
   );

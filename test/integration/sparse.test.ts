@@ -53,9 +53,7 @@ function isRight(port: number, path: string, size: number, fields: Record<string
 }
 
 for (const engine of engines) {
-  test(`a region of holes far larger than its tmpfs takes no page of it, by ${engine}`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`a region of holes far larger than its tmpfs takes no page of it, by ${engine}`, async (t) => {
     const mounted = mountTmpfs(t, 16 * mebibyte);
     if ('missing' in mounted) return t.skip(mounted.missing);
     const { folder } = mounted;
@@ -69,7 +67,6 @@ for (const engine of engines) {
     await until(
       async () => (await fetch(`${origin}/regions/vm.img`, { headers })).headers.has('repr-digest'),
       'its digest is known',
-      30_000,
     );
     assert.equal((await fetch(`${origin}/regions`)).status, 200);
     await until(() => service.relay.references().items.length === 0, 'nothing is held');
@@ -78,7 +75,7 @@ for (const engine of engines) {
   });
 }
 
-test('a region that was made longer is a hole there, and reading it takes nothing', { timeout: 30_000 }, async (t) => {
+test('a region that was made longer is a hole there, and reading it takes nothing', async (t) => {
   const mounted = mountTmpfs(t, 16 * mebibyte);
   if ('missing' in mounted) return t.skip(mounted.missing);
   const { folder } = mounted;
@@ -119,7 +116,7 @@ function makeSparseMemfd(t: TestContext): { path: string; fd: number; size: numb
 }
 
 for (const engine of engines) {
-  test(`a sparse memfd stays sparse, by ${engine}`, { timeout: 60_000 }, async (t) => {
+  test(`a sparse memfd stays sparse, by ${engine}`, async (t) => {
     const { path, size } = makeSparseMemfd(t);
     const { blocks } = statSync(path);
     const { port } = await startService(t, { regions: [{ name: 'sparse', path }], engine });
@@ -127,7 +124,7 @@ for (const engine of engines) {
     assert.equal(statSync(path).blocks, blocks);
   });
 
-  test(`a sparse file of a disk stays sparse, by ${engine}`, { timeout: 60_000 }, async (t) => {
+  test(`a sparse file of a disk stays sparse, by ${engine}`, async (t) => {
     const folder = makeFolder(t, 'ext4');
     const { fd, size } = makeSparse(join(folder, 'sparse'), 64 * mebibyte);
     closeSync(fd);
@@ -156,7 +153,7 @@ before(() => {
 });
 
 for (const engine of engines) {
-  test(`holes of huge pages take none, and set none aside, by ${engine}`, { timeout: 60_000 }, async (t) => {
+  test(`holes of huge pages take none, and set none aside, by ${engine}`, async (t) => {
     if (missing) return t.skip(missing);
     const path = join(huge, engine);
     t.after(() => rmSync(path));

@@ -143,7 +143,7 @@ test('a response of the tree that was left goes on to its end, and holds its pag
   assert.equal(await client.hash(24 * mebibyte), hash);
   client.destroy();
   const isChanged = async () => (await send(t, writer, change)).status === 204;
-  await until(isChanged, 'the lock of the tree that was left is given back', 15_000);
+  await until(isChanged, 'the lock of the tree that was left is given back');
 });
 
 test('following costs nothing that stays', async (t) => {
@@ -158,7 +158,7 @@ test('following costs nothing that stays', async (t) => {
     }
   }
   const isSame = () => countOpen().descriptors <= before.descriptors && countOpen().mappings <= before.mappings;
-  await until(isSame, 'all that was left is closed', 15_000, () => ({ was: before, is: countOpen() }));
+  await until(isSame, 'all that was left is closed', () => ({ was: before, is: countOpen() }));
 });
 
 const isRoot = process.getuid?.() === 0;

@@ -57,9 +57,7 @@ async function goesOn(t: TestContext, port: number, newSize: number): Promise<vo
 for (const engine of everyEngine) {
   for (const place of ['tmpfs', 'ext4'] as const) {
     for (const [cut, newSize] of Object.entries(cuts)) {
-      test(`cut ${cut} while it is sent from ${place} by ${engine}`, { timeout: 20_000 }, (t) =>
-        cutWhileSending(t, engine, place, newSize),
-      );
+      test(`cut ${cut} while it is sent from ${place} by ${engine}`, (t) => cutWhileSending(t, engine, place, newSize));
     }
   }
 }

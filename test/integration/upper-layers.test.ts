@@ -28,7 +28,6 @@ async function unreadByMptcp(t: TestContext, place: Place, options: Parameters<t
 for (const place of places) {
   for (const engine of everyEngine) {
     test(`a client of MPTCP that has not read gets what it asked for, by ${engine} from ${place}`, {
-      timeout: 30_000,
       ...skip,
     }, async (t) => {
       const { running, reader } = await unreadByMptcp(t, place, { engine });
@@ -39,7 +38,6 @@ for (const place of places) {
   }
 
   test(`an overwrite waits for no client of MPTCP, and changes nothing that it reads, on ${place}`, {
-    timeout: 30_000,
     ...skip,
   }, async (t) => {
     const { running, reader } = await unreadByMptcp(t, place);
@@ -49,7 +47,7 @@ for (const place of places) {
   });
 }
 
-test('what a client of MPTCP gets is counted as copied', { timeout: 30_000, ...skip }, async (t) => {
+test('what a client of MPTCP gets is counted as copied', { ...skip }, async (t) => {
   for (const engine of copyFreeEngines) {
     const { running, reader } = await unreadByMptcp(t, 'ext4', { engine });
     const { copiedBytes, references } = running.service.relay.counters();

@@ -52,7 +52,7 @@ const bytesOf = (seed: number, first = 0, last = size - 1) => seededBytes(size, 
 
 for (const place of places) {
   for (const [deed, act] of Object.entries(deeds)) {
-    test(`who ${deed}, on ${place}, gives the region another entity-tag at once`, { timeout: 20_000 }, async (t) => {
+    test(`who ${deed}, on ${place}, gives the region another entity-tag at once`, async (t) => {
       const running = await serve(t, place);
       const before = tagOf(await get(t, running));
       act(running.file, running.folder);
@@ -64,7 +64,7 @@ for (const place of places) {
       assert.equal((await get(t, running, '0-9', `If-Match: ${tagOf(now)}\r\n`)).status, 206);
     });
 
-    test(`a download resumed after somebody ${deed}, on ${place}, is one file`, { timeout: 20_000 }, async (t) => {
+    test(`a download resumed after somebody ${deed}, on ${place}, is one file`, async (t) => {
       const running = await serve(t, place);
       const first = await get(t, running, '0-99999');
       act(running.file, running.folder);
@@ -73,7 +73,7 @@ for (const place of places) {
       assert.ok(rest.body.equals(bytesOf(2)));
     });
 
-    test(`a lane sees that somebody ${deed}, on ${place}, between two requests`, { timeout: 20_000 }, async (t) => {
+    test(`a lane sees that somebody ${deed}, on ${place}, between two requests`, async (t) => {
       const running = await serve(t, place);
       const client = await RawClient.connect(t, running.port);
       const before = await haveGranted(running, client, { path }, '0-99');
@@ -85,7 +85,7 @@ for (const place of places) {
       assert.ok(now.body.equals(bytesOf(2, 0, 99)));
     });
 
-    test(`a digest is not the one from before somebody ${deed}, on ${place}`, { timeout: 20_000 }, async (t) => {
+    test(`a digest is not the one from before somebody ${deed}, on ${place}`, async (t) => {
       const running = await serve(t, place);
       const asked = 'Want-Repr-Digest: sha-256=10\r\n';
       const before = await get(t, running, '0-9', asked);
@@ -96,7 +96,7 @@ for (const place of places) {
     });
   }
 
-  test(`a restart alone changes no entity-tag on ${place}`, { timeout: 20_000 }, async (t) => {
+  test(`a restart alone changes no entity-tag on ${place}`, async (t) => {
     const running = await serve(t, place);
     const before = tagOf(await get(t, running));
     await running.close();
@@ -104,7 +104,7 @@ for (const place of places) {
     assert.equal(tagOf(await get(t, again)), before);
   });
 
-  test(`equal copies on ${place} have one entity-tag where these are portable`, { timeout: 20_000 }, async (t) => {
+  test(`equal copies on ${place} have one entity-tag where these are portable`, async (t) => {
     const [one, other] = [
       await serve(t, place, { portableEtags: true }),
       await serve(t, place, { portableEtags: true }),
@@ -120,7 +120,7 @@ const touches: Readonly<Record<string, (file: string, folder: string) => void>> 
 };
 
 for (const [what, act] of Object.entries(touches)) {
-  test(`who ${what} gives a file another entity-tag, though its bytes are the same`, { timeout: 20_000 }, async (t) => {
+  test(`who ${what} gives a file another entity-tag, though its bytes are the same`, async (t) => {
     const running = await serve(t, 'tmpfs');
     const before = await get(t, running);
     act(running.file, running.folder);

@@ -85,7 +85,7 @@ async function checkWay(t: TestContext, running: Running, file: RegionFile, { ac
 }
 
 for (const engine of everyEngine) {
-  test(`every way out gives everything back, by ${engine}`, { timeout: 60_000 }, async (t) => {
+  test(`every way out gives everything back, by ${engine}`, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 40 * mebibyte + 123, 31);
     const success = ways.success as Way;
     const first = await startService(t, { engine, regions: [file] });

@@ -27,7 +27,7 @@ async function readWhole(client: RawClient): Promise<void> {
   assert.deepEqual([status, sha256(body)], [200, sha256(content)]);
 }
 
-test('on loopback the kernel copies what zerocopy sends, and says so', { timeout: 20_000 }, async (t) => {
+test('on loopback the kernel copies what zerocopy sends, and says so', async (t) => {
   const { running, client } = await start(t);
   await readWhole(client);
   const { copied, uncopied } = running.service.relay.counters().zerocopySends;
@@ -37,7 +37,7 @@ test('on loopback the kernel copies what zerocopy sends, and says so', { timeout
   assert.match(body, new RegExp(`pagerelay_zerocopy_sends_total\\{result="copied"\\} ${copied}\n`));
 });
 
-test('few bytes are copied on purpose', { timeout: 20_000 }, async (t) => {
+test('few bytes are copied on purpose', async (t) => {
   const { running, client } = await start(t);
   client.get('/regions/file.bin', '100-4195');
   assert.ok((await client.response()).body.equals(content.subarray(100, 4196)));
@@ -45,7 +45,7 @@ test('few bytes are copied on purpose', { timeout: 20_000 }, async (t) => {
   assert.deepEqual([copied, notTried], [0, 1]);
 });
 
-test('where the kernel has no room for notices, a chunk is copied', { timeout: 20_000 }, async (t) => {
+test('where the kernel has no room for notices, a chunk is copied', async (t) => {
   const { running, client } = await start(t);
   // The head goes first; then the first send and its second try, each time.
   shim.setFault('send', constants.errno.ENOBUFS, 1, 2);
@@ -58,7 +58,7 @@ test('where the kernel has no room for notices, a chunk is copied', { timeout: 2
   assert.ok(notTried >= 1 && copied > 0, JSON.stringify({ copied, notTried }));
 });
 
-test('pages that the socket could not deliver yet are held until it has', { timeout: 20_000 }, async (t) => {
+test('pages that the socket could not deliver yet are held until it has', async (t) => {
   const { running, client } = await start(t);
   client.get('/regions/file.bin');
   await client.head();
@@ -69,7 +69,7 @@ test('pages that the socket could not deliver yet are held until it has', { time
   assert.deepEqual(outcomesOf(running.service), { complete: 1 });
 });
 
-test('no notice is left for Node to spin on', { timeout: 20_000 }, async (t) => {
+test('no notice is left for Node to spin on', async (t) => {
   const { client } = await start(t);
   for (let round = 0; round < 5; round++) await readWhole(client);
   const before = process.cpuUsage();
@@ -79,7 +79,7 @@ test('no notice is left for Node to spin on', { timeout: 20_000 }, async (t) => 
   assert.ok((user + system) / 1000 < 250, `${(user + system) / 1000} ms of processor time while idle`);
 });
 
-test('a client that vanishes in mid-body ends it', { timeout: 20_000 }, async (t) => {
+test('a client that vanishes in mid-body ends it', async (t) => {
   const { running, client } = await start(t);
   client.get('/regions/file.bin');
   await client.take(100_000);

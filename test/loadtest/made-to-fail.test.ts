@@ -21,7 +21,7 @@ async function loadOn(scope: TestContext, fault: string, names: string) {
   const size = scenarios.find(({ name }) => name === names)?.size ?? 0;
   const server = start(scope, process.execPath, [program, fault, file, String(size)]);
   const listening = /http:\/\/\S+/;
-  await until(() => listening.test(server.stdout()), 'the server listens', 15_000, server.stderr);
+  await until(() => listening.test(server.stdout()), 'the server listens', server.stderr);
   const url = listening.exec(server.stdout())?.[0] ?? '';
   const times = ['--seconds', '1.5', '--rounds', '1', '--settle', '1.5'];
   return runLoadtest(scope, '--url', url, '--reference', file, '--scenarios', names, ...times);

@@ -33,7 +33,7 @@ const limits = {
 };
 
 for (const [what, limit] of Object.entries(limits)) {
-  test(`a client behind the last answer is read until ${what}`, { timeout: 20_000 }, async (t) => {
+  test(`a client behind the last answer is read until ${what}`, async (t) => {
     const server = createServer(({ socket }) => {
       socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
       linger(socket, limit);
@@ -53,7 +53,7 @@ for (const [what, limit] of Object.entries(limits)) {
 
 for (const [what, limit] of Object.entries(limits)) {
   if (what.includes('silent')) continue; // That is the deadline of every body.
-  test(`the rest of a body behind its answer is read until ${what}`, { timeout: 20_000 }, async (t) => {
+  test(`the rest of a body behind its answer is read until ${what}`, async (t) => {
     const closed: string[] = [];
     const server = createServer((request, response) => {
       boundRest(request, response, () => closed.push(what), limit);

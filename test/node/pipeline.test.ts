@@ -86,7 +86,7 @@ function echoing(): Handler {
   };
 }
 
-test('requests with every kind of body are told apart wherever the stream is cut', { timeout: 60_000 }, async (t) => {
+test('requests with every kind of body are told apart wherever the stream is cut', async (t) => {
   const { port } = await serve(t, echoing());
   const stream = tricky.join('');
   const cuts = [
@@ -133,7 +133,7 @@ test('others are answered while a thousand requests of one connection wait', asy
   assert.equal(order.length, count + 1);
 });
 
-test('a connection is read no further than what waits', { timeout: 30_000 }, async (t) => {
+test('a connection is read no further than what waits', async (t) => {
   const waiting: ServerResponse[] = [];
   let answered = 0;
   const { port, sockets } = await serve(t, (_, response) => {
@@ -153,7 +153,7 @@ test('a connection is read no further than what waits', { timeout: 30_000 }, asy
   for (; answered < requests; answered++) await client.response();
 });
 
-test('a connection that would have too much wait is closed behind its response', { timeout: 30_000 }, async (t) => {
+test('a connection that would have too much wait is closed behind its response', async (t) => {
   const waiting: ServerResponse[] = [];
   const { port, sockets } = await serve(t, (_, response) => void waiting.push(response), 1000);
   const client = await RawClient.connect(t, port);

@@ -27,7 +27,6 @@ for (const engine of ['sendfile', 'splice'] as const) {
     await until(
       () => counted(running).references === 0,
       'it is done',
-      8000,
       () => counted(running),
     );
     assert.deepEqual(counted(running).inFlight, { held: 0, sending: 0, accepted: 0, broken: 0, quarantined: 0 });
@@ -43,13 +42,11 @@ test('what does not move is told of as a stall, and a broken body as broken unti
   await until(
     () => [counted(running)].some(({ stalledSeconds, inFlight }) => stalledSeconds > 0.3 && inFlight.sending === 1),
     'it stalls',
-    8000,
     () => counted(running),
   );
   await until(
     () => counted(running).inFlight.broken === 1,
     'it is broken off',
-    20_000,
     () => counted(running),
   );
   assert.ok(counted(running).stalledSeconds > 0.3, 'its pages are held all the same');
@@ -57,19 +54,17 @@ test('what does not move is told of as a stall, and a broken body as broken unti
   await until(
     () => counted(running).references === 0,
     'it is done',
-    8000,
     () => counted(running),
   );
   await until(
     () => counted(running).stalledSeconds === 0,
     'nothing stalls',
-    8000,
     () => counted(running),
   );
   assert.equal(counts(counted(running)).accepted, 0, 'it was never accepted whole');
 });
 
-test('writers and readers that wait are counted with how long they waited', { timeout: 20_000 }, async (t) => {
+test('writers and readers that wait are counted with how long they waited', async (t) => {
   const running = await serve(t, { writable: true });
   const [slow, writer, reader] = await Promise.all([1, 2, 3].map(() => RawClient.connect(t, running.port)));
   assert.ok(slow && writer && reader);

@@ -14,7 +14,6 @@ import { suiteScope } from '../support/suite-scope.ts';
 
 const skip = skipWithoutChromium();
 const scope = suiteScope();
-const patience = 45_000;
 let browser: Browser;
 
 before(async () => {
@@ -42,7 +41,6 @@ const ends = {
 for (const [how, end] of Object.entries(ends)) {
   test(`a stalled download is seen in /references, the gauge, the page and an alert, until ${how}`, {
     skip,
-    timeout: 120_000,
   }, async (t) => {
     if (!areThere(t, [prometheus])) return;
     const running = await startService(t, { maxHold: 300 });
@@ -61,7 +59,7 @@ for (const [how, end] of Object.entries(ends)) {
       const isOnPage = /unsent/.test(map ?? '') && lit > 1000 && row?.includes(peer);
       return peers.join() === peer && gauge === 1 && isOnPage === true && firing.join() === 'PagerelayStuckHolds';
     };
-    await until(isEverywhere, 'all four tell of it', patience, () => seen);
+    await until(isEverywhere, 'all four tell of it', () => seen);
     await end(client);
     const isNowhere = async () => {
       seen = await look(running, watcher, page);
@@ -69,7 +67,7 @@ for (const [how, end] of Object.entries(ends)) {
       const isClear = /nothing held/.test(map ?? '') && lit === 0 && row === undefined;
       return peers.length === 0 && gauge === 0 && isClear && firing.length === 0;
     };
-    await until(isNowhere, 'none of the four does', patience, () => seen);
+    await until(isNowhere, 'none of the four does', () => seen);
     assert.deepEqual(wrong, []);
     await page.close();
   });

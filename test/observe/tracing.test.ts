@@ -17,7 +17,7 @@ type Heard = TracedEnd & TracedDone & { readonly step: Step };
 const size = 16 << 20;
 
 for (const engine of everyEngine) {
-  test(`a body is held, sending, accepted and done, by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`a body is held, sending, accepted and done, by ${engine}`, async (t) => {
     const heard = listen(t);
     const { port } = await serve(t, { engine });
     const client = await RawClient.connect(t, port);
@@ -37,7 +37,7 @@ for (const engine of everyEngine) {
   });
 }
 
-test('a body whose client goes away is ended, and done afterwards', { timeout: 20_000 }, async (t) => {
+test('a body whose client goes away is ended, and done afterwards', async (t) => {
   const heard = listen(t);
   const { port } = await serve(t);
   const client = await RawClient.connect(t, port);
@@ -49,7 +49,7 @@ test('a body whose client goes away is ended, and done afterwards', { timeout: 2
   assert.ok((heard[2]?.bytes ?? 0) >= 1 << 20);
 });
 
-test('what is accepted and not read is done only when it has been read', { timeout: 20_000 }, async (t) => {
+test('what is accepted and not read is done only when it has been read', async (t) => {
   const heard = listen(t);
   const { port } = await serve(t);
   const client = await RawClient.connect(t, port);
@@ -57,7 +57,6 @@ test('what is accepted and not read is done only when it has been read', { timeo
   await until(
     () => heard.length === 3,
     'it is accepted',
-    8000,
     () => heard,
   );
   await new Promise((resolve) => setTimeout(resolve, 400));
@@ -69,14 +68,11 @@ test('what is accepted and not read is done only when it has been read', { timeo
   await until(
     () => heard.length === 4,
     'it is done',
-    8000,
     () => heard,
   );
 });
 
-test('what a lane answers by itself is told with the request that it was granted after', {
-  timeout: 20_000,
-}, async (t) => {
+test('what a lane answers by itself is told with the request that it was granted after', async (t) => {
   const heard = listen(t, ['answered', 'held']);
   const { port, service } = await serve(t);
   const client = await RawClient.connect(t, port);
@@ -89,7 +85,6 @@ test('what a lane answers by itself is told with the request that it was granted
   await until(
     () => ranged() > 0 && answers().length === ranged(),
     'all are told of',
-    8000,
     () => heard,
   );
   const last = answers().at(-1);
@@ -103,7 +98,7 @@ test('where nobody listens, a transmission has no trace, and nothing is made for
   assert.equal(trace, undefined);
 });
 
-test('request ids join the steps with the lines of the log', { timeout: 20_000 }, async (t) => {
+test('request ids join the steps with the lines of the log', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
   writeRegion(folder, 'region.bin', 4096);
   const preload = new URL('../support/print-steps.ts', import.meta.url).href;
@@ -118,7 +113,7 @@ test('request ids join the steps with the lines of the log', { timeout: 20_000 }
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line));
   const named = (name: string) => lines().find(({ msg, step }) => msg === name || step === name);
-  await until(() => named('request') && named('done'), 'both are there', 8000, child.stdout);
+  await until(() => named('request') && named('done'), 'both are there', child.stdout);
   assert.equal(named('done').requestId, named('request').reqId);
   for (const step of ['held', 'sending', 'accepted']) assert.equal(named(step).requestId, named('request').reqId);
 });
@@ -145,7 +140,6 @@ async function expectDone(heard: readonly Heard[], steps: readonly Step[]): Prom
   await until(
     () => heard.some(({ step }) => step === 'done'),
     'it is done',
-    8000,
     () => heard,
   );
   assert.deepEqual(

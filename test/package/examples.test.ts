@@ -27,7 +27,6 @@ async function startExample(t: TestContext, path: string): Promise<Running> {
   await until(
     () => listening.test(child.stdout()),
     'the example listens',
-    15_000,
     () => child.stdout() + child.stderr(),
   );
   return { child, file, port: Number(listening.exec(child.stdout())?.[1]) };
@@ -53,7 +52,7 @@ async function stop({ child }: Running, client: RawClient): Promise<void> {
   assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stderr());
 }
 
-test('the application in TypeScript serves weights by its own route', { timeout: 30_000 }, async (t) => {
+test('the application in TypeScript serves weights by its own route', async (t) => {
   const running = await startExample(t, 'examples/plugin-app/app.ts');
   const client = await RawClient.connect(t, running.port);
   await checkWeights(client, running.file, 'plugin-app');
@@ -66,9 +65,7 @@ test('the application in TypeScript serves weights by its own route', { timeout:
   await stop(running, client);
 });
 
-test('the application in JavaScript serves weights by its own route and by those of pagerelay', {
-  timeout: 30_000,
-}, async (t) => {
+test('the application in JavaScript serves weights by its own route and by those of pagerelay', async (t) => {
   const running = await startExample(t, 'examples/javascript/app.js');
   const client = await RawClient.connect(t, running.port);
   await checkWeights(client, running.file, 'javascript');
@@ -79,7 +76,7 @@ test('the application in JavaScript serves weights by its own route and by those
   await stop(running, client);
 });
 
-test('the application in TypeScript is typed against the published declarations', { timeout: 30_000 }, async () => {
+test('the application in TypeScript is typed against the published declarations', async () => {
   const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
   await runIn(copy, 'tsc', '--ignoreConfig', ...flags, '--skipLibCheck', 'examples/plugin-app/app.ts');
 });

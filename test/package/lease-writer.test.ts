@@ -67,7 +67,6 @@ async function endOf(child: Child): Promise<{ code: number | null; stdout: strin
 for (const place of ['tmpfs', 'ext4'] as const) {
   test(`on ${place} it waits for a reader in flight, who gets the old bytes, and writes the new ones`, {
     skip,
-    timeout: 60_000,
   }, async (t) => {
     const served = await serve(t, place, 32 * mebibyte);
     const [first, content] = [29 * mebibyte + 5000, seededBytes(2 * mebibyte + 777, 232)];
@@ -76,7 +75,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     reader.get(`/regions/${served.file.name}`);
     assert.equal((await reader.head()).fields.get('etag'), before);
     const writing = startProgram(t, served, first, content);
-    await until(() => hasWaitingWriter(served), 'the program waits for its lease', 10_000);
+    await until(() => hasWaitingWriter(served), 'the program waits for its lease');
     assert.deepEqual(await leasesOf(served), [], 'not granted while a reader has the pages');
     assert.ok((await referencesOf(served)) > 0);
     assert.equal(await reader.hash(served.old.length), sha256(served.old), 'the reader that had begun gets old bytes');
@@ -98,7 +97,7 @@ async function hasWaitingWriter({ origin }: Served): Promise<boolean> {
   return /^pagerelay_waiting_writers 1$/m.test(await (await fetch(`${origin}/metrics`)).text());
 }
 
-test('it asks again after Retry-After while another writer has the range', { skip, timeout: 60_000 }, async (t) => {
+test('it asks again after Retry-After while another writer has the range', { skip }, async (t) => {
   const served = await serve(t, 'tmpfs', mebibyte);
   const asked = { region: served.file.name, first: 0, last: 4095, ttlSeconds: 300, owner: 'another' };
   const headers = { 'content-type': 'application/json' };
@@ -123,7 +122,7 @@ lease.WAIT = 0
 lease.overwrite(service, region, path, 7, b'new bytes')
 `,
   );
-  await until(() => patient.stdout().includes('after 1'), 'it was told 409', 15_000, patient.stderr);
+  await until(() => patient.stdout().includes('after 1'), 'it was told 409', patient.stderr);
   assert.equal((await fetch(`${served.origin}/leases/${id}`, { method: 'DELETE' })).status, 204);
   const { code, stderr } = await endOf(patient);
   assert.equal(code, 0, stderr);
@@ -131,7 +130,7 @@ lease.overwrite(service, region, path, 7, b'new bytes')
   assert.ok(bytesOf(served.file.path, 0, 6).equals(served.old.subarray(0, 7)));
 });
 
-test('a lease that is kept outlives its time', { skip, timeout: 30_000 }, async (t) => {
+test('a lease that is kept outlives its time', { skip }, async (t) => {
   const served = await serve(t, 'tmpfs', mebibyte);
   const child = startLines(
     t,
@@ -150,7 +149,7 @@ print('released')
   assert.match(stdout, /released/);
 });
 
-test('when a lease has expired not one more byte is stored', { skip, timeout: 30_000 }, async (t) => {
+test('when a lease has expired not one more byte is stored', { skip }, async (t) => {
   const served = await serve(t, 'tmpfs', 4 * mebibyte);
   const child = startLines(
     t,
@@ -174,7 +173,7 @@ lease.overwrite(service, region, path, 0, bytes(3 << 20), 1)
   assert.ok(rest.equals(served.old.subarray(mebibyte)), 'the others were not stored');
 });
 
-test('a file that is no longer the region’s is not written to', { skip, timeout: 30_000 }, async (t) => {
+test('a file that is no longer the region’s is not written to', { skip }, async (t) => {
   const served = await serve(t, 'tmpfs', mebibyte);
   const other = writeRegion(makeFolder(t, 'tmpfs'), 'other.bin', mebibyte, 233);
   const child = startProgram(t, { ...served, file: { ...other, name: served.file.name } }, 0, Buffer.from('new'));

@@ -40,7 +40,7 @@ async function install(): Promise<void> {
 
 const paths = () => packed.files.map(({ path }) => path);
 
-test('the tarball holds what is needed and nothing else', { timeout: 10_000 }, () => {
+test('the tarball holds what is needed and nothing else', () => {
   const allowed = [
     /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     /^dist\/[\w/-]+\.(?:js|js\.map|d\.ts)$/,
@@ -55,7 +55,7 @@ test('the tarball holds what is needed and nothing else', { timeout: 10_000 }, (
   }
 });
 
-test('the tarball holds a module for each source and none that is left over', { timeout: 10_000 }, () => {
+test('the tarball holds a module for each source and none that is left over', () => {
   const modules = paths().filter((path) => path.endsWith('.js') && path.startsWith('dist/'));
   // The page's files are copied, not compiled.
   const sourceOf = (path: string) => path.replace(/^dist/, 'src').replace(/(?<!\/assets\/.*)js$/, 'ts');
@@ -63,13 +63,13 @@ test('the tarball holds a module for each source and none that is left over', { 
   assert.deepEqual(orphans, []);
 });
 
-test('a build leaves out what an earlier one made of a source that is gone', { timeout: 30_000 }, async () => {
+test('a build leaves out what an earlier one made of a source that is gone', async () => {
   writeFileSync(join(copy, 'dist', 'left-over.js'), 'export {};\n');
   await runIn(copy, 'npm', 'run', 'build');
   assert.equal(existsSync(join(copy, 'dist', 'left-over.js')), false);
 });
 
-test('nothing in the tarball looks like a secret or a path of this machine', { timeout: 10_000 }, () => {
+test('nothing in the tarball looks like a secret or a path of this machine', () => {
   for (const path of paths()) {
     const text = readFileSync(join(project, 'node_modules', 'pagerelay', path), 'latin1');
     assert.doesNotMatch(
@@ -81,7 +81,7 @@ test('nothing in the tarball looks like a secret or a path of this machine', { t
   }
 });
 
-test('publint finds nothing to mend', { timeout: 30_000 }, async () => {
+test('publint finds nothing to mend', async () => {
   const { messages, pkg } = await publint({ pkgDir: copy, strict: true, pack: 'npm' });
   assert.deepEqual(
     messages.map((message) => formatMessage(message, pkg ?? {})),
@@ -89,7 +89,7 @@ test('publint finds nothing to mend', { timeout: 30_000 }, async () => {
   );
 });
 
-test('installing compiles the shim', { timeout: 10_000 }, () => {
+test('installing compiles the shim', () => {
   const shim = join(project, 'node_modules/pagerelay/native-shim/build/Release/pagerelay.node');
   assert.ok(existsSync(shim));
 });
@@ -143,7 +143,7 @@ async function checkProgram(t: TestContext, name: string, text: string): Promise
 async function checkServing(t: TestContext, child: Child, file: RegionFile): Promise<void> {
   const listening = /listening http:\/\/127\.0\.0\.1:(\d+)/;
   const said = () => child.stdout() + child.stderr();
-  await until(() => listening.test(child.stdout()), 'it listens', 15_000, said);
+  await until(() => listening.test(child.stdout()), 'it listens', said);
   const client = await RawClient.connect(t, Number(listening.exec(child.stdout())?.[1]));
   for (const path of ['/mine', '/regions/model.bin']) {
     client.get(path, '100-4099');
@@ -153,24 +153,21 @@ async function checkServing(t: TestContext, child: Child, file: RegionFile): Pro
   }
   client.get('/mine', '200000-');
   assert.equal((await client.response()).body.toString(), '{"code":"range-not-satisfiable"}');
-  await until(() => child.stdout().includes('sent 8000'), 'it says that the bytes went natively', 5000, said);
+  await until(() => child.stdout().includes('sent 8000'), 'it says that the bytes went natively', said);
   client.destroy();
 }
 
-test('a program in JavaScript serves ranges natively from the installed package', { timeout: 30_000 }, (t) =>
-  checkProgram(t, 'program.js', untyped),
-);
+test('a program in JavaScript serves ranges natively from the installed package', (t) =>
+  checkProgram(t, 'program.js', untyped));
 
-test('a program in TypeScript is type-checked against the installed package and serves', {
-  timeout: 30_000,
-}, async (t) => {
+test('a program in TypeScript is type-checked against the installed package and serves', async (t) => {
   writeFileSync(join(project, 'program.ts'), typed);
   const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--module', 'nodenext', '--target', 'es2024'];
   await runIn(project, join(dependencies, '.bin', 'tsc'), ...flags, '--types', 'node', 'program.ts');
   await checkProgram(t, 'program.ts', typed);
 });
 
-test('the command line starts from the installed package', { timeout: 30_000 }, async (t) => {
+test('the command line starts from the installed package', async (t) => {
   const command = join(project, 'node_modules', '.bin', 'pagerelay');
   const { version } = JSON.parse(readFileSync(join(copy, 'package.json'), 'utf8')) as { version: string };
   assert.equal((await runIn(project, command, '--version')).trim(), version);

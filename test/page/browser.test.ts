@@ -17,7 +17,7 @@ import { lease, stall, startScene } from './scene.ts';
 
 const skip = skipWithoutChromium();
 const scope = suiteScope();
-const patience = { skip, timeout: 60_000 };
+const inChromium = { skip };
 let browser: Browser;
 
 before(async () => {
@@ -57,7 +57,7 @@ async function assertGone({ origin }: Running, page: Page): Promise<void> {
 
 test(
   'a stalled download of 64 MiB is seen on the page, in /references and in the gauge, until it has been read',
-  patience,
+  inChromium,
   async (t) => {
     const running = await startService(t, { maxHold: 300 });
     const { page, wrong } = await openPage(browser, running.origin);
@@ -70,7 +70,7 @@ test(
   },
 );
 
-test('one whose client has vanished is gone from all of them too', patience, async (t) => {
+test('one whose client has vanished is gone from all of them too', inChromium, async (t) => {
   const running = await startService(t, { maxHold: 300 });
   const { page, wrong } = await openPage(browser, running.origin);
   const client = await stalledDownload(running, page);
@@ -80,7 +80,7 @@ test('one whose client has vanished is gone from all of them too', patience, asy
   assert.deepEqual(wrong, []);
 });
 
-test('pages that are done go out at once where nothing shall move', patience, async (t) => {
+test('pages that are done go out at once where nothing shall move', inChromium, async (t) => {
   const running = await startService(t, { maxHold: 300 });
   const { page } = await openPage(browser, running.origin, { reducedMotion: 'reduce' });
   const client = await stalledDownload(running, page);
@@ -92,7 +92,7 @@ test('pages that are done go out at once where nothing shall move', patience, as
   assert.equal(await litPixels(page), 0);
 });
 
-test('charts draw, leases and lanes are listed', patience, async (t) => {
+test('charts draw, leases and lanes are listed', inChromium, async (t) => {
   const scene = await startScene(t);
   await lease(scene, 'images/base.qcow2', 0, 4095, 'backup');
   const { page, wrong } = await openPage(browser, scene.origin);
@@ -110,7 +110,7 @@ test('charts draw, leases and lanes are listed', patience, async (t) => {
 
 test(
   'a screen reader finds landmarks, headings and tables with captions, and is told politely',
-  patience,
+  inChromium,
   async (t) => {
     const scene = await startScene(t);
     await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
@@ -135,7 +135,7 @@ test(
   },
 );
 
-test('a keyboard reaches everything, sees where it is, and can hold the page still', patience, async (t) => {
+test('a keyboard reaches everything, sees where it is, and can hold the page still', inChromium, async (t) => {
   const { origin } = await startService(t);
   const { page } = await openPage(browser, origin);
   await eventually(() => mapOf(page), /nothing held/, 'the region is there');
@@ -172,7 +172,7 @@ type Browsing = {
 
 const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
-test('on a phone nothing scrolls sideways', patience, async (t) => {
+test('on a phone nothing scrolls sideways', inChromium, async (t) => {
   const scene = await startScene(t);
   await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
   await lease(scene, 'images/base.qcow2', 0, 4095, 'x'.repeat(100));
@@ -187,7 +187,7 @@ test('on a phone nothing scrolls sideways', patience, async (t) => {
   assert.deepEqual(wrong, []);
 });
 
-test('names and owners are there to the end where there are more columns, too', patience, async (t) => {
+test('names and owners are there to the end where there are more columns, too', inChromium, async (t) => {
   const scene = await startScene(t);
   await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
   await lease(scene, 'images/base.qcow2', 0, 4095, 'x'.repeat(100));
@@ -207,7 +207,7 @@ function cutTexts(page: Page): Promise<string[]> {
   });
 }
 
-test('names of any kind are shown as they are, and do nothing', patience, async (t) => {
+test('names of any kind are shown as they are, and do nothing', inChromium, async (t) => {
   const own = lastFirst(t);
   const dir = makeFolder(own, 'tmpfs');
   const names = [
@@ -220,7 +220,7 @@ test('names of any kind are shown as they are, and do nothing', patience, async 
   const { origin } = await startService(own, { dir });
   const { page, wrong } = await openPage(browser, origin);
   const shown = () => page.locator('.region h3').allInnerTexts();
-  await until(async () => (await shown()).length === names.length, 'all are shown', 20_000);
+  await until(async () => (await shown()).length === names.length, 'all are shown');
   assert.deepEqual((await shown()).sort(), [...names].sort());
   assert.equal(await page.locator('.region img').count(), 0);
   assert.notEqual(await page.title(), '1');
@@ -228,7 +228,7 @@ test('names of any kind are shown as they are, and do nothing', patience, async 
   await page.context().close();
 });
 
-test('it is dark where the reader has it dark', patience, async (t) => {
+test('it is dark where the reader has it dark', inChromium, async (t) => {
   const { origin } = await startService(t);
   const grounds = { light: 'rgb(244, 245, 247)', dark: 'rgb(16, 20, 26)' };
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -241,7 +241,7 @@ test('it is dark where the reader has it dark', patience, async (t) => {
   }
 });
 
-test('where there is a read token it is asked for, and kept for the tab', patience, async (t) => {
+test('where there is a read token it is asked for, and kept for the tab', inChromium, async (t) => {
   const readTokenFile = join(makeFolder(t, 'ext4'), 'tokens');
   writeFileSync(readTokenFile, 'open-sesame\n');
   const { origin } = await startService(t, { readTokenFile });
@@ -259,7 +259,7 @@ test('where there is a read token it is asked for, and kept for the tab', patien
   await eventually(() => mapOf(page), /nothing held/, 'the region is there without asking');
 });
 
-test('it comes back by itself when the service does', patience, async (t) => {
+test('it comes back by itself when the service does', inChromium, async (t) => {
   const first = await startService(t);
   const { page } = await openPage(browser, first.origin);
   await page.getByText('Live', { exact: true }).waitFor();
@@ -271,7 +271,7 @@ test('it comes back by itself when the service does', patience, async (t) => {
   await page.getByText('Live', { exact: true }).waitFor();
 });
 
-test('a token that is given while the page is paused starts it again', patience, async (t) => {
+test('a token that is given while the page is paused starts it again', inChromium, async (t) => {
   const readTokenFile = join(makeFolder(t, 'ext4'), 'tokens');
   writeFileSync(readTokenFile, 'open-sesame\n');
   const { origin } = await startService(t, { readTokenFile });

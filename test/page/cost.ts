@@ -40,7 +40,7 @@ try {
 
 async function measure(held: number): Promise<Row> {
   const service = start(scope, process.execPath, [fixture, JSON.stringify({ maxHold: 300 })]);
-  await until(() => /port \d+/.test(service.stdout()), 'the service listens', 15_000);
+  await until(() => /port \d+/.test(service.stdout()), 'the service listens');
   const port = Number(/port (\d+)/.exec(service.stdout())?.[1]);
   const readers = [];
   for (let at = 0; at < held; at++) {

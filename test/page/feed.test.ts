@@ -29,7 +29,7 @@ async function next(viewer: Readable): Promise<Record<string, unknown>> {
   return assert.fail('no frame');
 }
 
-test('nothing is taken while nobody watches', { timeout: 30_000 }, async () => {
+test('nothing is taken while nobody watches', async () => {
   const { feed, taken } = countingFeed();
   await delay(300);
   assert.equal(taken(), 0);
@@ -43,7 +43,7 @@ test('nothing is taken while nobody watches', { timeout: 30_000 }, async () => {
   assert.equal(taken(), before);
 });
 
-test('all viewers get the same bytes, of one snapshot, at most four a second', { timeout: 30_000 }, async () => {
+test('all viewers get the same bytes, of one snapshot, at most four a second', async () => {
   const { feed, taken } = countingFeed();
   const frames: Buffer[][] = [[], [], []];
   const viewers = frames.map((list) => joined(feed).on('data', (frame: Buffer) => list.push(frame)));
@@ -59,7 +59,7 @@ test('all viewers get the same bytes, of one snapshot, at most four a second', {
   }
 });
 
-test('joining again and again takes no more snapshots', { timeout: 30_000 }, async () => {
+test('joining again and again takes no more snapshots', async () => {
   const { feed, taken } = countingFeed();
   const began = performance.now();
   for (let round = 0; round < 50; round++) {
@@ -72,7 +72,7 @@ test('joining again and again takes no more snapshots', { timeout: 30_000 }, asy
   assert.ok(taken() <= most, `${taken()} snapshots, at most ${most}`);
 });
 
-test('what stays the same is told once a second', { timeout: 30_000 }, async () => {
+test('what stays the same is told once a second', async () => {
   const { feed, taken } = countingFeed(() => ({ same: true }));
   let frames = 0;
   const began = performance.now();
@@ -83,7 +83,7 @@ test('what stays the same is told once a second', { timeout: 30_000 }, async () 
   assert.ok(frames >= 1 && frames <= most, `${frames} frames of ${taken()}`);
 });
 
-test('snapshots that take long are taken seldom', { timeout: 30_000 }, async () => {
+test('snapshots that take long are taken seldom', async () => {
   const { feed, taken } = countingFeed((n) => ({ n }), 12); // 12 ms: every 4.8 s, once that is known
   const viewer = joined(feed).resume();
   await until(() => taken() === 4, 'that is known');
@@ -92,7 +92,7 @@ test('snapshots that take long are taken seldom', { timeout: 30_000 }, async () 
   assert.equal(taken(), 4);
 });
 
-test('for a viewer that does not read, one snapshot is kept, not many', { timeout: 30_000 }, async () => {
+test('for a viewer that does not read, one snapshot is kept, not many', async () => {
   const { feed, taken } = countingFeed(() => ({ text: 'x'.repeat(10_000), at: performance.now() }));
   const slow = joined(feed);
   const quick = joined(feed).resume();
@@ -102,7 +102,7 @@ test('for a viewer that does not read, one snapshot is kept, not many', { timeou
   quick.destroy();
 });
 
-test('there is an end to how many may watch', { timeout: 30_000 }, async () => {
+test('there is an end to how many may watch', async () => {
   const { feed } = countingFeed();
   const viewers = Array.from({ length: 64 }, () => joined(feed));
   assert.equal(feed.join(), undefined);
@@ -112,7 +112,7 @@ test('there is an end to how many may watch', { timeout: 30_000 }, async () => {
   feed.close();
 });
 
-test('closing ends every stream, and nobody joins after', { timeout: 30_000 }, async () => {
+test('closing ends every stream, and nobody joins after', async () => {
   const { feed } = countingFeed();
   const viewer = joined(feed).resume();
   feed.close();
@@ -121,9 +121,7 @@ test('closing ends every stream, and nobody joins after', { timeout: 30_000 }, a
   await until(() => feed.viewers === 0, 'nobody is left');
 });
 
-test('when no snapshot can be taken the streams end, and the next viewers are told when it can', {
-  timeout: 30_000,
-}, async () => {
+test('when no snapshot can be taken the streams end, and the next viewers are told when it can', async () => {
   const failures: unknown[] = [];
   const failure = new Error('ENOMEM');
   const feed = new Feed(

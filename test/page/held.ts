@@ -28,7 +28,7 @@ export async function eventually(read: () => Promise<unknown>, pattern: RegExp, 
     seen = await read();
     return pattern.test(String(seen));
   };
-  await until(holds, what, 15_000, () => seen);
+  await until(holds, what, () => seen);
 }
 
 /** The row of the slowest holds that a region has, as text; undefined where it has none. */

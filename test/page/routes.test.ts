@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fastify from 'fastify';
 import { pagerelay } from '../../src/plugin.ts';
+import { endless } from '../support/limits.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { startService } from '../support/service.ts';
@@ -126,7 +127,7 @@ test('an event tells of holds and leases, and never the id of a lease', async (t
   assert.ok(shown.threads.length >= 2, JSON.stringify(shown.threads));
 });
 
-test('an event has a bound, however many regions and readers there are', { timeout: 60_000 }, async (t) => {
+test('an event has a bound, however many regions and readers there are', async (t) => {
   const running = await startWritable(t);
   const names = Array.from({ length: 300 }, (_, at) => `${'long-name-'.repeat(20)}${at}`);
   for (const name of names) writeRegion(running.dir, name, 300_000);
@@ -144,12 +145,10 @@ test('an event has a bound, however many regions and readers there are', { timeo
   assert.ok(length < 64_000, `${length} bytes`);
 });
 
-test('a service with viewers closes without waiting for them', { timeout: 30_000 }, async (t) => {
-  const { origin, close } = await startService(t, { drain: 8 });
+test('a service with viewers closes without waiting for them', async (t) => {
+  const { origin, close } = await startService(t, { drain: endless });
   const { body } = await fetch(`${origin}/page/live`);
-  const began = performance.now();
-  assert.equal(await close(), true);
-  assert.ok(performance.now() - began < 8000, 'before the drain time is over');
+  assert.equal(await close(), true, 'before the drain time is over');
   await body?.cancel().catch(() => {});
 });
 

@@ -69,7 +69,7 @@ const transforms: Record<string, (payload: Readable) => Readable> = {
 };
 
 for (const [what, transform] of Object.entries(transforms)) {
-  test(`a transform gets the right bytes: ${what}`, { timeout: 20_000 }, async (t) => {
+  test(`a transform gets the right bytes: ${what}`, async (t) => {
     const fixture = await start(
       t,
       changing((payload, reply) => {
@@ -92,7 +92,7 @@ for (const [what, transform] of Object.entries(transforms)) {
   });
 }
 
-test('a client that leaves a transformed body leaves no reference', { timeout: 20_000 }, async (t) => {
+test('a client that leaves a transformed body leaves no reference', async (t) => {
   const { app, client, port } = await start(
     t,
     changing((payload, reply) => {
@@ -117,7 +117,7 @@ const replacements: Record<string, unknown> = {
 };
 
 for (const [what, replacement] of Object.entries(replacements)) {
-  test(`a hook may send something else: ${what}`, { timeout: 10_000 }, async (t) => {
+  test(`a hook may send something else: ${what}`, async (t) => {
     const fixture = await start(
       t,
       changing((_, reply) => {
@@ -135,7 +135,7 @@ for (const [what, replacement] of Object.entries(replacements)) {
   });
 }
 
-test('a hook that fails is answered by 500 and leaves no reference', { timeout: 10_000 }, async (t) => {
+test('a hook that fails is answered by 500 and leaves no reference', async (t) => {
   const fixture = await start(
     t,
     changing(() => {
@@ -150,9 +150,7 @@ test('a hook that fails is answered by 500 and leaves no reference', { timeout: 
   await checkNext(fixture);
 });
 
-test('a hook that destroys the payload breaks the response off and leaves no reference', {
-  timeout: 10_000,
-}, async (t) => {
+test('a hook that destroys the payload breaks the response off and leaves no reference', async (t) => {
   const { app, client, port } = await start(
     t,
     changing((payload) => payload.destroy()),
@@ -165,7 +163,7 @@ test('a hook that destroys the payload breaks the response off and leaves no ref
   assert.equal((await next.response()).status, 200);
 });
 
-test('a body without its Content-Length is sent in chunks', { timeout: 20_000 }, async (t) => {
+test('a body without its Content-Length is sent in chunks', async (t) => {
   const fixture = await start(
     t,
     changing((payload, reply) => {
@@ -185,7 +183,7 @@ test('a body without its Content-Length is sent in chunks', { timeout: 20_000 },
   await checkNext(fixture);
 });
 
-test('trailers of the application come after the body', { timeout: 20_000 }, async (t) => {
+test('trailers of the application come after the body', async (t) => {
   const fixture = await start(t, (app) => {
     app.addHook('preHandler', async (_, reply) => {
       if (reply.request.url === '/model') reply.trailer('x-after', async () => 'all');
@@ -204,7 +202,7 @@ test('trailers of the application come after the body', { timeout: 20_000 }, asy
   await checkNext(fixture);
 });
 
-test('a Content-Length that is not that of the body never mixes two responses', { timeout: 20_000 }, async (t) => {
+test('a Content-Length that is not that of the body never mixes two responses', async (t) => {
   const { client, app } = await start(
     t,
     changing((payload, reply) => {
@@ -229,7 +227,7 @@ test('a Content-Length that is not that of the body never mixes two responses', 
 });
 
 for (const [what, last] of [['small', 999] as const, ['large', size - 1] as const]) {
-  test(`an informational response before a ${what} body is not in its way`, { timeout: 20_000 }, async (t) => {
+  test(`an informational response before a ${what} body is not in its way`, async (t) => {
     const fixture = await start(t, (app) => {
       app.get('/hinted', (_, reply) => {
         reply.raw.writeEarlyHints({ link: '</style.css>; rel=preload' });
@@ -246,7 +244,7 @@ for (const [what, last] of [['small', 999] as const, ['large', size - 1] as cons
   });
 }
 
-test('two hooks may look at the payload without reading it, and it goes natively', { timeout: 10_000 }, async (t) => {
+test('two hooks may look at the payload without reading it, and it goes natively', async (t) => {
   const seen: unknown[] = [];
   const fixture = await start(t, (app) => {
     for (let hook = 0; hook < 2; hook++) {

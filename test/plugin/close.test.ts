@@ -41,14 +41,13 @@ async function untilNothingLeft({ open, lanes }: Left): Promise<void> {
   await until(
     () => countLanes() <= lanes,
     'no lane is left',
-    2000,
     () => ({ was: lanes, is: countLanes() }),
   );
 }
 
 before(warmProcess);
 
-test('an application that is closed leaves nothing open', { timeout: 20_000 }, async (t) => {
+test('an application that is closed leaves nothing open', async (t) => {
   const fixture = await start(t);
   assert.ok(countLanes() >= fixture.lanes + 3, 'there are lanes');
   const client = await RawClient.connect(t, fixture.port);
@@ -62,7 +61,7 @@ test('an application that is closed leaves nothing open', { timeout: 20_000 }, a
   await untilNothingLeft(fixture);
 });
 
-test('closing again and again leaves nothing', { timeout: 20_000 }, async (t) => {
+test('closing again and again leaves nothing', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'model.bin', 1000, 1);
   const fixture = { open: countOpen(), lanes: countLanes() };
@@ -75,7 +74,7 @@ test('closing again and again leaves nothing', { timeout: 20_000 }, async (t) =>
   await untilNothingLeft(fixture);
 });
 
-test('closing waits for a local reader that has not read what was sent', { timeout: 20_000 }, async (t) => {
+test('closing waits for a local reader that has not read what was sent', async (t) => {
   const fixture = await start(t);
   const { app, file, port } = fixture;
   const client = await RawClient.connect(t, port);
@@ -93,7 +92,7 @@ test('closing waits for a local reader that has not read what was sent', { timeo
   await untilNothingLeft(fixture);
 });
 
-test('closing waits for a body that a lane carries', { timeout: 20_000 }, async (t) => {
+test('closing waits for a body that a lane carries', async (t) => {
   const fixture = await start(t);
   const { app, file, port } = fixture;
   const client = await RawClient.connect(t, port);
@@ -109,7 +108,7 @@ test('closing waits for a body that a lane carries', { timeout: 20_000 }, async 
   await untilNothingLeft(fixture);
 });
 
-test('closing waits for unread bytes no longer than the drain time', { timeout: 20_000 }, async (t) => {
+test('closing waits for unread bytes no longer than the drain time', async (t) => {
   const fixture = await start(t, { drain: 0.1 });
   const { app, port } = fixture;
   const client = await RawClient.connect(t, port);
@@ -121,7 +120,7 @@ test('closing waits for unread bytes no longer than the drain time', { timeout: 
   await untilNothingLeft(fixture);
 });
 
-test('closing with a stalled reader ends when that is broken off', { timeout: 20_000 }, async (t) => {
+test('closing with a stalled reader ends when that is broken off', async (t) => {
   const fixture = await start(t, { drain: 0.1, maxHold: 0.3 });
   const { app, port } = fixture;
   const client = await RawClient.connect(t, port);
@@ -133,7 +132,7 @@ test('closing with a stalled reader ends when that is broken off', { timeout: 20
   await untilNothingLeft(fixture);
 });
 
-test('an application that never listened closes', { timeout: 10_000 }, async () => {
+test('an application that never listened closes', async () => {
   const fixture = { open: countOpen(), lanes: countLanes() };
   const app = fastify();
   await app.register(pagerelay, quick);

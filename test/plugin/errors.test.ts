@@ -46,7 +46,7 @@ for (const [what, { name = 'model.bin', fields = {}, code, status, headers = {} 
     for (const [field, value] of Object.entries(headers)) assert.equal(answer.headers[field], value, field);
   };
 
-  test(`the application's error handler sees ${what}`, { timeout: 10_000 }, async (t) => {
+  test(`the application's error handler sees ${what}`, async (t) => {
     const seen: FastifyError[] = [];
     const app = await start(t, (app) => {
       app.setErrorHandler((error: FastifyError, _, reply) => {
@@ -62,14 +62,14 @@ for (const [what, { name = 'model.bin', fields = {}, code, status, headers = {} 
     for (const [field, value] of Object.entries(headers)) assert.equal(error.headers[field], value);
   });
 
-  test(`the default error handler answers ${what} by its status and fields`, { timeout: 10_000 }, async (t) => {
+  test(`the default error handler answers ${what} by its status and fields`, async (t) => {
     const answer = await ask(await start(t), '/mine');
     assert.equal(answer.statusCode, status);
     assert.equal((answer.json() as { code: string }).code, code);
     checkHeaders(answer);
   });
 
-  test(`the routes of pagerelay answer ${what} by a problem document`, { timeout: 10_000 }, async (t) => {
+  test(`the routes of pagerelay answer ${what} by a problem document`, async (t) => {
     const answer = await ask(await start(t), '/regions');
     assert.equal(answer.statusCode, status);
     assert.equal(answer.headers['content-type'], 'application/problem+json');
@@ -78,7 +78,7 @@ for (const [what, { name = 'model.bin', fields = {}, code, status, headers = {} 
   });
 }
 
-test('the routes refuse other methods and say which they answer', { timeout: 10_000 }, async (t) => {
+test('the routes refuse other methods and say which they answer', async (t) => {
   const app = await start(t);
   for (const url of ['/regions/model.bin', '/regions', '/references', '/metrics']) {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH'] as const) {
@@ -90,7 +90,7 @@ test('the routes refuse other methods and say which they answer', { timeout: 10_
   }
 });
 
-test("the application's own routes and errors are left alone", { timeout: 10_000 }, async (t) => {
+test("the application's own routes and errors are left alone", async (t) => {
   const app = await start(t, (app) => {
     app.get('/fails', async () => {
       throw Object.assign(new Error('mine'), { statusCode: 418 });
@@ -104,7 +104,7 @@ test("the application's own routes and errors are left alone", { timeout: 10_000
   assert.match(none.headers['content-type']?.toString() ?? '', /^application\/json/);
 });
 
-test('an error may be answered by another region', { timeout: 10_000 }, async (t) => {
+test('an error may be answered by another region', async (t) => {
   const app = await start(t, (app) => {
     app.setErrorHandler((_, __, reply) => reply.sendRegion('model.bin'));
   });
@@ -112,7 +112,7 @@ test('an error may be answered by another region', { timeout: 10_000 }, async (t
   assert.deepEqual([statusCode, rawPayload.length], [200, size]);
 });
 
-test('an error after the first bytes breaks the response off', { timeout: 10_000 }, async (t) => {
+test('an error after the first bytes breaks the response off', async (t) => {
   const app = await start(t, (app) => {
     app.addHook('onSend', async (request, _, payload) => {
       const stream = payload as NodeJS.ReadableStream & { destroy?(error: Error): void };

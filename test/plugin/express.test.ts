@@ -59,7 +59,7 @@ async function askOften(t: TestContext, { port }: Express, path: string, fields 
   return client;
 }
 
-test('lanes answer nothing by themselves unless they are asked to', { timeout: 20_000 }, async (t) => {
+test('lanes answer nothing by themselves unless they are asked to', async (t) => {
   const running = await start(t, {});
   for (const path of ['/regions/model.bin', '/mine']) (await askOften(t, running, path)).destroy();
   const { grants } = running.service.relay.counters();
@@ -67,9 +67,7 @@ test('lanes answer nothing by themselves unless they are asked to', { timeout: 2
 });
 
 for (const path of ['/regions/model.bin', '/mine']) {
-  test(`with express, requests for ${path} that repeat are answered by a lane, as the first was`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`with express, requests for ${path} that repeat are answered by a lane, as the first was`, async (t) => {
     const running = await start(t, { express: true });
     const client = await RawClient.connect(t, running.port);
     const first = await haveGranted(running, client, { path });
@@ -86,7 +84,7 @@ for (const path of ['/regions/model.bin', '/mine']) {
   });
 }
 
-test('hooks hear of what Node answers, in time, and of nothing that a lane answers', { timeout: 20_000 }, async (t) => {
+test('hooks hear of what Node answers, in time, and of nothing that a lane answers', async (t) => {
   const heard = { onRequest: 0, onSend: 0, onResponse: 0 };
   const running = await start(t, { express: true }, (app) => {
     app.addHook('onRequest', async () => void heard.onRequest++);
@@ -102,14 +100,13 @@ test('hooks hear of what Node answers, in time, and of nothing that a lane answe
   await until(
     () => heard.onResponse === byNode,
     'each response of Node’s was heard of',
-    8000,
     () => heard,
   );
   assert.deepEqual(heard, { onRequest: byNode, onSend: byNode, onResponse: byNode });
   client.destroy();
 });
 
-test('a payload that a hook has changed is never granted', { timeout: 20_000 }, async (t) => {
+test('a payload that a hook has changed is never granted', async (t) => {
   const running = await start(t, { express: true }, (app) => {
     app.addHook('onSend', async (_, reply, payload) => {
       reply.removeHeader('content-length');
@@ -131,7 +128,7 @@ test('a payload that a hook has changed is never granted', { timeout: 20_000 }, 
   assert.equal(running.service.relay.counters().grants, 0);
 });
 
-test('a response that a hook has made the last of its connection is never granted', { timeout: 20_000 }, async (t) => {
+test('a response that a hook has made the last of its connection is never granted', async (t) => {
   const running = await start(t, { express: true }, (app) => {
     app.addHook('onSend', async (_, reply) => void reply.header('connection', 'close'));
   });
@@ -139,9 +136,7 @@ test('a response that a hook has made the last of its connection is never grante
   assert.equal(running.service.relay.counters().grants, 0);
 });
 
-test('a connection that has received part of a request before its response was ended is not granted', {
-  timeout: 20_000,
-}, async (t) => {
+test('a connection that has received part of a request before its response was ended is not granted', async (t) => {
   const ends: (() => void)[] = [];
   let received = () => 0;
   const running = await start(t, { express: true }, (app) => {
@@ -181,7 +176,7 @@ test('a connection that has received part of a request before its response was e
   client.destroy();
 });
 
-test('short bodies are copied where copyBelow says so, by lanes too', { timeout: 20_000 }, async (t) => {
+test('short bodies are copied where copyBelow says so, by lanes too', async (t) => {
   const running = await start(t, { express: true, copyBelow: 1000 });
   const client = await askOften(t, running, '/mine');
   const { sentBytes } = running.service.relay.counters();
@@ -193,7 +188,7 @@ test('short bodies are copied where copyBelow says so, by lanes too', { timeout:
   client.destroy();
 });
 
-test('closing an application does not wait for grants, and leaves nothing open', { timeout: 20_000 }, async (t) => {
+test('closing an application does not wait for grants, and leaves nothing open', async (t) => {
   const before = countOpen();
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'model.bin', size, 17);
@@ -209,7 +204,7 @@ test('closing an application does not wait for grants, and leaves nothing open',
   await untilClosed(before);
 });
 
-test('closing an application waits for what a lane is in the middle of', { timeout: 30_000 }, async (t) => {
+test('closing an application waits for what a lane is in the middle of', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'large.bin', 40 << 20, 18);
   const { app, port } = await startApp(t, { dir, express: true, drain: 10 });
@@ -226,7 +221,7 @@ test('closing an application waits for what a lane is in the middle of', { timeo
   await closing;
 });
 
-test('two scopes of one application may both have it, on the same connections', { timeout: 20_000 }, async (t) => {
+test('two scopes of one application may both have it, on the same connections', async (t) => {
   const [one, other] = [makeFolder(t, 'tmpfs'), makeFolder(t, 'tmpfs')];
   writeRegion(one, 'model.bin', size, 17);
   writeRegion(other, 'model.bin', size, 19);
@@ -255,7 +250,7 @@ test('two scopes of one application may both have it, on the same connections', 
   }
 });
 
-test('over TLS it is served as ever, and nothing is granted', { timeout: 20_000 }, async (t) => {
+test('over TLS it is served as ever, and nothing is granted', async (t) => {
   const https = makeCertificate(t);
   const running = await start(t, { express: true }, () => {}, { https } as FastifyServerOptions);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -269,7 +264,7 @@ test('over TLS it is served as ever, and nothing is granted', { timeout: 20_000 
   assert.equal(running.service.relay.counters().grants, 0);
 });
 
-test('over HTTP/2 it is served as ever, and nothing is granted', { timeout: 20_000 }, async (t) => {
+test('over HTTP/2 it is served as ever, and nothing is granted', async (t) => {
   const running = await start(t, { express: true }, () => {}, { http2: true } as FastifyServerOptions);
   const session = connectHttp2(`http://127.0.0.1:${running.port}`);
   t.after(() => session.destroy());
@@ -281,7 +276,7 @@ test('over HTTP/2 it is served as ever, and nothing is granted', { timeout: 20_0
   assert.equal(running.service.relay.counters().grants, 0);
 });
 
-test('inject() is answered as ever', { timeout: 20_000 }, async (t) => {
+test('inject() is answered as ever', async (t) => {
   const running = await start(t, { express: true });
   for (let at = 0; at < 4; at++) {
     const answer = await running.app.inject({ url: '/mine', headers: { range: `bytes=${at}-${at + 9}` } });
@@ -290,9 +285,7 @@ test('inject() is answered as ever', { timeout: 20_000 }, async (t) => {
   assert.equal(running.service.relay.counters().grants, 0);
 });
 
-test('Node’s limits of time do not hold for a body that a lane sends, and do for what follows', {
-  timeout: 30_000,
-}, async (t) => {
+test('Node’s limits of time do not hold for a body that a lane sends, and do for what follows', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const large = writeRegion(dir, 'large.bin', 40 << 20, 18);
   const limits = { keepAliveTimeout: 200, requestTimeout: 400, connectionTimeout: 300 };

@@ -89,7 +89,7 @@ const fieldCases: Record<string, FieldCase> = {
 };
 
 for (const [what, { options, given, field, atRoutes, atCall }] of Object.entries(fieldCases)) {
-  test(what, { timeout: 10_000 }, async (t) => {
+  test(what, async (t) => {
     const { app } = await start(t, options, given);
     for (const range of ['', 'bytes=0-9']) {
       const asked: Record<string, string> = range === '' ? {} : { range };
@@ -99,14 +99,14 @@ for (const [what, { options, given, field, atRoutes, atCall }] of Object.entries
   });
 }
 
-test('the content type of the parts of several ranges is the chosen one', { timeout: 10_000 }, async (t) => {
+test('the content type of the parts of several ranges is the chosen one', async (t) => {
   const { app } = await start(t, { contentType: 'application/x-plugin' });
   const { headers, body } = await app.inject({ url: '/mine', headers: { range: 'bytes=0-1,10-11' } });
   assert.match(String(headers['content-type']), /^multipart\/byteranges; boundary=/);
   assert.equal(body.match(/content-type: application\/x-plugin\r\n/g)?.length, 2);
 });
 
-test('a 304 has the chosen Cache-Control', { timeout: 10_000 }, async (t) => {
+test('a 304 has the chosen Cache-Control', async (t) => {
   const { app } = await start(t, { cacheControl: 'public, max-age=5' });
   const etag = String((await headersOf(app, '/mine')).etag);
   const { statusCode, headers } = await app.inject({ url: '/mine', headers: { 'if-none-match': etag } });
@@ -119,7 +119,7 @@ test('a cacheControl that is no value of a field is refused when the plugin is r
   }
 });
 
-test('the engine can be chosen', { timeout: 10_000 }, async (t) => {
+test('the engine can be chosen', async (t) => {
   const { app, port } = await start(t, { engine: 'stream' });
   const client = await RawClient.connect(t, port);
   client.get('/mine', '0-99');
@@ -139,13 +139,13 @@ const listOf = (field: unknown) =>
     .toLowerCase()
     .split(/ *, */);
 
-test('without cors a page of another origin is told nothing', { timeout: 10_000 }, async (t) => {
+test('without cors a page of another origin is told nothing', async (t) => {
   const { app } = await start(t, {});
   const headers = await headersOf(app, '/regions/notes/todo.txt', { origin });
   assert.equal(headers['access-control-allow-origin'], undefined);
 });
 
-test('cors answers a preflight for a range', { timeout: 10_000 }, async (t) => {
+test('cors answers a preflight for a range', async (t) => {
   const { app } = await start(t, { cors: true, prefix: '/files' });
   for (const url of ['/files/regions/notes/todo.txt', '/files/regions']) {
     const { statusCode, headers } = await app.inject({ method: 'OPTIONS', url, headers: preflight });
@@ -156,7 +156,7 @@ test('cors answers a preflight for a range', { timeout: 10_000 }, async (t) => {
   }
 });
 
-test('cors lets a page see what ranges need', { timeout: 10_000 }, async (t) => {
+test('cors lets a page see what ranges need', async (t) => {
   const { app } = await start(t, { cors: true });
   for (const range of ['bytes=0-9', 'bytes=90000-']) {
     const headers = await headersOf(app, '/regions/notes/todo.txt', { origin, range });
@@ -168,7 +168,7 @@ test('cors lets a page see what ranges need', { timeout: 10_000 }, async (t) => 
   }
 });
 
-test('cors takes the options of @fastify/cors', { timeout: 10_000 }, async (t) => {
+test('cors takes the options of @fastify/cors', async (t) => {
   const { app } = await start(t, { cors: { origin: [origin], maxAge: 60, exposedHeaders: ['etag'] } });
   const { headers } = await app.inject({ method: 'OPTIONS', url: '/regions/notes/todo.txt', headers: preflight });
   assert.deepEqual([headers['access-control-allow-origin'], headers['access-control-max-age']], [origin, '60']);
@@ -177,13 +177,13 @@ test('cors takes the options of @fastify/cors', { timeout: 10_000 }, async (t) =
   assert.deepEqual(listOf((await headersOf(app, '/regions', { origin }))['access-control-expose-headers']), ['etag']);
 });
 
-test("cors stays with pagerelay's routes", { timeout: 10_000 }, async (t) => {
+test("cors stays with pagerelay's routes", async (t) => {
   const { app } = await start(t, { cors: true });
   assert.equal((await headersOf(app, '/mine', { origin }))['access-control-allow-origin'], undefined);
   assert.equal((await app.inject({ method: 'OPTIONS', url: '/mine', headers: preflight })).statusCode, 404);
 });
 
-test("an application's own @fastify/cors covers its routes and pagerelay's", { timeout: 10_000 }, async (t) => {
+test("an application's own @fastify/cors covers its routes and pagerelay's", async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'model.bin', 1000, 92);
   const app = fastify();
@@ -200,7 +200,7 @@ test("an application's own @fastify/cors covers its routes and pagerelay's", { t
   }
 });
 
-test("cors can be on beside an application's own @fastify/cors", { timeout: 10_000 }, async (t) => {
+test("cors can be on beside an application's own @fastify/cors", async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'model.bin', 1000, 93);
   const app = fastify();

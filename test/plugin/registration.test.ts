@@ -25,7 +25,7 @@ async function statusOf(app: FastifyInstance, url: string): Promise<number> {
   return (await app.inject({ url })).statusCode;
 }
 
-test('by default it adds the routes of regions, references and metrics', { timeout: 10_000 }, async (t) => {
+test('by default it adds the routes of regions, references and metrics', async (t) => {
   const { dir, file } = makeFile(t);
   const { port } = await startApp(t, { dir });
   const client = await RawClient.connect(t, port);
@@ -40,7 +40,7 @@ test('by default it adds the routes of regions, references and metrics', { timeo
   client.destroy();
 });
 
-test('pipelined requests to its routes are begun one after the other', { timeout: 10_000 }, async (t) => {
+test('pipelined requests to its routes are begun one after the other', async (t) => {
   const { dir } = makeFile(t);
   const began: string[] = [];
   let isHeld = true;
@@ -62,7 +62,7 @@ test('pipelined requests to its routes are begun one after the other', { timeout
   client.destroy();
 });
 
-test('a request to its routes whose body stops coming is broken off', { timeout: 10_000 }, async (t) => {
+test('a request to its routes whose body stops coming is broken off', async (t) => {
   const { dir } = makeFile(t);
   const { port } = await startApp(t, { dir, writable: true, bodyTimeout: 0.2 });
   for (const request of ['PUT /regions/new.bin', 'PUT /regions/model.bin', 'POST /leases']) {
@@ -74,7 +74,7 @@ test('a request to its routes whose body stops coming is broken off', { timeout:
   }
 });
 
-test('with routes off it answers nothing of its own, and sendRegion is there', { timeout: 10_000 }, async (t) => {
+test('with routes off it answers nothing of its own, and sendRegion is there', async (t) => {
   const { dir } = makeFile(t);
   const { app } = await startApp(t, { dir, routes: false }, (app) => {
     app.get('/mine', (_, reply) => reply.sendRegion('model.bin'));
@@ -85,13 +85,13 @@ test('with routes off it answers nothing of its own, and sendRegion is there', {
   assert.equal(await statusOf(app, '/mine'), 200);
 });
 
-test('without files it serves the built-in region', { timeout: 10_000 }, async (t) => {
+test('without files it serves the built-in region', async (t) => {
   const { app } = await startApp(t, {});
   const answer = await app.inject({ url: '/regions/demo', headers: { range: 'bytes=4096-4131' } });
   assert.equal(answer.body, 'pagerelay demo: page 1, bytes 4096-8');
 });
 
-test('a file of its own name is served beside a tree', { timeout: 10_000 }, async (t) => {
+test('a file of its own name is served beside a tree', async (t) => {
   const { dir, file } = makeFile(t);
   const other = writeRegion(makeFolder(t, 'tmpfs'), 'elsewhere', 500, 9);
   const { app } = await startApp(t, { dir, regions: [{ name: 'named/other', path: other.path }] });
@@ -110,7 +110,7 @@ const prefixes: Record<string, { scope: string; prefix: string; path: string }> 
 };
 
 for (const [what, { scope, prefix, path }] of Object.entries(prefixes)) {
-  test(`regions are below the prefix: ${what}`, { timeout: 10_000 }, async (t) => {
+  test(`regions are below the prefix: ${what}`, async (t) => {
     const { dir, file } = makeFile(t);
     const app = fastify();
     app.register(async (child) => void (await child.register(pagerelay, { ...quick, dir, prefix })), { prefix: scope });
@@ -131,7 +131,7 @@ for (const [what, { scope, prefix, path }] of Object.entries(prefixes)) {
   });
 }
 
-test("a region's name may be longer than the router's parameters", { timeout: 10_000 }, async (t) => {
+test("a region's name may be longer than the router's parameters", async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const name = Array.from({ length: 8 }, (_, at) => `${at}`.repeat(100)).join('/');
   const file = writeRegion(dir, name, 1000, 3);
@@ -158,7 +158,7 @@ async function startSiblings(t: TestContext) {
   return { app, files, scopes, port: await listen(t, app) };
 }
 
-test('two in sibling scopes serve their own files on one connection', { timeout: 20_000 }, async (t) => {
+test('two in sibling scopes serve their own files on one connection', async (t) => {
   const { app, files, scopes, port } = await startSiblings(t);
   assert.equal(app.hasDecorator('pagerelay'), false, 'the root scope has none');
   const client = await RawClient.connect(t, port);
@@ -184,7 +184,7 @@ test('two in sibling scopes serve their own files on one connection', { timeout:
   assert.deepEqual(rest, { bytes: 3_000_000, sha256: sha256OfFile(files.one.path, 0, 2_999_999), error: undefined });
 });
 
-test('references of one instance are not shown by the other', { timeout: 10_000 }, async (t) => {
+test('references of one instance are not shown by the other', async (t) => {
   const { app, port } = await startSiblings(t);
   const client = await RawClient.connect(t, port);
   client.get('/one/regions/model.bin');
@@ -197,7 +197,7 @@ test('references of one instance are not shown by the other', { timeout: 10_000 
   client.destroy();
 });
 
-test('registering twice in one scope fails and says why, and leaves nothing open', { timeout: 10_000 }, async (t) => {
+test('registering twice in one scope fails and says why, and leaves nothing open', async (t) => {
   const { dir } = makeFile(t);
   const opened = countOpen();
   const lanes = countLanes();
@@ -220,7 +220,7 @@ const mistakes: Record<string, { options: PagerelayOptions; error: object }> = {
 };
 
 for (const [what, { options, error }] of Object.entries(mistakes)) {
-  test(`registering fails and leaves nothing open: ${what}`, { timeout: 10_000 }, async () => {
+  test(`registering fails and leaves nothing open: ${what}`, async () => {
     const opened = countOpen();
     const app = fastify().register(pagerelay, { ...quick, ...options });
     await assert.rejects(async () => app.ready(), error);

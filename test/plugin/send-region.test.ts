@@ -28,7 +28,7 @@ function serveModel(app: FastifyInstance): void {
   app.get('/model', (_, reply) => reply.sendRegion('model.bin'));
 }
 
-test("an application's headers are sent with the region", { timeout: 10_000 }, async (t) => {
+test("an application's headers are sent with the region", async (t) => {
   const { client, file, app } = await start(t, (app) => {
     app.addHook('onRequest', async (_, reply) => void reply.header('set-cookie', ['a=1', 'b=2']));
     app.addHook('preHandler', async (_, reply) => void reply.header('vary', 'origin'));
@@ -63,7 +63,7 @@ test("an application's headers are sent with the region", { timeout: 10_000 }, a
   assert.deepEqual([native, stream, inline], [30_000, 0, 1]);
 });
 
-test('both cookies of a hook arrive', { timeout: 10_000 }, async (t) => {
+test('both cookies of a hook arrive', async (t) => {
   const { port } = await start(t, (app) => {
     app.addHook('onRequest', async (_, reply) => void reply.header('set-cookie', ['a=1', 'b=2']));
     serveModel(app);
@@ -73,7 +73,7 @@ test('both cookies of a hook arrive', { timeout: 10_000 }, async (t) => {
   await body?.cancel();
 });
 
-test('an entity-tag describes the bytes, so that of the region stands', { timeout: 10_000 }, async (t) => {
+test('an entity-tag describes the bytes, so that of the region stands', async (t) => {
   const { client } = await start(t, (app) => {
     app.get('/model', (_, reply) => reply.header('etag', '"mine"').sendRegion('model.bin'));
   });
@@ -85,7 +85,7 @@ test('an entity-tag describes the bytes, so that of the region stands', { timeou
 const hookNames = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend', 'onResponse'] as const;
 
 for (const [by, range] of [['the main thread', '0-99'] as const, ['a lane', undefined] as const]) {
-  test(`every hook runs once, in order, when ${by} sends`, { timeout: 20_000 }, async (t) => {
+  test(`every hook runs once, in order, when ${by} sends`, async (t) => {
     const ran: string[] = [];
     const { app, client } = await start(t, (app) => {
       for (const name of hookNames) app.addHook(name as 'onRequest', async () => void ran.push(name));
@@ -103,9 +103,7 @@ for (const [by, range] of [['the main thread', '0-99'] as const, ['a lane', unde
   });
 }
 
-test('onSend sees a stream as the payload, and reading nothing of it changes nothing', {
-  timeout: 10_000,
-}, async (t) => {
+test('onSend sees a stream as the payload, and reading nothing of it changes nothing', async (t) => {
   const seen: string[] = [];
   const { app, client, file } = await start(t, (app) => {
     app.addHook('onSend', async (_, reply, payload) => {
@@ -132,9 +130,7 @@ function watchResponses(app: FastifyInstance): Ended[] {
   return ended;
 }
 
-test('onResponse comes after the whole body of a slow reader, and its time covers it', {
-  timeout: 20_000,
-}, async (t) => {
+test('onResponse comes after the whole body of a slow reader, and its time covers it', async (t) => {
   let ended: Ended[] = [];
   const { app, client, file } = await start(t, (app) => {
     ended = watchResponses(app);
@@ -154,7 +150,7 @@ test('onResponse comes after the whole body of a slow reader, and its time cover
   assert.ok(elapsed >= waited, `${elapsed} ms cover the ${waited} ms that the reader waited`);
 });
 
-test('onResponse tells the length of each pipelined response', { timeout: 10_000 }, async (t) => {
+test('onResponse tells the length of each pipelined response', async (t) => {
   let ended: Ended[] = [];
   const { client, file } = await start(t, (app) => {
     ended = watchResponses(app);
@@ -175,9 +171,7 @@ test('onResponse tells the length of each pipelined response', { timeout: 10_000
 
 type LogLine = { msg: string; res?: { statusCode: number }; responseTime?: number };
 
-test("the application's own log line has the status, and a time that covers the body", {
-  timeout: 20_000,
-}, async (t) => {
+test("the application's own log line has the status, and a time that covers the body", async (t) => {
   const lines: LogLine[] = [];
   const stream = { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) };
   const dir = makeFolder(t, 'tmpfs');
@@ -198,7 +192,7 @@ test("the application's own log line has the status, and a time that covers the 
   assert.ok((line?.responseTime ?? 0) >= waited, `${line?.responseTime} ms cover ${waited} ms`);
 });
 
-test('a HEAD of a GET route tells what GET would send', { timeout: 10_000 }, async (t) => {
+test('a HEAD of a GET route tells what GET would send', async (t) => {
   const { client } = await start(t, serveModel);
   client.write('HEAD /model HTTP/1.1\r\nHost: test\r\n\r\n');
   const { status, fields } = await client.response('HEAD');
@@ -206,7 +200,7 @@ test('a HEAD of a GET route tells what GET would send', { timeout: 10_000 }, asy
   assert.equal(fields.get('content-length'), String(size));
 });
 
-test('a conditional request to a route of the application is answered by 304', { timeout: 10_000 }, async (t) => {
+test('a conditional request to a route of the application is answered by 304', async (t) => {
   const { client, app } = await start(t, serveModel);
   client.get('/model', '0-0');
   const etag = (await client.response()).fields.get('etag') ?? '';
@@ -217,7 +211,7 @@ test('a conditional request to a route of the application is answered by 304', {
   assert.equal(carriedBy(app.pagerelay.relay).native, 1);
 });
 
-test('several ranges go out natively as one body', { timeout: 10_000 }, async (t) => {
+test('several ranges go out natively as one body', async (t) => {
   const { client, app, file } = await start(t, serveModel);
   client.get('/model', '0-9,5000-5009,9000000-9000099');
   const { status, fields, body } = await client.response();
@@ -229,7 +223,7 @@ test('several ranges go out natively as one body', { timeout: 10_000 }, async (t
   assert.equal(carriedBy(app.pagerelay.relay).native, body.length);
 });
 
-test('sendRegion can be awaited, and then the body has been sent', { timeout: 20_000 }, async (t) => {
+test('sendRegion can be awaited, and then the body has been sent', async (t) => {
   const order: string[] = [];
   const { client } = await start(t, (app) => {
     app.addHook('onResponse', async () => void order.push('response'));
@@ -245,7 +239,7 @@ test('sendRegion can be awaited, and then the body has been sent', { timeout: 20
   await until(() => order.length === 2, 'both have run');
 });
 
-test('a handler may do other things first, and serve in place of what is not found', { timeout: 10_000 }, async (t) => {
+test('a handler may do other things first, and serve in place of what is not found', async (t) => {
   const { client, file } = await start(t, (app) => {
     app.setNotFoundHandler(async (_, reply) => {
       await new Promise((resolve) => setImmediate(resolve));
@@ -258,7 +252,7 @@ test('a handler may do other things first, and serve in place of what is not fou
   assert.ok(body.equals(bytesOf(file.path, 3, 5)));
 });
 
-test('a client that goes away in mid-body leaves no reference', { timeout: 20_000 }, async (t) => {
+test('a client that goes away in mid-body leaves no reference', async (t) => {
   let ended: Ended[] = [];
   const { client, app, port, file } = await start(t, (app) => {
     ended = watchResponses(app);

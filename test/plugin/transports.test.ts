@@ -150,7 +150,7 @@ const checks = {
 };
 
 for (const [transport, start] of Object.entries(transports)) {
-  test(`right by engine stream over ${transport}`, { timeout: 30_000 }, async (t) => {
+  test(`right by engine stream over ${transport}`, async (t) => {
     const fixture = await start(t);
     for (const [what, check] of Object.entries(checks)) await t.test(what, () => check(fixture));
     await untilNothingHeld(fixture.opened.relay);
@@ -161,7 +161,7 @@ for (const [transport, start] of Object.entries(transports)) {
   });
 }
 
-test('many streams of one HTTP/2 connection are right side by side', { timeout: 30_000 }, async (t) => {
+test('many streams of one HTTP/2 connection are right side by side', async (t) => {
   const { file, opened, ask } = await overHttp2(t, undefined);
   const fetchPart = async (_: unknown, at: number) => {
     const [first, last] = [at * 1001, at * 1001 + 200_000 + at];
@@ -173,7 +173,7 @@ test('many streams of one HTTP/2 connection are right side by side', { timeout: 
   await untilNothingHeld(opened.relay);
 });
 
-test('an HTTP/2 stream that is cancelled in mid-body leaves no reference', { timeout: 20_000 }, async (t) => {
+test('an HTTP/2 stream that is cancelled in mid-body leaves no reference', async (t) => {
   const { app, file } = await prepare(t, fastify({ http2: true }));
   const port = await listen(t, app);
   const session = connectHttp2(`http://127.0.0.1:${port}`);
@@ -188,7 +188,7 @@ test('an HTTP/2 stream that is cancelled in mid-body leaves no reference', { tim
   assert.ok(next.body.equals(bytesOf(file.path, 0, 9)));
 });
 
-test('a TLS client that goes away in mid-body leaves no reference', { timeout: 20_000 }, async (t) => {
+test('a TLS client that goes away in mid-body leaves no reference', async (t) => {
   const https = makeCertificate(t);
   const { app } = await prepare(t, fastify({ https }));
   const port = await listen(t, app);
@@ -200,7 +200,7 @@ test('a TLS client that goes away in mid-body leaves no reference', { timeout: 2
   await untilNothingHeld(app.pagerelay.relay);
 });
 
-test('an injected response can be read as a stream', { timeout: 20_000 }, async (t) => {
+test('an injected response can be read as a stream', async (t) => {
   const app = fastify();
   t.after(() => app.close());
   const { file } = await prepare(t, app);

@@ -41,7 +41,7 @@ async function checkRange(t: TestContext, port: number, file: RegionFile, last: 
 
 before(warmProcess);
 
-test('an application in a worker thread serves right bytes and closes', { timeout: 20_000 }, async (t) => {
+test('an application in a worker thread serves right bytes and closes', async (t) => {
   const { dir, file } = makeDir(t, 3 * mebibyte);
   const opened = countOpen();
   const lanes = countLanes();
@@ -53,7 +53,7 @@ test('an application in a worker thread serves right bytes and closes', { timeou
   await until(() => countLanes() <= lanes, 'its lane is gone');
 });
 
-test('a worker that is terminated in mid-body leaves the others whole', { timeout: 20_000 }, async (t) => {
+test('a worker that is terminated in mid-body leaves the others whole', async (t) => {
   const { dir, file } = makeDir(t, 40 * mebibyte);
   const opened = countOpen();
   const main = await startApp(t, { dir }, serveModel);

@@ -71,7 +71,7 @@ test('never throws, and gives positions in order only, whatever the field holds'
   );
 });
 
-test('a field with a million digits is read before the test times out', { timeout: 60_000 }, () => {
+test('a field with a million digits is read before the test times out', () => {
   assert.equal(parseContentRange(`bytes ${'1'.repeat(1_000_000)}`), undefined);
   assert.deepEqual(parseContentRange(`bytes ${'0'.repeat(1_000_000)}1-2/3`), { first: 1, last: 2, size: 3 });
 });

@@ -242,9 +242,7 @@ const longFields: readonly (readonly [what: string, header: string, RangeVerdict
 ];
 
 for (const [what, header, verdict] of longFields) {
-  test(`a field with a million ${what} is judged before the test times out (CVE-2011-3192)`, {
-    timeout: 60_000,
-  }, () => {
+  test(`a field with a million ${what} is judged before the test times out (CVE-2011-3192)`, () => {
     assert.deepEqual(judgeRange(header, 11), verdict);
   });
 }

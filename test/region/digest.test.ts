@@ -70,9 +70,7 @@ function setUp(t: TestContext, kind: keyof typeof relays, maxBytes = unbounded) 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('base64');
 
 for (const kind of ['native', 'portable'] as const) {
-  test(`${kind}: a digest is computed once, and known after its generation is closed`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`${kind}: a digest is computed once, and known after its generation is closed`, async (t) => {
     const { relay, digests, write, have } = setUp(t, kind);
     const bytes = Buffer.alloc(3_000_001, 'digest me');
     const content = write('file', bytes);
@@ -85,9 +83,7 @@ for (const kind of ['native', 'portable'] as const) {
     await until(() => descriptors() <= before - 1, 'only the generation’s own descriptor went');
   });
 
-  test(`${kind}: what others change while it is computed has no digest, though its size and mtime are as before`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`${kind}: what others change while it is computed has no digest, though its size and mtime are as before`, async (t) => {
     const { digests, hole } = setUp(t, kind);
     const content = hole('file', 2 ** 28);
     utimesSync(content.path, 1, 1);
@@ -99,7 +95,7 @@ for (const kind of ['native', 'portable'] as const) {
   });
 }
 
-test('the bytes of an empty file, of one slice, and of one more have their digests', { timeout: 20_000 }, async (t) => {
+test('the bytes of an empty file, of one slice, and of one more have their digests', async (t) => {
   const { write, have } = setUp(t, 'native');
   for (const size of [0, 1, 262_143, 262_144, 262_145]) {
     const bytes = Buffer.alloc(size, 'x');
@@ -107,21 +103,21 @@ test('the bytes of an empty file, of one slice, and of one more have their diges
   }
 });
 
-test('a region above the limit has none, at once; one at the limit has', { timeout: 20_000 }, async (t) => {
+test('a region above the limit has none, at once; one at the limit has', async (t) => {
   const { digests, write, have } = setUp(t, 'native', 1000);
   assert.equal(await digests.of(write('larger', Buffer.alloc(1001)), new Connection()), undefined);
   assert.deepEqual([digests.running, digests.outcomes.refused], [0, 1]);
   assert.equal(await have(write('largest', Buffer.alloc(1000))), sha256(Buffer.alloc(1000)));
 });
 
-test('a hole takes no memory', { timeout: 20_000 }, async (t) => {
+test('a hole takes no memory', async (t) => {
   const { hole, have } = setUp(t, 'native');
   const content = hole('file', 2 ** 24);
   assert.equal(await have(content), sha256(Buffer.alloc(2 ** 24)));
   assert.equal(statSync(content.path).blocks, 0);
 });
 
-test('a computation ends with the last connection that has asked for it', { timeout: 20_000 }, async (t) => {
+test('a computation ends with the last connection that has asked for it', async (t) => {
   const { digests, hole } = setUp(t, 'native');
   const content = hole('file', huge);
   const before = descriptors();
@@ -137,7 +133,7 @@ test('a computation ends with the last connection that has asked for it', { time
   await until(() => descriptors() <= before, 'its descriptors are closed');
 });
 
-test('a connection that is closed already starts nothing that lasts', { timeout: 20_000 }, async (t) => {
+test('a connection that is closed already starts nothing that lasts', async (t) => {
   const { digests, hole } = setUp(t, 'native');
   const gone = new Connection();
   gone.close();
@@ -145,14 +141,14 @@ test('a connection that is closed already starts nothing that lasts', { timeout:
   await until(() => digests.running === 0, 'it has ended');
 });
 
-test('a connection has one listener, whatever it asks for', { timeout: 30_000 }, async (t) => {
+test('a connection has one listener, whatever it asks for', async (t) => {
   const { write, have } = setUp(t, 'native');
   const connection = new Connection();
   for (let index = 0; index < 20; index++) await have(write(`file-${index}`, Buffer.from(`${index}`)), connection);
   assert.equal(connection.listenerCount('close'), 1);
 });
 
-test('a short digest does not wait behind long ones', { timeout: 30_000 }, async (t) => {
+test('a short digest does not wait behind long ones', async (t) => {
   const { digests, write, hole, have } = setUp(t, 'native');
   const patient = new Connection();
   for (let index = 0; index < 15; index++) void digests.of(hole(`hole-${index}`, huge), patient);
@@ -161,9 +157,7 @@ test('a short digest does not wait behind long ones', { timeout: 30_000 }, async
   assert.equal(digests.running, 15);
 });
 
-test('where 16 are computed, the longest makes room for a shorter one and for no longer one', {
-  timeout: 30_000,
-}, async (t) => {
+test('where 16 are computed, the longest makes room for a shorter one and for no longer one', async (t) => {
   const { digests, write, hole, have } = setUp(t, 'native');
   const patient = new Connection();
   for (let index = 0; index < 16; index++) void digests.of(hole(`hole-${index}`, huge - index), patient);
@@ -174,7 +168,7 @@ test('where 16 are computed, the longest makes room for a shorter one and for no
   assert.deepEqual(digests.outcomes, { computed: 1, failed: 0, cancelled: 1, refused: 1 });
 });
 
-test('closing gives up what is computed, at once, and computes no more', { timeout: 20_000 }, async (t) => {
+test('closing gives up what is computed, at once, and computes no more', async (t) => {
   const { digests, hole } = setUp(t, 'native');
   const content = hole('file', huge);
   const before = descriptors();

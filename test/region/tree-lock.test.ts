@@ -41,7 +41,7 @@ test('a service that changes bytes keeps others from taking pages, and itself no
   assert.equal(one.exclude(), false);
 });
 
-test('a service lets go when it holds nothing any more', { timeout: 10_000 }, async (t) => {
+test('a service lets go when it holds nothing any more', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
   const [one, other] = [openLock(t, folder).lock, openLock(t, folder).lock];
   assert.ok(one.share());

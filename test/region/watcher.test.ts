@@ -18,7 +18,7 @@ const changes: Record<string, (path: string) => void> = {
 };
 
 for (const [what, change] of Object.entries(changes)) {
-  test(`a file is told of when somebody ${what}`, { timeout: 10_000 }, async (t) => {
+  test(`a file is told of when somebody ${what}`, async (t) => {
     const path = join(makeFolder(t, 'tmpfs'), 'file');
     writeFileSync(path, 'x'.repeat(100));
     const told: string[] = [];
@@ -30,7 +30,7 @@ for (const [what, change] of Object.entries(changes)) {
   });
 }
 
-test('many changes at once are one thing to tell', { timeout: 10_000 }, async (t) => {
+test('many changes at once are one thing to tell', async (t) => {
   const path = join(makeFolder(t, 'tmpfs'), 'file');
   writeFileSync(path, 'x');
   const told: string[] = [];

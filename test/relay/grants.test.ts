@@ -234,7 +234,7 @@ async function adopted(t: TestContext) {
   return { shim, relay, id: connection.id, grant };
 }
 
-test('the shim refuses what is no grant by a TypeError', { timeout: 10_000 }, async (t) => {
+test('the shim refuses what is no grant by a TypeError', async (t) => {
   const { shim, relay, id, grant } = await adopted(t);
   for (const [key, value] of wrong) {
     const call = () => shim.grant(relay, id, { ...grant, [key]: value } as typeof grant);
@@ -246,7 +246,7 @@ test('the shim refuses what is no grant by a TypeError', { timeout: 10_000 }, as
   assert.equal(shim.counters(relay).grants, 0);
 });
 
-test('the shim refuses what can not be granted by an errno', { timeout: 10_000 }, async (t) => {
+test('the shim refuses what can not be granted by an errno', async (t) => {
   const { shim, relay, id, grant } = await adopted(t);
   const { EBADF, EBUSY, EINVAL, ESTALE } = constants.errno;
   assert.equal(shim.grant(relay, id + 1000, grant), -EBADF);
@@ -259,7 +259,7 @@ test('the shim refuses what can not be granted by an errno', { timeout: 10_000 }
   assert.equal(shim.counters(relay).granted, 1);
 });
 
-test('a getter of a grant that closes the relay does no harm', { timeout: 10_000 }, async (t) => {
+test('a getter of a grant that closes the relay does no harm', async (t) => {
   const { shim, relay, id, grant } = await adopted(t);
   const closing = Object.defineProperty({ ...grant }, 'most', {
     get() {

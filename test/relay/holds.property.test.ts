@@ -262,7 +262,7 @@ const steps = [
   fc.tuple(pick, fc.constantFrom(...outcomes)).map(([at, outcome]) => releaseStep(at, outcome)),
 ];
 
-test('the hold table does what a model of it does', { timeout: 60_000 }, (t) => {
+test('the hold table does what a model of it does', (t) => {
   const shim = shimOrFail();
   const folder = makeFolder(t, 'tmpfs');
   const paths = sizes.map((size) => writeRegion(folder, `file-${size}`, size).path);

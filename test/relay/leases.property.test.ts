@@ -435,7 +435,7 @@ async function runAll(shim: Shim, path: string, commands: Iterable<Step>): Promi
   }
 }
 
-test('leases, places and holds do what a model of their queue does', { timeout: 60_000 }, async (t) => {
+test('leases, places and holds do what a model of their queue does', async (t) => {
   const shim = shimOrFail();
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'region', size);
   const before = countOpen();

@@ -124,7 +124,7 @@ function sendOf(shim: Shim, relay: ShimRelay, connection: number, transmission: 
   return typeof result === 'number' ? result : result.errno;
 }
 
-test('wrong arguments are refused', { timeout: 30_000 }, async (t) => {
+test('wrong arguments are refused', async (t) => {
   const { shim, relay } = makeRelay(t);
   for (const [name, right] of Object.entries(await callsOf(t, shim, relay))) {
     for (let at = 0; at <= right.length; at++) {
@@ -142,7 +142,7 @@ test('wrong arguments are refused', { timeout: 30_000 }, async (t) => {
   }
 });
 
-test('missing arguments are refused', { timeout: 10_000 }, async (t) => {
+test('missing arguments are refused', async (t) => {
   const { shim, relay } = makeRelay(t);
   for (const [name, right] of Object.entries(await callsOf(t, shim, relay))) {
     for (let count = 0; count <= right.length; count++) {
@@ -156,7 +156,7 @@ test('missing arguments are refused', { timeout: 10_000 }, async (t) => {
     assert.throws(() => untyped(shim, name)(), TypeError);
 });
 
-test('a closed relay refuses every call', { timeout: 10_000 }, async (t) => {
+test('a closed relay refuses every call', async (t) => {
   const { shim, relay } = makeRelay(t);
   const calls = await callsOf(t, shim, relay);
   shim.closeRelay(relay);
@@ -166,7 +166,7 @@ test('a closed relay refuses every call', { timeout: 10_000 }, async (t) => {
   }
 });
 
-test('only a relay is taken for one', { timeout: 10_000 }, (t) => {
+test('only a relay is taken for one', (t) => {
   const { shim, relay } = makeRelay(t);
   const fakes = [
     {},
@@ -181,7 +181,7 @@ test('only a relay is taken for one', { timeout: 10_000 }, (t) => {
   for (const fake of fakes) assert.throws(() => untyped(shim, 'counters')(fake), TypeError);
 });
 
-test('a log takes bytes for a descriptor, and nothing else', { timeout: 10_000 }, async (t) => {
+test('a log takes bytes for a descriptor, and nothing else', async (t) => {
   const { shim, relay } = makeRelay(t);
   const path = join(makeFolder(t, 'tmpfs'), 'log');
   const fd = openSync(path, 'w');
@@ -199,7 +199,7 @@ test('a log takes bytes for a descriptor, and nothing else', { timeout: 10_000 }
   assert.deepEqual([await promise, readFileSync(path, 'utf8')], [[4, 0], 'line']);
 });
 
-test('options that make no sense make no relay', { timeout: 10_000 }, () => {
+test('options that make no sense make no relay', () => {
   const shim = shimOrFail();
   const right = { lanes: 1, maxHoldSeconds: 1, maxBrokenOff: 1 };
   const create = (options: unknown, onEvents: unknown = () => {}) => untyped(shim, 'createRelay')(options, onEvents);
@@ -223,7 +223,7 @@ test('options that make no sense make no relay', { timeout: 10_000 }, () => {
   assert.throws(() => create(trap), RangeError);
 });
 
-test('ids of another kind, of another relay, and of what is gone name nothing', { timeout: 10_000 }, async (t) => {
+test('ids of another kind, of another relay, and of what is gone name nothing', async (t) => {
   const { shim, relay } = makeRelay(t);
   const other = makeRelay(t).relay;
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
@@ -260,7 +260,7 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
   assert.equal(shim.closeGeneration(relay, generation), -EBADF);
 });
 
-test('expected failures are negated errnos', { timeout: 10_000 }, async (t) => {
+test('expected failures are negated errnos', async (t) => {
   const { shim, relay } = makeRelay(t);
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000);
@@ -294,7 +294,7 @@ test('expected failures are negated errnos', { timeout: 10_000 }, async (t) => {
   assert.equal(sendOf(shim, relay, connection, again), -EBUSY, 'Node has closed it');
 });
 
-test('what is no TCP connection is not adopted', { timeout: 10_000 }, (t) => {
+test('what is no TCP connection is not adopted', (t) => {
   const { shim, relay } = makeRelay(t);
   const before = countOpen();
   const file = openSync('/dev/null', 'r');
@@ -303,7 +303,7 @@ test('what is no TCP connection is not adopted', { timeout: 10_000 }, (t) => {
   assert.deepEqual(countOpen(), before);
 });
 
-test('a node that is no whole number is refused', { timeout: 10_000 }, async (t) => {
+test('a node that is no whole number is refused', async (t) => {
   const { shim, relay } = makeRelay(t);
   const { fd } = await makeSocketPair(t);
   for (const node of [Number.NaN, Number.POSITIVE_INFINITY, 1e300, -1e300, 0.5]) {
@@ -312,7 +312,7 @@ test('a node that is no whole number is refused', { timeout: 10_000 }, async (t)
   }
 });
 
-test('a relay that goes while its arguments are read is not used', { timeout: 20_000 }, (t) => {
+test('a relay that goes while its arguments are read is not used', (t) => {
   const program = fileURLToPath(new URL('../support/closes-while-reading.ts', import.meta.url));
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, path], { encoding: 'utf8' });
@@ -320,7 +320,7 @@ test('a relay that goes while its arguments are read is not used', { timeout: 20
   assert.match(stdout, /refused/);
 });
 
-test('an overwrite that is not whole, or not inside its file, is a TypeError', { timeout: 10_000 }, async (t) => {
+test('an overwrite that is not whole, or not inside its file, is a TypeError', async (t) => {
   const shim = shimOrFail();
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000, 1);

@@ -5,7 +5,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
 import { itsTurn } from '../../src/relay/turn.ts';
 
-test('pipelined responses have their turns in the order of their requests', { timeout: 10_000 }, async (t) => {
+test('pipelined responses have their turns in the order of their requests', async (t) => {
   const turns: string[] = [];
   const first = Promise.withResolvers<ServerResponse>();
   const server = createServer(async (request, response) => {
@@ -26,7 +26,7 @@ test('pipelined responses have their turns in the order of their requests', { ti
   assert.deepEqual(turns, ['/1', '/2']);
 });
 
-test('a response whose client goes away first never has its turn', { timeout: 10_000 }, async (t) => {
+test('a response whose client goes away first never has its turn', async (t) => {
   const second = Promise.withResolvers<boolean>();
   const server = createServer(async (request, response) => {
     if (request.url === '/2') second.resolve(await itsTurn(response));

@@ -28,7 +28,7 @@ function startClients(t: TestContext, port: number, file: RegionFile, count: num
 
 async function printed(child: Child, line: string): Promise<void> {
   const says = () => child.stdout().includes(`${line}\n`);
-  await until(says, line, 30_000, () => [child.stdout(), child.stderr()]);
+  await until(says, line, () => [child.stdout(), child.stderr()]);
 }
 
 async function serveMany(t: TestContext, engine: Engine): Promise<void> {
@@ -50,7 +50,7 @@ async function serveMany(t: TestContext, engine: Engine): Promise<void> {
 }
 
 for (const engine of ['sendfile', 'stream'] as const) {
-  test(`${wanted} connections at once each get their range, by ${engine}`, { timeout: 60_000 }, async (t) => {
+  test(`${wanted} connections at once each get their range, by ${engine}`, async (t) => {
     if (descriptorLimit() < 2.5 * wanted) {
       t.skip(`SKIP: ${descriptorLimit()} descriptors are too few; ulimit -n ${3 * wanted}`);
       return;
@@ -83,7 +83,7 @@ async function tryOnce(t: TestContext, port: number, file: RegionFile, keep: Raw
 }
 
 for (const engine of ['auto', 'splice', 'stream'] as const) {
-  test(`short of descriptors it refuses, survives, and serves again, by ${engine}`, { timeout: 40_000 }, async (t) => {
+  test(`short of descriptors it refuses, survives, and serves again, by ${engine}`, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', mebibyte, 162);
     const limited = ['--nofile=64', process.execPath, cli, 'serve', '--port', '0', '--lanes', '1'];
     const args = ['--engine', engine, '--region', `${file.name}=${file.path}`, '--drain', '0', '--log-level', 'error'];

@@ -14,7 +14,7 @@ const stalled = 60;
 const maxHold = 0.5;
 
 for (const engine of everyEngine) {
-  test(`many stalled readers are broken off and a slow one is not, by ${engine}`, { timeout: 40_000 }, async (t) => {
+  test(`many stalled readers are broken off and a slow one is not, by ${engine}`, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 151);
     const running = await startService(t, { engine, maxHold, lanes: 1, regions: [file] });
     const before = await warmUp(t, running, file.name);
@@ -33,7 +33,7 @@ for (const engine of everyEngine) {
     }
     assert.ok(performance.now() - began > 4 * maxHold * 1000);
     const allStalled = () => (outcomesOf(running.service).stalled ?? 0) === stalled;
-    await until(allStalled, 'they are broken off', 10_000, () => outcomesOf(running.service));
+    await until(allStalled, 'they are broken off', () => outcomesOf(running.service));
     assert.equal(outcomesOf(running.service).complete, 2, 'the slow one has all of it');
 
     for (const client of clients) {

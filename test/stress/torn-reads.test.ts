@@ -113,20 +113,13 @@ async function staysWhole(t: TestContext, configuration: Configuration): Promise
 
 for (const place of places) {
   for (const engine of engines) {
-    test(
-      `every response is one snapshot of what is overwritten meanwhile, by ${engine} from ${place}`,
-      {
-        timeout: (seconds + 40) * 1000,
-      },
-      (t) => staysWhole(t, { engine, place }),
-    );
+    test(`every response is one snapshot of what is overwritten meanwhile, by ${engine} from ${place}`, (t) =>
+      staysWhole(t, { engine, place }));
   }
 }
 
 for (const engine of copyFreeEngines) {
-  test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, {
-    timeout: 40_000,
-  }, async (t) => {
+  test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, async (t) => {
     const result = await soak(t, { engine, place: 'ext4', releaseWhenAccepted: true }, 2);
     t.diagnostic(summaryOf(result));
     const rules = rulesOf(findFaults(result));

@@ -77,7 +77,6 @@ export async function untilNothingHeld(relay: Relay): Promise<void> {
   await until(
     () => held() === 0,
     'nothing is held',
-    8000,
     () => relay.counters(),
   );
 }
@@ -88,5 +87,5 @@ export async function untilClosed(before: Open): Promise<void> {
     const now = countOpen();
     return now.descriptors <= before.descriptors && now.pipes <= before.pipes && now.mappings <= before.mappings;
   };
-  await until(closed, 'all is closed', 5000, () => ({ was: before, is: countOpen() }));
+  await until(closed, 'all is closed', () => ({ was: before, is: countOpen() }));
 }

@@ -59,7 +59,7 @@ export function clientTest(
   run: (t: TestContext, served: Served) => Promise<void>,
   content: Content = {},
 ): void {
-  test(name, { timeout: 30_000 }, async (t) => {
+  test(name, async (t) => {
     if (!areThere(t, needs)) return;
     const served = await serve(t, content);
     await run(t, served);
@@ -89,7 +89,7 @@ export function startTool(scope: Scope, tool: Tool, args: readonly string[]): Ch
 
 /** Kills a client that writes to `path` in the middle of its transfer. Returns how many bytes it has left behind. */
 export async function killInTransfer(served: Served, child: Child, path: string): Promise<number> {
-  await until(() => sizeOf(path) > mebibyte, 'the client has some of it', 8000, child.stderr);
+  await until(() => sizeOf(path) > mebibyte, 'the client has some of it', child.stderr);
   assert.notDeepEqual(await referencesOf(served), [], 'pages on their way are held');
   child.process.kill('SIGKILL');
   assert.deepEqual(await child.exited, { code: null, signal: 'SIGKILL' });
@@ -102,7 +102,7 @@ export async function killInTransfer(served: Served, child: Child, path: string)
 /** Waits until no reference is listed and none is counted. */
 export async function untilNothingHeld(served: Pick<Served, 'service'>): Promise<void> {
   const isEmpty = async () => (await referencesOf(served)).length === 0;
-  await until(isEmpty, 'GET /references is empty', 8000, () => served.service.relay.counters());
+  await until(isEmpty, 'GET /references is empty', () => served.service.relay.counters());
   const { references, heldBytes, quarantined, quarantinedBytes } = served.service.relay.counters();
   assert.deepEqual([references, heldBytes, quarantined, quarantinedBytes], [0, 0, 0, 0]);
 }

@@ -58,7 +58,7 @@ export async function connectGranted(
 /** Waits until Node has every connection again. */
 export async function untilNoneGranted(running: Pick<Express, 'service'>): Promise<void> {
   const counters = () => running.service.relay.counters();
-  await until(() => counters().granted === 0, 'no connection is granted', 8000, counters);
+  await until(() => counters().granted === 0, 'no connection is granted', counters);
 }
 
 /** Writes pieces so that each has left before the next. */

@@ -30,7 +30,7 @@ export async function startHaProxy(
   writeFileSync(path, configuration(port, upstream, servers));
   // In the foreground, as one process.
   const child = startTool(scope, tool, ['-db', '-f', path]);
-  await until(async () => (await probesOf({ port, child })).length > 0, 'HAProxy answers', 8000, child.stderr);
+  await until(async () => (await probesOf({ port, child })).length > 0, 'HAProxy answers', child.stderr);
   return { port, child };
 }
 

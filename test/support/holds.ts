@@ -42,7 +42,7 @@ export async function untilReturned({ service }: Pick<Running, 'service'>, atMos
     return left === 0 && descriptorsBack && open.mappings <= atMost.mappings;
   };
   const instead = () => ({ was: atMost, is: countOpen(), counters: service.relay.counters() });
-  await until(isReturned, 'everything is given back', 8000, instead);
+  await until(isReturned, 'everything is given back', instead);
 }
 
 /**

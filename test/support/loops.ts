@@ -43,14 +43,14 @@ export async function startLoop(scope: Scope, port: number, once: (client: RawCl
 }
 
 /** Waits until each has made so many more turns. */
-export async function untilTurned(loops: readonly Loop[], turns: number, milliseconds: number): Promise<void> {
+export async function untilTurned(loops: readonly Loop[], turns: number): Promise<void> {
   const goals = loops.map((loop) => loop.turns + turns);
   const isDone = () => {
     for (const { error } of loops) if (error !== undefined) throw error;
     return loops.every((loop, at) => loop.turns >= (goals[at] ?? 0));
   };
   const instead = () => loops.map((loop, at) => loop.turns - (goals[at] ?? 0) + turns);
-  await until(isDone, `each has had ${turns} turns`, milliseconds, instead);
+  await until(isDone, `each has had ${turns} turns`, instead);
 }
 
 /** Stops them all. @throws what one of them failed with */

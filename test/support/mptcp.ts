@@ -20,7 +20,7 @@ export function whyNoMptcp(): string | undefined {
 /** A client that has asked for a range, and reads when it is told to. */
 export async function mptcpReader(scope: Scope, port: number, path: string, range: string) {
   const child = start(scope, 'python3', ['-I', program, String(port), path, range]);
-  await until(() => child.stdout() === 'asked\n', 'it has asked', 8000, child.stderr);
+  await until(() => child.stdout() === 'asked\n', 'it has asked', child.stderr);
   return {
     async read(): Promise<Got> {
       child.process.stdin.write('\n');

@@ -27,7 +27,7 @@ export async function startNginx(
   mkdirSync(join(prefix, 'temporary'));
   writeFileSync(join(prefix, 'nginx.conf'), configuration(prefix, port, upstream, keeps));
   const child = startTool(scope, tool, ['-e', 'stderr', '-p', prefix, '-c', join(prefix, 'nginx.conf')]);
-  await until(() => answers(port), 'nginx answers', 8000, child.stderr);
+  await until(() => answers(port), 'nginx answers', child.stderr);
   return { port, child };
 }
 

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { patience } from './limits.ts';
 
 const pollMilliseconds = 5;
 
-/** Waits until `condition` holds; fails with what was waited for, and what was there instead, after `milliseconds`. */
+/** Waits until `condition` holds; fails with what was waited for, and what was there instead. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  milliseconds = 8000,
   instead: () => unknown = () => undefined,
 ): Promise<void> {
-  const deadline = performance.now() + milliseconds;
+  const deadline = performance.now() + patience;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not in ${milliseconds} ms: ${what}${shown(instead())}`);
+    if (performance.now() > deadline) throw new Error(`not in ${patience} ms: ${what}${shown(instead())}`);
     await delay(pollMilliseconds);
   }
 }

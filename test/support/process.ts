@@ -75,7 +75,6 @@ export async function originOf(child: Child): Promise<string> {
   await until(
     () => listening.test(child.stderr()),
     'the service listens',
-    15_000,
     () => child.stderr(),
   );
   return listening.exec(child.stderr())?.[1] ?? '';

@@ -44,7 +44,7 @@ export async function startPrometheus(scope: Scope, target: string, rules = 'gro
     '--log.level=info',
   ]);
   const listens = () => /msg="Listening on" address=127\.0\.0\.1:(\d+)/.exec(child.stderr())?.[1];
-  await until(() => listens() !== undefined, 'Prometheus listens', 15_000, child.stderr);
+  await until(() => listens() !== undefined, 'Prometheus listens', child.stderr);
   const port = Number(listens());
   const ask = async (path: string): Promise<unknown> => {
     const answer = (await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()) as Answer;
@@ -62,7 +62,7 @@ export async function startPrometheus(scope: Scope, target: string, rules = 'gro
     return results[0]?.value;
   };
   const scrapes = () => value('up').catch(() => undefined);
-  await until(async () => (await scrapes()) === 1, 'Prometheus scrapes', 15_000, child.stderr);
+  await until(async () => (await scrapes()) === 1, 'Prometheus scrapes', child.stderr);
   const unit = async (metric: string) => {
     const known = (await ask(`metadata?metric=${metric}`)) as Record<string, readonly { unit: string }[]>;
     return known[metric]?.[0]?.unit;

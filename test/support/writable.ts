@@ -85,7 +85,6 @@ export async function untilOldIsGone(running: Pick<Writable, 'dir'>): Promise<vo
   await until(
     () => kept(running, 'old').length === 0,
     'no old file is kept',
-    8000,
     () => kept(running, 'old'),
   );
 }
@@ -93,7 +92,7 @@ export async function untilOldIsGone(running: Pick<Writable, 'dir'>): Promise<vo
 /** Waits until so many writers wait for pages. */
 export async function untilWaiting({ service }: { service: Service }, writers: number): Promise<void> {
   const counters = () => service.relay.counters();
-  await until(() => counters().waitingWriters === writers, `${writers} writers wait`, 5000, counters);
+  await until(() => counters().waitingWriters === writers, `${writers} writers wait`, counters);
 }
 
 /** The bytes of a region's file. */

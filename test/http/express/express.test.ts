@@ -39,17 +39,15 @@ async function grantsAfterAnswer(t: TestContext, mayTake: () => boolean): Promis
   return grants;
 }
 
-test('a connection is granted after a whole answer', { timeout: 10_000 }, async (t) => {
+test('a connection is granted after a whole answer', async (t) => {
   assert.equal(await grantsAfterAnswer(t, () => true), 1);
 });
 
-test('no connection is granted while another service has the tree to itself', { timeout: 10_000 }, async (t) => {
+test('no connection is granted while another service has the tree to itself', async (t) => {
   assert.equal(await grantsAfterAnswer(t, () => false), 0);
 });
 
-test('no connection is granted where the lock of the tree fails, and nothing else happens', {
-  timeout: 10_000,
-}, async (t) => {
+test('no connection is granted where the lock of the tree fails, and nothing else happens', async (t) => {
   const fails = () => {
     throw new SystemError('ENOLCK', 'lock');
   };

@@ -161,9 +161,7 @@ function cut(stream: string, places: readonly number[]): string[] {
 
 const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 });
 
-test('a head is given exactly when all that the connection has received is whole requests and it is the last', {
-  timeout: 60_000,
-}, async () => {
+test('a head is given exactly when all that the connection has received is whole requests and it is the last', async () => {
   const parts = fc.oneof(
     { weight: 6, arbitrary: whole },
     { weight: 1, arbitrary: framed },
@@ -176,9 +174,7 @@ test('a head is given exactly when all that the connection has received is whole
   );
 });
 
-test('each of several requests is given, when each comes by itself, in whatever pieces', {
-  timeout: 60_000,
-}, async () => {
+test('each of several requests is given, when each comes by itself, in whatever pieces', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(whole, cuts), { minLength: 1, maxLength: 5 }), async (all) => {
       const seen = await readAll(all.flatMap(([head, places]) => cut(head, places)));
@@ -207,20 +203,20 @@ const losing: Readonly<Record<string, string>> = {
 };
 
 for (const [what, head] of Object.entries(losing)) {
-  test(`a connection that has had ${what} is known no more`, { timeout: 10_000 }, async () => {
+  test(`a connection that has had ${what} is known no more`, async () => {
     const seen = await readAll([simple, head, simple, simple]);
     assert.equal(seen[0]?.head, simple);
     for (const { head } of seen.slice(1)) assert.equal(head, undefined);
   });
 }
 
-test('a request with bytes behind its head is not given, the next one by itself is', { timeout: 10_000 }, async () => {
+test('a request with bytes behind its head is not given, the next one by itself is', async () => {
   const seen = await readAll([simple + simple, simple, `${simple}GET /`, 'b HTTP/1.1\r\nHost: h\r\n\r\n']);
   const heads = seen.map(({ head }) => head);
   assert.deepEqual(heads, [undefined, simple, simple, undefined, 'GET /b HTTP/1.1\r\nHost: h\r\n\r\n']);
 });
 
-test('a head as long as Node takes one is given, a longer one is not', { timeout: 10_000 }, async (t) => {
+test('a head as long as Node takes one is given, a longer one is not', async (t) => {
   const filled = (length: number) => `GET /a HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(length - 33)}\r\n\r\n`;
   assert.equal(filled(16_384).length, 16_384);
   const [longest] = await readAll([filled(16_000)]);
@@ -248,7 +244,7 @@ async function clientOf(t: TestContext, server: Server): Promise<RawClient> {
   return RawClient.connect(t, (server.address() as AddressInfo).port);
 }
 
-test('over TCP, a head that comes byte by byte is given as one that comes at once', { timeout: 20_000 }, async (t) => {
+test('over TCP, a head that comes byte by byte is given as one that comes at once', async (t) => {
   const heads: (string | undefined)[] = [];
   const server = watched((request) => heads.push(exactHead(request)));
   const client = await clientOf(t, server);
@@ -263,7 +259,7 @@ test('over TCP, a head that comes byte by byte is given as one that comes at onc
   assert.deepEqual(heads, [simple, simple]);
 });
 
-test('a server that is watched twice counts each byte once', { timeout: 20_000 }, async (t) => {
+test('a server that is watched twice counts each byte once', async (t) => {
   const heads: (string | undefined)[] = [];
   const server = watched((request) => heads.push(exactHead(request)));
   watchHeads(server);
@@ -279,7 +275,7 @@ test('a server that is watched twice counts each byte once', { timeout: 20_000 }
   assert.equal(heads[2], simple);
 });
 
-test('a connection that nobody watched has no heads', { timeout: 10_000 }, async (t) => {
+test('a connection that nobody watched has no heads', async (t) => {
   const heads: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     heads.push(exactHead(request));

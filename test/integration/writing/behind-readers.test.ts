@@ -37,7 +37,7 @@ async function readerOfAll(t: TestContext, running: Writable): Promise<RawClient
 }
 
 for (const engine of copyFreeEngines) {
-  test(`on tmpfs pages that are sent and unread hold nothing up, by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`on tmpfs pages that are sent and unread hold nothing up, by ${engine}`, async (t) => {
     const running = await start(t, 'tmpfs', { engine });
     const reader = await readerOfFewPages(t, running);
     assert.equal((await referencesOf(running))[0]?.state, 'sent');
@@ -51,7 +51,7 @@ for (const engine of copyFreeEngines) {
     reader.destroy();
   });
 
-  test(`on ext4 they hold it up until they are read, by ${engine}`, { timeout: 20_000 }, async (t) => {
+  test(`on ext4 they hold it up until they are read, by ${engine}`, async (t) => {
     const running = await start(t, 'ext4', { engine });
     const reader = await readerOfFewPages(t, running);
     const body = seededBytes(30_000, 21);
@@ -75,7 +75,7 @@ for (const engine of copyFreeEngines) {
 }
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`readers of other pages hold nothing up, on ${place}`, { timeout: 20_000 }, async (t) => {
+  test(`readers of other pages hold nothing up, on ${place}`, async (t) => {
     const running = await start(t, place, { engine: holdingEngine });
     const reader = await readerOfFewPages(t, running);
     const body = seededBytes(10_000, 22);
@@ -85,7 +85,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     reader.destroy();
   });
 
-  test(`pages that no socket has taken are waited for, on ${place}`, { timeout: 60_000 }, async (t) => {
+  test(`pages that no socket has taken are waited for, on ${place}`, async (t) => {
     for (const engine of everyEngine) {
       await t.test(`by ${engine}`, async (t) => {
         const running = await start(t, place, { engine });
@@ -108,7 +108,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     }
   });
 
-  test(`what a long download has behind it is free before its end, on ${place}`, { timeout: 30_000 }, async (t) => {
+  test(`what a long download has behind it is free before its end, on ${place}`, async (t) => {
     const running = await start(t, place, { engine: holdingEngine });
     const reader = await readerOfAll(t, running);
     assert.ok((await reader.take(8 * mebibyte)).equals(old.subarray(0, 8 * mebibyte)));
@@ -120,7 +120,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
   });
 }
 
-test('a reader that comes behind a waiting writer gets what that wrote', { timeout: 20_000 }, async (t) => {
+test('a reader that comes behind a waiting writer gets what that wrote', async (t) => {
   const running = await start(t, 'ext4', { engine: holdingEngine });
   const reader = await readerOfFewPages(t, running);
   const body = seededBytes(30_000, 25);
@@ -141,7 +141,7 @@ test('a reader that comes behind a waiting writer gets what that wrote', { timeo
   for (const client of [reader, writer, next, other]) client.destroy();
 });
 
-test('a reader that never reads is broken off, and the writer has its pages', { timeout: 20_000 }, async (t) => {
+test('a reader that never reads is broken off, and the writer has its pages', async (t) => {
   for (const [place, status] of [
     ['tmpfs', 204],
     ['ext4', 409],
@@ -165,7 +165,7 @@ function overwritingIf(tag: string, body: Uint8Array): Change {
   return { ...request, fields: { ...request.fields, 'if-match': tag } };
 }
 
-test('If-Match is judged before and after the wait for the pages', { timeout: 20_000 }, async (t) => {
+test('If-Match is judged before and after the wait for the pages', async (t) => {
   const running = await start(t, 'ext4', { engine: holdingEngine });
   const body = seededBytes(100, 27);
   const got = await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-0' } });
@@ -193,7 +193,7 @@ test('If-Match is judged before and after the wait for the pages', { timeout: 20
   for (const client of [reader, writer]) client.destroy();
 });
 
-test('a writer that goes away while it waits leaves no claim and no file', { timeout: 20_000 }, async (t) => {
+test('a writer that goes away while it waits leaves no claim and no file', async (t) => {
   const running = await start(t, 'ext4', { engine: holdingEngine });
   const reader = await readerOfFewPages(t, running);
   const writer = await RawClient.connect(t, running.port);
@@ -209,7 +209,7 @@ test('a writer that goes away while it waits leaves no claim and no file', { tim
   for (const client of [reader, next]) client.destroy();
 });
 
-test('overlapping overwrites take turns, and each is whole', { timeout: 20_000 }, async (t) => {
+test('overlapping overwrites take turns, and each is whole', async (t) => {
   const running = await start(t, 'tmpfs');
   const bodies = Array.from({ length: 8 }, (_, at) => Buffer.alloc(100_000, 65 + at));
   const answers = await Promise.all(bodies.map((body) => send(t, running, overwriting(path, 1000, body, 10))));

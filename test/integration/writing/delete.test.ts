@@ -10,7 +10,7 @@ import { externalChangesIn, kept, put, read, refusalIn, send, startWritable } fr
 
 const path = '/regions/file.bin';
 
-test('a region that is removed is gone at once, and can be made again', { timeout: 10_000 }, async (t) => {
+test('a region that is removed is gone at once, and can be made again', async (t) => {
   const running = await startWritable(t, 'ext4');
   const client = await RawClient.connect(t, running.port);
   const tags = new Set<string>();
@@ -33,7 +33,7 @@ test('a region that is removed is gone at once, and can be made again', { timeou
   assert.deepEqual(readdirSync(join(running.dir, '.pagerelay', 'regions')), [], 'nothing is remembered of it');
 });
 
-test('what is not there can not be removed', { timeout: 10_000 }, async (t) => {
+test('what is not there can not be removed', async (t) => {
   const running = await startWritable(t);
   await put(t, running, 'a/b', Buffer.from('x'));
   for (const name of ['none', 'a', 'a/none', 'a/b/c']) {
@@ -47,14 +47,14 @@ test('what is not there can not be removed', { timeout: 10_000 }, async (t) => {
   assert.equal((await read(t, running, 'a/b')).status, 200);
 });
 
-test('a file that is served by itself is not removed', { timeout: 10_000 }, async (t) => {
+test('a file that is served by itself is not removed', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 100);
   const running = await startWritable(t, 'tmpfs', { regions: [file] });
   assert.deepEqual(refusalIn(await send(t, running, { method: 'DELETE', path })), [405, 'method-not-allowed']);
   assert.ok(existsSync(file.path));
 });
 
-test('If-Match is what must be there', { timeout: 10_000 }, async (t) => {
+test('If-Match is what must be there', async (t) => {
   const running = await startWritable(t);
   const remove = (tag: string) => send(t, running, { method: 'DELETE', path, fields: { 'if-match': tag } });
   assert.equal((await remove('*')).status, 412, 'nothing is');
@@ -66,7 +66,7 @@ test('If-Match is what must be there', { timeout: 10_000 }, async (t) => {
   assert.equal((await remove(second)).status, 204);
 });
 
-test('folders that are left empty go, and no others', { timeout: 10_000 }, async (t) => {
+test('folders that are left empty go, and no others', async (t) => {
   const running = await startWritable(t, 'ext4');
   for (const name of ['a/b/c/d', 'a/b/e', 'f/g']) await put(t, running, name, Buffer.from('x'));
   writeFileSync(join(running.dir, 'f', '.hidden'), 'not a region');
@@ -78,7 +78,7 @@ test('folders that are left empty go, and no others', { timeout: 10_000 }, async
   assert.deepEqual(readdirSync(running.dir).sort(), ['.pagerelay', 'f']);
 });
 
-test('regions of one folder that come and go at once do not lose each other', { timeout: 20_000 }, async (t) => {
+test('regions of one folder that come and go at once do not lose each other', async (t) => {
   const running = await startWritable(t);
   const work = Array.from({ length: 6 }, async (_, at) => {
     const client = await RawClient.connect(t, running.port);

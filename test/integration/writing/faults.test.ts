@@ -82,9 +82,7 @@ const putting: Change = { method: 'PUT', path, body: next };
 
 for (const fault of faults.filter(({ call }) => !['pread', 'fallocate'].includes(call))) {
   const { call, errno, status } = fault;
-  test(`PUT in which ${call} fails (${errno}) is ${status.join(' or ')}, and nothing has changed`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`PUT in which ${call} fails (${errno}) is ${status.join(' or ')}, and nothing has changed`, async (t) => {
     for (const place of places) {
       const running = await startWritable(t, place, { express: false });
       const none = async (skip: number) => {
@@ -103,7 +101,7 @@ for (const fault of faults.filter(({ call }) => !['pread', 'fallocate'].includes
   });
 }
 
-test('PUT makes the upload, what is known of it, and the folder durable', { timeout: 20_000 }, async (t) => {
+test('PUT makes the upload, what is known of it, and the folder durable', async (t) => {
   const running = await startWritable(t, 'ext4', { express: false });
   const deep = { ...putting, path: '/regions/some/where' };
   const fault = { call: 'fsync', errno: EIO, status: [500] };
@@ -111,7 +109,7 @@ test('PUT makes the upload, what is known of it, and the folder durable', { time
   assert.ok((await failEach(t, running, fault, deep, () => {})) >= 5);
 });
 
-test('DELETE that can not be made durable is 500, and the region is there', { timeout: 20_000 }, async (t) => {
+test('DELETE that can not be made durable is 500, and the region is there', async (t) => {
   for (const place of places) {
     const running = await startWritable(t, place, { express: false });
     const etag = await put(t, running, 'file.bin', old);
@@ -128,9 +126,7 @@ const part = overwriting(path, 3000, seededBytes(30_000, 3), 5);
 
 for (const fault of faults) {
   const { call, errno, status } = fault;
-  test(`an overwrite in which ${call} fails (${errno}) is ${status.join(' or ')}, and the old bytes are there`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`an overwrite in which ${call} fails (${errno}) is ${status.join(' or ')}, and the old bytes are there`, async (t) => {
     for (const place of places) {
       const running = await startWritable(t, place, { express: false });
       await put(t, running, 'file.bin', old);
@@ -155,7 +151,7 @@ for (const fault of faults) {
   });
 }
 
-test('an overwrite is undone also when that fails a few times', { timeout: 60_000 }, async (t) => {
+test('an overwrite is undone also when that fails a few times', async (t) => {
   for (const place of places) {
     const running = await startWritable(t, place, { express: false });
     await put(t, running, 'file.bin', old);

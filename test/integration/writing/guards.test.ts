@@ -85,27 +85,25 @@ async function checkWhoMay(
   }
 }
 
-test('with both tokens a reader reads, a writer reads and writes, and nobody else does', {
-  timeout: 20_000,
-}, async (t) => {
+test('with both tokens a reader reads, a writer reads and writes, and nobody else does', async (t) => {
   const running = await startGuarded(t, { read: 'reader', write: 'writer' });
   await checkWhoMay(t, running, writing, { nobody: false, other: false, reader: false, writer: true });
   await checkWhoMay(t, running, reading, { nobody: false, other: false, reader: true, writer: true });
   await checkWhoMay(t, running, open, { nobody: true, other: true });
 });
 
-test('with a write token alone everybody reads', { timeout: 20_000 }, async (t) => {
+test('with a write token alone everybody reads', async (t) => {
   const running = await startGuarded(t, { write: 'writer' });
   await checkWhoMay(t, running, writing, { nobody: false, other: false, writer: true });
   await checkWhoMay(t, running, [...reading, ...open], { nobody: true, writer: true });
 });
 
-test('with a read token alone nobody writes without it', { timeout: 20_000 }, async (t) => {
+test('with a read token alone nobody writes without it', async (t) => {
   const running = await startGuarded(t, { read: 'reader' });
   await checkWhoMay(t, running, [...reading, ...writing], { nobody: false, other: false, reader: true });
 });
 
-test('a body is not asked for from who may not write', { timeout: 10_000 }, async (t) => {
+test('a body is not asked for from who may not write', async (t) => {
   const running = await startGuarded(t, { write: 'writer' });
   const client = await RawClient.connect(t, running.port);
   client.write(`PUT ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`);
@@ -113,15 +111,15 @@ test('a body is not asked for from who may not write', { timeout: 10_000 }, asyn
   client.destroy();
 });
 
-test('a token file that changes lets the new token in, and the old one no more', { timeout: 20_000 }, async (t) => {
+test('a token file that changes lets the new token in, and the old one no more', async (t) => {
   const running = await startGuarded(t, { read: 'reader', write: 'first' });
   const putBy = (token: string) => askAs(t, running, { method: 'PUT', path, body: Buffer.from(token) }, token);
   assert.equal((await putBy('first')).status, 204);
   writeFileSync(join(running.tokens, 'next'), '# rotated\nsecond\n');
   renameSync(join(running.tokens, 'next'), join(running.tokens, 'write'));
-  await until(async () => (await putBy('second')).status === 204, 'the new one is accepted', 5000);
+  await until(async () => (await putBy('second')).status === 204, 'the new one is accepted');
   assert.equal((await putBy('first')).status, 401);
   writeFileSync(join(running.tokens, 'write'), 'no token, for there are spaces\n');
-  await until(async () => (await putBy('second')).status === 401, 'of a file that is broken nobody is let in', 5000);
+  await until(async () => (await putBy('second')).status === 401, 'of a file that is broken nobody is let in');
   assert.equal((await askAs(t, running, { method: 'GET', path }, 'reader')).status, 200);
 });

@@ -70,16 +70,14 @@ async function waitsForTheReader(t: TestContext, running: Writable): Promise<voi
 }
 
 for (const engine of copyFreeEngines) {
-  test(`an overwrite waits for readers of a huge page that somebody has collapsed, by ${engine}`, {
-    timeout: 30_000,
-  }, async (t) => {
+  test(`an overwrite waits for readers of a huge page that somebody has collapsed, by ${engine}`, async (t) => {
     const running = await startCollapsed(t, { engine });
     if (running) await waitsForTheReader(t, running);
   });
 }
 
 for (const option of ['always', 'within_size', 'advise'] as const) {
-  test(`an overwrite waits for readers on a tmpfs that is mounted huge=${option}`, { timeout: 30_000 }, async (t) => {
+  test(`an overwrite waits for readers on a tmpfs that is mounted huge=${option}`, async (t) => {
     const scope = lastFirst(t);
     const mounted = mountTmpfs(scope, `size=64m,huge=${option}`);
     if ('missing' in mounted) return t.skip(mounted.missing);
@@ -90,9 +88,7 @@ for (const option of ['always', 'within_size', 'advise'] as const) {
   });
 }
 
-test('an overwrite waits for no reader of small folios of a file that has a huge page too', {
-  timeout: 30_000,
-}, async (t) => {
+test('an overwrite waits for no reader of small folios of a file that has a huge page too', async (t) => {
   const running = await startCollapsed(t, { engine: holdingEngine });
   if (!running) return;
   const reader = await unread(t, running, `0-${length - 1}`);
@@ -101,7 +97,7 @@ test('an overwrite waits for no reader of small folios of a file that has a huge
   reader.destroy();
 });
 
-test('an overwrite of a huge page that nobody reads waits for nothing', { timeout: 30_000 }, async (t) => {
+test('an overwrite of a huge page that nobody reads waits for nothing', async (t) => {
   const running = await startCollapsed(t);
   if (!running) return;
   const reader = await unread(t, running, `${hugePage + length}-${hugePage + 2 * length - 1}`);
@@ -123,14 +119,14 @@ async function shrinksBehind(t: TestContext, running: Writable): Promise<void> {
   for (const client of [across, inFront]) client.destroy();
 }
 
-test('a region that shrinks inside a huge page is cut behind its readers', { timeout: 30_000 }, async (t) => {
+test('a region that shrinks inside a huge page is cut behind its readers', async (t) => {
   const running = await startCollapsed(t, { engine: holdingEngine });
   if (running) await shrinksBehind(t, running);
 });
 
 const places: readonly Place[] = ['ext4', 'tmpfs'];
 for (const place of places) {
-  test(`a region that shrinks is cut behind its readers, on ${place}`, { timeout: 30_000 }, async (t) => {
+  test(`a region that shrinks is cut behind its readers, on ${place}`, async (t) => {
     const running = await startWritable(t, place, { engine: holdingEngine });
     writeRegion(running.dir, 'file.bin', size, 1);
     await shrinksBehind(t, running);

@@ -87,15 +87,13 @@ async function failForGood(t: TestContext, place: Place): Promise<() => Promise<
   };
 }
 
-test('bytes that are neither old nor new are kept from readers until a start undoes them', {
-  timeout: 30_000,
-}, async (t) => {
+test('bytes that are neither old nor new are kept from readers until a start undoes them', async (t) => {
   const checks = [await failForGood(t, 'tmpfs'), await failForGood(t, 'ext4')];
   await Promise.all(checks.map((check) => check()));
 });
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`growing that fails leaves the size, and what is behind it, on ${place}`, { timeout: 20_000 }, async (t) => {
+  test(`growing that fails leaves the size, and what is behind it, on ${place}`, async (t) => {
     const running = await startWritable(t, place);
     await put(t, running, 'file.bin', old);
     for (const [call, errno, skips] of [
@@ -115,9 +113,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     assert.equal((await read(t, running, 'file.bin')).sha256, sha256(grown));
   });
 
-  test(`a file that can not be cut is served by its new size all the same, on ${place}`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`a file that can not be cut is served by its new size all the same, on ${place}`, async (t) => {
     const { dir, scope } = makeTree(t, place);
     const running = await startWritable(scope, place, { dir });
     await put(t, running, 'file.bin', old);
@@ -142,9 +138,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
   });
 }
 
-test('a region whose bytes can not be put back by a start is kept from all, until one can', {
-  timeout: 30_000,
-}, async (t) => {
+test('a region whose bytes can not be put back by a start is kept from all, until one can', async (t) => {
   for (const place of ['tmpfs', 'ext4'] as const) {
     const { dir, scope } = makeTree(t, place);
     const running = await startWritable(scope, place, { dir });
@@ -178,7 +172,7 @@ function mountSmall(t: TestContext): { dir: string; scope: ReturnType<typeof mak
   return { dir, scope };
 }
 
-test('on a full file system changes are 507, and the old content is there', { timeout: 30_000 }, async (t) => {
+test('on a full file system changes are 507, and the old content is there', async (t) => {
   const small = mountSmall(t);
   if (!small) return;
   const running = await startWritable(small.scope, 'tmpfs', { dir: small.dir });
@@ -221,9 +215,7 @@ function fill(dir: string): void {
   }
 }
 
-test('on a full file system a region can be made shorter, and its readers keep what they had', {
-  timeout: 30_000,
-}, async (t) => {
+test('on a full file system a region can be made shorter, and its readers keep what they had', async (t) => {
   const small = mountSmall(t);
   if (!small) return;
   const running = await startWritable(small.scope, 'tmpfs', { dir: small.dir });

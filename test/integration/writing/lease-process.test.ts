@@ -23,9 +23,7 @@ with open(path, 'r+b') as file, mmap.mmap(file.fileno(), 0) as pages:
 `;
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`what a process writes through its own mmap is what readers get, on ${place}`, {
-    timeout: 30_000,
-  }, async (t) => {
+  test(`what a process writes through its own mmap is what readers get, on ${place}`, async (t) => {
     const { dir, scope } = makeTree(t, place);
     writeRegion(dir, 'file.bin', size, 1);
     const service = startCli(scope, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'error']);
@@ -34,7 +32,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     const tags = new Set([(await read(t, running, 'file.bin')).etag]);
     const [first, last] = [5000, 40_000];
     const child = start(scope, 'python3', ['-I', '-c', mapper, `${dir}/file.bin`, String(first), String(last)]);
-    await until(() => child.stdout().includes('mapped'), 'it has mapped the file', 10_000, child.stderr);
+    await until(() => child.stdout().includes('mapped'), 'it has mapped the file', child.stderr);
     for (const [turn, letter] of ['a', 'b', 'c'].entries()) {
       const body = Buffer.from(JSON.stringify({ region: 'file.bin', first, last, ttlSeconds: 60 }));
       const made = await send(t, running, { method: 'POST', path: '/leases', fields, body });

@@ -48,7 +48,7 @@ function versionOf(etag: string): number {
   return Number(/\.(\d+)"$/.exec(etag)?.[1] ?? assert.fail(etag));
 }
 
-test('a lease says what it is, is listed, renewed and ended', { timeout: 10_000 }, async (t) => {
+test('a lease says what it is, is listed, renewed and ended', async (t) => {
   const running = await startWithFile(t);
   const client = await RawClient.connect(t, running.port);
   const asked = leasing({ first: 100, last: 9000, ttlSeconds: 100, owner: 'a program' });
@@ -97,7 +97,7 @@ const refused: readonly (readonly [Asked, number, string])[] = [
   [{ owner: 'x'.repeat(101) }, 400, 'bad-request'],
 ];
 
-test('what is no lease is refused, and moves nothing', { timeout: 10_000 }, async (t) => {
+test('what is no lease is refused, and moves nothing', async (t) => {
   const single = writeRegion(makeFolder(t, 'tmpfs'), 'single', size);
   const running = await startWithFile(t, 'tmpfs', { regions: [single] });
   const { etag } = await read(t, running, 'file.bin');
@@ -119,7 +119,7 @@ test('what is no lease is refused, and moves nothing', { timeout: 10_000 }, asyn
 });
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`readers of leased pages wait for its end, others do not, on ${place}`, { timeout: 20_000 }, async (t) => {
+  test(`readers of leased pages wait for its end, others do not, on ${place}`, async (t) => {
     const running = await startWithFile(t, place);
     const { id } = leaseIn(await send(t, running, leasing({ first: 5000, last: 9000 })));
     const reader = await RawClient.connect(t, running.port);
@@ -141,9 +141,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
   });
 }
 
-test('a reader that a lease keeps out for --max-wait is told 503, with Range without a body', {
-  timeout: 20_000,
-}, async (t) => {
+test('a reader that a lease keeps out for --max-wait is told 503, with Range without a body', async (t) => {
   const running = await startWithFile(t, 'tmpfs', { maxWait: 0.05 });
   const { id } = leaseIn(await send(t, running, leasing({})));
   const ranged = await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-9' } });
@@ -157,7 +155,7 @@ test('a reader that a lease keeps out for --max-wait is told 503, with Range wit
   assert.equal((await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-9' } })).status, 206);
 });
 
-test('a lease waits for readers of its pages', { timeout: 20_000 }, async (t) => {
+test('a lease waits for readers of its pages', async (t) => {
   const running = await startWithFile(t, 'tmpfs', { engine: holdingEngine });
   const reader = await RawClient.connect(t, running.port);
   askForRange(reader, path, '0-8191');
@@ -173,7 +171,7 @@ test('a lease waits for readers of its pages', { timeout: 20_000 }, async (t) =>
   for (const each of [reader, client]) each.destroy();
 });
 
-test('a client that goes away while it waits leaves no claim and no lease', { timeout: 20_000 }, async (t) => {
+test('a client that goes away while it waits leaves no claim and no lease', async (t) => {
   const running = await startWithFile(t, 'tmpfs', { engine: holdingEngine });
   const { id } = leaseIn(await send(t, running, leasing({})));
   const client = await RawClient.connect(t, running.port);
@@ -186,9 +184,7 @@ test('a client that goes away while it waits leaves no claim and no lease', { ti
   assert.equal((await read(t, running, 'file.bin')).status, 200);
 });
 
-test('a lease that is not renewed ends by its time, and the version moves once more', {
-  timeout: 20_000,
-}, async (t) => {
+test('a lease that is not renewed ends by its time, and the version moves once more', async (t) => {
   const running = await startWithFile(t);
   const lease = leaseIn(await send(t, running, leasing({ ttlSeconds: 0.3 })));
   const others = { method: 'GET', path, fields: { range: 'bytes=100000-100001' } };
@@ -202,7 +198,7 @@ test('a lease that is not renewed ends by its time, and the version moves once m
   assert.match(metrics.body.toString(), /^pagerelay_expired_leases_total 1$/m);
 });
 
-test('a lease that is renewed lives on', { timeout: 20_000 }, async (t) => {
+test('a lease that is renewed lives on', async (t) => {
   const running = await startWithFile(t);
   const { id, expiresAt } = leaseIn(await send(t, running, leasing({ ttlSeconds: 0.5 })));
   const renewing = { method: 'PUT', path: `/leases/${id}`, fields: json, body: Buffer.from('{"ttlSeconds":60}') };
@@ -211,7 +207,7 @@ test('a lease that is renewed lives on', { timeout: 20_000 }, async (t) => {
   assert.equal((await listed(t, running)).length, 1);
 });
 
-test('whoever holds a lease, a region can be replaced and removed', { timeout: 10_000 }, async (t) => {
+test('whoever holds a lease, a region can be replaced and removed', async (t) => {
   const running = await startWithFile(t);
   for (const request of [
     { method: 'PUT', path, body: Buffer.from('new') },
@@ -226,9 +222,7 @@ test('whoever holds a lease, a region can be replaced and removed', { timeout: 1
   assert.equal(running.service.relay.counters().leases, 0);
 });
 
-test('a service that ends while a lease is held leaves no tag that stands for other bytes', {
-  timeout: 10_000,
-}, async (t) => {
+test('a service that ends while a lease is held leaves no tag that stands for other bytes', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   writeRegion(dir, 'file.bin', size, 1);
   const running = await startWritable(scope, 'tmpfs', { dir });

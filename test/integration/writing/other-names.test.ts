@@ -36,9 +36,7 @@ async function unread(t: TestContext, running: Writable, region: string): Promis
   return reader;
 }
 
-test('replacing one of two names of a file keeps nothing of it, and the service ends', {
-  timeout: 30_000,
-}, async (t) => {
+test('replacing one of two names of a file keeps nothing of it, and the service ends', async (t) => {
   const running = await startWithTwoNames(t, linkSync);
   const { etag } = await read(t, running, 'b.bin');
   await put(t, running, 'a.bin', changed);
@@ -48,9 +46,7 @@ test('replacing one of two names of a file keeps nothing of it, and the service 
   assert.equal(await running.close(), true);
 });
 
-test('removing one of two names of a file keeps nothing of it, and the service ends', {
-  timeout: 30_000,
-}, async (t) => {
+test('removing one of two names of a file keeps nothing of it, and the service ends', async (t) => {
   const running = await startWithTwoNames(t, linkSync);
   assert.equal((await send(t, running, { method: 'DELETE', path: '/regions/a.bin' })).status, 204);
   await untilOldIsGone(running);
@@ -58,7 +54,7 @@ test('removing one of two names of a file keeps nothing of it, and the service e
   assert.equal(await running.close(), true);
 });
 
-test('a file that loses both of its names is kept until its readers have read', { timeout: 30_000 }, async (t) => {
+test('a file that loses both of its names is kept until its readers have read', async (t) => {
   const running = await startWithTwoNames(t, linkSync);
   const readers = [await unread(t, running, 'a.bin'), await unread(t, running, 'b.bin')];
   await Promise.all([put(t, running, 'a.bin', changed), put(t, running, 'b.bin', changed)]);
@@ -72,9 +68,7 @@ test('a file that loses both of its names is kept until its readers have read', 
   assert.equal(await running.close(), true);
 });
 
-test('replacing a file that was also read through a link keeps nothing of it, and the service ends', {
-  timeout: 30_000,
-}, async (t) => {
+test('replacing a file that was also read through a link keeps nothing of it, and the service ends', async (t) => {
   const running = await startWithTwoNames(t, (_, link) => symlinkSync('a.bin', link));
   await put(t, running, 'a.bin', changed);
   // By then nobody has asked for the link again.

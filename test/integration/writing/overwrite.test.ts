@@ -52,12 +52,12 @@ async function overwrites(t: TestContext, place: Place, engine: Engine): Promise
 }
 
 for (const place of places) {
-  test(`an overwrite changes exactly its bytes, on ${place}`, { timeout: 60_000 }, async (t) => {
+  test(`an overwrite changes exactly its bytes, on ${place}`, async (t) => {
     for (const engine of everyEngine) await t.test(`read by ${engine}`, (t) => overwrites(t, place, engine));
   });
 }
 
-test('the entity-tag gets an epoch and a version, which counts', { timeout: 10_000 }, async (t) => {
+test('the entity-tag gets an epoch and a version, which counts', async (t) => {
   const running = await startWritable(t);
   writeRegion(running.dir, 'file.bin', size, 1);
   const client = await RawClient.connect(t, running.port);
@@ -68,7 +68,7 @@ test('the entity-tag gets an epoch and a version, which counts', { timeout: 10_0
   }
 });
 
-test('of changes that are made for one version at the same time one succeeds', { timeout: 20_000 }, async (t) => {
+test('of changes that are made for one version at the same time one succeeds', async (t) => {
   for (const place of places) {
     const running = await startWritable(t, place);
     writeRegion(running.dir, 'file.bin', size, 1);
@@ -119,7 +119,7 @@ const refused: Readonly<Record<string, readonly [Change, number, string]>> = {
 };
 
 for (const [what, [request, status, code]] of Object.entries(refused)) {
-  test(`${what} is ${status} ${code}, and nothing changes`, { timeout: 10_000 }, async (t) => {
+  test(`${what} is ${status} ${code}, and nothing changes`, async (t) => {
     const running = await startWritable(t, 'tmpfs', { maxPartial: 1000 });
     writeRegion(running.dir, 'file.bin', size, 1);
     const before = await send(t, running, { method: 'GET', path });
@@ -140,9 +140,7 @@ function askInChunks(client: RawClient, contentRange: string, chunks: readonly s
   client.write(`${head}Transfer-Encoding: chunked\r\n\r\n${body}0\r\n\r\n`);
 }
 
-test('a chunked body is taken when it has the length of the range, and refused otherwise', {
-  timeout: 10_000,
-}, async (t) => {
+test('a chunked body is taken when it has the length of the range, and refused otherwise', async (t) => {
   const running = await startWritable(t);
   const { path: file } = writeRegion(running.dir, 'file.bin', size, 1);
   const content = seededBytes(size, 1);
@@ -164,7 +162,7 @@ test('a chunked body is taken when it has the length of the range, and refused o
   assert.deepEqual(kept(running, 'tmp'), []);
 });
 
-test('bodies that come at the same time are not mixed', { timeout: 20_000 }, async (t) => {
+test('bodies that come at the same time are not mixed', async (t) => {
   const running = await startWritable(t);
   writeRegion(running.dir, 'file.bin', size, 1);
   const content = seededBytes(size, 1);
@@ -189,7 +187,7 @@ test('bodies that come at the same time are not mixed', { timeout: 20_000 }, asy
   }
 });
 
-test('Content-Digest is that of the part', { timeout: 10_000 }, async (t) => {
+test('Content-Digest is that of the part', async (t) => {
   const running = await startWritable(t);
   writeRegion(running.dir, 'file.bin', size, 1);
   const request = (given: string): Change => ({
@@ -205,7 +203,7 @@ test('Content-Digest is that of the part', { timeout: 10_000 }, async (t) => {
   assert.deepEqual(kept(running, 'tmp'), []);
 });
 
-test('an overwrite needs no quota, for the region gets no larger', { timeout: 10_000 }, async (t) => {
+test('an overwrite needs no quota, for the region gets no larger', async (t) => {
   const running = await startWritable(t, 'tmpfs', { maxBytes: size });
   await put(t, running, 'file.bin', seededBytes(size, 1));
   assert.equal((await send(t, running, overwriting(path, 0, seededBytes(size, 2), 5))).status, 204);
@@ -213,7 +211,7 @@ test('an overwrite needs no quota, for the region gets no larger', { timeout: 10
   assert.equal(running.service.writer?.store.quota.used, size);
 });
 
-test('Want-Repr-Digest is of the bytes as they are after an overwrite', { timeout: 10_000 }, async (t) => {
+test('Want-Repr-Digest is of the bytes as they are after an overwrite', async (t) => {
   const running = await startWritable(t);
   writeRegion(running.dir, 'file.bin', size, 1);
   const client = await RawClient.connect(t, running.port);
@@ -226,7 +224,7 @@ test('Want-Repr-Digest is of the bytes as they are after an overwrite', { timeou
   }
 });
 
-test('a GET that is pipelined behind an overwrite sees what that wrote', { timeout: 10_000 }, async (t) => {
+test('a GET that is pipelined behind an overwrite sees what that wrote', async (t) => {
   const running = await startWritable(t, 'ext4');
   writeRegion(running.dir, 'file.bin', size, 1);
   const client = await RawClient.connect(t, running.port);
@@ -244,7 +242,7 @@ test('a GET that is pipelined behind an overwrite sees what that wrote', { timeo
   }
 });
 
-test('what can not be changed is 405 with Allow', { timeout: 10_000 }, async (t) => {
+test('what can not be changed is 405 with Allow', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 1);
   const single = await startWritable(t, 'tmpfs', { regions: [file] });
   const allowed = await send(t, single, overwriting(path, 0, Buffer.from('x'), 1));

@@ -27,9 +27,7 @@ async function twoNames(t: TestContext, place: Place): Promise<{ running: Writab
 
 for (const place of places) {
   for (const [taken, take] of Object.entries(takings)) {
-    test(`the other name of a file that is ${taken} on ${place} keeps its entity-tag, also after a restart`, {
-      timeout: 20_000,
-    }, async (t) => {
+    test(`the other name of a file that is ${taken} on ${place} keeps its entity-tag, also after a restart`, async (t) => {
       const { running, dir } = await twoNames(t, place);
       const before = await read(t, running, 'b');
       await take(t, running);
@@ -41,9 +39,7 @@ for (const place of places) {
     });
   }
 
-  test(`and while a reader holds the pages of the file that was replaced, on ${place}`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`and while a reader holds the pages of the file that was replaced, on ${place}`, async (t) => {
     const { running } = await twoNames(t, place);
     const before = await read(t, running, 'b');
     const slow = await RawClient.connect(t, running.port);
@@ -56,9 +52,7 @@ for (const place of places) {
     assert.deepEqual(await read(t, running, 'b'), before);
   });
 
-  test(`a region that was made keeps its entity-tag and media type over a restart, on ${place}`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`a region that was made keeps its entity-tag and media type over a restart, on ${place}`, async (t) => {
     const dir = makeFolder(t, place);
     const running = await startWritable(t, place, { dir });
     const fields = { 'content-type': 'text/x-mine' };

@@ -25,7 +25,7 @@ async function start(
   return { ...(await startApp(scope, { dir, writable: true, ...options }, build)), dir };
 }
 
-test('regions are made, changed and removed below the prefix, and Location says so', { timeout: 10_000 }, async (t) => {
+test('regions are made, changed and removed below the prefix, and Location says so', async (t) => {
   const running = await start(t, { prefix: '/store/v1' });
   const path = '/store/v1/regions/a/b.bin';
   const client = await RawClient.connect(t, running.port);
@@ -52,7 +52,7 @@ test('regions are made, changed and removed below the prefix, and Location says 
   client.destroy();
 });
 
-test('without writable nothing can be changed', { timeout: 10_000 }, async (t) => {
+test('without writable nothing can be changed', async (t) => {
   const running = await start(t, { writable: false });
   writeRegion(running.dir, 'file.bin', 100);
   for (const method of ['PUT', 'PATCH', 'DELETE']) {
@@ -61,7 +61,7 @@ test('without writable nothing can be changed', { timeout: 10_000 }, async (t) =
   }
 });
 
-test('the application keeps its own parsers, limits and error answers', { timeout: 20_000 }, async (t) => {
+test('the application keeps its own parsers, limits and error answers', async (t) => {
   const running = await start(t, {}, (app) => {
     app.addContentTypeParser('text/x-mine', { parseAs: 'string' }, (_, body, done) => done(null, `mine ${body}`));
     app.setErrorHandler((error, _, reply) => {
@@ -86,7 +86,7 @@ test('the application keeps its own parsers, limits and error answers', { timeou
   assert.deepEqual(refusalIn(refused), [400, 'bad-name']);
 });
 
-test('inject() makes, reads, changes and removes a region', { timeout: 10_000 }, async (t) => {
+test('inject() makes, reads, changes and removes a region', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   const app = fastify();
   scope.after(() => app.close());
@@ -106,7 +106,7 @@ test('inject() makes, reads, changes and removes a region', { timeout: 10_000 },
   assert.deepEqual(readdirSync(dir), ['.pagerelay']);
 });
 
-test('100 Continue is sent once', { timeout: 10_000 }, async (t) => {
+test('100 Continue is sent once', async (t) => {
   const running = await start(t);
   const client = await RawClient.connect(t, running.port);
   client.write('PUT /regions/x HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n');
@@ -116,7 +116,7 @@ test('100 Continue is sent once', { timeout: 10_000 }, async (t) => {
   client.destroy();
 });
 
-test("the application's hooks decide who may write", { timeout: 10_000 }, async (t) => {
+test("the application's hooks decide who may write", async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   const app = fastify();
   app.addHook('onRequest', async (request, reply) => {
@@ -130,7 +130,7 @@ test("the application's hooks decide who may write", { timeout: 10_000 }, async 
   assert.equal((await send(t, { port }, { method: 'PUT', path, fields, body: Buffer.from('x') })).status, 201);
 });
 
-test('closing waits for a change that is under way, and starts where that left off', { timeout: 20_000 }, async (t) => {
+test('closing waits for a change that is under way, and starts where that left off', async (t) => {
   const { dir, scope } = makeTree(t, 'ext4');
   let etag = '';
   for (let run = 0; run < 2; run++) {

@@ -43,7 +43,7 @@ async function checkUntouched(running: Writable): Promise<void> {
   assert.ok(fileIn(running, 'file.bin').equals(old), 'the old content is there');
 }
 
-test('a chunked body, with extensions and trailers, is taken byte for byte', { timeout: 10_000 }, async (t) => {
+test('a chunked body, with extensions and trailers, is taken byte for byte', async (t) => {
   const running = await startWritable(t);
   const client = await RawClient.connect(t, running.port);
   const pieces = [body.subarray(0, 1), body.subarray(1, 70_000), body.subarray(70_000)].map(chunk);
@@ -57,7 +57,7 @@ test('a chunked body, with extensions and trailers, is taken byte for byte', { t
   assert.equal(sha256((await client.response()).body), sha256(body));
 });
 
-test('PUT without a body makes an empty region', { timeout: 10_000 }, async (t) => {
+test('PUT without a body makes an empty region', async (t) => {
   const running = await startWritable(t);
   const client = await RawClient.connect(t, running.port);
   for (const framing of ['', 'Content-Length: 0\r\n', 'Content-Type: text/plain\r\n']) {
@@ -75,7 +75,7 @@ const framings = {
 
 for (const [framed, frame] of Object.entries(framings)) {
   for (const leave of ['reset', 'end'] as const) {
-    test(`a client that leaves by ${leave} in a body of ${framed} leaves nothing`, { timeout: 20_000 }, async (t) => {
+    test(`a client that leaves by ${leave} in a body of ${framed} leaves nothing`, async (t) => {
       const running = await withOldContent(t);
       const before = await warmUp(t, running, 'file.bin');
       const [framing, bytes] = frame(body);
@@ -95,7 +95,7 @@ for (const [framed, frame] of Object.entries(framings)) {
 }
 
 for (const field of ['content-digest', 'repr-digest']) {
-  test(`${field} is checked by SHA-256 and SHA-512`, { timeout: 20_000 }, async (t) => {
+  test(`${field} is checked by SHA-256 and SHA-512`, async (t) => {
     const running = await withOldContent(t, 'ext4');
     const putWith = (digest: string) => send(t, running, { method: 'PUT', path, fields: { [field]: digest }, body });
     for (const algorithm of ['sha-256', 'sha-512'] as const) {
@@ -116,7 +116,7 @@ for (const field of ['content-digest', 'repr-digest']) {
   });
 }
 
-test('a body that breaks the quota is 507, and the connection goes on', { timeout: 20_000 }, async (t) => {
+test('a body that breaks the quota is 507, and the connection goes on', async (t) => {
   const running = await withOldContent(t, 'tmpfs', 2 * mebibyte);
   for (const frame of Object.values(framings)) {
     const client = await RawClient.connect(t, running.port);
@@ -134,7 +134,7 @@ test('a body that breaks the quota is 507, and the connection goes on', { timeou
   assert.equal(running.service.writer?.store.quota.used, mebibyte, 'what is replaced does not count any more');
 });
 
-test('100 Continue comes when the body is wanted, and only then', { timeout: 10_000 }, async (t) => {
+test('100 Continue comes when the body is wanted, and only then', async (t) => {
   const running = await withOldContent(t);
   const expects = async (method: string, address: string, fields: string) => {
     const client = await RawClient.connect(t, running.port);
@@ -169,7 +169,7 @@ test('100 Continue comes when the body is wanted, and only then', { timeout: 10_
   client.destroy();
 });
 
-test('a large body does not go through memory as a whole', { timeout: 60_000 }, async (t) => {
+test('a large body does not go through memory as a whole', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   const child = startCli(scope, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'error']);
   const port = Number(new URL(await originOf(child)).port);
@@ -194,7 +194,7 @@ test('a large body does not go through memory as a whole', { timeout: 60_000 }, 
   assert.ok(most < 96 * mebibyte, `it grew by ${most} bytes`);
 });
 
-test('curl uploads a file, and a part of one', { timeout: 20_000 }, async (t) => {
+test('curl uploads a file, and a part of one', async (t) => {
   const running = await startWritable(t);
   const file = join(running.dir, '.upload');
   writeFileSync(file, body);

@@ -33,7 +33,7 @@ async function contentOf(t: TestContext, running: Writable, name: string): Promi
   return body.toString();
 }
 
-test('PUT makes a region (201, Location) and replaces it (204)', { timeout: 10_000 }, async (t) => {
+test('PUT makes a region (201, Location) and replaces it (204)', async (t) => {
   const running = await startWritable(t);
   const client = await RawClient.connect(t, running.port);
   const tags: string[] = [];
@@ -52,7 +52,7 @@ test('PUT makes a region (201, Location) and replaces it (204)', { timeout: 10_0
   await untilOldIsGone(running);
 });
 
-test('Location is the address of the region, percent-encoded, without a query', { timeout: 10_000 }, async (t) => {
+test('Location is the address of the region, percent-encoded, without a query', async (t) => {
   const running = await startWritable(t);
   for (const [asked, location] of [
     ['/regions/a?x=1', '/regions/a'],
@@ -67,7 +67,7 @@ test('Location is the address of the region, percent-encoded, without a query', 
   assert.equal(fileIn(running, 'b').toString(), 'x');
 });
 
-test('folders are made as names ask for them', { timeout: 10_000 }, async (t) => {
+test('folders are made as names ask for them', async (t) => {
   const running = await startWritable(t, 'ext4');
   const longest = Array.from({ length: 51 }, () => 'x'.repeat(19)).join('/');
   const names = ['a/b', 'a/c', 'd/e/f/g', 'h-_.i/1', 'x'.repeat(255), longest];
@@ -75,7 +75,7 @@ test('folders are made as names ask for them', { timeout: 10_000 }, async (t) =>
   for (const name of names) assert.equal(await contentOf(t, running, name), name);
 });
 
-test('of a region and one below its name there is only one', { timeout: 10_000 }, async (t) => {
+test('of a region and one below its name there is only one', async (t) => {
   const running = await startWritable(t);
   await put(t, running, 'a', Buffer.from('a'));
   for (const name of ['a/b', 'a/b/c']) {
@@ -97,7 +97,7 @@ test('of a region and one below its name there is only one', { timeout: 10_000 }
   assert.equal(await contentOf(t, running, 'empty'), 'not any more');
 });
 
-test('what can be no name is 400 bad-name, and makes nothing', { timeout: 10_000 }, async (t) => {
+test('what can be no name is 400 bad-name, and makes nothing', async (t) => {
   const running = await startWritable(t);
   const before = readdirSync(running.dir, { recursive: true }).sort();
   const long = Array.from({ length: 60 }, () => 'x'.repeat(19)).join('/');
@@ -127,9 +127,7 @@ test('what can be no name is 400 bad-name, and makes nothing', { timeout: 10_000
   assert.deepEqual(readdirSync(running.dir, { recursive: true }).sort(), before);
 });
 
-test('a segment that the file system can not hold is refused, and leaves no folder behind', {
-  timeout: 10_000,
-}, async (t) => {
+test('a segment that the file system can not hold is refused, and leaves no folder behind', async (t) => {
   const running = await startWritable(t);
   mkdirSync(join(running.dir, 'empty'));
   const before = readdirSync(running.dir, { recursive: true });
@@ -140,7 +138,7 @@ test('a segment that the file system can not hold is refused, and leaves no fold
   }
 });
 
-test('a FIFO, a socket, a device and a folder that holds anything are not replaced', { timeout: 10_000 }, async (t) => {
+test('a FIFO, a socket, a device and a folder that holds anything are not replaced', async (t) => {
   const running = await startWritable(t);
   const at = (name: string) => join(running.dir, name);
   execFileSync('mkfifo', [at('fifo')]);
@@ -164,7 +162,7 @@ test('a FIFO, a socket, a device and a folder that holds anything are not replac
   assert.deepEqual(kept(running, 'old'), []);
 });
 
-test('no link leads a PUT out of the tree', { timeout: 10_000 }, async (t) => {
+test('no link leads a PUT out of the tree', async (t) => {
   const running = await startWritable(t);
   const outside = makeFolder(t, 'tmpfs');
   writeFileSync(join(outside, 'file'), 'outside');
@@ -184,7 +182,7 @@ test('no link leads a PUT out of the tree', { timeout: 10_000 }, async (t) => {
   assert.deepEqual(kept(running, 'tmp'), []);
 });
 
-test('a link inside the tree is replaced, not written through', { timeout: 10_000 }, async (t) => {
+test('a link inside the tree is replaced, not written through', async (t) => {
   const running = await startWritable(t);
   writeFileSync(join(running.dir, 'target'), 'target');
   symlinkSync('target', join(running.dir, 'link'));
@@ -204,7 +202,7 @@ async function typesOf(t: TestContext, running: Writable, name: string): Promise
   return [get.fields.get('content-type'), head.fields.get('content-type'), listed?.contentType];
 }
 
-test('Content-Type is kept, also across a restart; without one the name decides', { timeout: 20_000 }, async (t) => {
+test('Content-Type is kept, also across a restart; without one the name decides', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   const types: Record<string, string | undefined> = {
     'a.json': 'text/x-mine; charset=utf-8',
@@ -233,7 +231,7 @@ test('Content-Type is kept, also across a restart; without one the name decides'
   }
 });
 
-test('a malformed Content-Type is 400, a Content-Encoding 415', { timeout: 10_000 }, async (t) => {
+test('a malformed Content-Type is 400, a Content-Encoding 415', async (t) => {
   const running = await startWritable(t);
   for (const type of ['none', 'a/', '/b', 'a b/c', 'a/b c', `a/${'x'.repeat(300)}`]) {
     const answer = await send(t, running, putting('file.bin', 'x', { 'content-type': type }));
@@ -244,7 +242,7 @@ test('a malformed Content-Type is 400, a Content-Encoding 415', { timeout: 10_00
   assert.ok(!existsSync(join(running.dir, 'file.bin')));
 });
 
-test('If-None-Match: * makes only, If-Match replaces only what it names', { timeout: 10_000 }, async (t) => {
+test('If-None-Match: * makes only, If-Match replaces only what it names', async (t) => {
   const running = await startWritable(t);
   const putIf = (fields: Record<string, string>) => send(t, running, putting('file.bin', 'x', fields));
   for (const tag of ['"none"', '*']) {
@@ -263,7 +261,7 @@ test('If-None-Match: * makes only, If-Match replaces only what it names', { time
   assert.equal((await putIf({ 'if-match': '*' })).status, 204);
 });
 
-test('of many PUTs with the same If-Match one is done', { timeout: 20_000 }, async (t) => {
+test('of many PUTs with the same If-Match one is done', async (t) => {
   const running = await startWritable(t, 'ext4');
   let tag = await put(t, running, 'file.bin', Buffer.from('first'));
   for (let round = 0; round < 5; round++) {

@@ -48,7 +48,7 @@ async function treeWith(t: TestContext, place: Place, ...changes: Change[]): Pro
   return dir;
 }
 
-test('unfinished uploads, and files that have lost their names, are removed', { timeout: 10_000 }, async (t) => {
+test('unfinished uploads, and files that have lost their names, are removed', async (t) => {
   for (const place of places) {
     const dir = await treeWith(t, place);
     writeFileSync(join(dir, '.pagerelay/tmp/0123456789abcdef01234567'), 'half');
@@ -70,7 +70,7 @@ function writeNote(dir: string, id: string, note: Note | string, bytes: Uint8Arr
 }
 
 for (const place of places) {
-  test(`an overwrite that was cut off is undone by its note, on ${place}`, { timeout: 10_000 }, async (t) => {
+  test(`an overwrite that was cut off is undone by its note, on ${place}`, async (t) => {
     const dir = await treeWith(t, place);
     const file = join(dir, 'file.bin');
     const { ino } = statSync(file);
@@ -87,7 +87,7 @@ for (const place of places) {
   });
 }
 
-test('a note that was not finished undoes nothing', { timeout: 10_000 }, async (t) => {
+test('a note that was not finished undoes nothing', async (t) => {
   const dir = await treeWith(t, 'tmpfs');
   const inode = statSync(join(dir, 'file.bin')).ino;
   writeNote(dir, 'aaa', { name: 'file.bin', inode, offset: 0, length: 5000 }, seededBytes(5000, 2));
@@ -113,18 +113,13 @@ const brokenNotes: Readonly<Record<string, (inode: number) => string>> = {
 };
 
 for (const [what, note] of Object.entries(brokenNotes)) {
-  test(`a note of ${what} is reported and dropped, and the service serves`, { timeout: 20_000 }, async (t) => {
+  test(`a note of ${what} is reported and dropped, and the service serves`, async (t) => {
     const dir = await treeWith(t, 'tmpfs');
     writeNote(dir, 'aaa', note(statSync(join(dir, 'file.bin')).ino), Buffer.from('x'));
     const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'warn']);
     const port = Number(new URL(await originOf(child)).port);
     assert.equal((await read(t, { port }, 'file.bin')).sha256, sha256(old));
-    await until(
-      () => /could not be undone: its note is broken/.test(child.stdout()),
-      'it is reported',
-      5000,
-      child.stdout,
-    );
+    await until(() => /could not be undone: its note is broken/.test(child.stdout()), 'it is reported', child.stdout);
     assert.deepEqual(readdirSync(join(dir, '.pagerelay/tmp')), []);
     child.process.kill('SIGTERM');
     assert.deepEqual(await child.exited, { code: 0, signal: null });
@@ -141,7 +136,7 @@ const damages: Readonly<Record<string, (text: string) => string>> = {
 };
 
 for (const [damage, spoil] of Object.entries(damages)) {
-  test(`a sidecar that ${damage} is set aside and logged, and its region served`, { timeout: 20_000 }, async (t) => {
+  test(`a sidecar that ${damage} is set aside and logged, and its region served`, async (t) => {
     const dir = await treeWith(t, 'ext4', overwriting(path, 0, Buffer.from('x'), 5));
     const { file } = sidecarIn(dir);
     const spoilt = spoil(readFileSync(file, 'utf8'));
@@ -160,7 +155,7 @@ for (const [damage, spoil] of Object.entries(damages)) {
   });
 }
 
-test('a sidecar of another file of that name is not used', { timeout: 10_000 }, async (t) => {
+test('a sidecar of another file of that name is not used', async (t) => {
   const dir = await treeWith(t, 'ext4', overwriting(path, 0, Buffer.from('x'), 5));
   const { sidecar } = sidecarIn(dir);
   writeRegion(dir, '.new', size, 5);
@@ -173,7 +168,7 @@ test('a sidecar of another file of that name is not used', { timeout: 10_000 }, 
   });
 });
 
-test('a file that was to be cut is served short, and cut', { timeout: 10_000 }, async (t) => {
+test('a file that was to be cut is served short, and cut', async (t) => {
   for (const place of places) {
     const dir = await treeWith(t, place, overwriting(path, 0, Buffer.from('x'), 5));
     const { file, sidecar } = sidecarIn(dir);
@@ -192,7 +187,7 @@ test('a file that was to be cut is served short, and cut', { timeout: 10_000 }, 
   }
 });
 
-test('a version is never used again after a run that did not say how far it came', { timeout: 20_000 }, async (t) => {
+test('a version is never used again after a run that did not say how far it came', async (t) => {
   const dir = await treeWith(t, 'tmpfs', overwriting(path, 0, Buffer.from('x'), 5));
   const shown = new Set<string>();
   for (let run = 0; run < 4; run++) {
@@ -211,7 +206,7 @@ test('a version is never used again after a run that did not say how far it came
   assert.equal(shown.size, 7);
 });
 
-test('a region that is gone is forgotten', { timeout: 10_000 }, async (t) => {
+test('a region that is gone is forgotten', async (t) => {
   const dir = await treeWith(t, 'tmpfs');
   truncateSync(join(dir, 'file.bin'), 10);
   await during(t, dir, async (running) => {
@@ -221,7 +216,7 @@ test('a region that is gone is forgotten', { timeout: 10_000 }, async (t) => {
   });
 });
 
-test('a state folder that is somebody else’s file is a start error', { timeout: 10_000 }, async (t) => {
+test('a state folder that is somebody else’s file is a start error', async (t) => {
   const { dir, scope } = makeTree(t, 'tmpfs');
   writeFileSync(join(dir, '.pagerelay'), 'a file');
   await assert.rejects(startWritable(scope, 'tmpfs', { dir }), /EEXIST|ENOTDIR/);

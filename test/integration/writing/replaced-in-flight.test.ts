@@ -55,12 +55,12 @@ async function replacedInFlight(t: TestContext, place: Place, engine: Engine): P
 }
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`readers in flight get their own generation to its end, on ${place}`, { timeout: 60_000 }, async (t) => {
+  test(`readers in flight get their own generation to its end, on ${place}`, async (t) => {
     for (const engine of everyEngine) await t.test(`by ${engine}`, (t) => replacedInFlight(t, place, engine));
   });
 }
 
-test('what is sent and unread keeps its file until it is read', { timeout: 20_000 }, async (t) => {
+test('what is sent and unread keeps its file until it is read', async (t) => {
   const running = await startWritable(t, 'ext4', { engine: holdingEngine });
   const [first = assert.fail()] = contents;
   await put(t, running, 'file.bin', first);
@@ -76,7 +76,7 @@ test('what is sent and unread keeps its file until it is read', { timeout: 20_00
   reader.destroy();
 });
 
-test('a file that was resized while it was read is kept for that reader, too', { timeout: 20_000 }, async (t) => {
+test('a file that was resized while it was read is kept for that reader, too', async (t) => {
   for (const method of ['PUT', 'DELETE']) {
     const running = await startWritable(t, 'ext4');
     const [first = assert.fail()] = contents;
@@ -97,7 +97,7 @@ test('a file that was resized while it was read is kept for that reader, too', {
   }
 });
 
-test('If-Range of a replaced generation gets all of the new one', { timeout: 10_000 }, async (t) => {
+test('If-Range of a replaced generation gets all of the new one', async (t) => {
   const running = await startWritable(t);
   const tag = await put(t, running, 'file.bin', Buffer.from('first'));
   await put(t, running, 'file.bin', Buffer.from('second'));
@@ -106,7 +106,7 @@ test('If-Range of a replaced generation gets all of the new one', { timeout: 10_
   assert.deepEqual([status, body.toString()], [200, 'second']);
 });
 
-test('readers and replacements at once: every response is one whole content', { timeout: 30_000 }, async (t) => {
+test('readers and replacements at once: every response is one whole content', async (t) => {
   const running = await startWritable(t, 'ext4');
   const known = new Map<string, string>();
   const bodyOf = (turn: number) => seededBytes(200_000 + turn, turn);

@@ -44,15 +44,12 @@ async function untilCut(running: Writable, to: number): Promise<void> {
   await until(
     () => fileSize(running) === to,
     `the file has ${to} bytes`,
-    5000,
     () => fileSize(running),
   );
 }
 
 for (const place of places) {
-  test(`a region is resized step by step, and what it grows by is zeros, on ${place}`, {
-    timeout: 30_000,
-  }, async (t) => {
+  test(`a region is resized step by step, and what it grows by is zeros, on ${place}`, async (t) => {
     const running = await startWritable(t, place);
     const tags = new Set([await put(t, running, 'file.bin', old)]);
     let content = old;
@@ -74,9 +71,7 @@ for (const place of places) {
     assert.equal(externalChangesIn(running), 0, 'none of it was done by others');
   });
 
-  test(`of a region that shrinks and grows the bytes behind its end are gone, on ${place}`, {
-    timeout: 20_000,
-  }, async (t) => {
+  test(`of a region that shrinks and grows the bytes behind its end are gone, on ${place}`, async (t) => {
     const running = await startWritable(t, place);
     await put(t, running, 'file.bin', old);
     const client = await RawClient.connect(t, running.port);
@@ -88,7 +83,7 @@ for (const place of places) {
     client.destroy();
   });
 
-  test(`the size that it has changes nothing, on ${place}`, { timeout: 10_000 }, async (t) => {
+  test(`the size that it has changes nothing, on ${place}`, async (t) => {
     const running = await startWritable(t, place);
     const etag = await put(t, running, 'file.bin', old);
     const answer = await send(t, running, resizing(size));
@@ -130,12 +125,12 @@ async function stalledReaderOfTail(t: TestContext, place: Place, engine: Engine)
 }
 
 for (const place of places) {
-  test(`a reader of the tail keeps its bytes when that is cut off, on ${place}`, { timeout: 30_000 }, async (t) => {
+  test(`a reader of the tail keeps its bytes when that is cut off, on ${place}`, async (t) => {
     for (const engine of copyFreeEngines) await t.test(`by ${engine}`, (t) => stalledReaderOfTail(t, place, engine));
   });
 }
 
-test('growing waits for a writer that has the end, and shrinking for no reader', { timeout: 20_000 }, async (t) => {
+test('growing waits for a writer that has the end, and shrinking for no reader', async (t) => {
   const running = await startWritable(t, 'ext4', { engine: 'sendfile' });
   await put(t, running, 'file.bin', old);
   const reader = await RawClient.connect(t, running.port);
@@ -160,7 +155,7 @@ const wrongBodies = ['', '{', '[]', 'null', '5', '"x"', '{}', '{"size":-1}', '{"
 wrongBodies.push('{"size":null}', '{"size":9007199254740992}', '{"size":1,"name":"x"}', '{"__proto__":{"size":1}}');
 
 for (const body of wrongBodies) {
-  test(`${body || 'nothing'} is no change of a size: 400`, { timeout: 10_000 }, async (t) => {
+  test(`${body || 'nothing'} is no change of a size: 400`, async (t) => {
     const running = await startWritable(t);
     const etag = await put(t, running, 'file.bin', old);
     assert.deepEqual(refusalIn(await send(t, running, patching(body))), [400, 'bad-request']);
@@ -168,7 +163,7 @@ for (const body of wrongBodies) {
   });
 }
 
-test('another media type is 415 with Accept-Patch', { timeout: 10_000 }, async (t) => {
+test('another media type is 415 with Accept-Patch', async (t) => {
   const running = await startWritable(t);
   await put(t, running, 'file.bin', old);
   for (const type of ['application/json', 'application/json-patch+json', 'text/plain', 'none', '']) {
@@ -182,7 +177,7 @@ test('another media type is 415 with Accept-Patch', { timeout: 10_000 }, async (
   assert.equal(options.fields.get('allow'), 'GET, HEAD, OPTIONS, PUT, PATCH, DELETE');
 });
 
-test('PATCH is judged by its preconditions, and needs a region', { timeout: 10_000 }, async (t) => {
+test('PATCH is judged by its preconditions, and needs a region', async (t) => {
   const running = await startWritable(t);
   assert.deepEqual(refusalIn(await send(t, running, resizing(5))), [404, 'region-not-found']);
   const etag = await put(t, running, 'file.bin', old);
@@ -192,7 +187,7 @@ test('PATCH is judged by its preconditions, and needs a region', { timeout: 10_0
   assert.equal(fileIn(running, 'file.bin').length <= size, true);
 });
 
-test('growing beyond the quota, or what a file can have, is 507', { timeout: 10_000 }, async (t) => {
+test('growing beyond the quota, or what a file can have, is 507', async (t) => {
   const running = await startWritable(t, 'ext4', { maxBytes: 2 * size });
   await put(t, running, 'file.bin', old);
   assert.deepEqual(refusalIn(await send(t, running, resizing(2 * size + 1))), [507, 'no-space']);

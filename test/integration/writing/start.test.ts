@@ -121,7 +121,7 @@ test('without a quota nobody waits for the count, which comes right all the same
   assert.equal((await send(t, { port }, putting('new', 0))).status, 201);
   assert.equal((await send(t, { port }, { method: 'DELETE', path: '/regions/d3/old' })).status, 204);
   mend();
-  await until(() => service.writer?.store.quota.used === 903, 'it is counted', 20_000);
+  await until(() => service.writer?.store.quota.used === 903, 'it is counted');
 });
 
 test('a start that has nothing to wait for is over when the service listens', async (t) => {

@@ -57,7 +57,7 @@ async function readAll(t: TestContext, served: Served): Promise<Record<string, S
 }
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`a restart alone changes no entity-tag and no type, on ${place}`, { timeout: 60_000 }, async (t) => {
+  test(`a restart alone changes no entity-tag and no type, on ${place}`, async (t) => {
     const { dir, scope } = makeTree(t, place);
     writeRegion(dir, 'found', size, 3);
     let served = await serve(scope, dir);
@@ -76,9 +76,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     await end(served, 'SIGTERM');
   });
 
-  test(`after a kill what was changed in place has a tag that was never shown, on ${place}`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`after a kill what was changed in place has a tag that was never shown, on ${place}`, async (t) => {
     const { dir, scope } = makeTree(t, place);
     writeRegion(dir, 'found', size, 3);
     const shown = new Set<string>();
@@ -136,12 +134,11 @@ async function checkDates(t: TestContext, place: Place): Promise<void> {
 }
 
 for (const place of ['tmpfs', 'ext4'] as const) {
-  test(`an overwrite moves Last-Modified, which no If-Range holds by any more, on ${place}`, { timeout: 20_000 }, (t) =>
-    checkDates(t, place),
-  );
+  test(`an overwrite moves Last-Modified, which no If-Range holds by any more, on ${place}`, (t) =>
+    checkDates(t, place));
 }
 
-test('a region that is made anew has another entity-tag, whatever its bytes', { timeout: 10_000 }, async (t) => {
+test('a region that is made anew has another entity-tag, whatever its bytes', async (t) => {
   const running = await startWritable(t);
   const tags = new Set<string>();
   const body = Buffer.from('the same');

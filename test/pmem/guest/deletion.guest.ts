@@ -37,7 +37,7 @@ type Served = { readonly dir: string; readonly port: number; readonly child: Chi
 async function serve(t: TestContext, dir: string): Promise<Served> {
   const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--lanes', '1']);
   const listening = () => /listens on (http:\S+)/.exec(child.stderr())?.[1];
-  await until(() => listening() !== undefined, 'the service listens', 60_000, child.stderr);
+  await until(() => listening() !== undefined, 'the service listens', child.stderr);
   return { dir, child, port: Number(new URL(listening() ?? '').port) };
 }
 
@@ -59,7 +59,7 @@ async function readerOfVictim(t: TestContext, served: Served): Promise<RawClient
     const { references } = JSON.parse(body.toString('utf8')) as { references: { state: string }[] };
     return references.some(({ state }) => state === 'sent');
   };
-  await until(isSent, 'all is sent', 30_000);
+  await until(isSent, 'all is sent');
   observer.destroy();
   return reader;
 }
@@ -90,7 +90,7 @@ for (const place of ['ext4-dax', 'xfs-dax'] as const) {
     assert.ok(made > 0);
     assert.equal(await asked(t, served, { method: 'GET', path: '/readyz' }), 200);
     await readsItsOwn(reader);
-    await until(() => kept(served, 'old').length === 0, 'its space is given back', 30_000);
+    await until(() => kept(served, 'old').length === 0, 'its space is given back');
     note('pagerelay', { place, regionsMade: made, bytes: { own: size, others: 0 } });
   });
 }
@@ -107,5 +107,5 @@ test('nor does a service that is killed give the pages of its readers away', { t
   const second = await serve(scope as TestContext, dir);
   assert.ok((await fillUp(t, second, 'more')) > 0);
   await readsItsOwn(reader);
-  await until(() => kept(second, 'old').length === 0, 'the next service removes what was kept', 60_000);
+  await until(() => kept(second, 'old').length === 0, 'the next service removes what was kept');
 });

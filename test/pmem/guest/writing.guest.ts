@@ -41,7 +41,7 @@ async function stalledReader(t: TestContext, running: Writable): Promise<RawClie
   const client = await RawClient.connect(t, running.port);
   const before = outcomesOf(running.service).complete ?? 0;
   ask(client, { method: 'GET', path });
-  await until(() => outcomesOf(running.service).complete === before + 1, 'all is sent', boundMilliseconds);
+  await until(() => outcomesOf(running.service).complete === before + 1, 'all is sent');
   const [reference] = await referencesOf(running);
   assert.deepEqual([reference?.state, reference?.engine, reference?.peerKind], ['sent', 'splice', 'local']);
   return client;
@@ -138,7 +138,7 @@ for (const place of ['ext4-dax', 'xfs-dax'] as const) {
     assert.equal(fileSize(running), size, 'the file is cut later');
     await readsOld(reader);
     const hasRead = performance.now();
-    const cut = until(() => fileSize(running) === 5000, 'the file is cut', 30_000);
+    const cut = until(() => fileSize(running) === 5000, 'the file is cut');
     const cutAfter = cut.then(() => performance.now() - hasRead);
     note('shrink', {
       place,
@@ -166,9 +166,9 @@ for (const place of ['ext4-dax', 'xfs-dax'] as const) {
 async function quarantinedReader(t: TestContext, running: Writable): Promise<RawClient> {
   const first = await stalledReader(t, running);
   const brokenOff = () => running.service.relay.counters();
-  await until(() => brokenOff().brokenOff === 1, 'the first is broken off', 30_000, brokenOff);
+  await until(() => brokenOff().brokenOff === 1, 'the first is broken off', brokenOff);
   const second = await stalledReaderOf(t, running, '/regions/other.bin');
-  await until(() => brokenOff().quarantined === 1, 'the first is quarantined', 30_000, brokenOff);
+  await until(() => brokenOff().quarantined === 1, 'the first is quarantined', brokenOff);
   await second.response();
   second.destroy();
   return first;

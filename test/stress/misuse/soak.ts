@@ -78,7 +78,7 @@ function makeSparse(path: string, bytes: number): void {
 
 /** Nobody reads what it logs. */
 async function serve() {
-  const args = ['serve', '--port', '0', '--dir', dir, '--writable', '--max-hold', '20'];
+  const args = ['serve', '--port', '0', '--dir', dir, '--writable', '--max-hold', '20', '--max-digest-bytes', '1TiB'];
   const child = spawn(process.execPath, [fileOf('../../../src/cli.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
