@@ -1,20 +1,26 @@
 /**
- * 32 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place, default 3): every page is
+ * 38 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place, default 3): every page is
  * uniform, every response a snapshot, whole or broken off. The same with a wrong done rule shows that it would be seen.
+ *
+ * In the mix: clients of MPTCP; another process that makes huge pages of half the file, on tmpfs; a file a quarter of which is
+ * a hole at first; and beside it another file, which is replaced by ones of the same size and mtime.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../src/relay/relay.ts';
 import { untilNothingHeld } from '../support/client-tools.ts';
 import { copyFreeEngines } from '../support/engines.ts';
+import { type SwapResult, swapWhileRead } from '../support/equal-tags.ts';
+import { collapseOnAndOn } from '../support/large-folios.ts';
+import { whyNoMptcp } from '../support/mptcp.ts';
 import { start } from '../support/process.ts';
 import { makeFolder, type Place } from '../support/regions.ts';
-import { describePages } from '../support/self-describing.ts';
+import { describePages, pageSize } from '../support/self-describing.ts';
 import { startService } from '../support/service.ts';
-import { type Fault, findFaults, type Seen } from '../support/snapshots.ts';
+import { type Fault, findFaults, type Seen, withHoles } from '../support/snapshots.ts';
 import type { TornReadPlay, TornReadResult } from '../support/torn-read-clients.ts';
 
 const seconds = Number(process.env.SOAK_SECONDS || 3);
@@ -23,6 +29,9 @@ const breakHolds = 0.5;
 const writers = 8;
 const readers = { quick: 18, scattered: 2, stalling: 6, sleeping: 2 };
 const narrowReaders = 4;
+const firstHole = (pages * 3) / 4;
+const noMptcp = whyNoMptcp();
+const mptcpReaders = noMptcp === undefined ? 6 : 0;
 const engines: readonly Engine[] = [...copyFreeEngines, 'copy'];
 const places: readonly Place[] = ['tmpfs', 'ext4'];
 
@@ -30,6 +39,7 @@ const clients = fileURLToPath(new URL('../support/torn-read-clients.ts', import.
 const narrowClients = fileURLToPath(new URL('../support/narrow-readers.py', import.meta.url));
 
 type Configuration = { readonly engine: Engine; readonly place: Place; readonly releaseWhenAccepted?: true };
+type Soaked = TornReadResult & { readonly swapped: SwapResult };
 type Narrow = (Seen & { readonly short: boolean }) | { readonly refused: string | null };
 
 async function run(t: TestContext, program: string, args: readonly string[]): Promise<string> {
@@ -39,25 +49,36 @@ async function run(t: TestContext, program: string, args: readonly string[]): Pr
 }
 
 async function readNarrowly(t: TestContext, play: object): Promise<Narrow[]> {
-  const printed = await run(t, 'python3', ['-I', narrowClients, JSON.stringify({ ...play, readers: narrowReaders })]);
+  const printed = await run(t, 'python3', [
+    '-I',
+    narrowClients,
+    JSON.stringify({ ...play, readers: narrowReaders, mptcp: mptcpReaders }),
+  ]);
   return printed.split('\n').map((line) => JSON.parse(line) as Narrow);
 }
 
 /** Plays all clients for so many seconds, and gathers what they saw. */
-async function soak(t: TestContext, { place, ...options }: Configuration, forSeconds: number): Promise<TornReadResult> {
+async function soak(t: TestContext, { place, ...options }: Configuration, forSeconds: number): Promise<Soaked> {
   const dir = makeFolder(t, place);
-  writeFileSync(join(dir, 'pages.bin'), describePages(0, pages, 0, 0));
+  const file = join(dir, 'pages.bin');
+  writeFileSync(file, describePages(0, firstHole, 0, 0));
+  truncateSync(file, pages * pageSize);
   const running = await startService(t, { ...options, dir, writable: true, breakHolds, lanes: 2 });
   const seed = Date.now() % 100_000;
   t.diagnostic(`seed ${seed}`);
   const shared = { port: running.port, path: '/regions/pages.bin', pages, seed, milliseconds: forSeconds * 1000 };
   const play: TornReadPlay = { ...shared, writers, readers };
-  const [printed, narrow] = await Promise.all([
+  const collapsing = place === 'tmpfs' ? collapseOnAndOn(t, file) : undefined;
+  const [printed, narrow, swapped] = await Promise.all([
     run(t, process.execPath, [clients, JSON.stringify(play)]),
     readNarrowly(t, shared),
+    swapWhileRead(t, { port: running.port, dir }, 'swapped.bin', forSeconds * 1000),
   ]);
+  if (collapsing) t.diagnostic(`huge pages of it were made, or there already: ${await collapsing.end()}`);
+  if (noMptcp !== undefined) t.diagnostic(`SKIP clients of MPTCP: ${noMptcp}`);
   await untilNothingHeld(running);
-  return gather(JSON.parse(printed) as TornReadResult, narrow);
+  const result = gather(JSON.parse(printed) as TornReadResult, narrow);
+  return { ...result, seen: withHoles(result.seen, firstHole), swapped };
 }
 
 function gather(result: TornReadResult, narrow: readonly Narrow[]): TornReadResult {
@@ -67,7 +88,7 @@ function gather(result: TornReadResult, narrow: readonly Narrow[]): TornReadResu
       continue;
     }
     result.seen.push(each);
-    if (each.short) result.short.narrow = (result.short.narrow ?? 0) + 1;
+    if (each.short) result.short[each.reader] = (result.short[each.reader] ?? 0) + 1;
   }
   return result;
 }
@@ -92,14 +113,19 @@ function rulesOf(faults: readonly Fault[]): Record<string, number> {
 async function staysWhole(t: TestContext, configuration: Configuration): Promise<void> {
   const result = await soak(t, configuration, seconds);
   t.diagnostic(summaryOf(result));
+  const { swapped } = result;
+  t.diagnostic(`${swapped.swaps} equal files in turn, ${swapped.responses} responses, ${swapped.faults.length} faults`);
   const faults = findFaults(result);
   assert.deepEqual(faults.slice(0, 5), [], `${faults.length} faults: ${JSON.stringify(rulesOf(faults))}`);
+
+  assert.deepEqual(swapped.faults.slice(0, 5), [], `${swapped.faults.length} faults: a tag of two contents`);
+  assert.ok(swapped.swaps > 2 && swapped.responses > 2, 'they were exchanged and read');
 
   const { writes, seen, short, refusals } = result;
   const written = writes.filter(({ done, refused }) => done !== undefined && !refused).length;
   assert.ok(written >= writers, 'the writers came through');
   const countOf = (kind: string) => seen.filter(({ reader }) => reader === kind).length;
-  for (const kind of ['quick', 'scattered', 'stalling', 'narrow']) {
+  for (const kind of ['quick', 'scattered', 'stalling', 'narrow', ...(mptcpReaders > 0 ? ['mptcp'] : [])]) {
     assert.ok(countOf(kind) > 0, `${kind} readers came through`);
   }
   assert.ok((short.sleeping ?? 0) > 0, 'those who slept were broken off');

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { start } from './process.ts';
 import type { Scope } from './scope.ts';
 
 const program = fileURLToPath(new URL('./collapse.py', import.meta.url));
@@ -15,10 +16,21 @@ export function collapse(path: string, ...offsets: readonly number[]): number[] 
   return printed.trim().split('\n').map(Number);
 }
 
-/** The same of every whole huge page of a file. */
-export function collapseAll(path: string): number[] {
-  const { size } = statSync(path);
-  return collapse(path, ...Array.from({ length: Math.floor(size / hugePage) }, (_, at) => at * hugePage));
+/** The same of every second huge page of a file, again and again. `end` tells how often one of them was huge afterwards. */
+export function collapseOnAndOn(scope: Scope, path: string): { end(): Promise<number> } {
+  const count = Math.floor(statSync(path).size / (2 * hugePage));
+  const offsets = Array.from({ length: count }, (_, at) => String(at * 2 * hugePage));
+  const child = start(scope, 'python3', ['-I', program, '--on-and-on', path, ...offsets]);
+  return {
+    async end() {
+      child.process.kill('SIGKILL');
+      await child.exited;
+      return child
+        .stdout()
+        .split('\n')
+        .filter((line) => line === '0').length;
+    },
+  };
 }
 
 /** A tmpfs of its own that goes when the test ends, or why it can't be mounted. */

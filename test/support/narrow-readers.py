@@ -1,7 +1,7 @@
 """Readers with tiny receive buffers that read slowly: nearly all of a response waits in the sender's queue.
 
 narrow-readers.py JSON reads a region of self-describing pages until the time is over. Prints one line of JSON per
-response: what it saw, as in test/support/snapshots.ts.
+response: what it saw, as in test/support/snapshots.ts. `mptcp` more of them have sockets of MPTCP.
 """
 
 import json
@@ -15,6 +15,8 @@ import time
 PAGE = 4096
 RECORD = 64
 NOT_UNIFORM = -1
+ZEROS = -2
+IPPROTO_MPTCP = 262
 DESCRIBED = re.compile(rb"page (\d{8}) writer \d{8} stamp (\d{10}) ")
 
 play = json.loads(sys.argv[1])
@@ -29,14 +31,17 @@ deadline = now() + play["milliseconds"]
 
 
 def stamp_of(page, number):
+    if not any(page):
+        return ZEROS
     described = DESCRIBED.match(page)
     uniform = page[RECORD:] == page[:-RECORD]
     return int(described[2]) if uniform and described and int(described[1]) == number else NOT_UNIFORM
 
 
-def connect():
-    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+def connect(protocol):
+    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    if protocol != IPPROTO_MPTCP:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(20)
     connection.connect(("127.0.0.1", play["port"]))
     return connection
@@ -71,10 +76,11 @@ def read_body(connection, dice):
     return body
 
 
-def read_once(dice):
-    pages = dice.randint(4, 256)
+def read_once(dice, protocol):
+    # Sockets of MPTCP have the usual buffers, and wait with all that these hold.
+    pages = dice.randint(256, 1024) if protocol == IPPROTO_MPTCP else dice.randint(4, 256)
     first = dice.randint(0, play["pages"] - pages)
-    with connect() as connection:
+    with connect(protocol) as connection:
         asked = now()
         ask(connection, first, pages)
         head = read_head(connection)
@@ -86,19 +92,21 @@ def read_once(dice):
     etag = re.search(r"(?im)^etag: *(\S+)", head)[1]
     whole = range(len(body) // PAGE)
     stamps = [stamp_of(body[at * PAGE : (at + 1) * PAGE], first + at) for at in whole]
-    seen = {"reader": "narrow", "etag": etag, "asked": asked, "headed": headed}
+    name = "mptcp" if protocol == IPPROTO_MPTCP else "narrow"
+    seen = {"reader": name, "etag": etag, "asked": asked, "headed": headed}
     return {**seen, "extents": [{"firstPage": first, "stamps": stamps}], "short": len(body) < pages * PAGE}
 
 
-def read_on(seed):
+def read_on(seed, protocol):
     dice = random.Random(seed)
     while now() < deadline:
-        line = json.dumps(read_once(dice))
+        line = json.dumps(read_once(dice, protocol))
         with printing:
             print(line, flush=True)
 
 
-threads = [threading.Thread(target=read_on, args=(play["seed"] + at,)) for at in range(play["readers"])]
+protocols = [socket.IPPROTO_TCP] * play["readers"] + [IPPROTO_MPTCP] * play["mptcp"]
+threads = [threading.Thread(target=read_on, args=(play["seed"] + at, protocol)) for at, protocol in enumerate(protocols)]
 for thread in threads:
     thread.start()
 for thread in threads:

@@ -11,6 +11,9 @@ export const pageSize = 4096;
 /** What stands in the place of a stamp for a page that is not uniform, or is another page's. */
 export const notUniform = -1;
 
+/** The same for a page of zeros: a hole of the file, or what nobody may see. */
+export const zeros = -2;
+
 // A divisor of the page. test/support/narrow-readers.py reads the same record.
 const recordSize = 64;
 const record = /^page (\d{8}) writer (\d{8}) stamp (\d{10}) /;
@@ -24,9 +27,10 @@ export function describePages(firstPage: number, count: number, writer: number, 
   return bytes;
 }
 
-/** The stamp of a page, or `notUniform`. */
+/** The stamp of a page, or `notUniform`, or `zeros`. */
 export function stampOf(bytes: Buffer, page: number): number {
   if (bytes.length !== pageSize || !repeats(bytes)) return notUniform;
+  if (bytes[0] === 0) return zeros;
   const [, described, , stamp] = record.exec(bytes.toString('latin1', 0, recordSize)) ?? [];
   return Number(described) === page ? Number(stamp) : notUniform;
 }

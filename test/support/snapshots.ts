@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { notUniform } from './self-describing.ts';
+import { zeros } from './self-describing.ts';
 
 /** A write of whole pages. Times in milliseconds. */
 export type PageWrite = {
@@ -80,6 +80,15 @@ const initial: Known = {
   version: undefined,
 };
 
+/** What was seen of a file whose pages from `firstHole` on were holes at first: zeros there are its initial content. */
+export function withHoles(seen: readonly Seen[], firstHole: number): Seen[] {
+  const known = ({ firstPage, stamps }: SeenPages) => ({
+    firstPage,
+    stamps: stamps.map((stamp, at) => (stamp === zeros && firstPage + at >= firstHole ? initial.stamp : stamp)),
+  });
+  return seen.map((response) => ({ ...response, extents: response.extents.map(known) }));
+}
+
 /** Finds all that can't have been. */
 export function findFaults({ writes, seen }: History): Fault[] {
   const known = new Map<number, Known>([[initial.stamp, initial]]);
@@ -127,7 +136,8 @@ function faultsOfResponse(
     for (const [at, stamp] of stamps.entries()) {
       const page = firstPage + at;
       const write = known.get(stamp);
-      if (stamp === notUniform) blame('not uniform', page, stamp, 'its records differ, or are of another page');
+      if (stamp === zeros) blame('not uniform', page, stamp, 'it is zeros, and no hole');
+      else if (stamp < 0) blame('not uniform', page, stamp, 'its records differ, or are of another page');
       else if (!write || !covers(write, page)) blame('never written', page, stamp, 'nobody wrote that here');
       else shown.set(page, write);
       if (write && write.sent > response.headed) {
@@ -221,7 +231,7 @@ function findReturns(seen: readonly Seen[]): Fault[] {
     const spans: Spans = generations.get(generation) ?? new Map();
     generations.set(generation, spans);
     for (const { firstPage, stamps } of extents) {
-      for (const [at, stamp] of stamps.entries()) if (stamp !== notUniform) widen(spans, firstPage + at, stamp, order);
+      for (const [at, stamp] of stamps.entries()) if (stamp >= 0) widen(spans, firstPage + at, stamp, order);
     }
   }
   return [...generations.values()].flatMap((spans) => [...spans].flatMap(([page, of]) => overlapsOf(page, of)));
