@@ -29,11 +29,26 @@ export type Place = keyof typeof parents;
 /** A file of a test. */
 export type RegionFile = { readonly name: string; readonly path: string; readonly size: number };
 
-/** A folder that goes when the test ends. */
+/**
+ * A folder that goes when the test ends. On DAX it goes when the next one is made, or the process ends: the clients of a
+ * test can outlive its folders, and the kernel warns, or waits, when blocks are freed that a socket still refers to.
+ */
 export function makeFolder(scope: Scope, place: Place): string {
+  for (const folder of abandoned.splice(0)) remove(folder);
   const folder = mkdtempSync(join(parents[place], 'pagerelay-test-'));
-  scope.after(() => rmSync(folder, { recursive: true, force: true }));
+  scope.after(() => (isOnDax(place) ? abandoned.push(folder) : remove(folder)));
   return folder;
+}
+
+const abandoned: string[] = [];
+process.once('exit', () => abandoned.forEach(remove));
+
+function isOnDax(place: Place): boolean {
+  return place.endsWith('-dax') || process.env.PAGERELAY_TEST_ON_DAX !== undefined;
+}
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** `size` bytes that `seed` determines (xorshift32). */

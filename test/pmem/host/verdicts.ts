@@ -42,12 +42,8 @@ export function verdictsOf(folder: string, step: string, code: number | undefine
   return [...verdicts, { ...whole, name: `${step} comes to its end`, passed: false, error }];
 }
 
-/**
- * What the kernel must not have warned of: that a file's blocks go while somebody has its pages. Integration tests
- * bring that about: they remove their folders while pages of the files in them are with a reader.
- */
+/** What the kernel must not have warned of: that a file's blocks go while somebody has its pages. */
 function kernelWarnings(folder: string, step: string): Verdict[] {
-  if (step.startsWith('integration-')) return [];
   const [, ...warnings] = readOptional(join(folder, `${step}.kernel`)).split('WARNING: ');
   if (warnings.length === 0) return [];
   const error = warnings.map((text) => text.slice(0, shownOfLog)).join('\n');
