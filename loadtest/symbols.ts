@@ -7,18 +7,9 @@
  * lib/iov_iter.c, net/core/skbuff.c).
  */
 const copying: readonly RegExp[] = [
-  /^_?copy_(?:from|to)_(?:iter|user)/,
-  /^_copy_(?:from|to)_iter/,
-  /^copy_page_(?:from|to)_iter/,
-  /^copy_folio_(?:from|to)_iter/,
-  /^(?:raw|__asm)_copy_(?:from|to)_user/,
-  /^copy_user_/,
-  /^rep_movs/,
-  /^(?:__|__pi_)?memcpy(?:_|$)/,
-  /^copy_mc/,
-  /^copyin$|^copyout$/,
-  /^skb_copy_(?:bits|datagram|and_csum|ubufs)/,
-  /^csum_partial_copy|^csum_and_copy/,
+  /^_?copy_(?:from|to)_(?:iter|user)|^copy_(?:page|folio)_(?:from|to)_iter|^copy_mc|^copy_user_|^copyin$|^copyout$/,
+  /^(?:raw|__asm)_copy_(?:from|to)_user|^rep_movs|^(?:__|__pi_)?memcpy(?:_|$)/,
+  /^skb_copy_(?:bits|datagram|and_csum|ubufs)|^csum_partial_copy|^csum_and_copy/,
   /^skb_(?:copy_)?add_data_nocache|^skb_do_copy_data_nocache/,
 ];
 

@@ -18,23 +18,9 @@ declare module 'autocannon' {
     readonly duration: number;
     readonly timeout: number;
     readonly sampleInt: number;
-    readonly overallRate?: number;
     readonly setupClient: (client: AutocannonClient) => void;
   }
 
-  export interface AutocannonResult {
-    readonly errors: number;
-    readonly timeouts: number;
-    readonly '2xx': number;
-  }
-
-  export interface AutocannonRun extends EventEmitter {
-    stop(): void;
-  }
-
-  function autocannon(
-    options: AutocannonOptions,
-    done: (error: Error | null, result: AutocannonResult) => void,
-  ): AutocannonRun;
+  function autocannon(options: AutocannonOptions, done: (error: Error | null) => void): { stop(): void };
   export = autocannon;
 }

@@ -5,7 +5,7 @@ import { congestionControl, describeMachine, type Machine } from '../measure/mac
 import type { Pins } from '../measure/pin.ts';
 import type { Profile, Scenario } from '../model/scenario.ts';
 import { UsageError } from '../options.ts';
-import type { Outcome } from '../run/run.ts';
+import type { Outcome } from '../run/outcome.ts';
 import { type Row, rowsOf } from './rows.ts';
 
 /** Moves when a reader of an older file would misread it. */

@@ -1,5 +1,5 @@
 /** Sentences that several reports share. @module */
-import type { PlacedFault } from '../run/run.ts';
+import type { PlacedFault } from '../run/outcome.ts';
 import { metricsMissing } from '../run/target.ts';
 import type { Results } from './results.ts';
 import { writeNumber } from './units.ts';
@@ -16,7 +16,7 @@ export function countFaults(count: number): string {
 }
 
 /** How it ended, in one sentence. */
-export function verdictOf({ end, faults, trials, rows, baseline, missing }: Results): string {
+export function verdictOf({ end, faults, trials, rows, baseline, missing, profile }: Results): string {
   if (end === 'interrupted') return 'Interrupted: what was measured until then.';
   if (end === 'out of time') return 'Out of time: what was measured until then.';
   const [first] = faults;
@@ -25,7 +25,7 @@ export function verdictOf({ end, faults, trials, rows, baseline, missing }: Resu
   const reconciled = trials.filter(({ isReconciled }) => isReconciled).length;
   const bytes = sum(({ checkedBytes }) => checkedBytes);
   const checked =
-    bytes === 0
+    profile.clients === 'fast'
       ? 'before each scenario, bodies were compared byte for byte'
       : `${writeNumber(bytes / 2 ** 20)} MiB of them were compared by sha-256`;
   const metrics =

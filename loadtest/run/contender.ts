@@ -1,6 +1,9 @@
 /** A server as the harness sees it, whoever started it, and what clients are told of it. @module */
+
+import { request } from 'undici';
 import type { Asked, ClientKind, Job, ReferenceSource } from '../clients/job.ts';
-import type { Profile, Scenario } from '../model/scenario.ts';
+import { pathOf } from '../model/request.ts';
+import { type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
 import { writeSize } from '../report/units.ts';
 import type { Scraper } from '../scrape/scraper.ts';
 import type { Writer } from '../writer/writer.ts';
@@ -91,4 +94,18 @@ export function checkerJob(contender: Contender, { regions }: Scenario, bounds: 
   const size = Math.min(checkerPace.size, contender.regionBytes);
   const asked = { ...checkerPace, size, ...(regions && { regions }) };
   return { ...jobOf(contender, asked, bounds, round + 1000), client: 'undici', checkEvery: 1 };
+}
+
+/** The entity tags of the regions of a scenario, by their numbers. */
+export async function tagsOf(contender: Contender, scenario: Scenario): Promise<string[]> {
+  const tags: string[] = [];
+  const { headers, tokens, origin, path } = contender;
+  const [token] = tokens;
+  const fields = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+  for (let region = 0; region < regionsOf(scenario).count; region++) {
+    const answer = await request(origin + pathOf({ path }, region), { method: 'HEAD', headers: fields });
+    await answer.body.dump();
+    tags.push(String(answer.headers.etag));
+  }
+  return tags;
 }

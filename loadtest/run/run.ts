@@ -1,37 +1,21 @@
 /** All trials of a run, in an order in which what disturbs the machine for a while disturbs everybody. @module */
 import { tmpdir } from 'node:os';
-import { request } from 'undici';
 import { type CClient, compileClient, runC } from '../clients/c.ts';
 import { ClientFailed, startClient } from '../clients/client-process.ts';
 import type { ClientResult, Fault, Job } from '../clients/job.ts';
 import { pinned } from '../measure/pin.ts';
-import { pathOf } from '../model/request.ts';
-import { regionsOf, type Scenario } from '../model/scenario.ts';
+import type { Scenario } from '../model/scenario.ts';
 import type { RunOptions } from '../options.ts';
 import { BadMetrics } from '../scrape/parse.ts';
-import type { ScrapePoint } from '../scrape/scraper.ts';
 import { type Missing, rival } from '../servers/all.ts';
-import { type Contender, jobOf } from './contender.ts';
+import { type Contender, jobOf, tagsOf } from './contender.ts';
 import { Field, type FieldContext } from './field.ts';
 import { runIdle } from './idle.ts';
 import { goneFault } from './judge.ts';
+import { grouped, type Outcome, type PlacedFault, seriesOf } from './outcome.ts';
 import type { Command } from './process.ts';
 import { metricsMissing, openTarget, whyNotOf } from './target.ts';
 import { boundsOf, type Marks, prepare, runTrial, type Stage, type Step, type Trial, verify } from './trial.ts';
-
-/** A fault, and where it showed. */
-export type PlacedFault = Fault & { readonly server: string; readonly scenario: string; readonly round: number };
-
-/** What a run has given, also when it was cut short. */
-export type Outcome = {
-  readonly servers: readonly { readonly name: string; readonly about: string }[];
-  readonly missing: readonly Missing[];
-  readonly trials: readonly Trial[];
-  readonly faults: readonly PlacedFault[];
-  /** By server: what it told of itself at each scrape. */
-  readonly series: Readonly<Record<string, readonly ScrapePoint[]>>;
-  readonly end: 'complete' | 'faults' | 'interrupted' | 'out of time';
-};
 
 /** Hears of what goes on. */
 export type Listener = {
@@ -136,6 +120,12 @@ class Run {
     if (scenario.idle !== undefined) return this.#idle(scenario, before);
     const { profile } = this.#options;
     const contenders = this.#target ? [this.#target] : await this.#field.contenders(scenario, profile);
+    if (this.#stage.check) for (const { scraper } of contenders) scraper?.start();
+    await this.#rounds(scenario, contenders, before);
+    for (const { scraper } of contenders) scraper?.pause();
+  }
+
+  async #rounds(scenario: Scenario, contenders: readonly Contender[], before: number): Promise<void> {
     const etags = new Map<string, readonly string[]>();
     for (const contender of contenders) {
       etags.set(contender.name, scenario.conditional ? await tagsOf(contender, scenario) : []);
@@ -157,7 +147,6 @@ class Run {
     const key = `${contender.name} ${contender.origin}`;
     const isNew = !this.#known.has(key);
     this.#known.set(key, contender);
-    if (isNew && this.#stage.check) contender.scraper?.start();
     const found = await this.#orFaults(contender, async () => [
       ...(isNew ? await prepare(this.#stage, contender, step) : []),
       ...(await verify(this.#stage, contender, step)),
@@ -236,66 +225,17 @@ class Run {
   }
 
   outcome(end: Outcome['end']): Outcome {
-    const all = [...this.#known.values()];
-    const names = [...new Set(all.map(({ name }) => name))];
-    const pointsOf = (name: string) =>
-      all.flatMap(({ name: each, scraper }) => (each === name && scraper ? scraper.points : []));
     return {
-      servers: names.map((name) => ({
-        name,
-        about: aboutOf(
-          all.find((each) => each.name === name),
-          pointsOf(name),
-        ),
-      })),
+      ...seriesOf([...this.#known.values()]),
       missing: grouped([...this.#field.missing, ...this.#missing]),
       trials: this.#trials,
       faults: this.#faults,
-      series: Object.fromEntries(names.flatMap((name) => (pointsOf(name).length > 0 ? [[name, pointsOf(name)]] : []))),
       end: this.#faults.length > 0 ? 'faults' : end,
     };
   }
 }
 
-// Not what it means to use: what has carried bytes.
-function aboutOf(contender: Contender | undefined, points: readonly ScrapePoint[]): string {
-  const engines = new Set(
-    points.flatMap(({ sentBytes }) => Object.keys(sentBytes).filter((engine) => (sentBytes[engine] ?? 0) > 0)),
-  );
-  return `${contender?.about ?? ''}${engines.size > 0 ? `; sent by ${[...engines].join(', ')}` : ''}`;
-}
-
 function inTurn<Each>(running: readonly Each[], round: number): readonly Each[] {
   const first = (round - 1) % Math.max(1, running.length);
   return [...running.slice(first), ...running.slice(0, first)];
-}
-
-async function tagsOf(contender: Contender, scenario: Scenario): Promise<string[]> {
-  const tags: string[] = [];
-  const { headers, tokens, origin, path } = contender;
-  const [token] = tokens;
-  const fields = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
-  for (let region = 0; region < regionsOf(scenario).count; region++) {
-    const answer = await request(origin + pathOf({ path }, region), { method: 'HEAD', headers: fields });
-    await answer.body.dump();
-    tags.push(String(answer.headers.etag));
-  }
-  return tags;
-}
-
-/** One entry for all scenarios that a server is left out of for the same reason, and for all servers alike. */
-function grouped(missing: readonly Missing[]): Missing[] {
-  const parts = missing.map(({ name, why }) => {
-    const [who = name, where = ''] = name.split(' in ');
-    return { who, where, why };
-  });
-  const byServer = [...Map.groupBy(parts, ({ who, why }) => `${who}\n${why}`).values()].map((group) => {
-    const [{ who, why } = { who: '', why: '' }] = group;
-    return { who, why, where: group.map(({ where }) => where).join(', ') };
-  });
-  return [...Map.groupBy(byServer, ({ where, why }) => `${where}\n${why}`).values()].map((group) => {
-    const [{ where, why } = { where: '', why: '' }] = group;
-    const who = group.map((each) => each.who).join(', ');
-    return { name: where === '' ? who : `${who} in ${where}`, why };
-  });
 }

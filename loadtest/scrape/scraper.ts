@@ -5,6 +5,8 @@ import { BadMetrics, type MetricsText, parseMetrics } from './parse.ts';
 
 /** What one scrape says of the things that are drawn. */
 export type ScrapePoint = {
+  /** Which service: several of one name have their turns. */
+  readonly origin: string;
   /** Seconds from the start of the run. */
   readonly at: number;
   readonly references: number;
@@ -30,6 +32,7 @@ const everyMilliseconds = 1000;
 export class Scraper {
   readonly points: ScrapePoint[] = [];
   readonly #client: Client;
+  readonly #origin: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #clock: () => number;
   #gets = 0;
@@ -41,6 +44,7 @@ export class Scraper {
   constructor(origin: string, headers: Readonly<Record<string, string>>, clock: () => number) {
     const times = { headersTimeout: timeoutMilliseconds, bodyTimeout: timeoutMilliseconds };
     this.#client = new Client(origin, { ...times, connect: { timeout: timeoutMilliseconds } });
+    this.#origin = origin;
     this.#headers = headers;
     this.#clock = clock;
   }
@@ -50,8 +54,14 @@ export class Scraper {
     this.#timer ??= setInterval(() => void this.snapshot().catch(() => {}), everyMilliseconds);
   }
 
-  async end(): Promise<void> {
+  /** Until it is started again. */
+  pause(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async end(): Promise<void> {
+    this.pause();
     await this.#last.catch(() => {});
     await this.#client.destroy();
   }
@@ -62,7 +72,7 @@ export class Scraper {
       const gets = this.#gets;
       const at = this.#clock();
       const metrics = parseMetrics(await this.#get('/metrics'));
-      const point = pointOf(this.#before, metrics, at);
+      const point = pointOf(this.#origin, this.#before, metrics, at);
       this.#before = metrics;
       this.points.push(point);
       return { metrics, gets, point };
@@ -89,8 +99,9 @@ export class Scraper {
   }
 }
 
-function pointOf(before: MetricsText | undefined, metrics: MetricsText, at: number): ScrapePoint {
+function pointOf(origin: string, before: MetricsText | undefined, metrics: MetricsText, at: number): ScrapePoint {
   return {
+    origin,
     at,
     references: metrics.sum('pagerelay_references'),
     heldBytes: metrics.sum('pagerelay_held_bytes'),

@@ -4,7 +4,7 @@ import { encodeLatency, newLatency, recordLatency } from '../../loadtest/clients
 import { profiles } from '../../loadtest/model/profiles.ts';
 import { scenarios } from '../../loadtest/model/scenarios.ts';
 import { type Results, resultsOf } from '../../loadtest/report/results.ts';
-import type { Outcome } from '../../loadtest/run/run.ts';
+import type { Outcome } from '../../loadtest/run/outcome.ts';
 import type { Trial } from '../../loadtest/run/trial.ts';
 
 const [quick] = profiles;

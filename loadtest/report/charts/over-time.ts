@@ -72,13 +72,13 @@ function cpuRates(points: readonly ScrapePoint[]): Point[] {
   });
 }
 
-// Two scrapes within a moment tell no rate.
+// Two scrapes within a moment tell no rate, nor do those of two services.
 function pairs(points: readonly ScrapePoint[]): [ScrapePoint, ScrapePoint][] {
   const found: [ScrapePoint, ScrapePoint][] = [];
   let last = points[0];
   for (const point of points) {
-    if (!last || point.at - last.at < 0.2) continue;
-    found.push([last, point]);
+    if (!last || (point.origin === last.origin && point.at - last.at < 0.2)) continue;
+    if (point.origin === last.origin) found.push([last, point]);
     last = point;
   }
   return found;
