@@ -82,9 +82,9 @@ function grid(caption: string, head: readonly string[], lines: readonly (readonl
 }
 
 function renderTable({ title, about, head, lines }: Table, baseline: string): string {
-  const rows = lines.map(({ row, cells }) => {
+  const rows = lines.map((cells) => {
     const texts = cells.map((cell) => `<td${cell === 'CLIENT' ? ' class="client"' : ''}>${escapeHtml(cell)}</td>`);
-    return `<tr${head[0] === 'server' && row.server === baseline ? ' class="baseline"' : ''}>${texts.join('')}</tr>`;
+    return `<tr${head[0] === 'server' && cells[0] === baseline ? ' class="baseline"' : ''}>${texts.join('')}</tr>`;
   });
   const caption = `<caption>${escapeHtml(title)} <span>${escapeHtml(about)}</span></caption>`;
   const heads = head.map((cell) => `<th>${escapeHtml(cell)}</th>`).join('');

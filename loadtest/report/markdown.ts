@@ -11,8 +11,7 @@ import { sayFault, verdictOf } from './words.ts';
 export function renderMarkdown(results: Results): string {
   const { baseline, conditions, seconds, startedAt, faults } = results;
   const tables = tablesOf(results).map(({ title, about, head, lines }) => {
-    const cells = lines.map((line) => line.cells);
-    return `## ${title}\n\n${about}\n\n${renderRows(head, cells, 2)}`;
+    return `## ${title}\n\n${about}\n\n${renderRows(head, lines, 2)}`;
   });
   const sections = [
     `# ${baseline} under load\n\n\`${conditions.command}\`, ${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${writeNumber(seconds / 60)} minutes. Written by this command; not edited.`,
@@ -49,7 +48,7 @@ function list(lines: readonly string[]): string {
 /** The tables for a terminal, in columns, and what was wrong. */
 export function renderTerminal(results: Results): string {
   const tables = tablesOf(results).map(({ title, about, head, lines }) => {
-    return `${title}: ${about}\n${alignColumns([head, ...lines.map(({ cells }) => cells)])}`;
+    return `${title}: ${about}\n${alignColumns([head, ...lines])}`;
   });
   const { head, lines } = overviewOf(results);
   const short =

@@ -10,7 +10,7 @@ export type Table = {
   readonly title: string;
   readonly about: string;
   readonly head: readonly string[];
-  readonly lines: readonly { readonly row: Row; readonly cells: readonly string[] }[];
+  readonly lines: readonly (readonly string[])[];
 };
 
 type Column = readonly [head: string, cell: (row: Row) => string];
@@ -53,17 +53,20 @@ const idleColumns: readonly Column[] = [
 ];
 
 /** The tables of a report, in the order of its scenarios. */
-export function tablesOf({ scenarios, rows }: Pick<Results, 'scenarios' | 'rows'>): Table[] {
+export function tablesOf({ scenarios, rows, baseline, missing }: Results): Table[] {
   const of = (name: string) => rows.filter(({ scenario }) => scenario === name);
   const byServer: Column = ['server', ({ server }) => server];
   const byScenario: Column = ['scenario', ({ scenario }) => scenario];
   const loads = scenarios.filter(({ idle }) => idle === undefined);
-  const compared = loads.filter(({ name }) => of(name).length > 1);
-  const alone = loads.flatMap(({ name }) => (of(name).length === 1 ? of(name) : []));
+  const compared = loads.filter(({ name }) => isCompared(of(name), baseline));
+  const alone = loads.flatMap(({ name }) => (isCompared(of(name), baseline) ? [] : of(name)));
+  const lacks = (name: string) => unsupported(missing, name);
   const written = rows.filter(({ writes }) => writes !== null);
   const idle = scenarios.filter((scenario) => scenario.idle !== undefined && of(scenario.name).length > 0);
   return [
-    ...compared.map((scenario) => table(scenario.name, aboutOf(scenario), [byServer, ...columns], of(scenario.name))),
+    ...compared.map((scenario) =>
+      table(scenario.name, aboutOf(scenario), [byServer, ...columns], of(scenario.name), lacks(scenario.name)),
+    ),
     table('other patterns', 'what only the service under test ran', [byScenario, ...columns.slice(0, -3)], alone),
     table('writers', 'overwrites beside these loads, from when they were due', [byScenario, ...writerColumns], written),
     ...idle.map((scenario) => table(scenario.name, aboutOf(scenario), [byServer, ...idleColumns], of(scenario.name))),
@@ -74,11 +77,37 @@ function aboutOf(scenario: Results['scenarios'][number]): string {
   return `${scenario.about}. ${conditionsInWords(scenario)}.`;
 }
 
+/** Whether rows of one scenario are a comparison, or what another server did alone, for the service can't. */
+export function isCompared(rows: readonly Row[], baseline: string): boolean {
+  return rows.length > 1 || rows.some(({ server }) => server !== baseline);
+}
+
+// Who can't run a scenario has a line that says so.
+function unsupported(missing: Results['missing'], scenario: string): string[][] {
+  const own = missing.filter(({ name, why }) => why.startsWith('not supported') && isIn(name, scenario));
+  return own.flatMap(({ name, why }) => (name.split(' in ')[0] ?? '').split(', ').map((server) => [server, why]));
+}
+
+function isIn(name: string, scenario: string): boolean {
+  return name.split(' in ')[1]?.split(', ').includes(scenario) ?? false;
+}
+
 // Without columns in which nobody has a figure.
-function table(title: string, about: string, all: readonly Column[], rows: readonly Row[]): Table {
+function table(
+  title: string,
+  about: string,
+  all: readonly Column[],
+  rows: readonly Row[],
+  lacking: readonly (readonly string[])[] = [],
+): Table {
   const shown = all.filter(([, cell]) => rows.some((row) => cell(row) !== none));
-  const lines = rows.map((row) => ({ row, cells: shown.map(([, cell]) => cell(row)) }));
-  return { title, about, head: shown.map(([head]) => head), lines };
+  const filled = lacking.map((cells) => shown.map((_, at) => cells[at] ?? none));
+  return {
+    title,
+    about,
+    head: shown.map(([head]) => head),
+    lines: [...rows.map((row) => shown.map(([, cell]) => cell(row))), ...filled],
+  };
 }
 
 /** With a mark where a figure says more about the client than about the server. */

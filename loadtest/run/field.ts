@@ -51,16 +51,14 @@ export class Field {
     if (refused !== undefined) return nobody(refused);
     const isAlone = against === 'nobody' || writes !== undefined;
     const isShort = profile.compared?.includes(scenario.name) === false;
-    const judged = this.#here.map((server) => {
+    const judged = this.#here.map((server): { server: Server; why?: string } => {
       const lack = needsOf(scenario, server.word).find((need) => server.lacks.includes(need));
-      if (lack !== undefined) return { server, why: `not supported: ${lack}` };
-      if (server === baseline) return { server };
+      const unsupported = lack === undefined ? {} : { why: `not supported: ${lack}` };
+      if (server === baseline) return { server, ...unsupported };
       if (isAlone || (pattern !== 'whole' && size > (server.largest ?? size))) return { server, why: '' };
       if (isShort) return { server, why: `the profile ${profile.name} has no time for it` };
-      const isAsked = against === 'all' || against.includes(server.word);
-      return isAsked
-        ? { server }
-        : { server, why: idle === undefined ? 'scenarios.ts names who takes part there' : '' };
+      if (against === 'all' || against.includes(server.word)) return { server, ...unsupported };
+      return { server, why: idle === undefined ? 'scenarios.ts names who takes part there' : '' };
     });
     const servers = judged.flatMap(({ server, why }) => (why === undefined ? [server] : []));
     if (typeof rate === 'object' && !servers.includes(rival)) return nobody(`${rival.name} is to show its peak first`);

@@ -80,6 +80,13 @@ describe('reports', () => {
     assert.match(text, /autocannon made the requests for ranges of up to 256 KiB/);
   });
 
+  test('have a line for who can’t run a scenario, and none of the service among those it ran alone', () => {
+    const missing = [{ name: 'ours in unix-4k, head', why: 'not supported: unix sockets' }];
+    const text = renderMarkdown(loadResults([trialOf('theirs', 1, 10, 1, 'unix-4k')], { missing }));
+    assert.match(text, /## unix-4k[\s\S]*\| theirs \|[\s\S]*\| ours \| not supported: unix sockets \| – \|/);
+    assert.doesNotMatch(text, /other patterns/);
+  });
+
   test('say what was wrong, wherever', () => {
     for (const text of [renderTerminal(failed), renderMarkdown(failed)]) {
       assert.match(text, /wrong-bytes \(ours, random-4k, round 1\): a <wrong> byte/);

@@ -1,7 +1,7 @@
 /** Throughput, and what it costs: bars from zero, with the smallest and the largest round. @module */
 
 import type { Results } from '../results.ts';
-import { limitInWords } from '../row-cells.ts';
+import { isCompared, limitInWords } from '../row-cells.ts';
 import type { Row } from '../rows.ts';
 import type { Spread } from '../statistics.ts';
 import { writeNumber } from '../units.ts';
@@ -16,10 +16,10 @@ export const throughput: Figure = { id: 'throughput', label: 'MB/s', of: (row) =
 export const cpu: Figure = { id: 'cpu', label: 'CPU s/GB', of: (row) => row.cpuSecondsPerGigabyte };
 
 /** A chart for each scenario that several servers ran, and one for all others. */
-export function barCharts({ rows, scenarios, servers }: Results, figure: Figure): Chart[] {
+export function barCharts({ rows, scenarios, servers, baseline }: Results, figure: Figure): Chart[] {
   const colour = (server: string) => colourOf(servers.findIndex(({ name }) => name === server));
   const inScenario = (name: string) => rows.filter(({ scenario }) => scenario === name);
-  const compared = scenarios.filter(({ name }) => inScenario(name).length > 1);
+  const compared = scenarios.filter(({ name }) => isCompared(inScenario(name), baseline));
   const charts = compared.map(({ name, about }) => {
     const bars = inScenario(name).flatMap((row) => barOf(row, figure, row.server, colour(row.server)));
     return { id: `${figure.id}-${name}`, title: name, note: about, svg: drawBars(bars, figure.label) };

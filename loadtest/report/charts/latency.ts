@@ -1,6 +1,7 @@
 /** Latency percentiles, on a logarithmic scale. @module */
 
 import type { Results } from '../results.ts';
+import { isCompared } from '../row-cells.ts';
 import type { Row } from '../rows.ts';
 import { writeNumber } from '../units.ts';
 import { type Chart, chartWidth, colourOf, draw, legend, Plot } from './drawing.ts';
@@ -22,11 +23,11 @@ type Point = {
 };
 
 /** A chart for each scenario that several servers ran, and one for all others. */
-export function latencyCharts({ rows: all, scenarios, servers }: Results): Chart[] {
+export function latencyCharts({ rows: all, scenarios, servers, baseline }: Results): Chart[] {
   const rows = all.filter(({ idle }) => idle === null);
   const byServer = ({ server }: Row) => colourOf(servers.findIndex(({ name }) => name === server));
   const inScenario = (name: string) => rows.filter(({ scenario }) => scenario === name);
-  const compared = scenarios.filter(({ name }) => inScenario(name).length > 1);
+  const compared = scenarios.filter(({ name }) => isCompared(inScenario(name), baseline));
   const charts = compared.map(({ name, about, rate }) => {
     const points = inScenario(name).flatMap((row) => pointsOf(row, row.server, byServer(row)));
     const how = rate === undefined ? 'closed loop' : 'at a fixed rate, corrected for coordinated omission';
