@@ -73,16 +73,15 @@ static void peeking_is_not_reading(void) {
 
 static void several_in_one_queue_are_done_in_their_order(void) {
     enum { COUNT = 20 };
-    struct pr_reference_info infos[COUNT];
     struct scene scene = scene_open(options_with(1));
     for (unsigned index = 0; index < COUNT; index++)
         CHECK_EQUAL(
             serve(scene.relay, scene.connection, &scene.region, copy_free[index % 2], index * PAGE, PAGE + 1, NULL), 1);
     wait_acknowledged(scene.pair.ours);
     for (unsigned index = 0; index < COUNT; index++) {
-        CHECK_EQUAL(pr_references(scene.relay, scene.region.generation, infos, COUNT), COUNT - index);
+        CHECK_EQUAL(references(scene.relay), COUNT - index);
         read_body(scene.pair.peer, index * PAGE, PAGE, 0);
-        CHECK_EQUAL(pr_references(scene.relay, 0, infos, COUNT), COUNT - index); /* one byte of it is unread */
+        CHECK_EQUAL(references(scene.relay), COUNT - index); /* one byte of it is unread */
         read_body(scene.pair.peer, (index + 1) * PAGE, 1, 0);
         CHECK_EQUAL(references(scene.relay), COUNT - index - 1);
     }
