@@ -38,7 +38,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'quick',
     about: 'a first look, under a minute',
-    ...{ ...checking, seconds: 0.5, rounds: 2, roundsAlone: 1, servers: usual, compared: main },
+    ...{ ...checking, seconds: 0.4, rounds: 2, roundsAlone: 1, servers: usual, compared: main },
     scenarios: [...main, ...ways, 'close-4k', 'own-field-4k', 'rate-4k', 'writer-64k'],
   },
   {
