@@ -67,8 +67,7 @@ static int write_note(struct work *work) {
     if (snprintf(unfinished, sizeof unfinished, "%s.new", path) >= (int)sizeof unfinished) return -ENAMETOOLONG;
     int fd = create(unfinished);
     if (fd < 0) return fd;
-    int result = fchmod(fd, 0600) < 0 ? -errno : 0; /* the table's `open` gives no mode */
-    if (result == 0) result = pr_file_write(fd, work->note, length, 0);
+    int result = pr_file_write(fd, work->note, length, 0);
     if (result == 0 && rename(unfinished, path) < 0) result = -errno;
     if (result == 0) {
         work->note_fd = fd;

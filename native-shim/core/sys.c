@@ -18,7 +18,8 @@
 /* A filter answers EPERM, or ENOSYS; the kernel itself means the file by EPERM, which the other way then says too. */
 static int real_open(int directory, const char *path, bool beneath, int flags) {
     struct open_how how = {.flags = (unsigned)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    if (!beneath) return openat(directory, path, flags);
+    /* With O_CREAT the mode counts, and without one a C library that was told to look (_FORTIFY_SOURCE) aborts. */
+    if (!beneath) return openat(directory, path, flags, 0600);
     int fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
     return fd < 0 && (errno == EPERM || errno == ENOSYS) ? pr_open_beneath(directory, path, flags) : fd;
 }

@@ -41,7 +41,7 @@ enum pr_call {
 /* All follow the kernel's own convention: -1 and errno. */
 struct pr_sys {
     void *(*allocate)(size_t count, size_t size);
-    int (*open)(int directory, const char *path, bool beneath, int flags);
+    int (*open)(int directory, const char *path, bool beneath, int flags); /* makes files for their owner alone */
     int (*fstat)(int fd, struct stat *status);
     void *(*mmap)(void *address, size_t length, int protection, int flags, int fd, off_t offset);
     int (*dup)(int fd);
