@@ -11,6 +11,9 @@
 /* As many links as the kernel follows; and an end for those who make the way ever longer. */
 enum { MOST_LINKS = 40, MOST_STEPS = 4096 };
 
+/* What a step gives, beside a descriptor and -1: the way goes on. */
+enum { AGAIN = -2 };
+
 /* A path beneath the folder. What is before `at` was gone over: names alone, none of them a link. */
 struct walk {
     char path[PATH_MAX];
@@ -76,20 +79,31 @@ static size_t next_name(struct walk *walk, char *name) {
     return walk->at + length;
 }
 
-/* What the last name is is known: not a link, but for O_NOFOLLOW. It can be exchanged until this opens it. */
+/*
+ * Opens the last name, which was no link when it was looked at. Who has put a link in its place since is noticed
+ * (ELOOP), and its link is followed as any other.
+ */
 static int open_last(const struct walk *walk, const char *name, int flags) {
-    return openat(walk->here, name, flags | O_NOFOLLOW);
+    int fd = openat(walk->here, name, flags | O_NOFOLLOW);
+    return fd < 0 && errno == ELOOP && !(flags & O_NOFOLLOW) ? AGAIN : fd;
 }
 
-/* One name further: a descriptor of the last one, -1 and errno, or -2 to go on. */
+/* What was opened to be looked at is what O_PATH asks for: opening it again could find a link in its place. */
+static int as_asked(int fd, const struct stat *status, int flags) {
+    if (!(flags & O_DIRECTORY) || S_ISDIR(status->st_mode)) return fd;
+    close(fd);
+    return fail(ENOTDIR);
+}
+
+/* One name further: a descriptor of the last one, -1 and errno, or AGAIN. */
 static int step(struct walk *walk, int flags, int *links) {
     char name[PATH_MAX];
     struct stat status;
     size_t end = next_name(walk, name), length = end - walk->at;
     if (length == 0) return openat(walk->here, ".", flags);
-    if (is_dots(name, length, 2)) return go_back(walk, end) < 0 ? -1 : -2;
+    if (is_dots(name, length, 2)) return go_back(walk, end) < 0 ? -1 : AGAIN;
     bool last = walk->path[end + strspn(walk->path + end, "/")] == '\0';
-    if (is_dots(name, length, 1)) return put(walk, walk->at, end, "", 0) < 0 ? -1 : -2;
+    if (is_dots(name, length, 1)) return put(walk, walk->at, end, "", 0) < 0 ? -1 : AGAIN;
     if (last && walk->path[end] == '\0' && (flags & O_NOFOLLOW)) return open_last(walk, name, flags);
     int fd = openat(walk->here, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -98,25 +112,26 @@ static int step(struct walk *walk, int flags, int *links) {
         result = ++*links > MOST_LINKS ? fail(ELOOP) : follow(walk, fd, end);
         error = errno;
     } else if (result == 0 && last && walk->path[end] == '\0') {
+        if (flags & O_PATH) return as_asked(fd, &status, flags);
         close(fd);
         return open_last(walk, name, flags);
     } else if (result == 0) { /* a folder, or the next openat says ENOTDIR */
         stand_at(walk, fd);
         walk->at = end;
-        return -2;
+        return AGAIN;
     }
     close(fd);
     errno = error;
-    return result < 0 ? -1 : -2;
+    return result < 0 ? -1 : AGAIN;
 }
 
 int pr_open_beneath(int folder, const char *path, int flags) {
     struct walk walk = {.folder = folder, .here = folder};
-    int links = 0, fd = -2;
+    int links = 0, fd = AGAIN;
     if (path[0] == '/') return fail(EXDEV);
     if (path[0] == '\0') return fail(ENOENT);
     if (put(&walk, 0, 0, path, strlen(path)) < 0) return -1;
-    for (int steps = 0; fd == -2; steps++) fd = steps < MOST_STEPS ? step(&walk, flags, &links) : fail(ELOOP);
+    for (int steps = 0; fd == AGAIN; steps++) fd = steps < MOST_STEPS ? step(&walk, flags, &links) : fail(ELOOP);
     int error = errno;
     stand_at(&walk, folder);
     errno = error;

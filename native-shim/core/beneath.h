@@ -3,7 +3,8 @@
 #define PR_BENEATH_H
 
 /*
- * As openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS: -1 and errno, EXDEV for what leads out of the folder.
+ * As openat2 with O_CLOEXEC, RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS: -1 and errno, EXDEV for what leads out of the
+ * folder.
  *
  * Each name is opened by itself and never through a link (O_NOFOLLOW); a link's target is read and gone on with from
  * here, and ".." goes back to the folder itself and down again, by names that were gone over before. So whoever renames

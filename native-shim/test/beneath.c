@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -120,8 +122,37 @@ static void what_is_too_long_ends(void) {
     remove_tree();
 }
 
+/* Exchanges what two names lead to, over and over. */
+static atomic_bool over;
+
+static void *exchange(void *argument) {
+    (void)argument;
+    while (!over) renameat2(tree, "file", tree, "link-to-other", RENAME_EXCHANGE);
+    return NULL;
+}
+
+/* Whatever is there at the moment, it leads to a file inside: nobody is told of a link that is none. */
+static void names_that_are_exchanged_meanwhile_are_followed(void) {
+    static const int flags[] = {O_RDONLY | O_CLOEXEC, O_PATH | O_CLOEXEC};
+    char path[256];
+    pthread_t thread;
+    make_tree();
+    at(path, "link-to-other");
+    MUST(symlink("a/file", path));
+    long long first = opened(by_openat2("file", O_PATH)), second = opened(by_openat2("a/file", O_PATH));
+    CHECK_EQUAL(pthread_create(&thread, NULL, exchange, NULL), 0);
+    for (int round = 0; round < 20000; round++) {
+        long long inode = opened(pr_open_beneath(tree, "file", flags[round % 2]));
+        if (inode != first && inode != second) FAIL("neither file: %lld", inode);
+    }
+    over = true;
+    CHECK_EQUAL(pthread_join(thread, NULL), 0);
+    remove_tree();
+}
+
 int main(void) {
     RUN(it_leads_where_openat2_leads);
     RUN(what_is_too_long_ends);
+    RUN(names_that_are_exchanged_meanwhile_are_followed);
     return 0;
 }
