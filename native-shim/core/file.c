@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "relay.h"
 #include "sys.h"
@@ -59,6 +60,37 @@ int pr_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uin
     }
     pr_free(buffer);
     return result;
+}
+
+/* Holes. */
+
+/* Passing over a page by SEEK_HOLE takes 50 ns, asking for one by SEEK_DATA 0.5 µs. */
+enum { PASSED_FOR_ONE_ASKED = 8 };
+
+/* The end of the data that begins at `offset`, or `end` where that comes first. */
+static int64_t end_of_data(int fd, uint64_t offset, uint64_t end) {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), at = (offset / page + 1) * page;
+    struct stat status;
+    if (pr_sys.fstat(fd, &status) < 0) return -errno;
+    uint64_t size = (uint64_t)status.st_size;
+    if (size <= end || (size - end) / PASSED_FOR_ONE_ASKED <= end - offset) {
+        off_t hole = lseek(fd, (off_t)offset, SEEK_HOLE);
+        if (hole < 0) return errno == ENXIO ? (int64_t)end : -errno; /* it was cut since: its end will be noticed */
+        at = (uint64_t)hole > offset ? (uint64_t)hole : at;          /* or a hole was made since */
+    } else {
+        while (at < end && lseek(fd, (off_t)at, SEEK_DATA) == (off_t)at) at += page;
+    }
+    return (int64_t)(at < end ? at : end);
+}
+
+int64_t pr_file_alike(int fd, uint64_t offset, uint64_t length, bool *hole) {
+    uint64_t end = offset + length;
+    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+    if (data < 0 && errno != ENXIO) return -errno;
+    *hole = data != (off_t)offset;
+    if (data < 0) return (int64_t)length; /* a hole up to the end of the file */
+    int64_t reached = *hole ? (int64_t)((uint64_t)data < end ? (uint64_t)data : end) : end_of_data(fd, offset, end);
+    return reached < 0 ? reached : reached - (int64_t)offset;
 }
 
 /* Sizes. */

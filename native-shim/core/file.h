@@ -5,6 +5,7 @@
 #ifndef PR_FILE_H
 #define PR_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,13 @@ int pr_file_sync(int fd);
 
 /* So many bytes of one file to another. -ENODATA when the source ends before. */
 int pr_file_copy(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t length);
+
+/*
+ * How many bytes from `offset` on, at most `length` (1 or more), are all data, or all hole (`*hole`). -errno. What it
+ * costs grows with those, not with the file: lseek(2) for SEEK_HOLE alone passes over all data up to the next hole, and
+ * takes 13 ms for each GiB of tmpfs that has none.
+ */
+int64_t pr_file_alike(int fd, uint64_t offset, uint64_t length, bool *hole);
 
 /*
  * Makes a file shorter. On fsdax the kernel waits for every buffer that refers to any page of it: call it when all are

@@ -19,12 +19,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "sys.h"
 
 /* What headers before Linux 6.7 do not have (linux/fs.h, linux/mman.h, linux/kernel-page-flags.h). */
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
+#define IS_PRESENT   (1u << 3)
 #define IS_HUGE      (1u << 6)
 #define KPF_HEAD     (UINT64_C(1) << 15)
 #define KPF_TAIL     (UINT64_C(1) << 16)
@@ -131,10 +133,13 @@ static char *at_in(const struct view *view, uint64_t offset) {
     return view->address + (offset - view->first);
 }
 
-/* A page that is not there any more was not in flight: those stay. A number of 0 is one that may not be seen. */
+/*
+ * A page that was touched and is not mapped any more may still be in flight: while the kernel tries to write it to
+ * swap, or to move it, it is mapped nowhere. A number of 0 is one that may not be seen.
+ */
 static int page_is_small(const struct view *view, uint64_t entry) {
     uint64_t flags, number = entry & PFN_BITS;
-    if (!(entry & PAGE_PRESENT)) return 1;
+    if (!(entry & PAGE_PRESENT)) return 0;
     if (number == 0) return -EPERM;
     if (pr_sys.pread(view->flags, &flags, sizeof flags, (off_t)(number * sizeof flags)) != sizeof flags) return -EIO;
     return (flags & (KPF_HEAD | KPF_TAIL)) == 0;
@@ -157,7 +162,8 @@ static int pages_are_small(const struct view *view, uint64_t offset, uint64_t en
     return 1;
 }
 
-static int has_no_huge_page(const struct view *view, uint64_t offset, uint64_t end) {
+/* Every page is mapped, and none as part of a huge page: for one that is not mapped, see page_is_small. */
+static int is_mapped_by_pages(const struct view *view, uint64_t offset, uint64_t end) {
     struct scan_region region;
     uint64_t length = (end - offset + view->page - 1) / view->page * view->page;
     struct scan scan = {
@@ -166,11 +172,12 @@ static int has_no_huge_page(const struct view *view, uint64_t offset, uint64_t e
         .end = (uint64_t)(uintptr_t)at_in(view, offset) + length,
         .regions = (uint64_t)(uintptr_t)&region,
         .region_count = 1,
-        .any_of = IS_HUGE,
-        .wanted = IS_HUGE,
+        .inverted = IS_HUGE,
+        .all_of = IS_PRESENT | IS_HUGE,
+        .wanted = IS_PRESENT,
     };
     int found = ioctl(view->pagemap, SCAN_PAGEMAP, &scan);
-    return found < 0 ? -errno : found == 0;
+    return found < 0 ? -errno : found == 1 && region.start == scan.start && region.end == scan.end;
 }
 
 /* `offset` is a page's. */
@@ -182,21 +189,17 @@ static int data_is_small(const struct view *view, int fd, uint64_t offset, uint6
         if (small != -EPERM) return small;
     }
     if (!makes_no_large_folios(fd, view->page)) return 0;
-    return has_no_huge_page(view, offset, end);
+    return is_mapped_by_pages(view, offset, end);
 }
 
 static int view_is_small(const struct view *view, int fd, uint64_t offset, uint64_t end) {
-    for (uint64_t at = offset; at < end;) {
-        off_t data = lseek(fd, (off_t)at, SEEK_DATA);
-        if (data < 0) return errno == ENXIO ? 1 : -errno;
-        if ((uint64_t)data >= end) return 1;
-        off_t hole = lseek(fd, data, SEEK_HOLE);
-        if (hole < 0) return -errno;
-        uint64_t first = (uint64_t)data - (uint64_t)data % view->page;
-        uint64_t next = (uint64_t)hole < end ? (uint64_t)hole : end;
-        int small = data_is_small(view, fd, first, next);
+    for (uint64_t at = offset - offset % view->page; at < end;) {
+        bool hole;
+        int64_t alike = pr_file_alike(fd, at, end - at, &hole);
+        if (alike < 0) return (int)alike;
+        int small = hole ? 1 : data_is_small(view, fd, at, at + (uint64_t)alike);
         if (small != 1) return small;
-        at = next;
+        at += (uint64_t)alike;
     }
     return 1;
 }

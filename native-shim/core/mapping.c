@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "state.h"
 #include "sys.h"
 
@@ -45,8 +46,9 @@ bool pr_is_out_of_reach(const struct pr_generation *generation) {
 
 /*
  * hugetlbfs tells of no holes (its SEEK_HOLE is the end of the file), and mincore(2) knows only pages that this mapping
- * has touched; but its blocks are the pages that are there. More of them than the file is long lie behind its end
- * (fallocate with FALLOC_FL_KEEP_SIZE): then nobody can tell. DAX shows a hole as the kernel's one page of zeros.
+ * has touched; but its blocks are the pages that are there. Pages behind its end (fallocate with FALLOC_FL_KEEP_SIZE)
+ * count too: more blocks than the file is long say nothing, and a file with as many pages behind its end as it has
+ * holes is taken for one without holes. DAX shows a hole as the kernel's one page of zeros.
  */
 int pr_has_fillable_hole(const struct pr_generation *generation) {
     struct stat status;
@@ -86,10 +88,5 @@ static bool fills_holes_for_good(enum pr_backing backing) {
 int64_t pr_data_or_hole(const struct pr_generation *generation, uint64_t offset, uint64_t length, bool *hole) {
     *hole = pr_has_fillable_hole(generation) == 1;
     if (!fills_holes_for_good(generation->info.backing.backing)) return (int64_t)length;
-    off_t at = (off_t)offset, data = lseek(generation->fd, at, SEEK_DATA);
-    if (data < 0 && errno != ENXIO) return -errno;
-    *hole = data != at; /* ENXIO: a hole up to the end */
-    off_t end = *hole ? data : lseek(generation->fd, at, SEEK_HOLE);
-    if (!*hole && end < 0) return -errno;
-    return end < 0 || (uint64_t)(end - at) > length ? (int64_t)length : (int64_t)(end - at);
+    return pr_file_alike(generation->fd, offset, length, hole);
 }

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,9 @@
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
 #endif
 
 enum { HUGE = 2 << 20, SIZE = 3 * HUGE - 4096, PIECE = 64 << 10, NOBODY = 65534 };
@@ -121,6 +125,24 @@ static void looking_fills_no_hole(void) {
     check(fd, 0, 64 * HUGE, true);
     MUST(fstat(fd, &status));
     CHECK_EQUAL(status.st_blocks, 4096 / 512);
+    close(fd);
+}
+
+/* In the place of the C library's: the kernel can take any page out of this process's view again at any time. */
+static bool nothing_is_mapped;
+
+int madvise(void *address, size_t length, int advice) {
+    if (nothing_is_mapped && advice == MADV_POPULATE_READ) return 0;
+    return (int)syscall(SYS_madvise, address, length, advice);
+}
+
+static void pages_that_are_not_seen_are_not_known_to_be_small(void) {
+    int fd = file_in_shm();
+    fill(fd, HUGE, PIECE);
+    nothing_is_mapped = true;
+    check(fd, 0, PIECE, false);
+    nothing_is_mapped = false;
+    check(fd, 0, PIECE, true);
     close(fd);
 }
 
@@ -248,6 +270,7 @@ int main(void) {
     RUN(what_a_reader_has_collapsed_is_not);
     RUN(nor_is_a_huge_page_that_the_files_end_lies_in);
     RUN(looking_fills_no_hole);
+    RUN(pages_that_are_not_seen_are_not_known_to_be_small);
     RUN(pages_of_a_memfd_are_known_to_who_can_see_them);
     RUN(a_hole_takes_small_folios_and_zeroes_in_others);
     RUN(where_large_folios_are_made_none_is_taken_for_small);

@@ -2,11 +2,14 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../core/file.h"
 #include "../core/state.h"
 
 enum { PIECE = 1 << 20, SIZE = 8 * PIECE, LONE = 5 * PIECE + 12288 };
@@ -90,6 +93,56 @@ static void a_file_on_disk_stays_sparse(void) {
     by_every_engine(fd);
 }
 
+/* In the place of the C library's: how often somebody has asked for the end of data, which passes over all of it. */
+static atomic_uint searches;
+
+off_t lseek(int fd, off_t offset, int whence) {
+    if (whence == SEEK_HOLE) searches++;
+    return syscall(SYS_lseek, fd, offset, whence);
+}
+
+static void zerocopy_passes_over_no_data_that_it_does_not_send(void) {
+    enum { WHOLE = 64 * PIECE };
+    int fd = (int)MUST(memfd_create("dense", MFD_CLOEXEC));
+    file_fill(fd, WHOLE, 0);
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_open(relay, fd);
+    struct pair pair = pair_open(ROOMY);
+    uint64_t connection = adopt(relay, &pair), transmission;
+    searches = 0;
+    serve(relay, connection, &region, PR_ENGINE_ZEROCOPY, PIECE, PIECE, &transmission);
+    read_body(pair.peer, PIECE, PIECE, 0);
+    CHECK_EQUAL(next_event(relay).outcome, PR_OUTCOME_COMPLETE);
+    CHECK_EQUAL(searches, 0);
+    wait_until(references(relay) == 0, 5000);
+    node_close(relay, connection, &pair);
+    pair_close(&pair);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+}
+
+/* Every page of every pattern of twelve, some with far more behind them, where the end of data is not searched for. */
+static void data_and_holes_are_told_apart_to_the_page(void) {
+    enum { PAGE = 4096, PAGES = 12, FAR = 4096 };
+    static const unsigned patterns[] = {0, 0xfff, 0x001, 0x800, 0xaaa, 0x555, 0x0f0, 0xf0f, 0x7fe};
+    for (size_t which = 0; which < 2 * sizeof patterns / sizeof *patterns; which++) {
+        unsigned pattern = patterns[which / 2];
+        int fd = (int)MUST(memfd_create("sparse", MFD_CLOEXEC));
+        MUST(ftruncate(fd, (which % 2 ? FAR : PAGES) * PAGE));
+        for (int page = 0; page < PAGES; page++)
+            if (pattern >> page & 1) MUST(pwrite(fd, "x", 1, page * PAGE + 7));
+        for (uint64_t at = 0; at < PAGES * PAGE; at += 1000) {
+            bool hole, expected = !(pattern >> at / PAGE & 1);
+            uint64_t end = at / PAGE + 1;
+            while (end < PAGES && !(pattern >> end & 1) == expected) end++;
+            CHECK_EQUAL(pr_file_alike(fd, at, PAGES * PAGE - at, &hole), end * PAGE - at);
+            CHECK_EQUAL(hole, expected);
+            CHECK_EQUAL(pr_file_alike(fd, at, 1, &hole), 1);
+        }
+        close(fd);
+    }
+}
+
 /* Its holes and short pieces are read and sent, the rest is not. */
 static void zerocopy_counts_what_it_had_to_read(void) {
     int fd = (int)MUST(memfd_create("sparse", MFD_CLOEXEC));
@@ -146,5 +199,7 @@ int main(void) {
     RUN(zerocopy_counts_what_it_had_to_read);
     RUN(zerocopy_reads_where_nothing_can_be_mapped);
     RUN(its_size_costs_no_address_space);
+    RUN(data_and_holes_are_told_apart_to_the_page);
+    RUN(zerocopy_passes_over_no_data_that_it_does_not_send);
     return 0;
 }
