@@ -14,7 +14,7 @@ export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
 for test; do
     name=${test#build/}
     case $name in tsan/*) start=$fixed ;; *) start= ;; esac
-    timeout "${TEST_TIMEOUT:-60}" $start "./$test" >"$log" 2>&1
+    timeout "${TEST_TIMEOUT:-180}" $start "./$test" >"$log" 2>&1
     code=$?
     case $code in
     0) passed=$((passed + 1)) && echo "ok $name" ;;
