@@ -15,6 +15,7 @@ import { addPageRoutes } from './http/page-routes.ts';
 import { ProblemError } from './http/problems.ts';
 import { badFraming, badHost, badVersion, repeatedField, targetPath } from './http/request-target.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
+import { canAnswerOneByOne } from './node/feature-test.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
@@ -108,6 +109,7 @@ export function createService(options: ServiceOptions): Service {
     for (const tokens of [guards.readTokens, guards.writeTokens]) tokens?.onChange(() => feed.endAll());
   });
   if (relay instanceof NativeRelay) logRefused(app.log, relay.refused);
+  if (!canAnswerOneByOne()) app.log.error({ node: process.version }, pipeliningIsUnbounded);
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');
   return {
     app,
@@ -127,6 +129,10 @@ export function createService(options: ServiceOptions): Service {
     },
   };
 }
+
+const pipeliningIsUnbounded =
+  'requests of a connection are not held back in this release of Node: a client that pipelines them and reads no answer ' +
+  'takes memory without a bound; run the service with a release that it is tested on';
 
 function openGuards({ allowHosts, readTokenFile, writeTokenFile }: ServiceOptions): Guards {
   const tokens = (path: string | undefined) => (path === undefined ? undefined : Tokens.fromFile(path));
