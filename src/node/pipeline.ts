@@ -24,7 +24,7 @@ const mostPieces = 64;
 /** So many bytes of all connections together may wait. One that goes beyond is closed behind its current response. */
 const usualMostInAll = 64 * 1024 * 1024;
 
-const endOfHead = '\r\n\r\n';
+const endOfHead = Buffer.from('\r\n\r\n');
 
 let unparsedInAll = 0;
 
@@ -71,6 +71,7 @@ export class Pipeline {
   #bodyLeft = 0;
   #ended = false;
   #isFull = false;
+  #awaitsDrain = false;
   #discard: ((bytes: number) => void) | undefined;
 
   constructor(socket: Socket, own: Own) {
@@ -155,7 +156,9 @@ export class Pipeline {
     this.#isFull = true;
     this.#own.onFull();
     this.forget();
-    if (this.#response && !this.#response.headersSent) this.#response.shouldKeepAlive = false;
+    // Without a response that is due, nothing else would close it.
+    if (!this.#response) this.#socket.destroySoon();
+    else if (!this.#response.headersSent) this.#response.shouldKeepAlive = false;
   }
 
   #mayParse(): boolean {
@@ -163,8 +166,18 @@ export class Pipeline {
     if (socket.destroyed || socket.writableEnded || this.isDiscarding) return false;
     if (this.#response && this.#request?.complete === true) return false;
     if (!socket._paused) return true;
-    socket.once('drain', () => this.#parseOn());
+    this.#parseOnAfterDrain();
     return false;
+  }
+
+  // One listener, however many pieces come meanwhile.
+  #parseOnAfterDrain(): void {
+    if (this.#awaitsDrain) return;
+    this.#awaitsDrain = true;
+    this.#socket.once('drain', () => {
+      this.#awaitsDrain = false;
+      this.#parseOn();
+    });
   }
 
   #parseEndOnce(): void {
@@ -180,13 +193,13 @@ export class Pipeline {
 
   // No more than one request: up to the end of a head, or of a body whose length is known.
   #take(): Buffer {
-    const [first = Buffer.alloc(0), ...rest] = this.#unparsed;
+    const first = this.#unparsed.shift() ?? Buffer.alloc(0);
     const length = this.#lengthOfPiece(first);
-    const piece = first.subarray(0, length);
-    this.#unparsed = length < first.length ? [first.subarray(length), ...rest] : rest;
     this.#length -= length;
     unparsedInAll -= length;
-    return piece;
+    if (length === first.length) return first; // Most requests come in one piece.
+    this.#unparsed.unshift(first.subarray(length));
+    return first.subarray(0, length);
   }
 
   #lengthOfPiece(chunk: Buffer): number {
@@ -206,9 +219,11 @@ export class Pipeline {
 
 // Behind the end of a head, which may have begun in what came before.
 function endIn(tail: string, chunk: Buffer): number | undefined {
-  const across = (tail + chunk.toString('latin1', 0, endOfHead.length - 1)).indexOf(endOfHead);
-  if (across >= 0) return across + endOfHead.length - tail.length;
-  const at = chunk.indexOf(endOfHead, 0, 'latin1');
+  if (tail !== '') {
+    const across = (tail + chunk.toString('latin1', 0, endOfHead.length - 1)).indexOf(endOfHead.toString());
+    if (across >= 0) return across + endOfHead.length - tail.length;
+  }
+  const at = chunk.indexOf(endOfHead);
   return at < 0 ? undefined : at + endOfHead.length;
 }
 
@@ -239,7 +254,7 @@ export function answerOneByOne(
   server.on('connection', (socket: Socket) => {
     const parse = ownListener(socket, 'data');
     const parseEnd = ownListener(socket, 'end');
-    if (!parse || !parseEnd) return; // Another Node: everything is as it was.
+    if (!parse || !parseEnd) return; // Everything is as Node does it (feature-test.ts).
     const pipeline = new Pipeline(socket, { parse, parseEnd, onFull, mostInAll });
     socket.on('data', (chunk: Buffer) => pipeline.receive(chunk));
     socket.on('end', () => pipeline.end());

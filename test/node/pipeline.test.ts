@@ -167,3 +167,31 @@ test('a connection that would have too much wait is closed behind its response',
   await until(() => sockets[0]?.destroyed === true, 'it is closed');
   assert.deepEqual([waiting.length, full], [1, 1]);
 });
+
+/** Has a connection be as one whose output waits, between two responses. */
+async function withPausedOutput(t: TestContext, mostInAll?: number): Promise<{ client: RawClient; socket: Socket }> {
+  const { port, sockets } = await serve(t, (_, response) => response.end('x'), mostInAll);
+  const client = await RawClient.connect(t, port);
+  await until(() => sockets.length === 1, 'the connection is there');
+  const [socket] = sockets as [Socket];
+  Object.assign(socket, { _paused: true });
+  return { client, socket };
+}
+
+test('pieces that come while output waits are answered when it is out, and leave no listeners behind', async (t) => {
+  const { client, socket } = await withPausedOutput(t);
+  const usual = socket.listenerCount('drain');
+  const request = get('/');
+  await writeInPieces(client, [...request]);
+  await until(() => socket.bytesRead === request.length, 'all of it was read');
+  assert.equal(socket.listenerCount('drain'), usual + 1);
+  socket.emit('drain');
+  assert.equal((await client.response()).body.toString(), 'x');
+  assert.equal(socket.listenerCount('drain'), usual);
+});
+
+test('a connection that would have too much wait without a response that is due is closed at once', async (t) => {
+  const { client } = await withPausedOutput(t, 1000);
+  client.write(get('/').repeat(100));
+  assert.deepEqual(await client.rest().then(({ bytes, error }) => [bytes, error]), [0, undefined]);
+});
