@@ -48,9 +48,18 @@ function misdirected({ hosts }: Guards, request: FastifyRequest): ProblemError |
 }
 
 function isBoundToLoopback(request: FastifyRequest): boolean {
-  const address = request.server.server.address() as AddressInfo | null;
-  return address === null || isLoopbackAddress(address.address);
+  const { server } = request.server;
+  const known = boundToLoopback.get(server);
+  if (known !== undefined) return known;
+  const address = server.address() as AddressInfo | null;
+  if (address === null) return true;
+  const isLoopback = isLoopbackAddress(address.address);
+  boundToLoopback.set(server, isLoopback);
+  return isLoopback;
 }
+
+/** Of servers that listen, and do so at one address: asking for it is a system call. */
+const boundToLoopback = new WeakMap<object, boolean>();
 
 function unauthorized(guards: Guards, request: FastifyRequest): ProblemError | undefined {
   const { readTokens, writeTokens } = guards;

@@ -23,7 +23,8 @@ export function judge(
 ): Verdict {
   const { size } = region.content.generation;
   const planned = { size, contentType };
-  const validators: Validators = { ...region, writtenInPlace: region.state.inPlace };
+  const { etag, lastModified, state } = region;
+  const validators: Validators = { etag, lastModified, writtenInPlace: state.inPlace };
   switch (judgePreconditions(headers, method, validators)) {
     case 'failed':
       throw new ProblemError('precondition-failed', { headers: { etag: region.etag } });

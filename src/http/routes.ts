@@ -28,7 +28,10 @@ const readable = ['GET', 'HEAD', 'OPTIONS'];
 
 /** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
 export function addRoutes(scope: FastifyInstance, routes: Routes): void {
-  scope.addHook('onRequest', async () => routes.treeWatch?.look());
+  scope.addHook('onRequest', (_request, _reply, done) => {
+    routes.treeWatch?.look();
+    done();
+  });
   scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',

@@ -137,9 +137,9 @@ export class Catalog {
    * @throws SystemError: ENOENT and its like when there is none
    */
   find(name: string): Region {
-    if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
     const known = this.#open.get(name);
     if (known && this.#isCurrent(name, known)) return known;
+    if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
     const region = this.#describe(name);
     this.#open.set(name, region);
     this.#remember(region.content.generation.id, name);
