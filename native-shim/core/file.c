@@ -1,6 +1,7 @@
 #include "file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,15 @@
 
 /* What is copied at a time. */
 enum { CHUNK = 256 << 10 };
+
+enum { MOST_TRIES = 16 };
+
+int pr_file_open(int folder, const char *path, bool beneath, int flags) {
+    int fd = -1, tries = 0;
+    do fd = pr_sys.open(folder, path, beneath, flags | O_CLOEXEC);
+    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < MOST_TRIES)));
+    return fd < 0 ? -errno : fd;
+}
 
 int pr_file_write_on(int fd, const void *bytes, size_t length, uint64_t *offset) {
     const char *at = bytes;

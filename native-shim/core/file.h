@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Opens as pr_sys.open does, with O_CLOEXEC, and again where a signal came between or, beneath a folder, a rename
+ * elsewhere in it (EAGAIN; with no end where somebody has a lease on the file). A descriptor, or -errno.
+ */
+int pr_file_open(int folder, const char *path, bool beneath, int flags);
+
 /* All of the bytes, or an error: a write that ends short is one of a full disk. */
 int pr_file_write(int fd, const void *bytes, size_t length, uint64_t offset);
 /* The same from `*offset` on, which becomes the end of what was written, also after an error. */

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "links.h"
 #include "mapping.h"
 #include "state.h"
@@ -60,19 +61,13 @@ int pr_tree_close(struct pr_relay *relay, uint64_t id) {
     return 0;
 }
 
-enum { MOST_TRIES = 16 };
-
 /* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
  * may lead back in: EXDEV. */
 static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
     struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
-    /* EAGAIN: a rename elsewhere in the tree raced with the walk; or, with no end, somebody has a lease on the file. */
-    int fd = -1, tries = 0;
-    do fd = pr_sys.open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags | O_CLOEXEC);
-    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < MOST_TRIES)));
-    if (fd < 0 && errno == EXDEV && tree) return pr_links_open(tree->fd, tree->path, path, flags);
-    return fd < 0 ? -errno : fd;
+    int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
+    return fd == -EXDEV && tree ? pr_links_open(tree->fd, tree->path, path, flags) : fd;
 }
 
 int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path) {

@@ -8,10 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "sys.h"
 
 /* As many as the kernel follows. */
-enum { MOST_LINKS = 40, MOST_TRIES = 16 };
+enum { MOST_LINKS = 40 };
 
 /* A path beneath the tree. What is before `at` is no link. */
 struct way {
@@ -19,17 +20,10 @@ struct way {
     size_t at;
 };
 
-static int open_beneath(int tree, const char *path, int flags) {
-    int fd = -1, tries = 0;
-    do fd = pr_sys.open(tree, path, true, flags | O_CLOEXEC);
-    while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < MOST_TRIES)));
-    return fd < 0 ? -errno : fd;
-}
-
 /* The target of the link that is called `path`: its length, 0 where that is no link, or -errno. */
 static int read_link(int tree, const char *path, char target[PATH_MAX]) {
     struct stat status;
-    int fd = open_beneath(tree, path, O_PATH | O_NOFOLLOW);
+    int fd = pr_file_open(tree, path, true, O_PATH | O_NOFOLLOW);
     if (fd < 0) return fd;
     ssize_t length = pr_sys.fstat(fd, &status);
     if (length == 0 && S_ISLNK(status.st_mode)) length = readlinkat(fd, "", target, PATH_MAX);
@@ -114,5 +108,5 @@ int pr_links_open(int tree, const char *given, const char *path, int flags) {
         if (result == 1 && ++links > MOST_LINKS) result = -ELOOP;
     }
     if (result < 0) return result;
-    return open_beneath(tree, way.path[0] ? way.path : ".", flags);
+    return pr_file_open(tree, way.path[0] ? way.path : ".", true, flags);
 }

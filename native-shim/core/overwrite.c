@@ -52,20 +52,13 @@ static int keep_old(struct work *work) {
 
 /* The note. */
 
-static int create(const char *path) {
-    int fd;
-    do fd = pr_sys.open(AT_FDCWD, path, false, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
-    return fd < 0 ? -errno : fd;
-}
-
 /* Under another name until it is whole. */
 static int write_note(struct work *work) {
     const char *path = work->overwrite->note;
     char unfinished[PATH_MAX];
     size_t length = (size_t)(work->old - work->note) + (size_t)(work->end - work->first);
     if (snprintf(unfinished, sizeof unfinished, "%s.new", path) >= (int)sizeof unfinished) return -ENAMETOOLONG;
-    int fd = create(unfinished);
+    int fd = pr_file_open(AT_FDCWD, unfinished, false, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0) return fd;
     int result = pr_file_write(fd, work->note, length, 0);
     if (result == 0 && rename(unfinished, path) < 0) result = -errno;

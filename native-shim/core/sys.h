@@ -1,6 +1,7 @@
 /*
- * The system calls that can fail under load, in one table, so that a test can make any of them fail.
- * Everything in core/ calls through `pr_sys`; nothing calls these functions directly.
+ * The system calls that can fail under load, in one table, so that a test can make any of them fail. What serves
+ * regions and changes files calls them through `pr_sys`. What only looks at the machine (witnesses, self-tests, readers
+ * of benchmarks) calls them directly, as do calls whose failure changes nothing.
  */
 #ifndef PR_SYS_H
 #define PR_SYS_H
