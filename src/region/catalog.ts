@@ -232,7 +232,7 @@ export class Catalog {
 
   #sizeOf(name: string): (readonly [name: string, bytes: number])[] {
     const file = unlessMissing(() => this.#relay.identify(this.tree, name));
-    return file && !this.#files.has(name) ? [[name, this.#stateOf(name, name, file).limit ?? file.size]] : [];
+    return file && !this.#files.has(name) ? [[name, this.#stateOf(name, name, file, true).limit ?? file.size]] : [];
   }
 
   #listAny(name: string): Listed | undefined {
@@ -246,7 +246,7 @@ export class Catalog {
     const file = this.#relay.identify(this.tree, name);
     const seen = this.#relay.seenOn(file.device);
     // The first file of a device is opened, to see what holds its pages.
-    return seen ? listFile(name, file, this.#stateOf(name, name, file), seen) : listRegion(this.#peek(name));
+    return seen ? listFile(name, file, this.#stateOf(name, name, file, true), seen) : listRegion(this.#peek(name));
   }
 
   /** While `act` runs, a change of this name's file is the service's own. */
@@ -336,8 +336,8 @@ export class Catalog {
     return state.limit === before.limit ? state : undefined;
   }
 
-  #stateOf(name: string, path: string, file: FileIdentity): State {
-    if (this.#states && !this.#files.has(name)) return this.#states.of(name, file);
+  #stateOf(name: string, path: string, file: FileIdentity, ofMany = false): State {
+    if (this.#states && !this.#files.has(name)) return this.#states.of(name, file, ofMany);
     const place = this.tree && !this.#files.has(name) ? `${this.tree.root}/${path}` : path;
     return stateOfFile(this.#tags.generationOf(file, place));
   }

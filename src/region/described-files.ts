@@ -10,6 +10,7 @@ import {
   type Description,
   describe,
   describes,
+  hasSidecars,
   isTouched,
   readSidecar,
   removeSidecar,
@@ -28,6 +29,7 @@ export class DescribedFiles {
   readonly #tags: FileTags;
   readonly #sync: Sync | undefined;
   readonly #onDamage: (damage: DamagedSidecar) => void;
+  #hasAny: boolean | undefined;
 
   /** @param files undefined where nothing is written */
   constructor(
@@ -58,9 +60,13 @@ export class DescribedFiles {
     return this.#tags.portable || [before, this.moves.asNow(before)].some((file) => !isTouched(description, file));
   }
 
-  /** What a sidecar has on a file. One that others have touched keeps all but its name: its bytes may be others. */
-  read(name: string, before: FileIdentity): Description | undefined {
-    const description = this.#onDisk(name, before);
+  /**
+   * What a sidecar has on a file. One that others have touched keeps all but its name: its bytes may be others.
+   *
+   * @param ofMany whether many are read in a row: then the folder of sidecars is looked for first, once for all of them
+   */
+  read(name: string, before: FileIdentity, ofMany = false): Description | undefined {
+    const description = this.#onDisk(name, before, ofMany);
     if (!description || this.isOf(description, before)) return description;
     return { ...description, generation: this.tagOf(name, before), changed: changedOf(before) };
   }
@@ -105,14 +111,25 @@ export class DescribedFiles {
     await removeSidecar(this.#root, name);
   }
 
-  #onDisk(name: string, file: FileIdentity): Description | undefined {
+  #onDisk(name: string, file: FileIdentity, ofMany: boolean): Description | undefined {
     try {
+      if (ofMany && !this.#looksForAny()) return undefined;
       return describe(readSidecar(this.#root, name), file);
     } catch (error) {
       if (error instanceof DamagedSidecar) this.#onDamage(error);
       else if (!notOurs.has((error as NodeJS.ErrnoException).code)) throw asSystemError(error, name);
       return undefined;
     }
+  }
+
+  // The answer is good until the code that runs now pauses: before that, nothing that this process writes is over.
+  #looksForAny(): boolean {
+    if (this.#hasAny !== undefined) return this.#hasAny;
+    queueMicrotask(() => {
+      this.#hasAny = undefined;
+    });
+    this.#hasAny = hasSidecars(this.#root);
+    return this.#hasAny;
   }
 }
 

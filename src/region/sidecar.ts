@@ -22,6 +22,11 @@ export type Sync = {
 const sidecarName = /^[0-9a-f]{32}\.json$/;
 const unfinishedName = /^[0-9a-f]{32}\.json\.[0-9a-f]+\.new$/;
 
+/** Whether anything was ever remembered of a tree's regions. @param folder the state folder of the tree @throws the file system's error */
+export function hasSidecars(folder: string): boolean {
+  return statSync(regionsFolder(folder), { throwIfNoEntry: false }) !== undefined;
+}
+
 /**
  * Reads what is remembered of a region.
  *

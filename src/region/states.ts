@@ -62,10 +62,10 @@ export class RegionStates {
     return this.#refused.has(name);
   }
 
-  /** The state of a region whose file is this one. */
-  of(region: string, file: FileIdentity): State {
+  /** The state of a region whose file is this one. @param ofMany whether it is one of many that are looked at in a row */
+  of(region: string, file: FileIdentity, ofMany = false): State {
     const before = this.#asBefore(region, file);
-    const description = this.#describe(region, before);
+    const description = this.#describe(region, before, ofMany);
     if (!description) return stateOfFile(this.#files.tagOf(region, before));
     const { generation, epoch, version, contentType, size, cut } = description;
     const limit = cut ? size : undefined;
@@ -263,8 +263,8 @@ export class RegionStates {
     return undefined;
   }
 
-  #describe(name: string, before: FileIdentity): Description | undefined {
-    return this.#ownOf(name, before)?.description ?? this.#files.read(name, before);
+  #describe(name: string, before: FileIdentity, ofMany = false): Description | undefined {
+    return this.#ownOf(name, before)?.description ?? this.#files.read(name, before, ofMany);
   }
 }
 

@@ -167,3 +167,22 @@ test('a description from before ctime was known is of its file by size and mtime
   await writeSidecar(paths.root, { name: 'a', descriptions: old }, unsynced);
   assert.deepEqual(open().of('a', touched), shown);
 });
+
+test('among many that are looked at in a row, what was written down in between is seen', async (t) => {
+  const { open } = makeStates(t);
+  const [writer, reader] = [open(), open()];
+  const plain = reader.of('a', file, true);
+  assert.deepEqual(reader.of('b', file, true), plain);
+  await writer.openEpoch('a', file, writer.of('a', file));
+  const written = reader.of('a', file, true);
+  assert.notDeepEqual(written, plain);
+  assert.deepEqual(written, reader.of('a', file));
+  assert.deepEqual(reader.of('b', file, true), plain);
+});
+
+test('many in a row are as one alone where another file has the place of the sidecars', (t) => {
+  const { open, paths, damages } = makeStates(t);
+  writeFileSync(paths.root, 'x');
+  assert.deepEqual(open().of('a', file, true), open().of('a', file));
+  assert.deepEqual(damages, []);
+});
