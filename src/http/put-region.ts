@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ContentRange, parseContentRange } from '../range/content-range.ts';
 import { unsatisfiedContentRange } from '../range/plan.ts';
 import { overwriteRange } from '../region/change/overwrite.ts';
-import { replaceRegion } from '../region/change/replace.ts';
+import { refuseTaken, replaceRegion } from '../region/change/replace.ts';
 import { FileUpload, receive, type Upload, uploadOfPart } from '../region/change/upload.ts';
 import type { Region } from '../region/region.ts';
 import { DigestCheck, givenDigests } from './digest-fields.ts';
@@ -21,7 +21,7 @@ const mediaType = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}\/[!#$%&'*+.^_`|~0-9A-Za-z-
  *
  * @throws ProblemError
  */
-export function checkPut(writer: Writer, request: FastifyRequest): void {
+export async function checkPut(writer: Writer, request: FastifyRequest): Promise<void> {
   const { headers } = request;
   const { judge, name } = writeOf(writer, request);
   const region = writer.store.catalog.findAny(name);
@@ -33,7 +33,12 @@ export function checkPut(writer: Writer, request: FastifyRequest): void {
   contentTypeOf(request);
   const range = rangeOf(request);
   if (range) checkPart(writer, request, range, region);
-  else writer.store.quota.check(lengthOf(request) ?? 0);
+  else await checkWhole(writer, request, name, region);
+}
+
+async function checkWhole({ store }: Writer, request: FastifyRequest, name: string, region: Region | undefined) {
+  store.quota.check(lengthOf(request) ?? 0);
+  if (!region) await refuseTaken(store, name);
 }
 
 function checkPart(writer: Writer, request: FastifyRequest, range: ContentRange, region: Region | undefined): void {

@@ -23,12 +23,12 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     regions.addContentTypeParser('*', (_, payload, done) => done(null, payload));
     regions.put('/regions/*', {
       config: { openapi: putRoute },
-      onRequest: async (request) => refuseEarly(() => checkPut(writer, request)),
+      onRequest: (request) => refuseEarly(() => checkPut(writer, request)),
       handler: (request, reply) => putRegion(writer, request, reply),
     });
     regions.delete('/regions/*', {
       config: { openapi: deleteRoute },
-      onRequest: async (request) => refuseEarly(() => void writeOf(writer, request)),
+      onRequest: (request) => refuseEarly(async () => void writeOf(writer, request)),
       handler: (request, reply) => deleteRegion(writer, request, reply),
     });
   });
@@ -43,7 +43,7 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     );
     patches.patch('/regions/*', {
       config: { openapi: patchRoute },
-      onRequest: async (request) => refuseEarly(() => checkPatch(writer, request)),
+      onRequest: (request) => refuseEarly(async () => checkPatch(writer, request)),
       handler: (request, reply) => patchRegion(writer, request, reply),
     });
   });
@@ -71,9 +71,9 @@ function checkPatch(writer: Writer, request: FastifyRequest): void {
   if (!region) throw new ProblemError('region-not-found');
 }
 
-function refuseEarly(check: () => void): void {
+async function refuseEarly(check: () => Promise<void>): Promise<void> {
   try {
-    check();
+    await check();
   } catch (error) {
     throw problemOfSystem(error);
   }

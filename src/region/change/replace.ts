@@ -118,6 +118,19 @@ async function exchange(store: Store, place: Place, upload: FileUpload, before: 
   await (before ? store.states.moves.during(place.file, act) : act());
 }
 
+/**
+ * Refuses, before there is an upload, a name that can't be taken because of what has it now.
+ *
+ * @throws Refusal `name-conflict`
+ */
+export async function refuseTaken(store: Store, name: string): Promise<void> {
+  try {
+    await inFolderOf(store, name, ({ file }) => refuseSpecial(file));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error; // No such folder, or none that can be opened: `replaceRegion` sees.
+  }
+}
+
 // What somebody has put there for other programs is not a region's to replace. A folder the kernel refuses by itself.
 async function refuseSpecial(path: string): Promise<void> {
   const file = await lstat(path).catch(() => undefined);

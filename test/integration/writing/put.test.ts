@@ -162,6 +162,20 @@ test('a FIFO, a socket, a device and a folder that holds anything are not replac
   assert.deepEqual(kept(running, 'old'), []);
 });
 
+test('a PUT over a FIFO is refused before its body comes', async (t) => {
+  const running = await startWritable(t);
+  mkdirSync(join(running.dir, 'folder'));
+  for (const name of ['fifo', 'folder/fifo']) {
+    execFileSync('mkfifo', [join(running.dir, name)]);
+    const client = await RawClient.connect(t, running.port);
+    client.write(
+      `PUT /regions/${name} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n`,
+    );
+    assert.deepEqual(refusalIn(await client.response()), [409, 'name-conflict'], name);
+    client.destroy();
+  }
+});
+
 test('no link leads a PUT out of the tree', async (t) => {
   const running = await startWritable(t);
   const outside = makeFolder(t, 'tmpfs');
