@@ -391,8 +391,8 @@ export class Catalog {
 
 const everything = { after: '', prefix: '' };
 
-// What may not be looked at is not told of either.
-function unlessMissing<Result>(look: () => Result): Result | undefined {
+/** What a look gives; undefined where no region is. What may not be looked at is not told of either. */
+export function unlessMissing<Result>(look: () => Result): Result | undefined {
   try {
     return look();
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Regions that become longer or shorter. @module */
 import { closeSync } from 'node:fs';
 import { type Claim, SystemError } from '../../relay/relay.ts';
+import { unlessMissing } from '../catalog.ts';
 import type { Region } from '../region.ts';
 import { cutFirst } from './cut-first.ts';
 import { beginChange, type Change, endChange, fileOf, leaseRegion, type Patience, type Wanted } from './in-place.ts';
@@ -90,12 +91,14 @@ async function grow(store: Store, change: Change, size: number): Promise<void> {
   await note(size, false);
 }
 
-// A region that can't be mapped could be neither read nor changed again.
+// A region that can't be mapped could be neither read nor changed again. One that others have removed meanwhile has nothing
+// to be mapped, and another error, as for want of descriptors, tells nothing of room.
 function checkMapping(store: Store, name: string, size: number): void {
   try {
-    store.relay.closeGeneration(store.relay.openGeneration(store.tree, name, size));
+    const generation = unlessMissing(() => store.relay.openGeneration(store.tree, name, size));
+    if (generation) store.relay.closeGeneration(generation);
   } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
+    if (!(error instanceof SystemError) || error.code !== 'ENOMEM') throw error;
     throw new Refusal('no-space', 'So many bytes can not be mapped here.', error);
   }
 }
@@ -148,7 +151,8 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
 // this is cut off.
 async function cut(store: Store, { name, content }: Region): Promise<void> {
   const { inode, size } = content.generation;
-  const fd = store.relay.openFile(store.tree, name);
+  const fd = unlessMissing(() => store.relay.openFile(store.tree, name));
+  if (fd === undefined) return; // It was removed meanwhile.
   try {
     if (fileOf(fd).inode !== inode) return; // Another file has the name.
     const before = store.states.isOpen(name, inode) ? undefined : store.states.describe(name, fileOf(fd));

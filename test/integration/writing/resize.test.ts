@@ -1,6 +1,6 @@
 /** PATCH: regions that become longer or shorter. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Engine } from '../../../src/relay/relay.ts';
@@ -149,6 +149,20 @@ test('growing waits for a writer that has the end, and shrinking for no reader',
   assert.ok((await reader.response()).body.equals(old.subarray(0, 30_000)));
   await untilCut(running, 10);
   for (const each of [reader, growing]) each.destroy();
+});
+
+test('a region whose file others remove while it grows is not said to lack room', async (t) => {
+  const running = await startWritable(t);
+  await put(t, running, 'file.bin', old);
+  const { files } = running.service.writer?.store.relay ?? assert.fail();
+  const extend = files.extend.bind(files);
+  t.mock.method(files, 'extend', async (fd: number, to: number) => {
+    await extend(fd, to);
+    rmSync(join(running.dir, 'file.bin'));
+  });
+  assert.equal((await send(t, running, resizing(2 * size))).status, 204, 'the removal came behind it');
+  assert.deepEqual(refusalIn(await send(t, running, resizing(size))), [404, 'region-not-found']);
+  assert.equal((await send(t, running, { method: 'GET', path })).status, 404);
 });
 
 const wrongBodies = ['', '{', '[]', 'null', '5', '"x"', '{}', '{"size":-1}', '{"size":1.5}', '{"size":"5"}'];
