@@ -8,6 +8,7 @@ import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
 import { Slices } from './listing/slices.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
 import { describeRegion, listFile, listRegion, type Region } from './region.ts';
+import { leadsIntoState } from './state-folder.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
 import { Watcher } from './watcher.ts';
 
@@ -304,6 +305,7 @@ export class Catalog {
   #describe(name: string): Region {
     const { tree, path } = this.#locate(name);
     if (tree && this.#states?.isRefused(name)) throw new SystemError('EAGAIN', name);
+    if (tree && leadsIntoState(tree.root, path)) throw new SystemError('EXDEV', name);
     for (let tries = 0; tries < mostTries; tries++) {
       const file = this.#relay.identify(tree, path);
       const before = this.#stateOf(name, path, file);

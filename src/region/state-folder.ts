@@ -1,7 +1,7 @@
 /** Where a tree of regions keeps what belongs to it: no region can be called so. @module */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 
 /** Relative to the tree. */
 export const stateFolder = '.pagerelay';
@@ -22,6 +22,20 @@ export type StatePaths = {
 export function statePaths(tree: string): StatePaths {
   const root = join(tree, stateFolder);
   return { root, uploads: join(root, 'tmp'), old: join(root, 'old') };
+}
+
+/**
+ * Whether a path of a tree leads to its state folder, or to what is in it. A name that begins with `.pagerelay` is refused
+ * as such; this is for those that get there through a link, as `debian/.pagerelay/lock` does where `debian` is a link to `.`.
+ */
+export function leadsIntoState(tree: string, path: string): boolean {
+  try {
+    const real = realpathSync.native(join(tree, path));
+    const state = realpathSync.native(join(tree, stateFolder));
+    return real === state || real.startsWith(state + sep);
+  } catch {
+    return false; // One of them is not there.
+  }
 }
 
 /** Makes the folders that writing needs. @throws the file system's error */

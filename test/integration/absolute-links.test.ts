@@ -1,6 +1,15 @@
 /** Absolute symbolic links of a tree: as good as relative ones where they lead to what is inside. */
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readFileSync, realpathSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Scope } from '../support/scope.ts';
@@ -19,6 +28,18 @@ function makeVersions(dir: string, link: Link): void {
   }
   link(join(dir, 'v1'), join(dir, 'cur'));
   link(join(dir, 'v1', 'model'), join(dir, 'model'));
+}
+
+const intoState = ['self/.pagerelay/kept', 'state/kept', 'file', 'self/state/kept', 'self/file'];
+
+/** Links that lead to the folder for the service's own files, and a file in that. */
+function linkToState(dir: string): void {
+  writeFileSync(join(dir, 'plain'), 'plain');
+  mkdirSync(join(dir, '.pagerelay'), { recursive: true });
+  writeFileSync(join(dir, '.pagerelay', 'kept'), 'kept');
+  symlinkSync('.', join(dir, 'self'));
+  symlinkSync('.pagerelay', join(dir, 'state'));
+  symlinkSync(join(dir, '.pagerelay', 'kept'), join(dir, 'file'));
 }
 
 async function get(t: TestContext, running: Running, name: string): Promise<readonly [number, string]> {
@@ -76,6 +97,33 @@ for (const [kind, start] of Object.entries(starts)) {
     assert.deepEqual(await namesIn(t, running), ['plain']);
   });
 }
+
+for (const [kind, start] of Object.entries(starts)) {
+  test(`${kind}: no link of the tree leads to what the service keeps for itself`, async (t) => {
+    const { dir, scope } = makeTree(t, 'tmpfs');
+    const running = await start(scope, dir);
+    linkToState(dir);
+    for (const name of intoState) assert.deepEqual(await get(t, running, name), [404, ''], name);
+    assert.deepEqual(await get(t, running, 'self/plain'), [200, 'plain']);
+  });
+}
+
+test('nothing is made, changed or removed where the service keeps what is its own, through any link', async (t) => {
+  const running = await startWritable(t, 'tmpfs');
+  linkToState(running.dir);
+  const state = join(running.dir, '.pagerelay');
+  const before = readdirSync(state);
+  for (const path of ['self/.pagerelay/new', 'state/new', 'state/sub/new'].map((name) => `/regions/${name}`)) {
+    const { status } = await send(t, running, { method: 'PUT', path, body: Buffer.from('new') });
+    assert.equal(status, 409, path);
+  }
+  for (const name of ['self/.pagerelay/kept', 'state/kept']) {
+    const { status } = await send(t, running, { method: 'DELETE', path: `/regions/${name}` });
+    assert.equal(status, 404, name);
+  }
+  assert.deepEqual(readdirSync(state), before);
+  assert.deepEqual(readdirSync(join(state, 'tmp')), []);
+});
 
 test('a link by the name that the tree is served by is one into the tree', async (t) => {
   const { dir: parent, scope } = makeTree(t, 'tmpfs');

@@ -3,7 +3,7 @@ import { close } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { SystemError } from '../../relay/relay.ts';
-import { makeFolder } from '../state-folder.ts';
+import { leadsIntoState, makeFolder } from '../state-folder.ts';
 import type { Store } from './store.ts';
 
 /** A region's file as a path that stays what it is while its folder is open. */
@@ -11,9 +11,15 @@ export type Place = { readonly file: string; readonly folder: string };
 
 const pathOf = (fd: number) => `/proc/self/fd/${fd}`;
 
-/** Runs `act` with the folder of a region open. @throws SystemError ENOENT when it is not there */
+/**
+ * Runs `act` with the folder of a region open.
+ *
+ * @throws SystemError ENOENT when it is not there; EXDEV when it is the tree's own, for its state
+ */
 export async function inFolderOf<Result>(store: Store, name: string, act: (place: Place) => Promise<Result>) {
-  const fd = store.relay.openFolder(store.tree, dirname(name));
+  const folder = dirname(name);
+  if (leadsIntoState(store.tree.root, folder)) throw new SystemError('EXDEV', folder);
+  const fd = store.relay.openFolder(store.tree, folder);
   try {
     return await act({ file: `${pathOf(fd)}/${basename(name)}`, folder: `${pathOf(fd)}/.` });
   } finally {
