@@ -56,7 +56,9 @@
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags_c": ["-std=c17", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-fvisibility=hidden"],
-      "libraries": ["-pthread"]
+      "libraries": ["-pthread"],
+      # Node unloads an add-on with the last thread that has loaded it, but a log's own thread may run its code for longer.
+      "ldflags": ["-Wl,-z,nodelete"]
     }
   ]
 }
