@@ -14,6 +14,8 @@ export function isAllowable(text: string): boolean {
 /** The hosts by which a service on the loopback may be asked, beside those of the loopback itself. */
 export class AllowedHosts {
   readonly #hosts: ReadonlySet<string>;
+  /** Most requests have the Host of the one before. */
+  #last: { readonly host: string; readonly isAllowed: boolean } | undefined;
 
   /** @param hosts as `isAllowable` takes them; one without a port is allowed with any */
   constructor(hosts: readonly string[]) {
@@ -25,7 +27,13 @@ export class AllowedHosts {
    * probe, and no page that has a name of its own lead here.
    */
   allows(host: string | undefined): boolean {
-    if (host === undefined || isLoopbackHost(host) || this.#hosts.has(anyHost)) return true;
+    if (host === undefined) return true;
+    if (this.#last?.host !== host) this.#last = { host, isAllowed: this.#judge(host) };
+    return this.#last.isAllowed;
+  }
+
+  #judge(host: string): boolean {
+    if (isLoopbackHost(host) || this.#hosts.has(anyHost)) return true;
     const given = host.toLowerCase();
     return this.#hosts.has(given) || this.#hosts.has(given.replace(/:[0-9]*$/, ''));
   }

@@ -1,6 +1,6 @@
 /** How the service's own server treats its connections: one request at a time, with deadlines, and no early reset. @module */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { boundSilence, UnreadAnswers } from '../node/deadlines.ts';
+import { boundSilence, boundUnread } from '../node/deadlines.ts';
 import { boundRest, closeLingering } from '../node/lingering.ts';
 import { answerOneByOne } from '../node/pipeline.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -17,9 +17,8 @@ export type ConnectionLimits = {
 /** Bounds what a connection can cost that sends without reading, or announces what it does not send. */
 export function boundConnections(server: Server, metrics: Metrics, { maxHold, bodyTimeout }: ConnectionLimits): void {
   answerOneByOne(server, closeLingering, () => metrics.countClosed('pipelining'));
-  const unread = new UnreadAnswers(server, maxHold, () => metrics.countClosed('unread'));
+  boundUnread(server, maxHold, () => metrics.countClosed('unread'));
   const bound = (request: IncomingMessage, response: ServerResponse) => {
-    unread.watch(response);
     boundRest(request, response, () => metrics.countClosed('rest'));
     boundSilence(request, bodyTimeout, () => {
       metrics.countClosed('silent');

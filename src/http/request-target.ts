@@ -15,6 +15,7 @@ const notOfReferences = new RegExp(`${notOfUris.source}|#|%(?![0-9A-Fa-f]{2})`, 
 export function targetPath(target: string, method: string | undefined): string {
   // OPTIONS * asks about the whole server (RFC 9110 9.3.7); to other methods it is nothing, as is no path here.
   if (target === '*') return method === 'OPTIONS' ? '/' : '/*';
+  if (target.startsWith('/')) return target.replace(notOfUris, escapeByte);
   // RFC 9110 4.2.1: an http URI without a host is invalid, and then names nothing here.
   const [, path] = /^https?:\/\/[^/?#:][^/?#]*(.*)$/i.exec(target) ?? [];
   const found = path === undefined || path.startsWith('/') ? (path ?? target) : `/${path}`;

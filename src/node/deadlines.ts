@@ -1,5 +1,5 @@
 /** Clients that do not read what they have asked for, or do not send what they have announced. @module */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { isHeldBack } from './reading.ts';
 
@@ -14,36 +14,32 @@ type Progress = { left: string | undefined; quiet: number };
 /**
  * Breaks off connections on which Node's own bytes make no progress for so long: their clients read nothing. Bytes that
  * lanes send are theirs to watch.
+ *
+ * @param onClose is told of each that is broken off
  */
-export class UnreadAnswers {
-  readonly #due = new Map<ServerResponse, Progress>();
-  readonly #timer: NodeJS.Timeout;
-  readonly #onClose: () => void;
-
-  /** @param onClose is told of each that is broken off */
-  constructor(server: Server, seconds: number, onClose: () => void) {
-    this.#onClose = onClose;
-    // One for all: a timer for each response would cost a microsecond or two.
-    this.#timer = setInterval(() => this.#look(), (seconds * 1000) / looks).unref();
-    server.once('close', () => clearInterval(this.#timer));
-  }
-
-  /** Watches a response until it is out. */
-  watch(response: ServerResponse): void {
-    this.#due.set(response, { left: undefined, quiet: 0 });
-    response.once('close', () => this.#due.delete(response));
-  }
-
-  #look(): void {
-    for (const [{ socket }, progress] of this.#due) {
-      const left = socket ? leftOf(socket) : undefined;
-      progress.quiet = left !== undefined && left === progress.left ? progress.quiet + 1 : 0;
-      progress.left = left;
-      if (progress.quiet < looks || !socket || socket.destroyed) continue;
-      this.#onClose();
+export function boundUnread(server: Server, seconds: number, onClose: () => void): void {
+  // By connection, and one timer for all: what is kept of each response would cost each request some microseconds.
+  const connections = new Map<Socket, Progress>();
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, { left: undefined, quiet: 0 });
+    socket.once('close', () => connections.delete(socket));
+  });
+  const look = () => {
+    for (const [socket, progress] of connections) {
+      if (!isStuck(socket, progress) || socket.destroyed) continue;
+      onClose();
       socket.destroy();
     }
-  }
+  };
+  const timer = setInterval(look, (seconds * 1000) / looks).unref();
+  server.once('close', () => clearInterval(timer));
+}
+
+function isStuck(socket: Socket, progress: Progress): boolean {
+  const left = leftOf(socket);
+  progress.quiet = left !== undefined && left === progress.left ? progress.quiet + 1 : 0;
+  progress.left = left;
+  return progress.quiet >= looks;
 }
 
 // What is still to be taken by the kernel; undefined when nothing is.
