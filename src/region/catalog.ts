@@ -1,4 +1,5 @@
 /** Which regions there are, and which generation each is now. @module */
+import { statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { isSameChange } from '../relay/file-identity.ts';
 import type { Page } from '../relay/page.ts';
@@ -208,6 +209,7 @@ export class Catalog {
   async page(asked: PageAsked): Promise<Page<Listed, string>> {
     for (;;) {
       const tree = this.#tree;
+      if (tree && isRemoved(tree)) throw new SystemError('ENOENT', tree.path);
       const page = await this.#listing.page(asked, (name) => this.#listAny(name));
       if (tree === this.#tree) return page; // Else it is of two trees.
     }
@@ -389,6 +391,11 @@ export class Catalog {
     for (const id of this.#names.keys()) if (!this.#relay.isKnown(id)) this.#names.delete(id);
     this.#forgetAt = 2 * Math.max(mostOpen, this.#names.size);
   }
+}
+
+/** A folder that was removed while it is open can be read, and has nothing in it. */
+function isRemoved({ root }: Tree): boolean {
+  return statSync(root).nlink === 0;
 }
 
 const everything = { after: '', prefix: '' };
