@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "express.h"
@@ -144,8 +145,9 @@ void pr_connection_unpin(struct pr_connection *connection) {
 /* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
 static void discard_received(int fd) {
     enum { READS = 16, AT_ONCE = 1 << 20 };
+    /* The bare call: ThreadSanitizer believes that recv writes to its buffer, and there is none. */
     for (int reads = 0; reads < READS; reads++)
-        if (recv(fd, NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT) <= 0) return;
+        if (syscall(SYS_recvfrom, fd, NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL) <= 0) return;
 }
 
 void pr_connection_dispose(struct pr_connection *connection) {
