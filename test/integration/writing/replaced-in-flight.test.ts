@@ -109,7 +109,8 @@ test('If-Range of a replaced generation gets all of the new one', async (t) => {
 test('readers and replacements at once: every response is one whole content', async (t) => {
   const running = await startWritable(t, 'ext4');
   const known = new Map<string, string>();
-  const bodyOf = (turn: number) => seededBytes(200_000 + turn, turn);
+  // Enough to be spliced; readers and service have one event loop here, and a writer waits for each turn of it.
+  const bodyOf = (turn: number) => seededBytes(70_000 + turn, turn);
   known.set(await put(t, running, 'file.bin', bodyOf(0)), sha256(bodyOf(0)));
   let writing = true;
   const readers = Array.from({ length: 6 }, async () => {
@@ -123,13 +124,13 @@ test('readers and replacements at once: every response is one whole content', as
     client.destroy();
     return seen;
   });
-  for (let turn = 1; turn <= 40; turn++)
+  for (let turn = 1; turn <= 20; turn++)
     known.set(await put(t, running, 'file.bin', bodyOf(turn)), sha256(bodyOf(turn)));
   writing = false;
   const seen = (await Promise.all(readers)).flat();
   for (const { etag, sha256 } of seen) assert.equal(sha256, known.get(etag), etag);
   assert.ok(seen.length > 6);
-  assert.equal(known.size, 41);
+  assert.equal(known.size, 21);
   assert.ok((await read(t, running, 'file.bin')).etag !== '');
   await untilOldIsGone(running);
   assert.equal(externalChangesIn(running), 0, 'none of it was done by others');
