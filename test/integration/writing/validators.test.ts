@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { utimesSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { slack } from '../../support/limits.ts';
 import { until } from '../../support/poll.ts';
 import { type Child, originOf, startCli } from '../../support/process.ts';
 import { RawClient } from '../../support/raw.ts';
@@ -40,9 +41,9 @@ async function changeAll(t: TestContext, served: Served): Promise<void> {
     .map((name) => ({ method: 'PUT', path: `/regions/${name}`, body: seededBytes(size, 5) }));
   requests.push({ method: 'PUT', path: '/regions/typed', fields, body: Buffer.from('abc') });
   requests.push({ method: 'PUT', path: '/regions/replaced', body: seededBytes(size, 6) });
-  requests.push(overwriting('/regions/overwritten', 100, Buffer.from('abc'), 5));
-  requests.push(overwriting('/regions/overwritten', 200, Buffer.from('abc'), 5));
-  requests.push(overwriting('/regions/typed', 1, Buffer.from('x'), 5));
+  requests.push(overwriting('/regions/overwritten', 100, Buffer.from('abc'), slack));
+  requests.push(overwriting('/regions/overwritten', 200, Buffer.from('abc'), slack));
+  requests.push(overwriting('/regions/typed', 1, Buffer.from('x'), slack));
   requests.push(resizing('resized', 10), resizing('resized', 20_000));
   for (const request of requests) {
     const { status } = await send(t, served, request);
@@ -69,7 +70,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
       assert.deepEqual(await readAll(t, served), before);
       const typed = await send(t, served, { method: 'GET', path: '/regions/typed' });
       assert.equal(typed.fields.get('content-type'), 'text/x-test');
-      const more = await send(t, served, overwriting('/regions/overwritten', restart, Buffer.from('x'), 5));
+      const more = await send(t, served, overwriting('/regions/overwritten', restart, Buffer.from('x'), slack));
       assert.notEqual(more.fields.get('etag'), before.overwritten?.etag);
       before = await readAll(t, served);
     }
@@ -94,7 +95,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
         if (inPlace) assert.ok(!shown.has(after[name]?.etag ?? ''), `${name} has a new one`);
         else assert.equal(after[name]?.etag, before[name]?.etag, `${name} keeps its own`);
       }
-      const next = await send(t, served, overwriting('/regions/overwritten', restart, Buffer.from('x'), 5));
+      const next = await send(t, served, overwriting('/regions/overwritten', restart, Buffer.from('x'), slack));
       assert.ok(!shown.has(next.fields.get('etag') ?? ''));
     }
     await end(served, 'SIGTERM');
@@ -121,7 +122,7 @@ async function checkDates(t: TestContext, place: Place): Promise<void> {
   assert.equal(before.date, longAgo.toUTCString());
   assert.equal(await statusWithIfRange(client, before.date), 206, 'the date of a file that is at rest is strong');
 
-  assert.equal((await change(client, overwriting(path, 0, Buffer.from('x'), 5))).status, 204);
+  assert.equal((await change(client, overwriting(path, 0, Buffer.from('x'), slack))).status, 204);
   const after = await modified(client);
   assert.ok(Date.parse(after.date) > longAgo.getTime(), 'Last-Modified moves');
   assert.equal(await statusWithIfRange(client, before.date), 200);
