@@ -9,31 +9,14 @@
 
 enum { BODY_ROOM = 65536, VERSION_LENGTH = 9 };
 
-/* As much of a response's head as a load client has to know. */
-struct response {
-    size_t head_length;
-    int status;
-    /* -1 when the head does not tell. */
-    int64_t content_length;
-    int64_t first;
-};
-
-/* What follows a name, or NULL. */
-static const char *after(const char *line, const char *name) {
+/* The number after a name in a head, or -1; the scan stops before the blank line, so that of the number does. */
+static int64_t field(const char *head, const char *blank, const char *name) {
     size_t length = strlen(name);
-    return strncasecmp(line, name, length) == 0 ? line + length : NULL;
-}
-
-/* Reads a whole head, whose blank line is at `blank`: the scan of a number stops before it. */
-static struct response read_head(const char *bytes, const char *blank) {
-    struct response response = {.head_length = (size_t)(blank - bytes) + 4, .content_length = -1, .first = -1};
-    const char *line = bytes, *value;
-    response.status = (int)strtol(bytes + VERSION_LENGTH, NULL, 10);
+    const char *line = head;
     while ((line = memchr(line, '\n', (size_t)(blank + 2 - line))) != NULL && ++line < blank) {
-        if ((value = after(line, "Content-Length:")) != NULL) response.content_length = strtoll(value, NULL, 10);
-        if ((value = after(line, "Content-Range: bytes ")) != NULL) response.first = strtoll(value, NULL, 10);
+        if (strncasecmp(line, name, length) == 0) return strtoll(line + length, NULL, 10);
     }
-    return response;
+    return -1;
 }
 
 static bool is_http(const char *bytes, size_t count) {
@@ -56,18 +39,18 @@ static void complete(struct run *run, struct connection *connection) {
     connection_issue(run, connection, at);
 }
 
-/* Why a whole head is not the one that was asked for, or NULL; with the number that is wrong. */
-static const char *judge(const struct connection *connection, const struct response *response, int64_t *detail) {
+/* Why a whole head is not the one that was asked for, or NULL; with the number that is wrong, or of bytes behind it. */
+static const char *judge(const struct connection *connection, const char *blank, int64_t *detail) {
     const struct request *request = connection->request;
-    size_t extra = connection->used - response->head_length;
-    *detail = response->status;
-    if (response->status != request->status) return "status";
-    *detail = response->content_length;
-    if (request->told >= 0 && response->content_length != request->told) return "wrong Content-Length";
-    *detail = response->first;
-    if (request->first >= 0 && response->first >= 0 && response->first != request->first) return "another range";
-    *detail = (int64_t)extra;
-    return extra > request->body ? "more bytes than were asked for" : NULL;
+    const char *head = connection->head;
+    *detail = strtol(head + VERSION_LENGTH, NULL, 10);
+    if (*detail != request->status) return "status";
+    *detail = field(head, blank, "Content-Length:");
+    if (request->told >= 0 && *detail != request->told) return "wrong Content-Length";
+    *detail = field(head, blank, "Content-Range: bytes ");
+    if (request->first >= 0 && *detail >= 0 && *detail != request->first) return "another range";
+    *detail = head + connection->used - (blank + 4);
+    return *detail > (int64_t)request->body ? "more bytes than were asked for" : NULL;
 }
 
 /* Takes bytes of the body that have been read, where they are looked at. False: they are wrong. */
@@ -94,43 +77,31 @@ static bool judge_head(struct run *run, struct connection *connection) {
         if (connection->used == HEAD_ROOM) connection_fail(run, connection, "a head of too many bytes", HEAD_ROOM);
         return false;
     }
-    struct response response = read_head(connection->head, blank);
-    const char *why = judge(connection, &response, &detail);
+    const char *why = judge(connection, blank, &detail);
     if (why) {
         connection_fail(run, connection, why, detail);
         return false;
     }
     connection->left = connection->request->body;
     connection->phase = PHASE_BODY;
-    return take(run, connection, connection->head + response.head_length, connection->used - response.head_length);
+    return take(run, connection, blank + 4, (size_t)detail);
 }
 
 /* Up to `room` bytes into `into`, or nowhere. Whether any came; a connection that ended early has failed. */
 static bool receive(struct run *run, struct connection *connection, char *into, size_t room, size_t *received) {
-    static char nowhere[BODY_ROOM];
-    /* MSG_TRUNC discards what TCP has received in the kernel (tcp(7)); a unix socket has no such thing. */
-    bool discards = !into && !run->options.unix_path;
-    if (!into && run->options.unix_path && room > BODY_ROOM) room = BODY_ROOM;
-    char *to = into ? into : discards ? NULL : nowhere;
-    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT | (discards ? MSG_TRUNC : 0));
+    ssize_t got = recv(connection->fd, into, room, MSG_DONTWAIT | (into ? 0 : MSG_TRUNC));
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    if (got <= 0) {
-        connection_fail(run, connection, "the connection ended early: errno", got < 0 ? errno : 0);
-        return false;
-    }
+    if (got <= 0) connection_fail(run, connection, "the connection ended early: errno", got < 0 ? errno : 0);
     *received = (size_t)got;
-    return true;
+    return got > 0;
 }
 
 static void progress_body(struct run *run, struct connection *connection) {
     static char body[BODY_ROOM];
-    size_t got;
-    if (!run->expected) {
-        if (receive(run, connection, NULL, connection->left, &got)) connection->left -= got;
-    } else {
-        size_t room = connection->left < BODY_ROOM ? (size_t)connection->left : BODY_ROOM;
-        if (receive(run, connection, body, room, &got)) take(run, connection, body, got);
-    }
+    /* MSG_TRUNC discards what TCP has received in the kernel (tcp(7)); a unix socket has no such thing. */
+    bool discards = !run->expected && !run->options.unix_path;
+    size_t got, room = discards || connection->left < BODY_ROOM ? (size_t)connection->left : BODY_ROOM;
+    if (receive(run, connection, discards ? NULL : body, room, &got)) take(run, connection, body, got);
 }
 
 /* A short count has emptied the socket: epoll tells of more, and a recv that finds nothing is saved. */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,20 +18,6 @@
  * has ports of its own for that.
  */
 enum { SOURCES = 64 };
-
-/* Standard streams, epoll, and what the system's library has open. */
-enum { OTHERS = 16 };
-
-void connection_allow(unsigned count) {
-    struct rlimit limit;
-    rlim_t wanted = count + OTHERS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
-    limit.rlim_cur = wanted;
-    if (limit.rlim_max < wanted) limit.rlim_max = wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
-    fprintf(stderr, "discard: %u connections need more descriptors than are allowed (ulimit -n)\n", count);
-    exit(1);
-}
 
 void connection_drop(struct connection *connection) {
     if (connection->fd >= 0) close(connection->fd);
@@ -124,7 +109,7 @@ bool connection_issue(struct run *run, struct connection *connection, uint64_t a
     uint64_t intended = run->options.rate > 0 ? run_due(run) : at;
     if (intended > at) return false;
     int error = connection->fd < 0 ? connection_open(run, connection) : 0;
-    connection->request = &run->requests.all[run->issued % run->requests.count];
+    connection->request = &run->requests[run->issued % run->request_count];
     connection->began = intended;
     connection->used = 0;
     connection->asked++;

@@ -1,15 +1,15 @@
 /*
  * A load client that costs as little as one can: connections to this machine in one thread, one request outstanding on
  * each, requests that were built beforehand, bodies discarded in the kernel. Every response must have the status, the
- * length and the place that were asked for, and be followed by nothing but the next one; with --verify, bodies are read
- * and compared as well.
+ * length and the place that were asked for, and be followed by nothing but the next one; with a file to verify, bodies
+ * are read and compared as well.
  *
  * Prints "connected", waits for a line, sends its requests, prints one line of JSON, and keeps its connections, idle,
  * until its input ends. Exits with 3 when the server has ended one of them.
  *
- * With --rate, a request's latency counts from the moment when it was due, not from when a connection was free for it:
- * otherwise a server that stalls would be asked less while it does, and look better than it is. With --per-connection
- * it counts from before the connection is made.
+ * With a rate, a request's latency counts from the moment when it was due, not from when a connection was free for it:
+ * otherwise a server that stalls would be asked less while it does, and look better than it is. Where connections
+ * are closed, it counts from before they are made.
  */
 #define _GNU_SOURCE
 #include "run.h"
@@ -51,7 +51,7 @@ static void plan(struct run *run) {
     const struct options *options = &run->options;
     run->cpu_before = outcome_cpu_seconds();
     run->began = run->moved = run->ended = now();
-    run->planned = options->count > 0 ? options->count : UINT64_MAX;
+    run->planned = options->count;
     if (options->rate == 0 || options->seconds == 0) return;
     uint64_t scheduled = (uint64_t)(options->rate * options->seconds);
     if (scheduled < run->planned) run->planned = scheduled;
@@ -129,9 +129,7 @@ static void read_until(char last) {
 int main(int argc, char **argv) {
     static struct run run;
     run.options = options_read(argc, argv);
-    run.requests = requests_read(run.options.requests);
-    if (run.options.verify) requests_expect(&run, run.options.verify);
-    connection_allow(run.options.connections);
+    requests_read(&run);
     prctl(PR_SET_TIMERSLACK, 1); /* else a request may come 50 microseconds after it was due */
     connect_all(&run);
     puts("connected");

@@ -16,11 +16,11 @@ enum { HEAD_ROOM = 2048, REQUEST_ROOM = 4096, STATUSES = 600 };
 enum { HISTOGRAM_BITS = 6, HISTOGRAM_BUCKETS = (64 - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS };
 
 struct options {
-    /* Where the server listens: a port of 127.0.0.1, or the path of a unix socket. */
+    /* Where the server listens: a port of 127.0.0.1, or the path of a unix socket; the other is 0 or NULL. */
     uint16_t port;
     const char *unix_path;
     unsigned connections;
-    /* The run ends after so many seconds or requests, whichever comes first; 0: no such end. */
+    /* The run ends after so many seconds (0: no such end) or requests, whichever comes first. */
     double seconds;
     uint64_t count;
     /* Requests a second, whatever the answers take; 0: the next request follows each answer. */
@@ -28,7 +28,7 @@ struct options {
     /* The client closes a connection after so many requests; 0: never. With `announce`, the last one says so. */
     uint64_t per_connection;
     bool announce;
-    /* The requests, built beforehand (requests.c), and the file that bodies must be equal to, or NULL: unread. */
+    /* The requests, built beforehand (input.c), and the file that bodies must be equal to, or NULL: unread. */
     const char *requests;
     const char *verify;
 };
@@ -48,11 +48,6 @@ struct request {
     uint64_t base;
     /* Where 32 hexadecimal digits stand that each request has of its own, or -1. */
     int64_t own;
-};
-
-struct requests {
-    struct request *all;
-    size_t count;
 };
 
 enum phase { PHASE_IDLE, PHASE_HEAD, PHASE_BODY, PHASE_BROKEN };
@@ -83,11 +78,12 @@ struct outcome {
 
 struct run {
     struct options options;
-    struct requests requests;
+    struct request *requests;
+    size_t request_count;
     struct outcome outcome;
     /* What bodies are compared with, mapped. */
     const char *expected;
-    uint64_t expected_length;
+    size_t expected_length;
     struct connection *connections;
     int epoll;
     uint64_t began;
@@ -110,16 +106,10 @@ static inline uint64_t now(void) {
     return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
 }
 
-/* Exits with 2 and a word about why when the command line breaks a rule. */
+/* Both exit with 2 and a word about why when the command line breaks a rule, or a file can't be read. */
 struct options options_read(int argc, char **argv);
+void requests_read(struct run *run);
 
-/* Reads the file that holds the requests. Exits with 1 when it can't. */
-struct requests requests_read(const char *path);
-/* Maps the file that bodies are compared with. Exits with 1 when it can't. */
-void requests_expect(struct run *run, const char *path);
-
-/* Lets this process open so many descriptors and some more. Exits with 1 when it may not. */
-void connection_allow(unsigned count);
 /* Makes the connection and has epoll watch it. 0 or -errno. */
 int connection_open(struct run *run, struct connection *connection);
 void connection_drop(struct connection *connection);

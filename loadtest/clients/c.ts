@@ -13,7 +13,7 @@ import { asksOf } from '../model/patterns.ts';
 import { randomFrom } from '../model/random.ts';
 import { expectedOf, headText, ownDigits } from '../model/request.ts';
 import { compile } from '../run/compile.ts';
-import type { Command } from '../run/process.ts';
+import { type Command, withManyFiles } from '../run/process.ts';
 import type { ClientResult, Fault, FaultKind, Job } from './job.ts';
 import { encodeLatency, newLatency, recordLatency } from './latency.ts';
 
@@ -37,11 +37,7 @@ export type Connected = {
 /** Compiles the client into a folder. */
 export function compileClient(into: string): Promise<string> {
   const sources = readdirSync(folder).filter((name) => name.endsWith('.c'));
-  return compile(
-    into,
-    'discard',
-    sources.map((name) => join(folder, name)),
-  );
+  return compile(join(into, 'discard'), ...sources.map((name) => join(folder, name)));
 }
 
 /**
@@ -51,12 +47,11 @@ export function compileClient(into: string): Promise<string> {
  * @throws Error when it can't run or connect; AbortError
  */
 export async function connectC(client: CClient, job: Job, signal: AbortSignal, verifies = false): Promise<Connected> {
-  const [program, ...args] = client.command;
   const requests = join(client.folder, 'requests');
   writeFileSync(requests, requestsText(job), 'latin1');
-  const options = [...optionsOf(job), '--requests', requests];
-  const compared = verifies && job.reference?.kind === 'file' ? ['--verify', job.reference.path] : [];
-  const child = spawn(program, [...args, ...options, ...compared], { signal, stdio: ['pipe', 'pipe', 'pipe'] });
+  const compared = verifies && job.reference?.kind === 'file' ? [job.reference.path] : [];
+  const [program, ...args] = withManyFiles([...client.command, ...optionsOf(job), requests, ...compared]);
+  const child = spawn(program, args, { signal, stdio: 'pipe' });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
@@ -108,21 +103,14 @@ export async function runC(
   return result;
 }
 
+// As client/input.c reads them.
 function optionsOf({ origin, socketPath, scenario, seconds, most }: Job): string[] {
-  const { connections, kept, rate } = scenario;
-  const where = socketPath === undefined ? ['--port', new URL(origin).port || '80'] : ['--unix', socketPath];
-  const per = kept === undefined ? [] : ['--per-connection', String(typeof kept === 'number' ? kept : 1)];
-  return [
-    ...where,
-    ...['--connections', String(connections), '--count', String(most)],
-    ...(seconds > 0 ? ['--seconds', String(seconds)] : []),
-    ...per,
-    ...(typeof kept === 'number' ? ['--announce'] : []),
-    ...(rate === undefined ? [] : ['--rate', String(rate)]),
-  ];
+  const { connections, kept, rate = 0 } = scenario;
+  const perConnection = typeof kept === 'number' ? kept : Number(kept !== undefined);
+  const where = socketPath ?? (new URL(origin).port || 80);
+  return [where, connections, most, seconds, rate, perConnection, typeof kept === 'number'].map(String);
 }
 
-// As client/requests.c reads it.
 function requestsText(job: Job): string {
   const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed));
   const count = job.scenario.pattern === 'whole' && job.scenario.regions?.count === undefined ? 1 : builtRequests;

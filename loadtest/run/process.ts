@@ -70,14 +70,16 @@ export function freePort(): Promise<number> {
 /** As many as a server of a run can need: two for each of 10,000 connections, and some. */
 const openFiles = 24_000;
 
-// As many open files as are allowed, where that is fewer. The process keeps its id.
-const raising = `ulimit -n ${openFiles} 2>&- || ulimit -n "$(ulimit -Hn)"; exec "$@"`;
+/** A command that may open that many, or as many as are allowed where that is fewer. The process keeps its id. */
+export function withManyFiles(command: Command): Command {
+  return ['sh', '-c', `ulimit -n ${openFiles} 2>&- || ulimit -n "$(ulimit -Hn)"; exec "$@"`, 'sh', ...command];
+}
 
 // A process group of its own: Ctrl-C reaches this program alone, which then ends servers in order, with their workers.
 function startChild(scope: RunScope, command: Command, output: string): ChildProcess {
   const into = openSync(output, 'a');
-  const stdio: ['ignore', number, number] = ['ignore', into, into];
-  const child = spawn('sh', ['-c', raising, 'sh', ...command], { detached: true, stdio, env: cleanEnvironment() });
+  const [program, ...args] = withManyFiles(command);
+  const child = spawn(program, args, { detached: true, stdio: ['ignore', into, into], env: cleanEnvironment() });
   closeSync(into);
   child.on('error', () => {}); // It has no process id then.
   scope.onEnd(

@@ -114,7 +114,7 @@ export const rawSendfile: Server = {
   missing: () => (spawnSync(process.env.CC ?? 'cc', ['--version']).error ? 'there is no C compiler' : undefined),
   about: () => 'C: epoll, a fixed head, sendfile; reads no request, so no HTTP server can be below it',
   async command({ folder, tree, port, size }) {
-    const program = await compile(folder, 'raw-sendfile', [join(programs, 'raw-sendfile.c')]);
+    const program = await compile(join(folder, 'raw-sendfile'), join(programs, 'raw-sendfile.c'));
     const region = join(tree.folder, regionNames.replace('*', '00000'));
     return [program, region, String(Math.min(size || tree.regionBytes, tree.regionBytes)), String(port)];
   },

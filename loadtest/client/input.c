@@ -1,6 +1,7 @@
 /*
- * The requests, built beforehand by who starts this program and asked for in their order, over and over. The file has,
- * for each, a line of numbers (the fields of struct request in their order, but for the bytes) and then its bytes.
+ * The command line, and the requests: built beforehand by who starts this program, and asked for in their order, over
+ * and over. Their file has, for each, a line of numbers (the fields of struct request in their order, but for the
+ * bytes) and then its bytes.
  */
 #define _GNU_SOURCE
 #include "run.h"
@@ -15,7 +16,26 @@
 
 _Noreturn static void refuse(const char *path, const char *why) {
     fprintf(stderr, "discard: %s: %s\n", path, why);
-    exit(1);
+    exit(2);
+}
+
+struct options options_read(int argc, char **argv) {
+    static const char usage[] = "WHERE CONNECTIONS COUNT SECONDS RATE PER_CONNECTION ANNOUNCE REQUESTS [VERIFY]";
+    if (argc != 9 && argc != 10) refuse("usage", usage);
+    struct options options = {
+        .unix_path = argv[1][0] == '/' ? argv[1] : NULL,
+        .port = (uint16_t)strtoul(argv[1], NULL, 10),
+        .connections = (unsigned)strtoul(argv[2], NULL, 10),
+        .count = strtoull(argv[3], NULL, 10),
+        .seconds = strtod(argv[4], NULL),
+        .rate = strtod(argv[5], NULL),
+        .per_connection = strtoull(argv[6], NULL, 10),
+        .announce = strcmp(argv[7], "true") == 0,
+        .requests = argv[8],
+        .verify = argv[9],
+    };
+    if (options.connections == 0 || options.count == 0) refuse("usage", usage);
+    return options;
 }
 
 static char *map(const char *path, size_t *length) {
@@ -53,26 +73,19 @@ static const char *read_one(const char *at, const char *end, struct request *req
     return fits && at == line && request->status > 0 && request->status < STATUSES ? line + 1 + request->length : NULL;
 }
 
-struct requests requests_read(const char *path) {
-    struct requests requests = {0};
+void requests_read(struct run *run) {
+    const char *path = run->options.requests;
     size_t length, room = 0;
-    const char *at = map(path, &length);
-    const char *end = at + length;
+    const char *at = map(path, &length), *end = at + length;
     while (at < end) {
-        if (requests.count == room) {
+        if (run->request_count == room) {
             room = room == 0 ? 1024 : 2 * room;
-            requests.all = reallocarray(requests.all, room, sizeof *requests.all);
-            if (!requests.all) refuse(path, "too many requests");
+            run->requests = reallocarray(run->requests, room, sizeof *run->requests);
+            if (!run->requests) refuse(path, "too many requests");
         }
-        at = read_one(at, end, &requests.all[requests.count++]);
+        at = read_one(at, end, &run->requests[run->request_count++]);
         if (!at) refuse(path, "a request that is none");
     }
-    if (requests.count == 0) refuse(path, "no request");
-    return requests;
-}
-
-void requests_expect(struct run *run, const char *path) {
-    size_t length;
-    run->expected = map(path, &length);
-    run->expected_length = length;
+    if (run->request_count == 0) refuse(path, "no request");
+    if (run->options.verify) run->expected = map(run->options.verify, &run->expected_length);
 }
