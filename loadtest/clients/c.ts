@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { asksOf } from '../model/patterns.ts';
 import { randomFrom } from '../model/random.ts';
-import { expectedOf, headText, ownDigits } from '../model/request.ts';
+import { expectedOf, headText } from '../model/request.ts';
 import { compile } from '../run/compile.ts';
 import { type Command, withManyFiles } from '../run/process.ts';
 import type { ClientResult, Fault, FaultKind, Job } from './job.ts';
@@ -22,6 +22,7 @@ const folder = fileURLToPath(new URL('../client', import.meta.url));
 /** So many requests are built: more than there are 4 KiB pages in a region, or regions in any scenario. */
 const builtRequests = 16_384;
 const closedEarly = 3;
+const ownField = 'x-request-id: ';
 
 /** What runs the compiled client, with the program that pins it before it, and a folder for what it is told. */
 export type CClient = { readonly command: Command; readonly folder: string };
@@ -114,12 +115,12 @@ function optionsOf({ origin, socketPath, scenario, seconds, most }: Job): string
 function requestsText(job: Job): string {
   const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed));
   const count = job.scenario.pattern === 'whole' && job.scenario.regions?.count === undefined ? 1 : builtRequests;
-  const built = Array.from({ length: count }, () => {
+  const built = Array.from({ length: count }, (_, at) => {
     const ask = asks();
-    const head = headText(job, ask, 0);
+    const head = headText(job, ask, at);
     const { status, length = -1, bodyBytes = 0, contentRange } = expectedOf(job, ask);
     const first = ask.spans[0]?.[0] ?? 0;
-    const own = job.scenario.fields === 'own' ? head.indexOf('0'.repeat(ownDigits)) : -1;
+    const own = job.scenario.fields === 'own' ? head.indexOf(ownField) + ownField.length : -1;
     const base = ask.region * job.regionBytes + first;
     return `${head.length} ${status} ${length} ${bodyBytes} ${contentRange === undefined ? -1 : first} ${base} ${own}\n${head}`;
   });

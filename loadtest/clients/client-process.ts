@@ -1,29 +1,30 @@
-/** Clients in processes of their own, warm from one job to the next. @module */
+/** Clients and writers in processes of their own, warm from one job to the next. @module */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Command } from '../run/process.ts';
 import type { RunScope } from '../run/run-scope.ts';
-import type { ClientResult, Job } from './job.ts';
+import type { Writes } from '../writer/writing.ts';
+import type { Job } from './job.ts';
 
 const program = fileURLToPath(new URL('program.ts', import.meta.url));
 
-/** What a job may take beyond its time, until it is given up. */
+/** What an answer may take beyond its time, until it is given up. */
 const graceMilliseconds = 60_000;
 
-/** Runs one job at a time. */
-export type ClientProcess = { readonly pid: number; readonly run: (job: Job) => Promise<ClientResult> };
+/** A process that runs program.ts. */
+export type ClientProcess = {
+  readonly tell: (writes: Writes) => void;
+  /** Resolves to the answer, which is to come after so many seconds. One question at a time. */
+  readonly ask: <Answer>(what: Job | 'end', seconds: number) => Promise<Answer>;
+};
 
-/** A client that has ended, or that does not. */
+/** A process that has ended, or that does not answer. */
 export class ClientFailed extends Error {
   override readonly name = 'ClientFailed';
 }
 
-/**
- * Starts one, which ends with the scope.
- *
- * @param signal ends the waiting for a job
- */
+/** Starts one, which ends with the scope; `signal` ends the waiting for an answer. */
 export function startClient(scope: RunScope, pin: (command: Command) => Command, signal: AbortSignal): ClientProcess {
   const [first, ...args] = pin([process.execPath, program]);
   const child = spawn(first, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -32,24 +33,23 @@ export function startClient(scope: RunScope, pin: (command: Command) => Command,
   });
   gone.catch(() => {});
   const kill = () => void child.kill('SIGKILL');
-  const end = async () => {
+  scope.onEnd(async () => {
     kill();
     await gone.catch(() => {});
-  };
-  scope.onEnd(end, kill);
+  }, kill);
   return {
-    pid: child.pid ?? 0,
-    async run(job) {
-      const late = AbortSignal.timeout(job.seconds * 1000 + graceMilliseconds);
+    tell: (writes) => void child.send(writes),
+    async ask(what, seconds) {
+      const late = AbortSignal.timeout(seconds * 1000 + graceMilliseconds);
       const answer = once(child, 'message', { signal: AbortSignal.any([signal, late]) });
-      child.send(job);
+      child.send(what);
       try {
-        const [result] = await Promise.race([answer, gone]);
-        return result as ClientResult;
+        return (await Promise.race([answer, gone]))[0];
       } catch (error) {
         if (!late.aborted || signal.aborted) throw error;
-        const waited = job.seconds + graceMilliseconds / 1000;
-        throw new ClientFailed(`a load client did not end in ${waited} s`, { cause: error });
+        throw new ClientFailed(`a load client did not end in ${seconds + graceMilliseconds / 1000} s`, {
+          cause: error,
+        });
       }
     },
   };

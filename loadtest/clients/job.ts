@@ -17,32 +17,34 @@ export type Asked = Pick<
   'pattern' | 'size' | 'connections' | 'regions' | 'fields' | 'kept' | 'method' | 'conditional' | 'bytesPerSecond'
 > & { readonly rate?: number };
 
-/** One load. */
-export type Job = {
-  readonly client: ClientKind;
+/** Where regions are served, and what requests for them need. */
+export type Contact = {
   /** `http://127.0.0.1:8080`. */
   readonly origin: string;
-  /** The Host field. */
-  readonly host: string;
   /** Instead of TCP. */
-  readonly socketPath?: string;
+  readonly socketPath?: string | undefined;
   /** Of a region; `*` stands for its number. */
   readonly path: string;
   /** Of each region. */
   readonly regionBytes: number;
+  /** Bearer tokens, sent in turn. */
+  readonly tokens: readonly string[];
+  /** Undefined: bodies are counted only. */
+  readonly reference: ReferenceSource | undefined;
+};
+
+/** One load. */
+export type Job = Contact & {
+  readonly client: ClientKind;
+  /** The Host field. */
+  readonly host: string;
   readonly scenario: Asked;
   readonly seconds: number;
   /** No more requests than that: the end even before `seconds`. */
   readonly most: number;
   readonly seed: number;
-  /** Sent with every request. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Sent in turn. */
-  readonly tokens: readonly string[];
   /** By the number of the region, for If-None-Match; empty where that is not sent. */
   readonly etags: readonly string[];
-  /** Undefined: bodies are counted only. */
-  readonly reference: ReferenceSource | undefined;
   /** Of undici, whose bodies are checked by sha-256: each so many-th; 1 is each. */
   readonly checkEvery: number;
 };

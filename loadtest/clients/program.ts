@@ -1,14 +1,18 @@
-/** A program that runs jobs for its parent, one after the other, in a process of its own. @module */
+/** A program that runs jobs for its parent, one after the other, or writes from one message to the next. @module */
+import { type Writes, Writing } from '../writer/writing.ts';
 import { runAutocannon } from './autocannon.ts';
 import type { Job } from './job.ts';
 import { runUndici } from './undici.ts';
 
-process.on('message', (job: Job) => void answer(job));
+let writing: Writing | undefined;
+
+process.on('message', (message: Job | Writes | 'end') => void hear(message));
 
 // Whoever was to ask has died.
 process.on('disconnect', () => process.exit());
 
-async function answer(job: Job): Promise<void> {
-  const run = job.client === 'autocannon' ? runAutocannon : runUndici;
-  process.send?.(await run(job));
+async function hear(message: Job | Writes | 'end'): Promise<void> {
+  if (message === 'end') process.send?.(await writing?.end());
+  else if ('rate' in message) writing = new Writing(message);
+  else process.send?.(await (message.client === 'autocannon' ? runAutocannon : runUndici)(message));
 }

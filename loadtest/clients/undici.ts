@@ -19,8 +19,7 @@ export async function runUndici(job: Job): Promise<ClientResult> {
   const schedule = new Schedule(job, tally);
   const users = Array.from({ length: job.scenario.connections }, (_, at) => use(job, reference, tally, schedule, at));
   await Promise.all(users);
-  tally.missed = schedule.missed(tally.began + job.seconds * 1000);
-  return tally.result('undici');
+  return tally.result('undici', schedule.missed());
 }
 
 async function use(job: Job, reference: Reference | undefined, tally: Tally, schedule: Schedule, number: number) {
@@ -28,13 +27,13 @@ async function use(job: Job, reference: Reference | undefined, tally: Tally, sch
   const { socketPath } = job;
   const client = new Client(job.origin, { ...times, pipelining: 1, ...(socketPath !== undefined && { socketPath }) });
   const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed * 10_007 + number));
-  const { kept = Number.POSITIVE_INFINITY } = job.scenario;
+  const { kept } = job.scenario;
   let came: Came | undefined;
   let asked = 0;
   for (let turn = await schedule.next(); turn; turn = await schedule.next()) {
     const ask = asks(came);
     const isChecked = reference !== undefined && turn.number % job.checkEvery === 0;
-    const isLast = typeof kept === 'number' ? ++asked % kept === 0 : true;
+    const isLast = typeof kept === 'number' && ++asked % kept === 0;
     const answer = await exchange(client, job, ask, { number: turn.number, isLast }, isChecked);
     note(tally, ask, answer, turn.due);
     if (isChecked && !answer.fault && answer.bytes > 0) check(job, tally, reference, ask, answer);
@@ -43,13 +42,11 @@ async function use(job: Job, reference: Reference | undefined, tally: Tally, sch
   await client.destroy();
 }
 
-function note(tally: Tally, ask: Ask, answer: Answer, due: number): void {
-  if (answer.fault) {
-    tally.fault(ask, answer.fault);
-  } else if (answer.isAborted) {
-    tally.aborted(answer.status, answer.bytes, lengthOf(ask));
-  } else {
-    tally.whole(answer.status, answer.bytes);
+function note(tally: Tally, ask: Ask, { fault, isAborted, status, bytes }: Answer, due: number): void {
+  if (fault) tally.fault(ask, fault);
+  else if (isAborted) tally.aborted(status, bytes, lengthOf(ask));
+  else {
+    tally.whole(status, bytes);
     recordLatency(tally.latency, (performance.now() - due) * 1000);
   }
 }
@@ -79,8 +76,6 @@ function piecesOf(spans: readonly Span[], contentType: string, body: Buffer, reg
   return parts.map(({ span, bytes }) => [span[0], bytes]);
 }
 
-type Turn = { readonly number: number; readonly due: number };
-
 /** When the next request is due, for all connections of a job together. */
 class Schedule {
   readonly #job: Job;
@@ -93,7 +88,7 @@ class Schedule {
   }
 
   /** Resolves when somebody is to ask again; to undefined when nobody is any more. */
-  async next(): Promise<Turn | undefined> {
+  async next(): Promise<{ readonly number: number; readonly due: number } | undefined> {
     const { seconds, most, scenario } = this.#job;
     const end = this.#tally.began + seconds * 1000;
     const isOver = this.#next > 0 && performance.now() >= end;
@@ -109,11 +104,10 @@ class Schedule {
     return this.#tally.failed ? undefined : { number, due: performance.now() };
   }
 
-  /** What was due before `end` and was never sent, unless no more requests were allowed. */
-  missed(end: number): number {
-    const { most, scenario } = this.#job;
-    const { rate } = scenario;
-    if (rate === undefined || this.#tally.failed || this.#next >= most) return 0;
-    return Math.max(0, Math.floor(((end - this.#tally.began) / 1000) * rate) - this.#next);
+  /** What was due and was never sent, unless no more requests were allowed. */
+  missed(): number {
+    const { most, seconds, scenario } = this.#job;
+    if (scenario.rate === undefined || this.#tally.failed || this.#next >= most) return 0;
+    return Math.max(0, Math.floor(seconds * scenario.rate) - this.#next);
   }
 }

@@ -24,11 +24,6 @@ export function pinsOf(allowed: readonly number[], servers: number): Pins | unde
   return { server, client: client.length > 0 ? client : server };
 }
 
-/** Whether server and client take time from each other. */
-export function sharesProcessors({ server, client }: Pins): boolean {
-  return client.some((processor) => server.includes(processor));
-}
-
 /** The processors that a process may use, from its /proc/PID/status (proc_pid_status(5)): `Cpus_allowed_list: 0-2,7`. */
 export function allowedProcessors(status: string): number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? '';

@@ -2,9 +2,6 @@
 import type { Fault, Job } from '../clients/job.ts';
 import type { Ask } from './patterns.ts';
 
-/** Digits that a field of its own has (clients that build requests beforehand overwrite them). */
-export const ownDigits = 32;
-
 /** The path of a region, by its number. */
 export function pathOf({ path }: Pick<Job, 'path'>, region: number): string {
   return path.replace('*', regionNumber(region));
@@ -15,15 +12,18 @@ export function regionNumber(region: number): string {
   return String(region).padStart(5, '0');
 }
 
+/** The field that shows a bearer token; none without one. */
+export function authorization(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
 /** Fields beside Host, in lower case. `number` is the request's own. */
 export function fieldsOf(job: Job, ask: Ask, number: number): Record<string, string> {
-  const { headers, tokens, etags, scenario } = job;
-  const token = tokens[number % Math.max(1, tokens.length)];
+  const { tokens, etags, scenario } = job;
   const tag = etags[ask.region];
   return {
-    ...headers,
-    ...(scenario.fields === 'own' && { 'x-request-id': number.toString(16).padStart(ownDigits, '0') }),
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(scenario.fields === 'own' && { 'x-request-id': number.toString(16).padStart(32, '0') }),
+    ...authorization(tokens[number % Math.max(1, tokens.length)]),
     ...(ask.range !== undefined && { range: ask.range }),
     ...(ask.ifRange !== undefined && { 'if-range': ask.ifRange }),
     ...(tag !== undefined && { 'if-none-match': tag }),

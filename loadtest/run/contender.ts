@@ -1,31 +1,20 @@
 /** A server as the harness sees it, whoever started it, and what clients are told of it. @module */
 
 import { request } from 'undici';
-import type { Asked, ClientKind, Job, ReferenceSource } from '../clients/job.ts';
-import { pathOf } from '../model/request.ts';
+import type { Asked, ClientKind, Contact, Job } from '../clients/job.ts';
+import { authorization, pathOf } from '../model/request.ts';
 import { type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
 import { writeSize } from '../report/units.ts';
 import type { Scraper } from '../scrape/scraper.ts';
 import type { Writer } from '../writer/writer.ts';
 
 /** Under load in turn with others. */
-export type Contender = {
+export type Contender = Contact & {
   readonly name: string;
   /** What it is, with versions: one phrase. */
   readonly about: string;
-  /** `http://127.0.0.1:8080`. */
-  readonly origin: string;
-  readonly socketPath: string | undefined;
-  /** Of a region; `*` stands for its number. */
-  readonly path: string;
-  readonly regionBytes: number;
   /** Undefined where it runs elsewhere. */
   readonly pid: number | undefined;
-  /** Sent with every request. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Sent in turn. */
-  readonly tokens: readonly string[];
-  readonly reference: ReferenceSource | undefined;
   /** Undefined where it has no metrics of ours. */
   readonly scraper: Scraper | undefined;
   readonly writer: Writer | undefined;
@@ -66,17 +55,15 @@ export function jobOf(
   seed: number,
   etags: readonly string[] = [],
 ): Job {
-  const { origin, socketPath, path, regionBytes, headers, tokens, reference } = contender;
+  const { name: _, about, pid, scraper, writer, ...contact } = contender;
   const { pattern, size, connections, regions, fields, kept, method, conditional, bytesPerSecond, rate } = asked;
   const client = clientFor(asked, bounds.clients);
   const scenario = { pattern, size, connections, regions, fields, kept, method, conditional, bytesPerSecond, rate };
   return {
-    client: client === 'autocannon' && socketPath !== undefined ? 'undici' : client,
-    ...{ origin, host: origin.slice('http://'.length), path, regionBytes, headers, tokens, reference, etags, seed },
-    ...(socketPath !== undefined && { socketPath }),
+    ...contact,
+    client: client === 'autocannon' && contact.socketPath !== undefined ? 'undici' : client,
+    ...{ host: contact.origin.slice('http://'.length), etags, seed, seconds: bounds.seconds, most: bounds.most },
     scenario: Object.fromEntries(Object.entries(scenario).filter(([, value]) => value !== undefined)) as Asked,
-    seconds: bounds.seconds,
-    most: bounds.most,
     checkEvery: checkEvery(asked),
   };
 }
@@ -99,11 +86,9 @@ export function checkerJob(contender: Contender, { regions }: Scenario, bounds: 
 /** The entity tags of the regions of a scenario, by their numbers. */
 export async function tagsOf(contender: Contender, scenario: Scenario): Promise<string[]> {
   const tags: string[] = [];
-  const { headers, tokens, origin, path } = contender;
-  const [token] = tokens;
-  const fields = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+  const headers = authorization(contender.tokens[0]);
   for (let region = 0; region < regionsOf(scenario).count; region++) {
-    const answer = await request(origin + pathOf({ path }, region), { method: 'HEAD', headers: fields });
+    const answer = await request(contender.origin + pathOf(contender, region), { method: 'HEAD', headers });
     await answer.body.dump();
     tags.push(String(answer.headers.etag));
   }

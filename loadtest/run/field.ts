@@ -1,5 +1,6 @@
 /** Starts the servers of this run when a scenario needs them, and ends them when no other does. @module */
 import { type Pins, pinned } from '../measure/pin.ts';
+import { authorization } from '../model/request.ts';
 import type { Profile, Scenario } from '../model/scenario.ts';
 import { isLogged, needsOf, regionsOf } from '../model/scenario.ts';
 import { Scraper } from '../scrape/scraper.ts';
@@ -122,12 +123,12 @@ export class Field {
       pinned(pins?.server, command),
     );
     const origin = `http://127.0.0.1:${port}`;
-    const [token] = setup.tokens;
-    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const scraper = server.isOurs ? new Scraper(origin, headers, this.#context.clock) : undefined;
+    const scraper = server.isOurs
+      ? new Scraper(origin, authorization(setup.tokens[0]), this.#context.clock)
+      : undefined;
     scope.onEnd(async () => scraper?.end());
     return {
-      ...{ name: server.name, about: server.about(setup), origin, socketPath, pid, headers: {}, scraper },
+      ...{ name: server.name, about: server.about(setup), origin, socketPath, pid, scraper },
       ...{ path: server.path(regionNames), regionBytes: tree.regionBytes, tokens: setup.tokens, writer: undefined },
       reference: server.isBlind ? undefined : { kind: 'file', path: tree.content },
     };

@@ -70,10 +70,18 @@ class Run {
     const load = async (job: Job, marks?: Marks, verifies = false): Promise<ClientResult> => {
       if (job.client === 'c') return runC(await this.#cClient(), job, signal, verifies, marks);
       marks?.began();
-      return main.run(job).finally(() => marks?.ended());
+      return main.ask<ClientResult>(job, job.seconds).finally(() => marks?.ended());
     };
     const { clock } = context;
-    this.#stage = { load, check: checker && ((job) => checker.run(job)), profile, most, settleSeconds, signal, clock };
+    this.#stage = {
+      load,
+      check: checker && ((job) => checker.ask(job, job.seconds)),
+      profile,
+      most,
+      settleSeconds,
+      signal,
+      clock,
+    };
   }
 
   readonly #pin = (command: Command) => pinned(this.#context.pins(1)?.client, command);

@@ -1,12 +1,11 @@
 /** A service that somebody else has started. @module */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { createWriteStream, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { request } from 'undici';
+import { authorization } from '../model/request.ts';
 import { needsOf, type Scenario } from '../model/scenario.ts';
 import { UsageError } from '../options.ts';
 import { Scraper } from '../scrape/scraper.ts';
@@ -32,14 +31,7 @@ export type Target = {
 export const metricsMissing = 'comparison with metrics';
 
 /** What only a server of this run can be set up for. */
-const ownSetups = [
-  'writing',
-  'several regions',
-  'an access log',
-  'bearer tokens',
-  'unix sockets',
-  'several processors',
-];
+const ownSetups = ['an access log', 'bearer tokens', 'unix sockets', 'several processors'];
 
 /** Why a scenario can't be run on a service that somebody else has started; undefined when it can. */
 export function whyNotOf(scenario: Scenario): string | undefined {
@@ -74,7 +66,7 @@ export async function openTarget(context: FieldContext, target: Target): Promise
   }
   const [gone] = await goneFault({ name: url.host, origin: url.origin, socketPath: undefined });
   if (gone) throw new UsageError(`nobody listens on ${url.origin}`);
-  const headers: Record<string, string> = target.token === undefined ? {} : { authorization: `Bearer ${target.token}` };
+  const headers = authorization(target.token);
   const name = target.region ?? /^\/regions\/(.+)$/.exec(url.pathname)?.[1] ?? (await firstRegion(url.origin, headers));
   const path = `/regions/${name}`;
   const { size, etag } = await headOf(url.origin + path, headers);
@@ -90,16 +82,9 @@ export async function openTarget(context: FieldContext, target: Target): Promise
     // Only what counts as the service does is taken for one.
     name: scraper ? baselineName : url.host,
     about: `${url.origin}${path}, ${size} bytes, ETag ${etag ?? 'none'}, as it was found`,
-    origin: url.origin,
-    path,
-    regionBytes: size,
-    pid: target.pid,
-    socketPath: undefined,
-    headers,
-    tokens: [],
+    ...{ origin: url.origin, path, regionBytes: size, pid: target.pid, scraper, writer: undefined },
+    tokens: target.token === undefined ? [] : [target.token],
     reference: { kind: 'file', path: reference },
-    scraper,
-    writer: undefined,
   };
 }
 
@@ -137,16 +122,10 @@ async function fetchRegion({ scope }: FieldContext, url: string, fields: object,
   const headers = { ...fields, 'want-repr-digest': 'sha-256=10' };
   const { statusCode, headers: answered, body } = await request(url, { headers, signal: scope.signal });
   if (statusCode !== 200) throw new Error(`GET ${url}: status ${statusCode}`);
-  const hash = createHash('sha256');
-  const hashing = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-  });
-  await pipeline(body, hashing, createWriteStream(path));
+  const bytes = Buffer.from(await body.arrayBuffer());
+  writeFileSync(path, bytes);
   const told = /sha-256=:([^:]+):/.exec(String(answered['repr-digest'] ?? ''))?.[1];
-  const is = hash.digest('base64');
+  const is = hash('sha256', bytes, 'base64');
   if (told !== undefined && told !== is) throw new Error(`GET ${url}: Repr-Digest says ${told}, the body has ${is}`);
   return path;
 }
