@@ -91,9 +91,9 @@ export function parseOptions(argv: readonly string[]): Asked {
       ...{ profile, target, document },
       scenarios: scenariosOf(text.scenarios?.split(',') ?? profile.scenarios),
       servers: target ? [] : serversOf(text.servers, profile),
-      maxRequests: number('max-requests', text['max-requests'] ?? '2000000', 1, 1e9),
-      maxMinutes: number('max-minutes', text['max-minutes'] ?? String(longest), 0.01, 10_000),
-      settleSeconds: number('settle', text.settle ?? '10', 0.1, 600),
+      maxRequests: number(text, 'max-requests', 2_000_000, 1, 1e9),
+      maxMinutes: number(text, 'max-minutes', longest, 0.01, 10_000),
+      settleSeconds: number(text, 'settle', 10, 0.1, 600),
       out: text.out ?? 'results',
       saveBaseline: text['save-baseline'],
     },
@@ -102,8 +102,8 @@ export function parseOptions(argv: readonly string[]): Asked {
 
 function parse(argv: readonly string[]) {
   const strings = Object.fromEntries(texts.map((name) => [name, { type: 'string' }] as const));
-  const switches = { 'allow-remote': { type: 'boolean' }, list: { type: 'boolean' } } as const;
-  const options = { ...strings, ...switches, help: { type: 'boolean', short: 'h' } } as const;
+  const flag = { type: 'boolean' } as const;
+  const options = { ...strings, 'allow-remote': flag, list: flag, help: { ...flag, short: 'h' } } as const;
   try {
     return parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
   } catch (cause) {
@@ -116,22 +116,21 @@ function comparisonOf(text: Texts, positionals: readonly string[]): Asked {
   if (newer === undefined || surplus !== undefined) {
     throw new UsageError('--compare takes two files: OLD.json NEW.json');
   }
-  const threshold = number('threshold', text.threshold ?? '0.25', 0, 10);
-  return { kind: 'compare', old: text.compare ?? '', new: newer, threshold };
+  return { kind: 'compare', old: text.compare ?? '', new: newer, threshold: number(text, 'threshold', 0.25, 0, 10) };
 }
 
 function profileOf(text: Texts): Profile {
   const profile = profiles.find(({ name }) => name === (text.profile ?? 'quick'));
   if (!profile) throw new UsageError(`--profile must be one of ${profiles.map(({ name }) => name).join(', ')}`);
-  const rounds = number('rounds', text.rounds ?? String(profile.rounds), 1, 1000);
+  const rounds = number(text, 'rounds', profile.rounds, 1, 1000);
   if (!Number.isInteger(rounds)) throw new UsageError('--rounds must be a whole number');
   const clients = text.clients ?? profile.clients;
   if (clients !== 'fast' && clients !== 'checking') throw new UsageError('--clients must be fast or checking');
-  const seconds = number('seconds', text.seconds ?? String(profile.seconds), 0.1, 3600);
+  const seconds = number(text, 'seconds', profile.seconds, 0.1, 3600);
   // Who asks for a scenario by its name has time for all of it.
-  const { compared, ...rest } = profile;
-  const limited = text.scenarios === undefined && compared !== undefined ? { compared } : {};
-  return { ...rest, ...limited, rounds, roundsAlone: Math.min(rounds, profile.roundsAlone), clients, seconds };
+  const { compared, ...all } = profile;
+  const changed = { rounds, roundsAlone: Math.min(rounds, profile.roundsAlone), clients, seconds } as const;
+  return { ...(text.scenarios === undefined ? profile : all), ...changed };
 }
 
 function scenariosOf(names: readonly string[]): Scenario[] {
@@ -155,7 +154,7 @@ function targetOf(text: Texts, allowRemote: boolean): Target | undefined {
     throw new UsageError('with --url, no other server runs: --servers does not go with it');
   if (!URL.canParse(url)) throw new UsageError('--url must be an address such as http://127.0.0.1:8080');
   const token = text['token-file'] === undefined ? undefined : tokenIn(text['token-file']);
-  const process = pid === undefined ? undefined : number('pid', pid, 1, 2 ** 31);
+  const process = pid === undefined ? undefined : number(text, 'pid', 0, 1, 2 ** 31);
   return { url, region, reference, allowRemote, token, pid: process };
 }
 
@@ -175,7 +174,8 @@ function serversOf(text: string | undefined, profile: Profile): readonly string[
   return asked;
 }
 
-function number(flag: string, text: string, least: number, most: number): number {
+function number(texts: Texts, flag: keyof Texts, preset: number, least: number, most: number): number {
+  const { [flag]: text = String(preset) } = texts;
   const value = Number(text);
   if (text.trim() !== '' && value >= least && value <= most) return value;
   throw new UsageError(`--${flag} must be a number from ${least} to ${most}`);

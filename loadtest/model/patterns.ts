@@ -35,12 +35,12 @@ const segmentsOfViewer = 8;
 const partsOfRequest = 4;
 
 /** One range of bytes. */
-export function rangeAsk(first: number, last: number): Ask {
+function rangeAsk(first: number, last: number): Ask {
   return { region: 0, range: `bytes=${first}-${last}`, spans: [[first, last]] };
 }
 
 /** Which of the regions is next. */
-function picker(scenario: Pick<Scenario, 'regions'>, random: Random): () => number {
+function picker(scenario: Asking, random: Random): () => number {
   const { count, pick: how } = regionsOf(scenario);
   if (count === 1) return () => 0;
   let turn = pick(random, count);
@@ -53,22 +53,16 @@ function picker(scenario: Pick<Scenario, 'regions'>, random: Random): () => numb
   return picks[how];
 }
 
+type Asking = Pick<Scenario, 'pattern' | 'size' | 'bytesPerSecond' | 'regions'>;
+
 /** The asks of one connection of a scenario, in regions of so many bytes each. */
-export function asksOf(
-  scenario: Pick<Scenario, 'pattern' | 'size' | 'bytesPerSecond' | 'regions'>,
-  regionBytes: number,
-  random: Random,
-): Asks {
+export function asksOf(scenario: Asking, regionBytes: number, random: Random): Asks {
   const within = inRegion(scenario, regionBytes, random);
   const next = picker(scenario, random);
   return (came) => ({ ...within(came), region: next() });
 }
 
-function inRegion(
-  scenario: Pick<Scenario, 'pattern' | 'size' | 'bytesPerSecond'>,
-  regionBytes: number,
-  random: Random,
-): Asks {
+function inRegion(scenario: Asking, regionBytes: number, random: Random): Asks {
   const size = Math.min(scenario.size, regionBytes);
   const makers: Record<Scenario['pattern'], () => Asks> = {
     random: () => () => aligned(random, size, regionBytes),
@@ -90,25 +84,19 @@ function aligned(random: Random, size: number, regionBytes: number): Ask {
 }
 
 function sequential(random: Random, size: number, regionBytes: number): Asks {
-  const count = Math.max(1, Math.floor(regionBytes / size));
+  const count = countOf(size, regionBytes);
   let at = pick(random, count);
-  return () => {
-    const first = (at++ % count) * size;
-    return rangeAsk(first, first + size - 1);
-  };
+  return () => nth(at++ % count, size);
 }
 
 function hot(random: Random, size: number, regionBytes: number): Asks {
-  const count = Math.max(1, Math.floor(regionBytes / size));
+  const count = countOf(size, regionBytes);
   const rank = zipf(random, count);
-  return () => {
-    const first = scatter(rank(), count) * size;
-    return rangeAsk(first, first + size - 1);
-  };
+  return () => nth(scatter(rank(), count), size);
 }
 
 function media(random: Random, size: number, regionBytes: number): Asks {
-  const count = Math.max(1, Math.floor(regionBytes / size));
+  const count = countOf(size, regionBytes);
   let left = 0;
   let at = 0;
   return () => {
@@ -116,9 +104,17 @@ function media(random: Random, size: number, regionBytes: number): Asks {
       at = pick(random, count);
       left = pick(random, segmentsOfViewer);
     }
-    const first = at++ * size;
-    return rangeAsk(first, first + size - 1);
+    return nth(at++, size);
   };
+}
+
+// A region as ranges of one size, one behind the other: how many there are, and one of them.
+function countOf(size: number, regionBytes: number): number {
+  return Math.max(1, Math.floor(regionBytes / size));
+}
+
+function nth(at: number, size: number): Ask {
+  return rangeAsk(at * size, (at + 1) * size - 1);
 }
 
 function parquet(random: Random, size: number, regionBytes: number): Asks {

@@ -1,35 +1,19 @@
 /** Which scenarios are run together, for how long, and by whom: data, and nothing else. @module */
 import type { Profile } from './scenario.ts';
 
-const main = ['random-4k', 'random-64k', 'sequential-1m'];
-const ways = ['zipf-16k', 'media-512k', 'parquet-128k', 'resume-4m', 'slow-2m', 'multi-range-8k', 'whole'];
-const kinds = [
-  'own-field-4k',
-  'regions-20-4k',
-  'regions-1000-4k',
-  'regions-10000-4k',
-  'revalidate',
-  'head',
-  'tokens-4k',
-];
-const logs = ['log-4k', 'log-64k', 'log-ours-4k', 'everyday-64k'];
-const closing = ['close-4k', 'kept-10-4k', 'fresh-4k', 'fresh-64k', 'http10-4k', 'unix-4k'];
+const words = (text: string) => text.split(' ');
+const main = words('random-4k random-64k sequential-1m');
+const ways = words('zipf-16k media-512k parquet-128k resume-4m slow-2m multi-range-8k whole');
+const kinds = words('own-field-4k regions-20-4k regions-1000-4k regions-10000-4k revalidate head tokens-4k');
+const logs = words('log-4k log-64k log-ours-4k everyday-64k');
+const closing = words('close-4k kept-10-4k fresh-4k fresh-64k http10-4k unix-4k');
 const many = [1, 256, 2000].flatMap((count) => [`connections-${count}-4k`, `connections-${count}-64k`]);
-const halves = ['half-rate-4k', 'half-rate-64k', 'half-rate-1m'];
-const writers = ['writer-64k', 'writer-1m'];
+const halves = words('half-rate-4k half-rate-64k half-rate-1m');
+const writers = words('writer-64k writer-1m');
+const rates = words('rate-4k rate-1m');
 
-const usual = ['nginx-cache', 'static', 'stream', 'copy', 'no-express'];
-const full = [
-  ...main,
-  'random-256k',
-  'connections-256-4k',
-  ...ways,
-  'close-4k',
-  ...kinds,
-  'rate-4k',
-  'rate-1m',
-  ...writers,
-];
+const usual = words('nginx-cache static stream copy no-express');
+const full = [...main, 'random-256k', 'connections-256-4k', ...ways, 'close-4k', ...kinds, ...rates, ...writers];
 const checking = { clients: 'checking', warmUpSeconds: 0 } as const;
 const fast = { clients: 'fast', warmUpSeconds: 0.1 } as const;
 
@@ -61,9 +45,9 @@ export const profiles: readonly Profile[] = [
     name: 'bench',
     about: 'what npm run bench runs and docs/benchmarks.md is written of: by the fastest client, a quarter of an hour',
     ...{ ...fast, seconds: 0.4, rounds: 5, roundsAlone: 5, document: 'docs/benchmarks.md' },
-    servers: ['nginx-cache', 'nginx', 'lighttpd', 'h2o', 'static', 'stream', 'raw', 'copy', 'no-express', 'copy-below'],
+    servers: words('nginx-cache nginx lighttpd h2o static stream raw copy no-express copy-below'),
     scenarios: [
-      ...['random-4k', 'random-64k', 'random-1m', 'random-16m', 'whole-1g', ...kinds, ...logs, ...closing, ...many],
+      ...[...words('random-4k random-64k random-1m random-16m whole-1g'), ...kinds, ...logs, ...closing, ...many],
       ...[...halves, 'two-processors-64k', ...writers, 'writer-disk-64k', 'writer-disk-1m', 'idle'],
     ],
   },
@@ -72,17 +56,8 @@ export const profiles: readonly Profile[] = [
     about: "the bench's rows beside nginx alone: three minutes, to see whether a change changes anything",
     ...{ ...fast, seconds: 0.25, rounds: 3, roundsAlone: 3, servers: ['nginx-cache'] },
     scenarios: [
-      ...[
-        'random-4k',
-        'random-64k',
-        'random-1m',
-        ...kinds,
-        ...logs,
-        ...closing,
-        'connections-1-4k',
-        'connections-256-4k',
-      ],
-      ...['half-rate-4k', 'two-processors-64k', 'writer-64k'],
+      ...[...words('random-4k random-64k random-1m'), ...kinds, ...logs, ...closing],
+      ...words('connections-1-4k connections-256-4k half-rate-4k two-processors-64k writer-64k'),
     ],
   },
 ];

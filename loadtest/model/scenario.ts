@@ -164,24 +164,21 @@ export function conditionsInWords(scenario: Scenario): string {
   const { count, bytes, on, pick } = regionsOf(scenario);
   const picks = { turn: 'in turn', uniform: 'at random', zipf: 'by Zipf' };
   const what = pattern === 'whole' || method === 'HEAD' ? 'no Range' : `${pattern} ranges of ${writeSize(size)}`;
-  const keeping = kept === undefined ? 'kept' : typeof kept === 'string' ? kept : keptInWords(kept);
-  return [
+  const keeping = kept === 1 ? 'closed after each request (Connection: close)' : `kept for ${kept} requests`;
+  const connected = idle !== undefined ? 'idle' : typeof kept === 'number' ? keeping : (kept ?? 'kept');
+  const pace = typeof rate === 'object' ? `${rate.share} of nginx's peak` : rate && `${writeNumber(rate)} requests/s`;
+  const all = [
     `${method ?? 'GET'}, ${what}`,
     `${writeNumber(count)} region${count > 1 ? `s ${picks[pick]}` : ''} of ${writeSize(bytes)} ${on === 'disk' ? 'on a disk' : 'in memory'}`,
-    `${writeNumber(idle ?? connections)} connections, ${idle === undefined ? keeping : 'idle'}${socket ? ', over a unix socket' : ''}`,
+    `${writeNumber(idle ?? connections)} connections, ${connected}${socket ? ', over a unix socket' : ''}`,
     fields === 'own' ? 'an X-Request-Id of its own in each request' : 'fields alike',
-    ...(conditional ? ['If-None-Match (304)'] : []),
-    ...(tokens === undefined ? [] : [`${tokens} bearer tokens in turn`]),
+    conditional && 'If-None-Match (304)',
+    tokens && `${tokens} bearer tokens in turn`,
     log === undefined ? 'no access log' : log === true ? 'every access log on' : `access log of ${log.join(', ')} on`,
-    ...(rate === undefined
-      ? []
-      : [typeof rate === 'number' ? `${writeNumber(rate)} requests/s` : `${rate.share} of nginx's peak`]),
-    ...(bytesPerSecond === undefined ? [] : [`each reads ${writeSize(bytesPerSecond)} a second`]),
-    ...(writes === undefined ? [] : [`beside ${writes} overwrites a second`]),
-    ...(processors === undefined ? [] : [`${processors} processors`]),
-  ].join('; ');
-}
-
-function keptInWords(requests: number): string {
-  return requests === 1 ? 'closed after each request (Connection: close)' : `kept for ${requests} requests`;
+    pace,
+    bytesPerSecond && `each reads ${writeSize(bytesPerSecond)} a second`,
+    writes && `beside ${writes} overwrites a second`,
+    processors && `${processors} processors`,
+  ];
+  return all.filter(Boolean).join('; ');
 }

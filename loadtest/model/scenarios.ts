@@ -15,12 +15,16 @@ const level = [{ requests: 1, cpu: 1 }];
 /** What a scenario does not say: ranges of 4 KiB at random pages, on 16 connections that are kept, beside all others. */
 const usual = { pattern: 'random', size: 4 * KiB, connections: 16, against: others, goals: level } as const;
 
+const onDisk: RegionsAsked = { on: 'disk' };
 const regions20: RegionsAsked = { count: 20, pick: 'turn' };
 const tenThousand: RegionsAsked = { count: 10_000, pick: 'zipf' };
-const everyday: RegionsAsked = { count: 1000, bytes: 256 * KiB, pick: 'zipf' };
+const hotFiles: RegionsAsked = { count: 1000, bytes: 256 * KiB, pick: 'zipf' };
+const everyday: Partial<Scenario> = { size: 64 * KiB, fields: 'own', regions: hotFiles, log: true };
+const twoProcessors: Partial<Scenario> = { processors: 2, connections: 64, against: ['nginx-cache', 'h2o'] };
 const large = [{ requests: 1, cpu: 0.95 }];
 const tensors = [...large, { over: 'raw', cpu: 1.25 }];
 const idleGoals = [{ over: 'stream', idleKibibytes: 2 }, { idleNativeBytes: 512 }];
+const idle: Partial<Scenario> = { idle: 10_000, against: ['nginx-cache', 'stream'], goals: idleGoals };
 
 type Line = readonly [name: string, about: string, differs: Partial<Scenario>];
 
@@ -46,11 +50,7 @@ const requests: readonly Line[] = [
   ['log-4k', 'every server with its access log', { log: true }],
   ['log-64k', 'chunks, every server with its access log', { size: 64 * KiB, log: true }],
   ['log-ours-4k', 'pagerelay with its access log, nginx without', { log: ['pagerelay'], against: nginx, goals: [] }],
-  [
-    'everyday-64k',
-    'all at once: traced requests for a thousand files, few of them hot, with access logs',
-    { size: 64 * KiB, fields: 'own', regions: everyday, log: true },
-  ],
+  ['everyday-64k', 'all at once: traced requests for a thousand files, few of them hot, with access logs', everyday],
 ];
 
 /** How clients connect. */
@@ -65,16 +65,8 @@ const connections: readonly Line[] = [
     [`connections-${count}-4k`, 'pages on few or many connections', { connections: count, against: nginx }],
     [`connections-${count}-64k`, 'the same for chunks', { connections: count, size: 64 * KiB, against: nginx }],
   ]),
-  [
-    'two-processors-64k',
-    'two processors for the server',
-    { processors: 2, connections: 64, size: 64 * KiB, against: ['nginx-cache', 'h2o'] },
-  ],
-  [
-    'idle',
-    'connections that have had an answer and do nothing',
-    { idle: 10_000, against: ['nginx-cache', 'stream'], goals: idleGoals },
-  ],
+  ['two-processors-64k', 'two processors for the server', { ...twoProcessors, size: 64 * KiB }],
+  ['idle', 'connections that have had an answer and do nothing', idle],
 ];
 
 /** Latency where there is room. */
@@ -102,16 +94,8 @@ const patterns: readonly Line[] = [
 const writers: readonly Line[] = [
   ['writer-64k', 'readers of chunks beside a writer, on tmpfs', writing(64 * KiB)],
   ['writer-1m', 'readers of large chunks beside a writer, on tmpfs', writing(MiB)],
-  [
-    'writer-disk-64k',
-    'readers of chunks beside a writer, on a disk',
-    { ...writing(64 * KiB), regions: { on: 'disk' } },
-  ],
-  [
-    'writer-disk-1m',
-    'readers of large chunks beside a writer, on a disk',
-    { ...writing(MiB), regions: { on: 'disk' } },
-  ],
+  ['writer-disk-64k', 'readers of chunks beside a writer, on a disk', { ...writing(64 * KiB), regions: onDisk }],
+  ['writer-disk-1m', 'readers of large chunks beside a writer, on a disk', { ...writing(MiB), regions: onDisk }],
 ];
 
 function all(size: number, goals: NonNullable<Scenario['goals']>): Partial<Scenario> {
@@ -139,8 +123,6 @@ function writing(size: number): Partial<Scenario> {
 }
 
 /** Every scenario there is. */
-export const scenarios: readonly Scenario[] = [
-  ...[...sizes, ...requests, ...connections, ...rates, ...patterns, ...writers].map(
-    ([name, about, differs]): Scenario => ({ ...usual, ...differs, name, about }),
-  ),
-];
+export const scenarios = [...sizes, ...requests, ...connections, ...rates, ...patterns, ...writers].map(
+  ([name, about, differs]): Scenario => ({ ...usual, ...differs, name, about }),
+);
