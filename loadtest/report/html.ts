@@ -1,7 +1,6 @@
 /** The report to look at: one file, nothing loaded from anywhere, no script. @module */
-import { barCharts, cpu, throughput } from './charts/bars.ts';
+import { barCharts, cpu, latencyCharts, throughput } from './charts/by-scenario.ts';
 import { type Chart, escapeHtml, legend } from './charts/drawing.ts';
-import { latencyCharts } from './charts/latency.ts';
 import { timeCharts } from './charts/over-time.ts';
 import { style } from './html-style.ts';
 import { conditionsOf, notesOf } from './notes.ts';
@@ -37,7 +36,7 @@ ${renderCharts('Server CPU per gigabyte', 'Shorter is better.', peers, barCharts
 ${renderCharts('Latency', 'To the last byte; lower is better. The scale is logarithmic.', peers, latencyCharts(results))}
 ${renderCharts(`${escapeHtml(baseline)} over time`, 'From its own metrics, scraped every second. Dotted lines: where a scenario begins; between its loads other servers have their turn.', '', timeCharts(results))}
 <section><h2>All figures</h2>${tablesOf(results)
-    .map((table) => renderTable(table, baseline))
+    .map((each) => table(each, baseline))
     .join('')}</section>
 <section><h2>How to read it</h2>${list(notesOf(results))}</section>
 </main>
@@ -68,22 +67,16 @@ function renderCharts(title: string, note: string, names: string, charts: readon
 function renderShort(results: Results): string {
   const { head, lines } = overviewOf(results);
   if (lines.length === 0) return '';
-  const goals = goalsOf(results);
-  const caption = `${escapeHtml(results.baseline)} over each other server <span>requests/s, then CPU of a request: above 1 is good for the first, bad for the second</span>`;
-  const aims = goals.length === 0 ? '' : grid('goals', goalsHead, goals.map(goalCells));
-  return `<section><h2>In short</h2>${grid(caption, head, lines)}${list(sentencesOf(results))}${aims}</section>`;
+  const goals = goalsOf(results).map(goalCells);
+  const title = `${results.baseline} over each other server`;
+  const about = 'requests/s, then CPU of a request: above 1 is good for the first, bad for the second';
+  const aims = goals.length === 0 ? '' : table({ title: 'goals', about: '', head: goalsHead, lines: goals });
+  return `<section><h2>In short</h2>${table({ title, about, head, lines })}${list(sentencesOf(results))}${aims}</section>`;
 }
 
-function grid(caption: string, head: readonly string[], lines: readonly (readonly string[])[]): string {
-  const row = (tag: string, cells: readonly string[]) =>
-    cells.map((cell) => `<${tag}>${marked(cell)}</${tag}>`).join('');
-  const body = lines.map((cells) => `<tr>${row('td', cells)}</tr>`).join('');
-  return `<div class="scroll"><table class="short"><caption>${caption}</caption><thead><tr>${row('th', head)}</tr></thead><tbody>${body}</tbody></table></div>`;
-}
-
-function renderTable({ title, about, head, lines }: Table, baseline: string): string {
+function table({ title, about, head, lines }: Table, baseline?: string): string {
   const rows = lines.map((cells) => {
-    const texts = cells.map((cell) => `<td${cell === 'CLIENT' ? ' class="client"' : ''}>${escapeHtml(cell)}</td>`);
+    const texts = cells.map((cell) => `<td${cell === 'CLIENT' ? ' class="client"' : ''}>${marked(cell)}</td>`);
     return `<tr${head[0] === 'server' && cells[0] === baseline ? ' class="baseline"' : ''}>${texts.join('')}</tr>`;
   });
   const caption = `<caption>${escapeHtml(title)} <span>${escapeHtml(about)}</span></caption>`;

@@ -1,11 +1,11 @@
 /** Figures of a row as text, for every kind of report. @module */
-import { conditionsInWords } from '../model/scenario.ts';
+import { conditionsInWords, type Scenario } from '../model/scenario.ts';
 import type { Results } from './results.ts';
 import type { Row } from './rows.ts';
 import { writeSpread } from './table.ts';
 import { percent, writeNumber } from './units.ts';
 
-/** Rows that are read together: of a scenario that several servers ran, or all that one ran alone. */
+/** A group of rows in cells. */
 export type Table = {
   readonly title: string;
   readonly about: string;
@@ -29,7 +29,7 @@ const columns: readonly Column[] = [
   ['p50 ms', ({ latency }) => milliseconds(latency.p50)],
   ['p99 ms', ({ latency }) => milliseconds(latency.p99)],
   ['p99.9 ms', ({ latency }) => milliseconds(latency.p999)],
-  ['RSS MiB', ({ residentBytes }) => orNone(residentBytes === null ? null : residentBytes / 2 ** 20)],
+  ['RSS MiB', ({ residentBytes }) => orNone(residentBytes, 2 ** 20)],
   ['switches/request', ({ switchesPerRequest }) => orNone(switchesPerRequest)],
   ['loop delay ms', (row) => orNone(row.eventLoopDelayP99Milliseconds)],
   ['requests/s: ratio', ({ ratios }) => writeSpread(ratios?.requests) || none],
@@ -48,48 +48,56 @@ const writerColumns: readonly Column[] = [
 
 const idleColumns: readonly Column[] = [
   ['connections', ({ requests, rounds }) => writeNumber(requests / rounds)],
-  ['KiB a connection', ({ idle }) => inKibibytes(idle?.residentBytes)],
+  ['KiB a connection', ({ idle }) => writeSpread(idle?.residentBytes, 1024) || none],
   ['of that native, bytes', ({ idle }) => writeSpread(idle?.nativeBytes) || none],
 ];
 
-/** The tables of a report, in the order of its scenarios. */
-export function tablesOf({ scenarios, rows, baseline, missing }: Results): Table[] {
-  const of = (name: string) => rows.filter(({ scenario }) => scenario === name);
+/** Rows that are read together: of a scenario that several servers ran, or all that the service ran alone. */
+export type Group = { readonly scenario: Scenario | undefined; readonly rows: readonly Row[] };
+
+/** Of loads, in the order of the scenarios; what ran alone is the last. */
+export function groupsOf({ scenarios, rows, baseline }: Results): Group[] {
+  const all = scenarios.map((scenario) => ({
+    scenario,
+    rows: rows.filter((row) => row.scenario === scenario.name && !row.idle),
+  }));
+  // What another server ran alone, for the service can't, is a comparison.
+  const isCompared = ({ rows }: Group) => rows.length > 1 || rows.some(({ server }) => server !== baseline);
+  const alone = all.flatMap((group) => (isCompared(group) ? [] : group.rows));
+  return [...all.filter(isCompared), ...(alone.length > 0 ? [{ scenario: undefined, rows: alone }] : [])];
+}
+
+/** The tables of a report. */
+export function tablesOf(results: Results): Table[] {
+  const { scenarios, rows, missing } = results;
   const byServer: Column = ['server', ({ server }) => server];
   const byScenario: Column = ['scenario', ({ scenario }) => scenario];
-  const loads = scenarios.filter(({ idle }) => idle === undefined);
-  const compared = loads.filter(({ name }) => isCompared(of(name), baseline));
-  const alone = loads.flatMap(({ name }) => (isCompared(of(name), baseline) ? [] : of(name)));
-  const lacks = (name: string) => unsupported(missing, name);
+  const loads = groupsOf(results).map(({ scenario, rows }) =>
+    scenario
+      ? table(scenario.name, aboutOf(scenario), [byServer, ...columns], rows, unsupported(missing, scenario.name))
+      : table('other patterns', 'what only the service under test ran', [byScenario, ...columns.slice(0, -3)], rows),
+  );
   const written = rows.filter(({ writes }) => writes !== null);
-  const idle = scenarios.filter((scenario) => scenario.idle !== undefined && of(scenario.name).length > 0);
-  return [
-    ...compared.map((scenario) =>
-      table(scenario.name, aboutOf(scenario), [byServer, ...columns], of(scenario.name), lacks(scenario.name)),
-    ),
-    table('other patterns', 'what only the service under test ran', [byScenario, ...columns.slice(0, -3)], alone),
-    table('writers', 'overwrites beside these loads, from when they were due', [byScenario, ...writerColumns], written),
-    ...idle.map((scenario) => table(scenario.name, aboutOf(scenario), [byServer, ...idleColumns], of(scenario.name))),
-  ].filter(({ lines }) => lines.length > 0);
+  const idle = scenarios.map((scenario) => {
+    const own = rows.filter((row) => row.idle && row.scenario === scenario.name);
+    return table(scenario.name, aboutOf(scenario), [byServer, ...idleColumns], own);
+  });
+  const writers = 'overwrites beside these loads, from when they were due';
+  const all = [...loads, table('writers', writers, [byScenario, ...writerColumns], written), ...idle];
+  return all.filter(({ lines }) => lines.length > 0);
 }
 
-function aboutOf(scenario: Results['scenarios'][number]): string {
+function aboutOf(scenario: Scenario): string {
   return `${scenario.about}. ${conditionsInWords(scenario)}.`;
-}
-
-/** Whether rows of one scenario are a comparison, or what another server did alone, for the service can't. */
-export function isCompared(rows: readonly Row[], baseline: string): boolean {
-  return rows.length > 1 || rows.some(({ server }) => server !== baseline);
 }
 
 // Who can't run a scenario has a line that says so.
 function unsupported(missing: Results['missing'], scenario: string): string[][] {
-  const own = missing.filter(({ name, why }) => why.startsWith('not supported') && isIn(name, scenario));
-  return own.flatMap(({ name, why }) => (name.split(' in ')[0] ?? '').split(', ').map((server) => [server, why]));
-}
-
-function isIn(name: string, scenario: string): boolean {
-  return name.split(' in ')[1]?.split(', ').includes(scenario) ?? false;
+  return missing.flatMap(({ name, why }) => {
+    const [servers = '', where = ''] = name.split(' in ');
+    const isMeant = why.startsWith('not supported') && where.split(', ').includes(scenario);
+    return isMeant ? servers.split(', ').map((server) => [server, why]) : [];
+  });
 }
 
 // Without columns in which nobody has a figure.
@@ -102,12 +110,8 @@ function table(
 ): Table {
   const shown = all.filter(([, cell]) => rows.some((row) => cell(row) !== none));
   const filled = lacking.map((cells) => shown.map((_, at) => cells[at] ?? none));
-  return {
-    title,
-    about,
-    head: shown.map(([head]) => head),
-    lines: [...rows.map((row) => shown.map(([, cell]) => cell(row))), ...filled],
-  };
+  const lines = [...rows.map((row) => shown.map(([, cell]) => cell(row))), ...filled];
+  return { title, about, head: shown.map(([head]) => head), lines: rows.length > 0 ? lines : [] };
 }
 
 /** With a mark where a figure says more about the client than about the server. */
@@ -121,14 +125,9 @@ function busyInWords({ serverBusy, clientBusy }: Row): string {
 }
 
 function milliseconds(microseconds: number | null | undefined): string {
-  return orNone(microseconds === null || microseconds === undefined ? null : microseconds / 1000);
+  return orNone(microseconds, 1000);
 }
 
-function inKibibytes(bytes: { median: number; min: number; max: number } | undefined): string {
-  if (!bytes) return none;
-  return writeSpread({ median: bytes.median / 1024, min: bytes.min / 1024, max: bytes.max / 1024 });
-}
-
-function orNone(value: number | null | undefined): string {
-  return value === null || value === undefined ? none : writeNumber(value);
+function orNone(value: number | null | undefined, unit = 1): string {
+  return value === null || value === undefined ? none : writeNumber(value / unit);
 }

@@ -15,8 +15,9 @@ export function alignColumns(lines: readonly (readonly string[])[]): string {
   return lines.map((cells) => cells.map(pad).join('  ').trimEnd()).join('\n');
 }
 
-/** `1.25 (1.2..1.31)`. */
-export function writeSpread(spread: Spread | null | undefined): string {
+/** `1.25 (1.2..1.31)`, in a unit; nothing of nothing. */
+export function writeSpread(spread: Spread | null | undefined, unit = 1): string {
   if (!spread) return '';
-  return `${writeNumber(spread.median)} (${writeNumber(spread.min)}..${writeNumber(spread.max)})`;
+  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => writeNumber(value / unit));
+  return `${median} (${min}..${max})`;
 }

@@ -14,41 +14,41 @@ export function timeCharts({ series, trials, baseline, seconds }: Results): Char
   const frame = { begins, first: Math.max(0, (begins[0]?.at ?? 0) - 1), seconds };
   const points = (series[baseline] ?? []).filter(({ at }) => at >= frame.first);
   if (points.length < 2) return [];
-  const line = (value: (point: ScrapePoint) => number | undefined) =>
-    points.flatMap((point): Point[] => {
+  const line = (value: (point: ScrapePoint) => number | undefined): Point[] =>
+    points.flatMap((point) => {
       const is = value(point);
       return is === undefined ? [] : [{ at: point.at, value: is, line: '' }];
     });
+  const references = line((at) => at.references);
+  const held = line((at) => at.heldBytes / 2 ** 20);
   const delays = line((at) => at.eventLoopDelayMilliseconds?.p99);
   const memory = line((at) => at.residentBytes / 2 ** 20);
-  const rates = engineRates(points);
-  const engines = [...new Set(rates.filter(({ value }) => value > 0).map(({ line }) => line))];
   const drawn: [id: string, title: string, note: string, unit: string, points: Point[]][] = [
+    ['references', 'References held', 'Shared holds on pages, at each scrape.', 'references', references],
+    ['held', 'Bytes held', 'Under references, in MiB.', 'MiB', held],
     [
-      'references',
-      'References held',
-      'Shared holds on pages, at each scrape.',
-      'references',
-      line((at) => at.references),
+      'engines',
+      'Bytes by engine',
+      'Taken by sockets, in MB a second between two scrapes.',
+      'MB/s',
+      engineRates(points),
     ],
-    ['held', 'Bytes held', 'Under references, in MiB.', 'MiB', line((at) => at.heldBytes / 2 ** 20)],
-    ['engines', 'Bytes by engine', 'Taken by sockets, in MB a second between two scrapes.', 'MB/s', rates],
     ['processor', 'Processor', 'Of the service, in processors.', 'processors', cpuRates(points)],
     ['event-loop', 'Event-loop delay', 'p99 since the scrape before: its bucket of a histogram.', 'ms', delays],
     ['memory', 'Memory', 'Resident, with the pages of the region that are mapped.', 'MiB', memory],
   ];
-  const charts = drawn.map(([id, title, note, unit, of]) => {
-    const svg = id === 'engines' ? legend(engines) + areas(of, engines, frame) : lines(of, unit, frame);
-    return { id, title, note, svg, isWide: true };
-  });
+  const charts = drawn.map(([id, title, note, unit, of]) => ({
+    id,
+    title,
+    note,
+    svg: areas(of, unit, frame),
+    isWide: true,
+  }));
   return charts.filter(({ svg }) => svg !== '');
 }
 
-type Frame = {
-  readonly begins: readonly { at: number; name: string }[];
-  readonly first: number;
-  readonly seconds: number;
-};
+type Begin = { readonly at: number; readonly name: string };
+type Frame = { readonly begins: readonly Begin[]; readonly first: number; readonly seconds: number };
 
 function beginsOf(trials: Results['trials'], baseline: string): Frame['begins'] {
   const own = trials.filter(({ server }) => server === baseline);
@@ -58,17 +58,19 @@ function beginsOf(trials: Results['trials'], baseline: string): Frame['begins'] 
 }
 
 function engineRates(points: readonly ScrapePoint[]): Point[] {
-  return pairs(points).flatMap(([before, { at, sentBytes }]) =>
+  const all = pairs(points).flatMap(([before, { at, sentBytes }]) =>
     Object.entries(sentBytes).map(([line, bytes]) => {
       const value = (bytes - (before.sentBytes[line] ?? 0)) / 1e6 / (at - before.at);
       return { at, value, line };
     }),
   );
+  const used = new Set(all.filter(({ value }) => value > 0).map(({ line }) => line));
+  return all.filter(({ line }) => used.has(line));
 }
 
 function cpuRates(points: readonly ScrapePoint[]): Point[] {
   return pairs(points).map(([before, { at, cpuSeconds }]) => {
-    return { at, value: (cpuSeconds - before.cpuSeconds) / (at - before.at), line: 'CPU' };
+    return { at, value: (cpuSeconds - before.cpuSeconds) / (at - before.at), line: '' };
   });
 }
 
@@ -84,46 +86,35 @@ function pairs(points: readonly ScrapePoint[]): [ScrapePoint, ScrapePoint][] {
   return found;
 }
 
-function lines(points: readonly Point[], label: string, frame: Frame): string {
+// One upon the other, where there are several lines.
+function areas(points: readonly Point[], unit: string, frame: Frame): string {
   if (points.length === 0) return '';
-  const marks = [
-    Plot.areaY(points, { x: 'at', y: 'value', fill: colourOf(0), fillOpacity: 0.15, curve: 'step-after' }),
-    Plot.lineY(points, { x: 'at', y: 'value', stroke: colourOf(0), strokeWidth: 1.5, curve: 'step-after' }),
-  ];
-  return over(marks, label, frame);
-}
-
-function areas(points: readonly Point[], engines: readonly string[], frame: Frame): string {
-  const shown = points.filter(({ line }) => engines.includes(line));
-  if (shown.length === 0) return '';
-  const fill = ({ line }: Point) => colourOf(engines.indexOf(line));
-  return over([Plot.areaY(shown, { x: 'at', y: 'value', fill, z: 'line', curve: 'step-before' })], 'MB/s', frame);
+  const lines = [...new Set(points.map(({ line }) => line))];
+  const fill = ({ line }: Point) => colourOf(lines.indexOf(line));
+  const area = Plot.areaY(points, { x: 'at', y: 'value', z: 'line', fill, fillOpacity: 0.6, curve: 'step-before' });
+  return (lines[0] === '' ? '' : legend(lines)) + over(area, unit, frame);
 }
 
 /** Of the whole width: names that are nearer to each other can't be read. */
 const leastApart = 0.016;
 
-function apart(begins: Frame['begins'], seconds: number): Frame['begins'] {
-  const shown: { at: number; name: string }[] = [];
-  for (const begin of begins) {
-    if (begin.at - (shown.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= leastApart * seconds) shown.push(begin);
-  }
-  return shown;
+function apart(begins: readonly Begin[], seconds: number): Begin[] {
+  let last = Number.NEGATIVE_INFINITY;
+  return begins.filter(({ at }) => {
+    const isApart = at - last >= leastApart * seconds;
+    if (isApart) last = at;
+    return isApart;
+  });
 }
 
-function over(marks: Plot.Markish[], label: string, { begins, first, seconds }: Frame): string {
+function over(mark: Plot.Markish, label: string, { begins, first, seconds }: Frame): string {
   return draw({
-    width: wide,
-    height: 275,
-    marginTop: 95,
-    marginBottom: 42,
-    marginLeft: 60,
-    marginRight: 40,
+    ...{ width: wide, height: 275, marginTop: 95, marginBottom: 42, marginLeft: 60, marginRight: 40 },
     x: { label: 'seconds →', domain: [first, seconds], clamp: true },
     y: { label: `↑ ${label}`, grid: true, ticks: 4, nice: true, zero: true },
     color: { type: 'identity' },
     marks: [
-      ...marks,
+      mark,
       Plot.ruleX(begins, { x: 'at', strokeOpacity: 0.35, strokeDasharray: '2,3' }),
       Plot.text(apart(begins, seconds - first), {
         ...{ x: 'at', text: 'name', frameAnchor: 'top', rotate: -60, textAnchor: 'start', dy: -6, dx: 2 },
