@@ -1,4 +1,5 @@
 /** Where figures come from. @module */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 
@@ -24,7 +25,7 @@ export function describeMachine(): Machine {
     memoryBytes: os.totalmem(),
     kernel: `${os.type()} ${os.release()} ${os.machine()}`,
     node: process.version,
-    pagerelay: packageVersion(),
+    pagerelay: versionOfPackage(),
     loadBefore: os.loadavg()[0] ?? 0,
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
   };
@@ -35,7 +36,19 @@ export function congestionControl(): string {
   return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
 }
 
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+/** Of a package of npm that is installed; without a name, of this one. */
+export function versionOfPackage(name?: string): string {
+  const path = name === undefined ? '../../package.json' : `../../node_modules/${name}/package.json`;
+  return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string }).version;
+}
+
+/** Of a server that is installed, as it prints it itself; undefined where there is none. */
+export function versionOfProgram(program: string): string | undefined {
+  const { stdout, stderr } = spawnSync(program, ['-v'], { encoding: 'utf8' });
+  return new RegExp(`${program}(?:/| version )(\\S+)`).exec(`${stdout ?? ''}${stderr ?? ''}`)?.[1];
+}
+
+/** Why a server can't run here; undefined when it can. */
+export function whyMissing(program: string, debian = program): string | undefined {
+  return versionOfProgram(program) === undefined ? `it is not installed (Debian: ${debian})` : undefined;
 }

@@ -34,37 +34,31 @@ export type Comparison = {
 
 /** A run that failed is worse, and so is one that has nothing in common with the old one. */
 export function compareResults(old: Baseline, newer: Baseline, threshold: number): Comparison {
-  const pairs = old.rows.flatMap((row) => {
-    if (!row.ratios) return [];
-    const now = newer.rows.find(({ scenario, server }) => scenario === row.scenario && server === row.server);
+  const figures: Compared[] = [];
+  const lost = new Set<string>();
+  for (const { scenario, server, client, ratios: was } of old.rows) {
+    if (!was) continue;
+    const there = newer.rows.filter((row) => row.scenario === scenario);
     // Another client asks in another way: a server's CPU is then another one, too.
-    if (now && now.client !== row.client)
-      return [{ name: `${row.scenario}, ${row.server}`, row, now: undefined, was: row.ratios }];
-    return [{ name: `${row.scenario}, ${row.server}`, row, now, was: row.ratios }];
-  });
-  const figures = pairs.flatMap(({ row, now, was }) => {
-    if (!now?.ratios) return [];
-    const { scenario, server } = row;
-    const named = { scenario, server };
-    const cpu = { ...named, figure: 'CPU' as const, ...judge(was.cpu, now.ratios.cpu, threshold, 'less') };
-    const requests = judge(was.requests, now.ratios.requests, threshold, 'more');
+    const now = there.find((row) => row.server === server && row.client === client)?.ratios;
+    // Of a scenario that the new run has left out altogether, its name is enough.
+    if (!now) lost.add(there.length === 0 ? scenario : `${scenario}, ${server}`);
+    if (!now) continue;
     const isTold = [old, newer].every(({ rows, baseline }) =>
-      rows.every((each) => each.scenario !== scenario || ![server, baseline].includes(each.server) || tells(each)),
+      rows.every((row) => row.scenario !== scenario || ![server, baseline].includes(row.server) || tells(row)),
     );
-    const all = isTold ? [{ ...named, figure: 'requests/s' as const, ...requests }, cpu] : [cpu];
-    return all.filter(({ worseBy }) => Number.isFinite(worseBy));
-  });
-  // Of a scenario that the new run has left out altogether, its name is enough.
-  const isLeftOut = (name: string) => !newer.rows.some(({ scenario }) => scenario === name);
-  const lost = new Set(
-    pairs.flatMap(({ name, row, now }) => (now?.ratios ? [] : [isLeftOut(row.scenario) ? row.scenario : name])),
-  );
+    const cpu = judge(was.cpu, now.cpu, threshold, 'less');
+    const requests = judge(was.requests, now.requests, threshold, 'more');
+    if (isTold) figures.push({ scenario, server, figure: 'requests/s', ...requests });
+    figures.push({ scenario, server, figure: 'CPU', ...cpu });
+  }
+  const told = figures.filter(({ worseBy }) => Number.isFinite(worseBy));
   const refused = [
     ...(newer.end === 'complete' ? [] : [`the new run did not end well: ${newer.end}`]),
-    ...(figures.length === 0 ? ['the two runs have no ratio in common'] : []),
+    ...(told.length === 0 ? ['the two runs have no ratio in common'] : []),
   ];
-  const isWorse = refused.length > 0 || figures.some((figure) => figure.isWorse);
-  return { baseline: newer.baseline, threshold, figures, lost: [...lost], refused, isWorse };
+  const isWorse = refused.length > 0 || told.some((figure) => figure.isWorse);
+  return { baseline: newer.baseline, threshold, figures: told, lost: [...lost], refused, isWorse };
 }
 
 // A rate that the client limited, or was told, says nothing about who answered.

@@ -1,7 +1,7 @@
 /** The file that a run leaves: `results.json` (described by results.schema.json). @module */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { congestionControl, describeMachine, type Machine } from '../measure/machine.ts';
+import { congestionControl, describeMachine, type Machine, versionOfPackage } from '../measure/machine.ts';
 import type { Pins } from '../measure/pin.ts';
 import type { Profile, Scenario } from '../model/scenario.ts';
 import { UsageError } from '../options.ts';
@@ -53,8 +53,8 @@ export function describeConditions(command: string, pins: Pins | undefined): Con
     commit: commitOf(),
     pins: pins ?? null,
     command,
-    autocannon: versionOf('autocannon'),
-    undici: versionOf('undici'),
+    autocannon: versionOfPackage('autocannon'),
+    undici: versionOfPackage('undici'),
   };
 }
 
@@ -71,14 +71,16 @@ export function resultsOf(
 export function baselineOf(results: Results): Baseline {
   const { version, startedAt, baseline, conditions, end, profile } = results;
   const { name, rounds, seconds } = profile;
-  const rows = results.rows.map(({ scenario, server, client, limit, ratios }) => ({
-    scenario,
-    server,
-    client,
-    limit,
-    ratios,
-  }));
-  return { version, startedAt, baseline, conditions, end, profile: { name, rounds, seconds }, rows };
+  const kept = ({ scenario, server, client, limit, ratios }: Row) => ({ scenario, server, client, limit, ratios });
+  return {
+    version,
+    startedAt,
+    baseline,
+    conditions,
+    end,
+    profile: { name, rounds, seconds },
+    rows: results.rows.map(kept),
+  };
 }
 
 /** Reads a file that a run has left, or a baseline. @throws UsageError */
@@ -99,9 +101,4 @@ function commitOf(): Conditions['commit'] {
   const { status, stdout } = git('rev-parse', 'HEAD');
   if (status !== 0) return null;
   return { id: stdout.trim(), isChanged: git('--no-optional-locks', 'status', '--porcelain').stdout.trim() !== '' };
-}
-
-function versionOf(name: string): string {
-  const text = readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -59,57 +59,53 @@ export type Row = {
 export function rowsOf(trials: readonly Trial[], scenarios: readonly Scenario[], baseline: string): Row[] {
   return scenarios.flatMap((scenario) => {
     const own = trials.filter((trial) => trial.scenario === scenario.name && trial.main.requests > 0);
-    const servers = [...new Set(own.map(({ server }) => server))];
-    const first = servers.includes(baseline) ? baseline : undefined;
+    const servers = Map.groupBy(own, ({ server }) => server);
     // What took turns in being first is told in the order of the first round.
-    return servers.map((server) =>
-      rowOf(scenario, roundsOf(own, server), server === first ? [] : roundsOf(own, first)),
+    const roundsOf = (server: string) => (servers.get(server) ?? []).toSorted((a, b) => a.round - b.round);
+    return [...servers.keys()].map((server) =>
+      rowOf(scenario, roundsOf(server), server === baseline ? [] : roundsOf(baseline)),
     );
   });
 }
 
-function roundsOf(trials: readonly Trial[], server: string | undefined): Trial[] {
-  return trials.filter((trial) => trial.server === server).sort((a, b) => a.round - b.round);
-}
-
 function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Trial[]): Row {
   const [first] = own as [Trial, ...Trial[]];
-  const over = (value: (trial: Trial) => number | undefined) => {
-    const values = own.map(value).filter((each) => each !== undefined);
-    return values.length === 0 ? null : median(values);
-  };
-  const spread = (value: (trial: Trial) => number | undefined) => {
-    const values = own.map(value).filter((each) => each !== undefined && Number.isFinite(each));
+  const spread = (value: (trial: Trial) => number | null | undefined) => {
+    const values = own.map(value).filter((each) => typeof each === 'number' && Number.isFinite(each));
     return values.length === 0 ? null : spreadOf(values as number[]);
   };
+  const middle = (value: (trial: Trial) => number | undefined) => spread(value)?.median ?? null;
   const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
-  const serverBusy = over(({ use, main }) => use && use.cpuSeconds / main.seconds);
+  const serverBusy = middle(({ use, main }) => use && use.cpuSeconds / main.seconds);
   // Both clients are on one processor, and so is a writer.
   const clients = ({ main, checker, writes }: Trial) =>
     main.cpuSeconds + (checker?.cpuSeconds ?? 0) + (writes?.cpuSeconds ?? 0);
-  const clientBusy = over((trial) => clients(trial) / trial.main.seconds) ?? 0;
+  const clientBusy = middle((trial) => clients(trial) / trial.main.seconds) ?? 0;
   const idle = spread((trial) => trial.idle?.residentBytes);
+  const [requests, missed] = [sum(({ main }) => main.requests), sum(({ main }) => main.missed)];
+  // Nearly: a timer that fires late at the end is no server's doing.
+  const isRateReached = missed <= requests / 100;
   return {
-    scenario: scenario.name,
-    server: first.server,
-    client: first.main.client,
-    rounds: own.length,
-    requests: sum(({ main }) => main.requests),
+    ...{
+      scenario: scenario.name,
+      server: first.server,
+      client: first.main.client,
+      rounds: own.length,
+      requests,
+      missed,
+    },
     requestsPerSecond: spreadOf(own.map(requestsPerSecond)),
     megabytesPerSecond: spreadOf(own.map(({ main }) => bytesOf(main) / main.seconds / 1e6)),
     cpuMicrosecondsPerRequest: spread(cpuPerRequest),
     cpuSecondsPerGigabyte: spread(cpuPerGigabyte),
-    serverBusy,
-    clientBusy,
-    limit: limitOf(scenario, serverBusy, clientBusy, isRateReached(own)),
+    ...{ serverBusy, clientBusy, limit: limitOf(scenario, serverBusy, clientBusy, isRateReached) },
     latency: latencyOf(own),
-    missed: sum(({ main }) => main.missed),
-    residentBytes: over(({ use }) => use?.residentBytes),
-    switchesPerRequest: over(({ use, main }) => use?.switches && use.switches / answersOf(main)),
-    eventLoopDelayP99Milliseconds: over(({ use }) => use?.eventLoopDelayMilliseconds?.p99),
+    residentBytes: middle(({ use }) => use?.residentBytes),
+    switchesPerRequest: middle(({ use, main }) => use?.switches && use.switches / answersOf(main)),
+    eventLoopDelayP99Milliseconds: middle(({ use }) => use?.eventLoopDelayMilliseconds?.p99),
     checkedBytes: sum(({ main, checker }) => main.checked.bytes + (checker?.checked.bytes ?? 0)),
     writes: rowWrites(own, baseline),
-    idle: idle && { residentBytes: idle, nativeBytes: spread((trial) => trial.idle?.nativeBytes ?? undefined) },
+    idle: idle && { residentBytes: idle, nativeBytes: spread((trial) => trial.idle?.nativeBytes) },
     ratios: baseline.length === 0 || idle ? null : ratiosOf(baseline, own),
   };
 }
@@ -118,7 +114,7 @@ function rowWrites(own: readonly Trial[], quiet: readonly Trial[]): RowWrites | 
   const all = own.flatMap(({ writes }) => writes ?? []);
   if (all.length === 0) return null;
   const latency = addLatencies(all.map((writes) => writes.latency));
-  const [p50, p99] = [50, 99].map((of100) => percentile(latency, of100));
+  const within = (of100: number) => (latency.totalCount === 0 ? null : percentile(latency, of100));
   // Where something else takes the server's processor, rates say little and this still something: CPU time is its own.
   const each = own.flatMap((trial, at) => {
     const [with_, without] = [cpuPerRequest(trial), quiet[at] && cpuPerRequest(quiet[at])];
@@ -129,8 +125,7 @@ function rowWrites(own: readonly Trial[], quiet: readonly Trial[]): RowWrites | 
     writtenPerSecond: median(all.map(({ written, seconds }) => written / seconds)),
     busy: all.reduce((sum, { busy }) => sum + busy, 0),
     missed: all.reduce((sum, { missed }) => sum + missed, 0),
-    p50Microseconds: Number.isNaN(p50) ? null : (p50 ?? null),
-    p99Microseconds: Number.isNaN(p99) ? null : (p99 ?? null),
+    ...{ p50Microseconds: within(50), p99Microseconds: within(99) },
     cpuMillisecondsPerWrite: each.length === 0 ? null : spreadOf(each),
   };
 }
@@ -153,12 +148,6 @@ function cpuPerRequest({ use, main, checker }: Trial): number | undefined {
 
 function cpuPerGigabyte({ use, main, checker }: Trial): number | undefined {
   return use && (use.cpuSeconds / (bytesOf(main) + (checker ? bytesOf(checker) : 0))) * 1e9;
-}
-
-// Nearly: a timer that fires late at the end is no server's doing.
-function isRateReached(own: readonly Trial[]): boolean {
-  const sum = (value: (trial: Trial) => number) => own.reduce((total, trial) => total + value(trial), 0);
-  return sum(({ main }) => main.missed) <= sum(({ main }) => main.requests) / 100;
 }
 
 /** Who used so much of a processor was at its end: the rest is lost to switching, and to what else runs. */

@@ -65,18 +65,14 @@ function sentenceOn(server: string, rows: readonly Row[], baseline: string): str
 }
 
 /** One aim, and what was measured. */
-export type GoalResult = {
-  readonly what: string;
-  readonly aim: string;
-  readonly measured: string;
-  readonly isMet: boolean;
-};
+export type GoalResult = Readonly<Record<'what' | 'aim' | 'measured', string>> & { readonly isMet: boolean };
 
+type Limit = number | undefined;
 type Bound = {
   readonly what: string;
-  readonly least?: number;
-  readonly most?: number;
-  readonly is: Spread | undefined;
+  readonly least?: Limit;
+  readonly most?: Limit;
+  readonly is: Spread | null | undefined;
 };
 
 /** All goals of what was measured. The median counts. */
@@ -91,27 +87,19 @@ export function goalsOf({ scenarios, rows, baseline }: Pick<Results, 'scenarios'
 function boundsOf(goal: Goal, rowOf: (server: string) => Row | undefined, baseline: string): Bound[] {
   const { over = rival.word, requests, cpu, p99, idleKibibytes, idleNativeBytes } = goal;
   const other = allServers.find(({ word }) => word === over)?.name ?? over;
-  const [own, others] = [rowOf(baseline), rowOf(other)];
-  const [mine, theirs] = [own?.idle, others?.idle];
-  const more = mine && theirs && beyond(mine.residentBytes, theirs.residentBytes.median);
-  const native = 'native bytes of an idle connection';
-  return [
-    ...(requests === undefined
-      ? []
-      : [{ what: `requests/s over ${other}`, least: requests, is: others?.ratios?.requests }]),
-    ...(cpu === undefined ? [] : [{ what: `server CPU over ${other}`, most: cpu, is: others?.ratios?.cpu }]),
-    ...(p99 === undefined ? [] : [{ what: `p99 over ${other}`, most: p99, is: others?.ratios?.p99 }]),
-    ...(idleKibibytes === undefined
-      ? []
-      : [{ what: `KiB beyond ${other}`, most: idleKibibytes, is: more ?? undefined }]),
-    ...(idleNativeBytes === undefined
-      ? []
-      : [{ what: native, most: idleNativeBytes, is: mine?.nativeBytes ?? undefined }]),
+  const [mine, ratios] = [rowOf(baseline)?.idle, rowOf(other)?.ratios];
+  const theirs = rowOf(other)?.idle?.residentBytes.median;
+  const more = (bytes: number) => (bytes - (theirs ?? Number.NaN)) / 1024;
+  const { median, min, max } = mine?.residentBytes ?? { median: 0, min: 0, max: 0 };
+  const beyond = mine && theirs !== undefined ? { median: more(median), min: more(min), max: more(max) } : null;
+  const all: Bound[] = [
+    { what: `requests/s over ${other}`, least: requests, is: ratios?.requests },
+    { what: `server CPU over ${other}`, most: cpu, is: ratios?.cpu },
+    { what: `p99 over ${other}`, most: p99, is: ratios?.p99 },
+    { what: `KiB beyond ${other}`, most: idleKibibytes, is: beyond },
+    { what: 'native bytes of an idle connection', most: idleNativeBytes, is: mine?.nativeBytes },
   ];
-}
-
-function beyond({ median, min, max }: Spread, other: number): Spread {
-  return { median: (median - other) / 1024, min: (min - other) / 1024, max: (max - other) / 1024 };
+  return all.filter(({ least, most }) => least !== undefined || most !== undefined);
 }
 
 function judged(name: string, { what, least, most }: Bound, is: Spread): GoalResult {

@@ -21,15 +21,13 @@ export type Outcome = {
 
 /** The servers of a run, and what each told of itself. */
 export function seriesOf(contenders: readonly Contender[]): Pick<Outcome, 'servers' | 'series'> {
-  const names = [...new Set(contenders.map(({ name }) => name))];
-  const pointsOf = (name: string) =>
-    [
-      ...new Set(contenders.flatMap(({ name: each, scraper }) => (each === name && scraper ? scraper.points : []))),
-    ].sort((a, b) => a.at - b.at);
-  const aboutName = (name: string) => contenders.find((each) => each.name === name)?.about ?? '';
+  const all = [...Map.groupBy(contenders, ({ name }) => name)].map(([name, own]) => {
+    const points = [...new Set(own.flatMap(({ scraper }) => scraper?.points ?? []))].sort((a, b) => a.at - b.at);
+    return { name, points, about: `${own[0]?.about}${enginesIn(points)}` };
+  });
   return {
-    servers: names.map((name) => ({ name, about: `${aboutName(name)}${enginesIn(pointsOf(name))}` })),
-    series: Object.fromEntries(names.flatMap((name) => (pointsOf(name).length > 0 ? [[name, pointsOf(name)]] : []))),
+    servers: all.map(({ name, about }) => ({ name, about })),
+    series: Object.fromEntries(all.flatMap(({ name, points }) => (points.length > 0 ? [[name, points]] : []))),
   };
 }
 
@@ -47,13 +45,13 @@ export function grouped(missing: readonly Missing[]): Missing[] {
     const [who = name, where = ''] = name.split(' in ');
     return { who, where, why };
   });
+  const named = (each: readonly string[]) => each.join(', ');
   const byServer = [...Map.groupBy(parts, ({ who, why }) => `${who}\n${why}`).values()].map((group) => {
-    const [{ who, why } = { who: '', why: '' }] = group;
-    return { who, why, where: group.map(({ where }) => where).join(', ') };
+    return { who: '', why: '', ...group[0], where: named(group.map(({ where }) => where)) };
   });
-  return [...Map.groupBy(byServer, ({ where, why }) => `${where}\n${why}`).values()].map((group) => {
-    const [{ where, why } = { where: '', why: '' }] = group;
-    const who = group.map((each) => each.who).join(', ');
+  return [...Map.groupBy(byServer, ({ where, why }) => `${where}\n${why}`)].map(([key, group]) => {
+    const [where = '', why = ''] = key.split('\n');
+    const who = named(group.map((each) => each.who));
     return { name: where === '' ? who : `${who} in ${where}`, why };
   });
 }

@@ -28,25 +28,23 @@ export function usageIfThere(pid: number | undefined): Usage | undefined {
 export async function serverUse(
   { scraper }: Contender,
   at: number,
-  before: Usage | undefined,
-  after: Usage | undefined,
+  [before, after]: readonly (Usage | undefined)[],
   scraped: Snapshot | undefined,
 ): Promise<ServerUse | undefined> {
-  const delays = scraper?.points.filter((point) => point.at >= at).map((point) => point.eventLoopDelayMilliseconds);
-  const [eventLoopDelayMilliseconds] = (delays ?? []).flatMap((delay) => delay ?? []).sort((a, b) => b.p99 - a.p99);
+  const delays = scraper?.points.flatMap((point) => (point.at < at ? [] : (point.eventLoopDelayMilliseconds ?? [])));
+  const [worst] = delays?.sort((a, b) => b.p99 - a.p99) ?? [];
+  const delay = worst && { eventLoopDelayMilliseconds: worst };
   if (before && after) {
+    const { cpuSeconds, residentBytes, switches } = after;
     return {
-      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
-      residentBytes: after.residentBytes,
-      switches: after.switches - before.switches,
-      ...(eventLoopDelayMilliseconds && { eventLoopDelayMilliseconds }),
+      cpuSeconds: cpuSeconds - before.cpuSeconds,
+      residentBytes,
+      switches: switches - before.switches,
+      ...delay,
     };
   }
   const told = await scraper?.snapshot().catch(() => undefined);
   if (!scraped || !told || told.point.residentBytes === 0) return undefined;
-  return {
-    cpuSeconds: told.point.cpuSeconds - scraped.point.cpuSeconds,
-    residentBytes: told.point.residentBytes,
-    ...(eventLoopDelayMilliseconds && { eventLoopDelayMilliseconds }),
-  };
+  const { cpuSeconds, residentBytes } = told.point;
+  return { cpuSeconds: cpuSeconds - scraped.point.cpuSeconds, residentBytes, ...delay };
 }

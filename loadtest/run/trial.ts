@@ -4,10 +4,11 @@ import type { ClientResult, Fault, Job } from '../clients/job.ts';
 import { encodeLatency, newLatency, recordLatency } from '../clients/latency.ts';
 import type { Usage } from '../measure/process-usage.ts';
 import type { Profile, Scenario } from '../model/scenario.ts';
-import { quiet } from '../scrape/settle.ts';
+import { heldBack } from '../scrape/reconcile.ts';
+import { type Patience, settle } from '../scrape/settle.ts';
 import type { WriteResult } from '../writer/writing.ts';
 import { type Bounds, type Contender, checkerJob, jobOf } from './contender.ts';
-import { type Judgement, judge } from './judge.ts';
+import { judge } from './judge.ts';
 import { type ServerUse, serverUse, usageIfThere } from './server-use.ts';
 
 /** What a writer did meanwhile. */
@@ -47,7 +48,7 @@ export type Trial = {
 export type Marks = { readonly began: () => void; readonly ended: () => void };
 
 /** What runs loads, and how long they may take. */
-export type Stage = {
+export type Stage = Patience & {
   /** Runs a job by its client. `verifies`: bodies are compared by the client in C. */
   readonly load: (job: Job, marks?: Marks, verifies?: boolean) => Promise<ClientResult>;
   /** The reader beside a load; undefined where none is wanted. */
@@ -55,9 +56,6 @@ export type Stage = {
   readonly profile: Profile;
   /** Requests of one load, at most. */
   readonly most: number;
-  /** How long a service has to let everything go. */
-  readonly settleSeconds: number;
-  readonly signal: AbortSignal;
   readonly clock: () => number;
 };
 
@@ -99,7 +97,7 @@ export async function runTrial(stage: Stage, contender: Contender, step: Step): 
   ]).finally(() => over.abort());
   await looking;
   const written = await writer?.end();
-  const use = await serverUse(contender, at, used[0], used[1], before);
+  const use = await serverUse(contender, at, used, before);
   const seen = [...warm, main, ...(checker ? [checker] : [])];
   const shown = await judge(stage, contender, before, seen, written);
   return {
@@ -134,7 +132,7 @@ const firstLoads = 4;
 const writerWarmUp = { rate: 1000, loads: 10 } as const;
 
 /** Has code compiled before anything is measured. What is wrong is told as of a trial. */
-export async function prepare(stage: Stage, contender: Contender, step: Step): Promise<Judgement['faults']> {
+export async function prepare(stage: Stage, contender: Contender, step: Step): Promise<readonly Fault[]> {
   const { seconds, clients } = stage.profile;
   const { writer } = contender;
   if (writer) {
@@ -157,7 +155,7 @@ const comparedBytes = 2 ** 27;
 const comparedBodies = 100;
 
 /** Compares bodies before a scenario, where no reader does it beside its loads. */
-export async function verify(stage: Stage, contender: Contender, step: Step): Promise<Judgement['faults']> {
+export async function verify(stage: Stage, contender: Contender, step: Step): Promise<readonly Fault[]> {
   const { rate: _, ...asked } = jobFor(stage, contender, step).scenario;
   const job = { ...jobFor(stage, contender, step), scenario: asked, seconds: 0 };
   if (stage.check || job.client !== 'c' || job.reference?.kind !== 'file') return [];
@@ -168,14 +166,12 @@ export async function verify(stage: Stage, contender: Contender, step: Step): Pr
 }
 
 async function counted(stage: Stage, contender: Contender, job: Job, verifies: boolean) {
-  const { scraper } = contender;
-  const { before, faults } = scraper ? await quiet(scraper, stage.settleSeconds, stage.signal) : nothingBefore;
-  if (faults.length > 0) return faults;
+  // What was asked before then adds to no counter any more.
+  const before = contender.scraper && (await settle(contender.scraper, heldBack, stage));
+  if (before && before.faults.length > 0) return before.faults;
   const result = await stage.load(job, undefined, verifies);
-  return (await judge(stage, contender, before, [result], undefined)).faults;
+  return (await judge(stage, contender, before?.last, [result], undefined)).faults;
 }
-
-const nothingBefore = { before: undefined, faults: [] };
 
 // However short a load is, one scrape falls into it.
 async function lookDuring({ profile }: Stage, { scraper }: Contender, over: AbortSignal): Promise<void> {

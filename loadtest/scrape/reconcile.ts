@@ -15,12 +15,14 @@ export type Seen = {
 
 /** What several clients saw, and a writer: its overwrites by their status. */
 export function seenBy(results: readonly ClientResult[], writes: Readonly<Record<string, number>> = {}): Seen {
-  const add = (values: readonly number[]) => values.reduce((total, each) => total + each, 0);
-  const sum = (value: (result: ClientResult) => number) => add(results.map(value));
+  const sum = (value: (result: ClientResult) => number) => results.reduce((total, result) => total + value(result), 0);
   const byStatus = (method: string) => {
-    const own = results.filter((result) => result.method === method);
-    const all = [...new Set(own.flatMap((result) => Object.keys(result.statuses)))];
-    return Object.fromEntries(all.map((status) => [status, add(own.map((result) => result.statuses[status] ?? 0))]));
+    const counted: Record<string, number> = {};
+    for (const [status, count] of results.flatMap((each) =>
+      each.method === method ? Object.entries(each.statuses) : [],
+    ))
+      counted[status] = (counted[status] ?? 0) + count;
+    return counted;
   };
   const GET = byStatus('GET');
   const aborted = {
@@ -31,6 +33,8 @@ export function seenBy(results: readonly ClientResult[], writes: Readonly<Record
   const bodies = (GET[200] ?? 0) + (GET[206] ?? 0) - aborted.requests;
   return { bodies, bytes: sum(({ bytes }) => bytes), statuses: { GET, HEAD: byStatus('HEAD'), PUT: writes }, aborted };
 }
+
+type Labels = Readonly<Record<string, string>>;
 
 /** Gauges that are zero when nothing is asked for any more. */
 export const zeroGauges = [
@@ -48,24 +52,38 @@ export const zeroGauges = [
 const needed = ['pagerelay_http_requests_total', 'pagerelay_sent_bytes_total', 'pagerelay_transmissions_total'];
 
 /** All that does not add up. Broken-off responses leave a range open: what the socket took and nobody read. */
-export function mismatches(before: Snapshot, after: Snapshot, seen: Seen): Fault[] {
-  const missing = [...needed, 'pagerelay_references'].filter((name) => !after.metrics.types.has(name));
+export function mismatches(
+  { metrics: before, gets }: Snapshot,
+  { metrics: after, ...now }: Snapshot,
+  seen: Seen,
+): Fault[] {
+  const missing = [...needed, 'pagerelay_references'].filter((name) => !after.types.has(name));
   if (missing.length > 0) return [{ kind: 'bad-metrics', detail: `/metrics lacks ${missing.join(', ')}` }];
-  const check = new Check(before.metrics, after.metrics);
+  const wrong: Fault[] = [];
+  const check = (name: string, labels: Labels, [least, most = least]: readonly [number, number?], what: string) => {
+    const counted = after.sum(name, labels) - before.sum(name, labels);
+    if ((!after.has(name) && most === 0) || (counted >= least && counted <= most)) return;
+    const saw = least === most ? `${least}` : `${least} to ${most}`;
+    const off = counted > most ? `${counted - most} too many` : `${least - counted} too few`;
+    const detail = `${nameOf(name, labels)} counted ${counted}, the clients saw ${saw} ${what} (${off})`;
+    wrong.push({ kind: 'metrics-mismatch', detail });
+  };
   const { bodies, bytes, aborted } = seen;
-  const [least, most] = [bytes + aborted.bytes, bytes + aborted.askedBytes];
-  check.between('pagerelay_sent_bytes_total', {}, least, most, 'bytes of bodies');
   const all = bodies + aborted.requests;
-  check.between('pagerelay_transmissions_total', {}, all, all, 'bodies');
-  check.between('pagerelay_transmissions_total', { outcome: 'complete' }, bodies, all, 'whole bodies');
-  check.between('pagerelay_transmissions_total', { outcome: 'aborted' }, 0, aborted.requests, 'bodies broken off');
-  check.between('pagerelay_hold_seconds_count', {}, all, all, 'bodies');
-  const scrapes = after.gets - before.gets;
+  check('pagerelay_sent_bytes_total', {}, [bytes + aborted.bytes, bytes + aborted.askedBytes], 'bytes of bodies');
+  check('pagerelay_transmissions_total', {}, [all], 'bodies');
+  check('pagerelay_transmissions_total', { outcome: 'complete' }, [bodies, all], 'whole bodies');
+  check('pagerelay_transmissions_total', { outcome: 'aborted' }, [0, aborted.requests], 'bodies broken off');
+  check('pagerelay_hold_seconds_count', {}, [all], 'bodies');
   for (const [method, statuses] of Object.entries(seen.statuses)) {
-    const own = method === 'GET' ? { ...statuses, 200: (statuses[200] ?? 0) + scrapes } : statuses;
-    checkStatuses(check, method, own);
+    const scrapes = method === 'GET' ? now.gets - gets : 0;
+    const told = after.samples('pagerelay_http_requests_total', { method }).map(({ labels }) => labels.status ?? '');
+    for (const status of new Set([...Object.keys(statuses), ...told])) {
+      const expected = (statuses[status] ?? 0) + (status === '200' ? scrapes : 0);
+      check('pagerelay_http_requests_total', { method, status }, [expected], 'answers');
+    }
   }
-  return [...check.faults, ...fallen(before.metrics, after.metrics)];
+  return [...wrong, ...fallen(before, after)];
 }
 
 /** Gauges that are not zero. */
@@ -74,13 +92,6 @@ export function heldBack({ metrics }: Snapshot): Fault[] {
     const value = metrics.sum(name);
     return value === 0 ? [] : [{ kind: 'gauge-not-zero' as const, detail: `${name} is ${value}, not 0` }];
   });
-}
-
-function checkStatuses(check: Check, method: string, expected: Readonly<Record<string, number>>): void {
-  for (const status of new Set([...Object.keys(expected), ...check.statusesOf(method)])) {
-    const count = expected[status] ?? 0;
-    check.between('pagerelay_http_requests_total', { method, status }, count, count, 'answers');
-  }
 }
 
 // A counter that goes down has been reset: the service was started anew, or counts wrongly.
@@ -93,35 +104,7 @@ function fallen(before: MetricsText, after: MetricsText): Fault[] {
   });
 }
 
-class Check {
-  readonly faults: Fault[] = [];
-  readonly #before: MetricsText;
-  readonly #after: MetricsText;
-
-  constructor(before: MetricsText, after: MetricsText) {
-    this.#before = before;
-    this.#after = after;
-  }
-
-  between(name: string, labels: Readonly<Record<string, string>>, least: number, most: number, what: string): void {
-    if (!this.#after.has(name) && most === 0) return;
-    const counted = this.#after.sum(name, labels) - this.#before.sum(name, labels);
-    if (counted >= least && counted <= most) return;
-    const saw = least === most ? `${least}` : `${least} to ${most}`;
-    const detail = `${nameOf(name, labels)} counted ${counted}, the clients saw ${saw} ${what} (${signed(counted, least, most)})`;
-    this.faults.push({ kind: 'metrics-mismatch', detail });
-  }
-
-  statusesOf(method: string): string[] {
-    return this.#after.samples('pagerelay_http_requests_total', { method }).map(({ labels }) => labels.status ?? '');
-  }
-}
-
-function signed(counted: number, least: number, most: number): string {
-  return counted > most ? `${counted - most} too many` : `${least - counted} too few`;
-}
-
-function nameOf(name: string, labels: Readonly<Record<string, string>>): string {
+function nameOf(name: string, labels: Labels): string {
   const text = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   return text.length === 0 ? name : `${name}{${text.join(',')}}`;
 }

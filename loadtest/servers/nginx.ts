@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { versionOfProgram, whyMissing } from '../measure/machine.ts';
 import type { Command } from '../run/process.ts';
 import type { Place, Server } from './server.ts';
 
@@ -18,8 +18,8 @@ function nginxAs(word: string, name: string, cache: (place: Place) => string): S
     name,
     lacks: ['writing'],
     path: (region) => `/${region}`,
-    missing: () => (version() === undefined ? 'it is not installed (Debian: nginx-light)' : undefined),
-    about: () => `nginx ${version()}, sendfile, tcp_nopush, one worker for a processor`,
+    missing: () => whyMissing('nginx', 'nginx-light'),
+    about: () => `nginx ${versionOfProgram('nginx')}, sendfile, tcp_nopush, one worker for a processor`,
     command: (place) => configured(place, cache(place)),
   };
 }
@@ -62,9 +62,4 @@ http {
   }
 }
 `;
-}
-
-// It prints to standard error.
-function version(): string | undefined {
-  return /nginx\/(\S+)/.exec(spawnSync('nginx', ['-v'], { encoding: 'utf8' }).stderr ?? '')?.[1];
 }

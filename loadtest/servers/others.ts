@@ -1,8 +1,9 @@
 /** Servers that are neither pagerelay nor nginx. @module */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { versionOfPackage, versionOfProgram, whyMissing } from '../measure/machine.ts';
 import { compile } from '../run/compile.ts';
 import { regionNames } from '../run/tree.ts';
 import { nodeFor, type Place, type Server } from './server.ts';
@@ -17,8 +18,8 @@ export const lighttpd: Server = {
   name: 'lighttpd',
   lacks: ['writing', 'bearer tokens', 'several processors', 'ranges by HTTP/1.0'],
   path,
-  missing: () => installed('lighttpd', /lighttpd\/(\S+)/).why,
-  about: () => `lighttpd ${installed('lighttpd', /lighttpd\/(\S+)/).version}, sendfile, one process`,
+  missing: () => whyMissing('lighttpd'),
+  about: () => `lighttpd ${versionOfProgram('lighttpd')}, sendfile, one process`,
   command(place) {
     const { folder, tree, port, socketPath, log, logFile } = place;
     const bind = socketPath === undefined ? `"127.0.0.1"\nserver.port = ${port}` : `"${socketPath}"`;
@@ -48,8 +49,8 @@ export const h2o: Server = {
   name: 'h2o',
   lacks: ['writing', 'bearer tokens'],
   path,
-  missing: () => installed('h2o', /h2o version (\S+)/).why,
-  about: () => `h2o ${installed('h2o', /h2o version (\S+)/).version}, one thread for a processor`,
+  missing: () => whyMissing('h2o'),
+  about: () => `h2o ${versionOfProgram('h2o')}, one thread for a processor`,
   command(place) {
     const { folder, tree, port, socketPath, processors, log, logFile } = place;
     const listen = socketPath === undefined ? { host: '127.0.0.1', port } : { type: 'unix', port: socketPath };
@@ -77,7 +78,7 @@ export const fastifyStatic: Server = {
   isNode: true,
   path,
   missing: here,
-  about: () => `Fastify ${versionOf('fastify')} with @fastify/static ${versionOf('@fastify/static')}`,
+  about: () => `Fastify ${versionOfPackage('fastify')} with @fastify/static ${versionOfPackage('@fastify/static')}`,
   command: (place) => node('fastify-static.ts', place),
 };
 
@@ -124,15 +125,4 @@ function node(program: string, place: Place): [string, ...string[]] {
   const { tree, port, socketPath, log, logFile, tokens } = place;
   const told = { folder: tree.folder, port, socketPath, logFile: log ? logFile : undefined, tokens };
   return [...nodeFor(place), join(programs, program), JSON.stringify(told)];
-}
-
-function installed(program: string, pattern: RegExp): { version?: string | undefined; why: string | undefined } {
-  const { stdout, stderr } = spawnSync(program, ['-v'], { encoding: 'utf8' });
-  const version = pattern.exec(`${stdout ?? ''}${stderr ?? ''}`)?.[1];
-  return { version, why: version === undefined ? `it is not installed (Debian: ${program})` : undefined };
-}
-
-function versionOf(packageName: string): string {
-  const text = readFileSync(new URL(`../../node_modules/${packageName}/package.json`, import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
