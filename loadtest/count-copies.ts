@@ -50,43 +50,28 @@ async function perfMissing(folder: string): Promise<string | undefined> {
     return undefined;
   } catch (error) {
     const { code, stderr = '' } = error as { code?: string; stderr?: string };
-    return code === 'ENOENT'
-      ? 'perf is not there (Debian: apt-get install linux-perf)'
-      : `perf fails: ${stderr.trim()}`;
+    return code === 'ENOENT' ? 'it is not there (Debian: apt-get install linux-perf)' : stderr.trim();
   }
 }
 
-async function count(bench: Bench, engine: string): Promise<Counted> {
-  const { scope, tree, pins, client, folder, seconds } = bench;
+async function count({ scope, tree, pins, client, folder, seconds }: Bench, engine: string): Promise<Counted> {
   const setup = { log: false, tokens: [], socket: 'tcp', processors: 1, writable: false, size: 0 } as const;
   const server = variant(engine, ['--engine', engine]);
   const { pid, port } = await start(scope, server, setup, tree, (command) => pinned(pins?.server, command));
   const job: Job = {
     ...{ client: 'c', origin: `http://127.0.0.1:${port}`, host: '127.0.0.1', path: server.path(regionNames) },
-    ...{
-      regionBytes: tree.regionBytes,
-      seconds: warmUpSeconds,
-      most: 1e9,
-      seed: 1,
-      headers: {},
-      tokens: [],
-      etags: [],
-    },
+    ...{ regionBytes: tree.regionBytes, seconds: warmUpSeconds, most: 1e9, seed: 1, tokens: [], etags: [] },
     ...{ scenario: { pattern: 'random', size: rangeBytes, connections }, reference: undefined, checkEvery: 1 },
   };
   await runC(client, job, scope.signal);
   const data = join(folder, `${engine}.data`);
   const load = runC(client, { ...job, seconds, seed: 2 }, scope.signal);
-  const [loaded] = await Promise.all([load, record(pid, data, seconds)]);
-  const [fault] = loaded.faults;
-  if (fault) throw new Error(`${loaded.faultCount} responses by ${engine} were wrong: ${fault.detail}`);
-  const script = await run('perf', ['script', '-i', data, '-F', 'ip,sym,dso'], { maxBuffer: 2 ** 28 });
-  return { engine, profile: profileOf(script.stdout), gigabytes: loaded.bytes / 1e9 };
-}
-
-function record(pid: number, data: string, seconds: number) {
   const sampling = ['-q', '-e', 'cpu-clock', '-F', String(samplesPerSecond), '-p', String(pid), '-o', data];
-  return run('perf', ['record', ...sampling, '--', 'sleep', String(seconds)]);
+  const recorded = run('perf', ['record', ...sampling, '--', 'sleep', String(seconds)]);
+  const [{ faults, faultCount, bytes }] = await Promise.all([load, recorded]);
+  if (faults[0]) throw new Error(`${faultCount} responses by ${engine} were wrong: ${faults[0].detail}`);
+  const script = await run('perf', ['script', '-i', data, '-F', 'ip,sym,dso'], { maxBuffer: 2 ** 28 });
+  return { engine, profile: profileOf(script.stdout), gigabytes: bytes / 1e9 };
 }
 
 function rowOf({ engine, profile, gigabytes }: Counted): string[] {

@@ -3,13 +3,26 @@
  * Range for each request, a look at each head, bodies that are counted and thrown away (it would make a string of each),
  * and an end that waits for the answers under way, so that all that was asked for is accounted for. @module
  */
-import autocannon, { type AutocannonClient } from 'autocannon';
+import type { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
 import { type Ask, asksOf } from '../model/patterns.ts';
 import { randomFrom } from '../model/random.ts';
 import { expectedOf, headText, wrongHead } from '../model/request.ts';
 import type { ClientResult, Job } from './job.ts';
 import { recordLatency } from './latency.ts';
 import { Tally } from './tally.ts';
+
+/** What is used of a connection of autocannon 9 (lib/httpClient.js), which ships no types. */
+type AutocannonClient = EventEmitter & {
+  /** Ends after so many requests. */
+  responseMax?: number;
+  readonly reqsMade: number;
+  readonly pipelinedRequests: { addBody(data: Uint8Array): void; clear(): void };
+  getRequestBuffer(): Uint8Array;
+  _connect(): void;
+};
+type Autocannon = (options: object, done: (error: Error | null) => void) => { stop(): void };
+const autocannon: Autocannon = createRequire(import.meta.url)('autocannon');
 
 const timeoutSeconds = 15;
 /** How often autocannon looks whether it is to end. */
@@ -30,7 +43,7 @@ export async function runAutocannon(job: Job): Promise<ClientResult> {
       duration: 3 * timeoutSeconds + job.seconds,
       timeout: timeoutSeconds,
       sampleInt: sampleMilliseconds,
-      setupClient(client) {
+      setupClient(client: AutocannonClient) {
         connections.add(client);
         equip(client, shared, connections.size);
         if (shared.stopped) client.responseMax = 1;

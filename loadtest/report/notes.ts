@@ -22,28 +22,22 @@ export function notesOf({ baseline, profile, conditions, rows, scenarios }: Resu
   const { rounds, roundsAlone, seconds, clients } = profile;
   const isFast = clients === 'fast';
   return [
-    ...(noise === undefined ? [] : [`**${noise}**`]),
-    ...(rounds < fewRounds ? [`*Few rounds (${rounds}): a try, no result.*`] : []),
-    ...(missed.length > 0 ? [`At a fixed rate, requests that were due and never sent: ${missed.join('; ')}.`] : []),
+    noise && `**${noise}**`,
+    rounds < fewRounds && `*Few rounds (${rounds}): a try, no result.*`,
+    missed.length > 0 && `At a fixed rate, requests that were due and never sent: ${missed.join('; ')}.`,
     `Medians of ${rounds} rounds (${roundsAlone} where one server ran alone, 2 of idle connections) of ${seconds} s or what a scenario needs, servers in turn, the order rotating. Ratios are ${baseline} over the other server of the same round: median (smallest..largest). Above 1, ${baseline} has more of it: good for requests/s, bad for CPU and latency. Where rounds lie on both sides of 1, nothing was shown.`,
     `${clientsInWords(clients)}: figures of different clients are not to be compared with each other (autocannon ${conditions.autocannon}, undici ${conditions.undici}).`,
-    ...(isFast
-      ? [
-          'That client throws bodies away in the kernel (MSG_TRUNC), so that its copy hides no cost of the server. It checks status, length and Content-Range of each response, and that nothing but the next one follows; before each scenario bodies are compared with the file, byte for byte.',
-        ]
-      : []),
+    isFast &&
+      'That client throws bodies away in the kernel (MSG_TRUNC), so that its copy hides no cost of the server. It checks status, length and Content-Range of each response, and that nothing but the next one follows; before each scenario bodies are compared with the file, byte for byte.',
     bound.length > 0
       ? `**Limited by CLIENT** means that the client's process had no time left while the server had: the rate is a lower bound. Here: ${bound.join(', ')}. CPU and the ratio of CPU are the server's own even then${isFast ? '' : '; `npm run bench` has a client that needs less'}.`
       : 'In no row was the client alone at its limit.',
-    ...(scenarios.some(({ pattern }) => pattern === 'parquet')
-      ? [
-          "nginx's `tcp_nopush` delays some answers of parquet-128k by 40 ms on loopback: its ratio of requests/s there says nothing about sending (docs/loadtest.md).",
-        ]
-      : []),
+    scenarios.some(({ pattern }) => pattern === 'parquet') &&
+      "nginx's `tcp_nopush` delays some answers of parquet-128k by 40 ms on loopback: its ratio of requests/s there says nothing about sending (docs/loadtest.md).",
     'Latency counts to the last byte. In a closed loop it follows from the rate. At a fixed rate it counts from when a request was due, also where none could be sent yet (coordinated omission); with new connections, from before they were made.',
     "CPU is the server's, with its threads and children and the kernel's work for its packets, over all that it answered and sent meanwhile.",
     'Loopback: no network card, no loss, no distance; a copy costs more there than it seems (docs/loadtest.md).',
-  ];
+  ].filter((note) => typeof note === 'string');
 }
 
 /** Where, and of what. */

@@ -44,12 +44,9 @@ function makeFolders(path: string): void {
 function makeUnused(name: string): string {
   for (let number = 1; ; number++) {
     const folder = number === 1 ? name : `${name}-${number}`;
-    try {
-      mkdirSync(folder);
-      return folder;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+    if (existsSync(folder)) continue;
+    mkdirSync(folder);
+    return folder;
   }
 }
 

@@ -8,7 +8,6 @@ import { baseline, type Missing, rival, serversHere } from '../servers/all.ts';
 import { type Server, type Setup, start } from '../servers/server.ts';
 import { startWriter } from '../writer/writer.ts';
 import type { Contender } from './contender.ts';
-import type { Command } from './process.ts';
 import { RunScope } from './run-scope.ts';
 import { diskFolder, growTree, isInMemory, memoryFolder, regionNames, type Tree, writtenName } from './tree.ts';
 
@@ -46,25 +45,15 @@ export class Field {
 
   /** Who runs a scenario, and why others of the field do not. */
   takePart(scenario: Scenario, profile: Profile): { readonly servers: readonly Server[]; readonly missing: Missing[] } {
-    const { pattern, size, idle, rate, writes, against } = scenario;
-    const refused = this.#impossible(scenario);
-    const nobody = (why: string) => ({ servers: [], missing: [{ name: `all in ${scenario.name}`, why }] });
-    if (refused !== undefined) return nobody(refused);
-    const isAlone = against === 'nobody' || writes !== undefined;
-    const isShort = profile.compared?.includes(scenario.name) === false;
-    const judged = this.#here.map((server): { server: Server; why?: string } => {
-      const lack = needsOf(scenario, server.word).find((need) => server.lacks.includes(need));
-      const unsupported = lack === undefined ? {} : { why: `not supported: ${lack}` };
-      if (server === baseline) return { server, ...unsupported };
-      if (isAlone || (pattern !== 'whole' && size > (server.largest ?? size))) return { server, why: '' };
-      if (isShort) return { server, why: `the profile ${profile.name} has no time for it` };
-      if (against === 'all' || against.includes(server.word)) return { server, ...unsupported };
-      return { server, why: idle === undefined ? 'scenarios.ts names who takes part there' : '' };
-    });
+    const impossible = this.#impossible(scenario);
+    if (impossible !== undefined) return nobody(scenario, impossible);
+    const judged = this.#here.map((server) => ({ server, why: whyNot(scenario, profile, server) }));
     const servers = judged.flatMap(({ server, why }) => (why === undefined ? [server] : []));
-    if (typeof rate === 'object' && !servers.includes(rival)) return nobody(`${rival.name} is to show its peak first`);
-    const missing = judged.flatMap(({ server, why }) =>
-      why === undefined || why === '' ? [] : [{ name: `${server.name} in ${scenario.name}`, why }],
+    if (typeof scenario.rate === 'object' && !servers.includes(rival)) {
+      return nobody(scenario, `${rival.name} is to show its peak first`);
+    }
+    const missing = judged.flatMap(({ server, why = '' }) =>
+      why === '' ? [] : [{ name: `${server.name} in ${scenario.name}`, why }],
     );
     return { servers, missing };
   }
@@ -86,17 +75,8 @@ export class Field {
   /** Ends what these scenarios do not need. */
   async keepFor(later: readonly Scenario[]): Promise<void> {
     const needed = later.flatMap((scenario) => this.#here.map((server) => keyOf(scenario, server)));
-    for (const [key, { scope }] of this.#servers) {
-      if (needed.includes(key)) continue;
-      this.#servers.delete(key);
-      await scope.end();
-    }
-    const trees = later.map(treeKey);
-    for (const [key, { scope }] of this.#trees) {
-      if (trees.includes(key)) continue;
-      this.#trees.delete(key);
-      await scope.end();
-    }
+    await endOthers(this.#servers, needed);
+    await endOthers(this.#trees, later.map(treeKey));
   }
 
   /** A server of its own, for whoever ends it. */
@@ -118,10 +98,8 @@ export class Field {
   }
 
   async #start(scope: RunScope, server: Server, setup: Setup, tree: Tree): Promise<Contender> {
-    const pins = this.#context.pins(setup.processors);
-    const { pid, port, socketPath } = await start(scope, server, setup, tree, (command) =>
-      pinned(pins?.server, command),
-    );
+    const processors = this.#context.pins(setup.processors)?.server;
+    const { pid, port, socketPath } = await start(scope, server, setup, tree, (each) => pinned(processors, each));
     const origin = `http://127.0.0.1:${port}`;
     const scraper = server.isOurs
       ? new Scraper(origin, authorization(setup.tokens[0]), this.#context.clock)
@@ -138,22 +116,40 @@ export class Field {
   #states(rate: number, quiet: Contender): readonly Contender[] {
     const { scope, pins } = this.#context;
     const path = baseline.path(writtenName);
-    const reference = { kind: 'stamped', blockBytes } as const;
-    const asked = {
-      port: Number(new URL(quiet.origin).port),
-      path,
-      size: blockBytes,
-      regionBytes: quiet.regionBytes,
-      rate,
-    };
-    const pin = (command: Command) => pinned(pins(1)?.client, command);
-    const writer = startWriter(scope, pin, { ...asked, isStamped: true });
-    const beside = { ...quiet, path, reference };
+    const beside = { ...quiet, path, reference: { kind: 'stamped', blockBytes } as const };
+    const port = Number(new URL(quiet.origin).port);
+    const writes = { port, path, size: blockBytes, regionBytes: quiet.regionBytes, rate, isStamped: true };
+    const writer = startWriter(scope, (command) => pinned(pins(1)?.client, command), writes);
     return [
       quiet,
       { ...beside, name: `${quiet.name}, beside ${rate} overwrites/s`, writer },
       { ...beside, name: `${quiet.name}, left alone again` },
     ];
+  }
+}
+
+function nobody({ name }: Scenario, why: string) {
+  return { servers: [], missing: [{ name: `all in ${name}`, why }] };
+}
+
+// Undefined for who takes part; empty where there is nothing to say.
+function whyNot(scenario: Scenario, profile: Profile, server: Server): string | undefined {
+  const { pattern, size, idle, writes, against } = scenario;
+  const lack = needsOf(scenario, server.word).find((need) => server.lacks.includes(need));
+  const unsupported = lack === undefined ? undefined : `not supported: ${lack}`;
+  if (server === baseline) return unsupported;
+  const isAlone = against === 'nobody' || writes !== undefined;
+  if (isAlone || (pattern !== 'whole' && size > (server.largest ?? size))) return '';
+  if (profile.compared?.includes(scenario.name) === false) return `the profile ${profile.name} has no time for it`;
+  if (against === 'all' || against.includes(server.word)) return unsupported;
+  return idle === undefined ? 'scenarios.ts names who takes part there' : '';
+}
+
+async function endOthers(kept: Map<string, Kept<unknown>>, needed: readonly string[]): Promise<void> {
+  for (const [key, { scope }] of kept) {
+    if (needed.includes(key)) continue;
+    kept.delete(key);
+    await scope.end();
   }
 }
 

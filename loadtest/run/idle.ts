@@ -34,16 +34,14 @@ export async function runIdle(
     const at = stage.clock();
     const contender = await field.startAlone(scope, step.scenario, server);
     const wanted = step.scenario.idle ?? 0;
-    const connections = Math.min(wanted, allowedConnections(contender));
+    const limit = openFileLimit(readFileSync(`/proc/${contender.pid}/limits`, 'utf8'));
+    const connections = Math.min(wanted, Math.floor((limit - otherDescriptors) / descriptorsEach));
     const { rate: _, ...asked } = step.scenario;
     const bounds = { ...boundsOf(stage, step.scenario), seconds: 0, most: connections };
     await stage.load(jobOf(contender, asked, { ...bounds, seconds: 1, most: stage.most }, step.round));
     const before = await settled(contender, server);
-    const connected = await connectC(
-      client,
-      jobOf(contender, { ...asked, connections }, bounds, step.round),
-      stage.signal,
-    );
+    const job = jobOf(contender, { ...asked, connections }, bounds, step.round);
+    const connected = await connectC(client, job, stage.signal);
     const main = await connected.go();
     const after = await settled(contender, server);
     await connected.end();
@@ -56,11 +54,6 @@ export async function runIdle(
   } finally {
     await scope.end();
   }
-}
-
-function allowedConnections({ pid }: Contender): number {
-  const limit = openFileLimit(readFileSync(`/proc/${pid}/limits`, 'utf8'));
-  return Math.floor((limit - otherDescriptors) / descriptorsEach);
 }
 
 async function settled({ pid = 0, scraper }: Contender, { isNode }: Server) {

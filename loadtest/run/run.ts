@@ -29,20 +29,15 @@ const mostIdleRounds = 2;
 
 /** Runs everything that was asked for. The first fault ends it: no figure after it would mean anything. */
 export async function runAll(context: FieldContext, options: RunOptions, listener: Listener): Promise<Outcome> {
-  const { scope } = context;
-  const signal = AbortSignal.any([scope.signal, AbortSignal.timeout(options.maxMinutes * 60_000)]);
+  const interrupted = context.scope.signal;
+  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(options.maxMinutes * 60_000)]);
   const run = new Run(context, options, listener, signal);
-  const end = await untilAborted(signal, scope.signal, () => run.all());
-  return run.outcome(end);
-}
-
-async function untilAborted(any: AbortSignal, interrupted: AbortSignal, work: () => Promise<void>) {
   try {
-    await work();
-    return 'complete';
+    await run.all();
+    return run.outcome('complete');
   } catch (error) {
-    if (!any.aborted) throw error;
-    return interrupted.aborted ? 'interrupted' : 'out of time';
+    if (!signal.aborted) throw error;
+    return run.outcome(interrupted.aborted ? 'interrupted' : 'out of time');
   }
 }
 

@@ -90,22 +90,20 @@ export async function runTrial(stage: Stage, contender: Contender, step: Step): 
   const used: (Usage | undefined)[] = [];
   const look = () => void used.push(usageIfThere(pid));
   const over = new AbortController();
-  const looking = stage.check ? lookDuring(stage, contender, over.signal) : undefined;
   const [main, checker] = await Promise.all([
-    stage.load(job, { began: look, ended: look }),
+    stage.load(job, { began: look, ended: look }).finally(() => over.abort()),
     stage.check?.(checkerJob(contender, scenario, boundsOf(stage, scenario), round)),
-  ]).finally(() => over.abort());
-  await looking;
+    stage.check && lookDuring(stage, contender, over.signal),
+  ]);
   const written = await writer?.end();
   const use = await serverUse(contender, at, used, before);
-  const seen = [...warm, main, ...(checker ? [checker] : [])];
-  const shown = await judge(stage, contender, before, seen, written);
+  const judged = await judge(stage, contender, before, [...warm, main, ...(checker ? [checker] : [])], written);
   return {
     ...{ scenario: scenario.name, server: contender.name, round, at, main },
     ...(checker && { checker }),
     ...(written && { writes: writesOf(written) }),
     ...(use && { use }),
-    ...shown,
+    ...judged,
   };
 }
 
