@@ -4,20 +4,10 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 
 /** What ran the measurement. */
-export type Machine = {
-  readonly processor: string;
-  readonly processors: number;
-  readonly memoryBytes: number;
-  readonly kernel: string;
-  readonly node: string;
-  readonly pagerelay: string;
-  /** Load average of the last minute, before the run: what else was going on. */
-  readonly loadBefore: number;
-  readonly date: string;
-};
+export type Machine = ReturnType<typeof describeMachine>;
 
 /** Describes this machine, now. */
-export function describeMachine(): Machine {
+export function describeMachine() {
   const processors = os.cpus();
   return {
     processor: processors[0]?.model.trim() ?? 'unknown',
@@ -26,6 +16,7 @@ export function describeMachine(): Machine {
     kernel: `${os.type()} ${os.release()} ${os.machine()}`,
     node: process.version,
     pagerelay: versionOfPackage(),
+    /** Load average of the last minute, before the run: what else was going on. */
     loadBefore: os.loadavg()[0] ?? 0,
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
   };

@@ -8,33 +8,10 @@ import type { Spread } from './statistics.ts';
 import { renderRows, writeSpread } from './table.ts';
 import { percent, writeNumber } from './units.ts';
 
-/** One figure of one server in one scenario. */
-export type Compared = {
-  readonly scenario: string;
-  readonly server: string;
-  readonly figure: 'requests/s' | 'CPU';
-  readonly old: Spread;
-  readonly new: Spread;
-  /** How much worse the median is: 0.1 is 10 %; negative is better. */
-  readonly worseBy: number;
-  readonly isWorse: boolean;
-};
-
-/** Of everything that both runs have. */
-export type Comparison = {
-  readonly baseline: string;
-  readonly threshold: number;
-  readonly figures: readonly Compared[];
-  /** In the old one only, or by another client: a scenario, or `scenario, server`. */
-  readonly lost: readonly string[];
-  /** Why they can't be compared at all; empty when they can. */
-  readonly refused: readonly string[];
-  readonly isWorse: boolean;
-};
-
 /** A run that failed is worse, and so is one that has nothing in common with the old one. */
-export function compareResults(old: Baseline, newer: Baseline, threshold: number): Comparison {
+export function compareResults(old: Baseline, newer: Baseline, threshold: number) {
   const figures: Compared[] = [];
+  // In the old one only, or by another client.
   const lost = new Set<string>();
   for (const { scenario, server, client, ratios: was } of old.rows) {
     if (!was) continue;
@@ -53,6 +30,7 @@ export function compareResults(old: Baseline, newer: Baseline, threshold: number
     figures.push({ scenario, server, figure: 'CPU', ...cpu });
   }
   const told = figures.filter(({ worseBy }) => Number.isFinite(worseBy));
+  // Why they can't be compared at all.
   const refused = [
     ...(newer.end === 'complete' ? [] : [`the new run did not end well: ${newer.end}`]),
     ...(told.length === 0 ? ['the two runs have no ratio in common'] : []),
@@ -61,6 +39,13 @@ export function compareResults(old: Baseline, newer: Baseline, threshold: number
   return { baseline: newer.baseline, threshold, figures: told, lost: [...lost], refused, isWorse };
 }
 
+/** One figure of one server in one scenario. */
+type Compared = ReturnType<typeof judge> & {
+  readonly scenario: string;
+  readonly server: string;
+  readonly figure: 'requests/s' | 'CPU';
+};
+
 // A rate that the client limited, or was told, says nothing about who answered.
 function tells({ limit }: Baseline['rows'][number]): boolean {
   return limit !== 'client' && limit !== 'rate' && limit !== 'readers';
@@ -68,13 +53,15 @@ function tells({ limit }: Baseline['rows'][number]): boolean {
 
 // Worse only when no round of one run reaches the other's: a median of few rounds moves by itself.
 function judge(old: Spread, now: Spread, threshold: number, better: 'more' | 'less') {
+  // How much worse the median is: 0.1 is 10 %; negative is better.
   const worseBy = better === 'more' ? old.median / now.median - 1 : now.median / old.median - 1;
   const isApart = better === 'more' ? now.max < old.min : now.min > old.max;
   return { old, new: now, worseBy, isWorse: worseBy > threshold && isApart };
 }
 
 /** As Markdown, the worst first. */
-export function renderComparison({ baseline, threshold, figures, lost, refused, isWorse }: Comparison): string {
+export function renderComparison(comparison: ReturnType<typeof compareResults>): string {
+  const { baseline, threshold, figures, lost, refused, isWorse } = comparison;
   const sorted = [...figures].sort((a, b) => b.worseBy - a.worseBy);
   const head = ['scenario', `${baseline} over`, 'figure', 'old ratio', 'new ratio', 'change', ''];
   const rows = sorted.map(({ scenario, server, figure, old, new: now, worseBy, isWorse: worse }) => [

@@ -1,7 +1,7 @@
 /** The file that a run leaves: `results.json` (described by results.schema.json). @module */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { congestionControl, describeMachine, type Machine, versionOfPackage } from '../measure/machine.ts';
+import { congestionControl, describeMachine, versionOfPackage } from '../measure/machine.ts';
 import type { Pins } from '../measure/pin.ts';
 import type { Profile, Scenario } from '../model/scenario.ts';
 import { UsageError } from '../options.ts';
@@ -12,19 +12,7 @@ import { type Row, rowsOf } from './rows.ts';
 export const resultsVersion = 2;
 
 /** Where it ran, and of what. */
-export type Conditions = {
-  readonly machine: Machine;
-  /** Of TCP, where nobody asks for another. */
-  readonly congestionControl: string;
-  /** Of the working tree; null outside of one. */
-  readonly commit: { readonly id: string; readonly isChanged: boolean } | null;
-  readonly pins: Pins | null;
-  /** What was typed. */
-  readonly command: string;
-  /** Of the clients. */
-  readonly autocannon: string;
-  readonly undici: string;
-};
+export type Conditions = ReturnType<typeof describeConditions>;
 
 /** Everything that a run has found out. */
 export type Results = Outcome & {
@@ -40,18 +28,16 @@ export type Results = Outcome & {
 };
 
 /** What `--compare` needs, and who reads it: small enough for a repository. */
-export type Baseline = Pick<Results, 'version' | 'startedAt' | 'baseline' | 'conditions' | 'end'> & {
-  readonly profile: Pick<Profile, 'name' | 'rounds' | 'seconds'>;
-  readonly rows: readonly Pick<Row, 'scenario' | 'server' | 'client' | 'limit' | 'ratios'>[];
-};
+export type Baseline = ReturnType<typeof baselineOf>;
 
 /** Looks at the machine, before anything runs. */
-export function describeConditions(command: string, pins: Pins | undefined): Conditions {
+export function describeConditions(command: string, pins: Pins | undefined) {
   return {
     machine: describeMachine(),
     congestionControl: congestionControl(),
     commit: commitOf(),
     pins: pins ?? null,
+    /** What was typed. */
     command,
     autocannon: versionOfPackage('autocannon'),
     undici: versionOfPackage('undici'),
@@ -68,19 +54,12 @@ export function resultsOf(
 }
 
 /** @see Baseline */
-export function baselineOf(results: Results): Baseline {
+export function baselineOf(results: Results) {
   const { version, startedAt, baseline, conditions, end, profile } = results;
   const { name, rounds, seconds } = profile;
   const kept = ({ scenario, server, client, limit, ratios }: Row) => ({ scenario, server, client, limit, ratios });
-  return {
-    version,
-    startedAt,
-    baseline,
-    conditions,
-    end,
-    profile: { name, rounds, seconds },
-    rows: results.rows.map(kept),
-  };
+  const rows: readonly ReturnType<typeof kept>[] = results.rows.map(kept);
+  return { version, startedAt, baseline, conditions, end, profile: { name, rounds, seconds }, rows };
 }
 
 /** Reads a file that a run has left, or a baseline. @throws UsageError */
@@ -96,7 +75,8 @@ export function readResults(path: string): Baseline {
   }
 }
 
-function commitOf(): Conditions['commit'] {
+// Of the working tree; null outside of one.
+function commitOf() {
   const git = (...args: string[]) => spawnSync('git', args, { encoding: 'utf8', cwd: import.meta.dirname });
   const { status, stdout } = git('rev-parse', 'HEAD');
   if (status !== 0) return null;

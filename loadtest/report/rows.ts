@@ -1,59 +1,14 @@
 /** From trials to what a reader compares. @module */
-import type { ClientKind } from '../clients/job.ts';
 import { addLatencies, percentile } from '../clients/latency.ts';
 import type { Scenario } from '../model/scenario.ts';
 import type { Trial } from '../run/trial.ts';
-import { median, ratios, type Spread, spreadOf } from './statistics.ts';
+import { median, ratios, spreadOf } from './statistics.ts';
 
 /** What kept a rate from being higher. */
 export type Limit = 'server' | 'client' | 'both' | 'readers' | 'rate' | 'rate not reached' | 'neither';
 
-/** Overwrites, over the rounds of a row. */
-export type RowWrites = {
-  /** Median. */
-  readonly writtenPerSecond: number;
-  /** Answered 409, in all. */
-  readonly busy: number;
-  /** Due and not sent, in all. */
-  readonly missed: number;
-  /** From when a write was due to its answer; null of none. */
-  readonly p50Microseconds: number | null;
-  readonly p99Microseconds: number | null;
-  /** What the server used beyond what as many reads cost without a writer. */
-  readonly cpuMillisecondsPerWrite: Spread | null;
-};
-
-/** One server in one scenario, over its rounds. */
-export type Row = {
-  readonly scenario: string;
-  readonly server: string;
-  readonly client: ClientKind;
-  readonly rounds: number;
-  readonly requests: number;
-  readonly requestsPerSecond: Spread;
-  /** 10^6 bytes of bodies, of the client that makes the load. */
-  readonly megabytesPerSecond: Spread;
-  /** Of all that the server answered and sent meanwhile; 10^9 bytes. Null where nothing tells its CPU, or no body was sent. */
-  readonly cpuMicrosecondsPerRequest: Spread | null;
-  readonly cpuSecondsPerGigabyte: Spread | null;
-  /** Processors. */
-  readonly serverBusy: number | null;
-  readonly clientBusy: number;
-  readonly limit: Limit | null;
-  /** Microseconds, all rounds together. */
-  readonly latency: Readonly<Record<'p50' | 'p75' | 'p90' | 'p99' | 'p999' | 'max', number>>;
-  readonly missed: number;
-  readonly residentBytes: number | null;
-  readonly switchesPerRequest: number | null;
-  readonly eventLoopDelayP99Milliseconds: number | null;
-  readonly checkedBytes: number;
-  /** Of a writer beside the load; null without one. */
-  readonly writes: RowWrites | null;
-  /** Of connections that do nothing: bytes of each; null of others. */
-  readonly idle: { readonly residentBytes: Spread; readonly nativeBytes: Spread | null } | null;
-  /** The first server's over this one's, round by round; null for the first, and without one. */
-  readonly ratios: Readonly<Record<'requests' | 'cpu' | 'p99', Spread>> | null;
-};
+/** One server in one scenario, over its rounds. What nothing tells is null. */
+export type Row = ReturnType<typeof rowOf>;
 
 /** One row for each server in each scenario. */
 export function rowsOf(trials: readonly Trial[], scenarios: readonly Scenario[], baseline: string): Row[] {
@@ -68,7 +23,7 @@ export function rowsOf(trials: readonly Trial[], scenarios: readonly Scenario[],
   });
 }
 
-function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Trial[]): Row {
+function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Trial[]) {
   const [first] = own as [Trial, ...Trial[]];
   const spread = (value: (trial: Trial) => number | null | undefined) => {
     const values = own.map(value).filter((each) => typeof each === 'number' && Number.isFinite(each));
@@ -95,22 +50,29 @@ function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Tri
       missed,
     },
     requestsPerSecond: spreadOf(own.map(requestsPerSecond)),
+    /** 10^6 bytes of bodies, of the client that makes the load. */
     megabytesPerSecond: spreadOf(own.map(({ main }) => bytesOf(main) / main.seconds / 1e6)),
+    /** Of all that the server answered and sent meanwhile; 10^9 bytes. */
     cpuMicrosecondsPerRequest: spread(cpuPerRequest),
     cpuSecondsPerGigabyte: spread(cpuPerGigabyte),
+    // Processors.
     ...{ serverBusy, clientBusy, limit: limitOf(scenario, serverBusy, clientBusy, isRateReached) },
+    /** Microseconds, all rounds together. */
     latency: latencyOf(own),
     residentBytes: middle(({ use }) => use?.residentBytes),
     switchesPerRequest: middle(({ use, main }) => use?.switches && use.switches / answersOf(main)),
     eventLoopDelayP99Milliseconds: middle(({ use }) => use?.eventLoopDelayMilliseconds?.p99),
     checkedBytes: sum(({ main, checker }) => main.checked.bytes + (checker?.checked.bytes ?? 0)),
     writes: rowWrites(own, baseline),
+    /** Bytes of each connection that does nothing. */
     idle: idle && { residentBytes: idle, nativeBytes: spread((trial) => trial.idle?.nativeBytes) },
+    /** The service's over this server's, round by round. */
     ratios: baseline.length === 0 || idle ? null : ratiosOf(baseline, own),
   };
 }
 
-function rowWrites(own: readonly Trial[], quiet: readonly Trial[]): RowWrites | null {
+// Overwrites beside the reads; `quiet` is the same without a writer.
+function rowWrites(own: readonly Trial[], quiet: readonly Trial[]) {
   const all = own.flatMap(({ writes }) => writes ?? []);
   if (all.length === 0) return null;
   const latency = addLatencies(all.map((writes) => writes.latency));
@@ -125,7 +87,9 @@ function rowWrites(own: readonly Trial[], quiet: readonly Trial[]): RowWrites | 
     writtenPerSecond: median(all.map(({ written, seconds }) => written / seconds)),
     busy: all.reduce((sum, { busy }) => sum + busy, 0),
     missed: all.reduce((sum, { missed }) => sum + missed, 0),
+    // From when a write was due to its answer.
     ...{ p50Microseconds: within(50), p99Microseconds: within(99) },
+    /** What the server used beyond what as many reads cost without a writer. */
     cpuMillisecondsPerWrite: each.length === 0 ? null : spreadOf(each),
   };
 }
@@ -168,13 +132,13 @@ export function limitOf(
   return serverBusy >= busy ? 'server' : 'neither';
 }
 
-function latencyOf(trials: readonly Trial[]): Row['latency'] {
+function latencyOf(trials: readonly Trial[]) {
   const all = addLatencies(trials.map(({ main }) => main.latency));
   const [p50 = 0, p75 = 0, p90 = 0, p99 = 0, p999 = 0] = [50, 75, 90, 99, 99.9].map((share) => percentile(all, share));
   return { p50, p75, p90, p99, p999, max: all.maxValue };
 }
 
-function ratiosOf(baseline: readonly Trial[], own: readonly Trial[]): NonNullable<Row['ratios']> {
+function ratiosOf(baseline: readonly Trial[], own: readonly Trial[]) {
   const ratio = (value: (trial: Trial) => number) => spreadOf(ratios(baseline.map(value), own.map(value)));
   const p99 = ({ main }: Trial) => percentile(addLatencies([main.latency]), 99);
   return {

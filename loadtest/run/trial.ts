@@ -11,20 +11,6 @@ import { type Bounds, type Contender, checkerJob, jobOf } from './contender.ts';
 import { judge } from './judge.ts';
 import { type ServerUse, serverUse, usageIfThere } from './server-use.ts';
 
-/** What a writer did meanwhile. */
-export type TrialWrites = Omit<WriteResult, 'milliseconds'> & {
-  /** From when a write was due to its answer (clients/latency.ts). */
-  readonly latency: string;
-};
-
-/** Bytes that an idle connection takes. */
-export type IdleUse = {
-  /** Of the server's process, over the connections. */
-  readonly residentBytes: number;
-  /** Of that, what the native shim has set aside; null where there is none. */
-  readonly nativeBytes: number | null;
-};
-
 /** All that one trial gave. */
 export type Trial = {
   readonly scenario: string;
@@ -35,10 +21,12 @@ export type Trial = {
   readonly main: ClientResult;
   /** Reads beside it, slowly, and checks each body. */
   readonly checker?: ClientResult;
-  readonly writes?: TrialWrites;
+  /** Of a writer; latency from when a write was due to its answer (clients/latency.ts). */
+  readonly writes?: ReturnType<typeof writesOf>;
   /** Missing where nothing tells. */
   readonly use?: ServerUse;
-  readonly idle?: IdleUse;
+  /** Bytes that an idle connection takes; of these, what the native shim has set aside, null where there is none. */
+  readonly idle?: { readonly residentBytes: number; readonly nativeBytes: number | null };
   /** Whether counters were compared with what the clients saw. */
   readonly isReconciled: boolean;
   readonly faults: readonly Fault[];
@@ -117,7 +105,7 @@ async function warmUp(stage: Stage, job: Job): Promise<ClientResult[]> {
   return seconds > 0 && !isLong(job) ? [await stage.load({ ...job, seconds })] : [];
 }
 
-function writesOf({ milliseconds, ...counts }: WriteResult): TrialWrites {
+function writesOf({ milliseconds, ...counts }: WriteResult) {
   const latency = newLatency();
   for (const each of milliseconds) recordLatency(latency, each * 1000);
   return { ...counts, latency: encodeLatency(latency) };

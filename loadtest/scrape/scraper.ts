@@ -1,26 +1,10 @@
 /** Reads a service's metrics while it is under load, and remembers what goes into charts. @module */
 import { Client } from 'undici';
-import { type EventLoopDelay, eventLoopDelay } from './event-loop.ts';
+import { eventLoopDelay } from './event-loop.ts';
 import { BadMetrics, type MetricsText, parseMetrics } from './parse.ts';
 
 /** What one scrape says of the things that are drawn. */
-export type ScrapePoint = {
-  /** Which service: several of one name have their turns. */
-  readonly origin: string;
-  /** Seconds from the start of the run. */
-  readonly at: number;
-  readonly references: number;
-  readonly heldBytes: number;
-  readonly quarantinedBytes: number;
-  readonly connections: number;
-  readonly sentBytes: Readonly<Record<string, number>>;
-  readonly expressRequests: number;
-  readonly residentBytes: number;
-  /** Of the service's process, since it began. */
-  readonly cpuSeconds: number;
-  /** Since the last scrape; undefined where the service does not tell. */
-  readonly eventLoopDelayMilliseconds: EventLoopDelay | undefined;
-};
+export type ScrapePoint = ReturnType<typeof pointOf>;
 
 /** One scrape, and how many requests the scraper itself had made before it, all answered with 200. */
 export type Snapshot = { readonly metrics: MetricsText; readonly gets: number; readonly point: ScrapePoint };
@@ -99,20 +83,23 @@ export class Scraper {
   }
 }
 
-function pointOf(origin: string, before: MetricsText | undefined, metrics: MetricsText, at: number): ScrapePoint {
+function pointOf(origin: string, before: MetricsText | undefined, metrics: MetricsText, at: number) {
+  const engines = metrics.samples('pagerelay_sent_bytes_total');
   return {
+    /** Which service: several of one name have their turns. */
     origin,
+    /** Seconds from the start of the run. */
     at,
     references: metrics.sum('pagerelay_references'),
     heldBytes: metrics.sum('pagerelay_held_bytes'),
     quarantinedBytes: metrics.sum('pagerelay_quarantined_bytes'),
     connections: metrics.sum('pagerelay_connections'),
-    sentBytes: Object.fromEntries(
-      metrics.samples('pagerelay_sent_bytes_total').map(({ labels, value }) => [labels.engine ?? '', value]),
-    ),
+    sentBytes: Object.fromEntries(engines.map(({ labels, value }) => [labels.engine ?? '', value])),
     expressRequests: metrics.sum('pagerelay_express_requests_total'),
     residentBytes: metrics.sum('process_resident_memory_bytes'),
+    /** Of the service's process, since it began. */
     cpuSeconds: metrics.sum('process_cpu_seconds_total'),
+    /** Since the last scrape; undefined where the service does not tell. */
     eventLoopDelayMilliseconds: eventLoopDelay(before, metrics),
   };
 }

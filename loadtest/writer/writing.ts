@@ -16,23 +16,7 @@ export type Writes = {
 };
 
 /** What became of them. */
-export type WriteResult = {
-  /** Of writing, without the wait for the last answers. */
-  readonly seconds: number;
-  /** Answered 204. */
-  readonly written: number;
-  /** Answered 409: their pages could not be had in time. */
-  readonly busy: number;
-  /** Due, but not sent: too many were unanswered. */
-  readonly missed: number;
-  /** Answered otherwise, or not at all. */
-  readonly errors: number;
-  readonly firstError: string | null;
-  /** Of the written ones, from when they were due to their answer. */
-  readonly milliseconds: readonly number[];
-  /** Of the process that writes. */
-  readonly cpuSeconds: number;
-};
+export type WriteResult = Awaited<ReturnType<Writing['end']>>;
 
 /** So many writes may be unanswered, each on a connection of its own. */
 export const mostUnanswered = 16;
@@ -52,40 +36,36 @@ export class Writing {
   readonly #began = performance.now();
   readonly #unanswered = new Set<Promise<void>>();
   readonly #milliseconds: number[] = [];
+  /** Answered 409 in time; due, but not sent, for too many were unanswered; answered otherwise, or not at all. */
+  readonly #counts = { busy: 0, missed: 0, errors: 0, firstError: null as string | null };
   #due = 0;
   #stamp = 0;
-  #busy = 0;
-  #missed = 0;
-  #errors = 0;
-  #firstError: string | null = null;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(writes: Writes) {
     this.#writes = writes;
     this.#body = randomFillSync(new Uint8Array(writes.size));
-    this.#pool = new Pool(`http://127.0.0.1:${writes.port}`, {
-      connections: mostUnanswered,
-      headersTimeout: answerMilliseconds,
-      bodyTimeout: answerMilliseconds,
-    });
+    const times = { headersTimeout: answerMilliseconds, bodyTimeout: answerMilliseconds };
+    this.#pool = new Pool(`http://127.0.0.1:${writes.port}`, { connections: mostUnanswered, ...times });
     this.#writeWhatIsDue();
   }
 
   /** Writes no more, and waits for the answers that are still to come. */
-  async end(): Promise<WriteResult> {
+  async end() {
     clearTimeout(this.#timer);
     const seconds = (performance.now() - this.#began) / 1000;
     await Promise.all(this.#unanswered);
     await this.#pool.close();
     const { user, system } = process.cpuUsage(this.#cpuBefore);
     return {
+      ...this.#counts,
+      /** Of writing, without the wait for the last answers. */
       seconds,
+      /** Answered 204. */
       written: this.#milliseconds.length,
-      busy: this.#busy,
-      missed: this.#missed,
-      errors: this.#errors,
-      firstError: this.#firstError,
+      /** Of the written ones, from when they were due to their answer. */
       milliseconds: this.#milliseconds,
+      /** Of the process that writes. */
       cpuSeconds: (user + system) / 1e6,
     };
   }
@@ -101,10 +81,7 @@ export class Writing {
   }
 
   #write(dueAt: number): void {
-    if (this.#unanswered.size === mostUnanswered) {
-      this.#missed++;
-      return;
-    }
+    if (this.#unanswered.size === mostUnanswered) return void this.#counts.missed++;
     const answered = this.#put(dueAt).catch((error: Error) => this.#fail(error.message));
     this.#unanswered.add(answered);
     void answered.then(() => this.#unanswered.delete(answered));
@@ -119,12 +96,12 @@ export class Writing {
     const { statusCode, body } = await this.#pool.request({ method: 'PUT', path, headers, body: bytes });
     await body.dump();
     if (statusCode === 204) this.#milliseconds.push(performance.now() - dueAt);
-    else if (statusCode === 409) this.#busy++;
+    else if (statusCode === 409) this.#counts.busy++;
     else this.#fail(`status (${statusCode})`);
   }
 
   #fail(why: string): void {
-    this.#errors++;
-    this.#firstError ??= why;
+    this.#counts.errors++;
+    this.#counts.firstError ??= why;
   }
 }
