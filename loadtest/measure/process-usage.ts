@@ -13,15 +13,21 @@ export type Usage = {
 /** Of a process with its threads, and of its children. Threads must not end between two looks. @throws Error when it is gone */
 export function usageOf(pid: number): Usage {
   const all = [pid, ...childrenOf(pid)];
-  const sum = (value: (pid: number) => number) => all.reduce((total, each) => total + value(each), 0);
-  return { cpuSeconds: sum(cpuSecondsOf), residentBytes: sum(residentBytesOf), switches: sum(switchesOf) };
+  return {
+    cpuSeconds: sum(all.map(cpuSecondsOf)),
+    residentBytes: sum(all.map((each) => residentBytes(readFileSync(`/proc/${each}/status`, 'utf8')))),
+    switches: sum(all.flatMap(threadsOf).map((thread) => contextSwitches(readFileSync(`${thread}/status`, 'utf8')))),
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, each) => total + each, 0);
 }
 
 // The scheduler's own count, in nanoseconds, where the kernel shows it: a hundredth of a second is much of a short load.
 function cpuSecondsOf(pid: number): number {
   try {
-    const nanoseconds = threadsOf(pid).map((thread) => runNanoseconds(readFileSync(`${thread}/schedstat`, 'latin1')));
-    return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e9;
+    return sum(threadsOf(pid).map((thread) => runNanoseconds(readFileSync(`${thread}/schedstat`, 'latin1')))) / 1e9;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return cpuTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) / ticksPerSecond;
@@ -53,10 +59,6 @@ function threadsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
 }
 
-function residentBytesOf(pid: number): number {
-  return residentBytes(readFileSync(`/proc/${pid}/status`, 'utf8'));
-}
-
 /** VmRSS of a /proc/PID/status (proc_pid_status(5)): with what it shares. @throws Error when it is not there */
 export function residentBytes(status: string): number {
   const kibibytes = /^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1];
@@ -64,15 +66,9 @@ export function residentBytes(status: string): number {
   return Number(kibibytes) * 1024;
 }
 
-function switchesOf(pid: number): number {
-  const counts = threadsOf(pid).map((thread) => contextSwitches(readFileSync(`${thread}/status`, 'utf8')));
-  return counts.reduce((sum, each) => sum + each, 0);
-}
-
 /** Of one thread, from its status (proc_pid_status(5)): those that waited, and those whose time was over. */
 export function contextSwitches(status: string): number {
-  const found = status.matchAll(/^(?:non)?voluntary_ctxt_switches:\s*(\d+)$/gm);
-  return [...found].reduce((sum, [, count]) => sum + Number(count), 0);
+  return sum([...status.matchAll(/^(?:non)?voluntary_ctxt_switches:\s*(\d+)$/gm)].map(([, count]) => Number(count)));
 }
 
 /** How many files a process may have open: the soft limit in its /proc/PID/limits (proc_pid_limits(5)). */

@@ -43,22 +43,20 @@ export function headText(job: Job, ask: Ask, number: number): string {
 export type Expected = {
   readonly status: number;
   /** The Content-Length; undefined: any, or none. */
-  readonly length: number | undefined;
+  readonly length?: number;
   /** Of the body; undefined for several ranges, which only the answer's own length tells. */
-  readonly bodyBytes: number | undefined;
+  readonly bodyBytes?: number;
   /** The Content-Range; undefined for none. */
-  readonly contentRange: string | undefined;
+  readonly contentRange?: string;
 };
 
 /** @see Expected */
 export function expectedOf({ scenario, regionBytes }: Job, { range, spans }: Ask): Expected {
-  if (scenario.conditional) return { status: 304, length: undefined, bodyBytes: 0, contentRange: undefined };
+  if (scenario.conditional) return { status: 304, bodyBytes: 0 };
   const [[first, last] = [0, -1]] = spans;
   const length = last - first + 1;
-  if (range === undefined) {
-    return { status: 200, length, bodyBytes: scenario.method === 'HEAD' ? 0 : length, contentRange: undefined };
-  }
-  if (spans.length > 1) return { status: 206, length: undefined, bodyBytes: undefined, contentRange: undefined };
+  if (range === undefined) return { status: 200, length, bodyBytes: scenario.method === 'HEAD' ? 0 : length };
+  if (spans.length > 1) return { status: 206 };
   return { status: 206, length, bodyBytes: length, contentRange: `bytes ${first}-${last}/${regionBytes}` };
 }
 

@@ -4,24 +4,15 @@ import { writeNumber, writeSize } from '../report/units.ts';
 
 /** How a client goes through a region. */
 export const patterns = [
-  /** Ranges at random pages. */
-  'random',
-  /** One range after the other, from a random page on. */
-  'sequential',
-  /** Few ranges most of the time: the rank decides how often (Zipf, exponent 1). */
-  'zipf',
-  /** A viewer: some segments in a row, then a jump. */
-  'media',
-  /** An analyst: the length of the footer, the footer, then some column chunks. */
-  'parquet',
-  /** Breaks off in the middle and asks for the rest, with If-Range. */
-  'resume',
-  /** Reads slowly. */
-  'slow',
-  /** Several ranges in one request. */
-  'multi-range',
-  /** All of it, without a Range. */
-  'whole',
+  'random', // Ranges at random pages.
+  'sequential', // One range after the other, from a random page on.
+  'zipf', // Few ranges most of the time: the rank decides how often (Zipf, exponent 1).
+  'media', // A viewer: some segments in a row, then a jump.
+  'parquet', // An analyst: the length of the footer, the footer, then some column chunks.
+  'resume', // Breaks off in the middle and asks for the rest, with If-Range.
+  'slow', // Reads slowly.
+  'multi-range', // Several ranges in one request.
+  'whole', // All of it, without a Range.
 ] as const;
 export type Pattern = (typeof patterns)[number];
 

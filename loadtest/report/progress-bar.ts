@@ -14,10 +14,9 @@ export type Screen = { readonly isTTY?: boolean; readonly columns?: number; writ
 /** Tells how far a run is. */
 export class ProgressBar implements Listener {
   readonly #screen: Screen;
-  readonly #began = performance.now();
+  #began = 0;
   #planned = 0;
   #done = 0;
-  #firstAt: number | undefined;
 
   constructor(screen: Screen) {
     this.#screen = screen;
@@ -28,7 +27,7 @@ export class ProgressBar implements Listener {
   };
 
   began = ({ name }: Scenario, server: string, round: number): void => {
-    this.#firstAt ??= performance.now();
+    this.#began ||= performance.now();
     if (this.#screen.isTTY) this.#draw(`${name}, ${server}, round ${round}${this.#left()}`);
   };
 
@@ -48,15 +47,14 @@ export class ProgressBar implements Listener {
   }
 
   #draw(what: string): void {
-    const share = this.#planned === 0 ? 0 : this.#done / this.#planned;
-    const full = Math.round(share * width);
+    const full = Math.round((this.#done / Math.max(1, this.#planned)) * width);
     const bar = `${'█'.repeat(full)}${'░'.repeat(width - full)} ${this.#done}/${this.#planned}`;
     this.#screen.write(`${clearLine}${`${bar}  ${what}`.slice(0, (this.#screen.columns ?? 100) - 1)}`);
   }
 
   #left(): string {
     if (this.#done === 0) return '';
-    const each = (performance.now() - (this.#firstAt ?? this.#began)) / this.#done;
+    const each = (performance.now() - this.#began) / this.#done;
     return `, about ${Math.ceil((each * (this.#planned - this.#done)) / 1000)} s left`;
   }
 }

@@ -162,13 +162,12 @@ class Run {
 
   // What is fixed, or a share of what the rival reaches now.
   async #rateOf(scenario: Scenario, contenders: readonly Contender[], round: number): Promise<number | undefined> {
-    const { rate } = scenario;
+    const { rate, ...asked } = scenario;
+    if (typeof rate !== 'object') return rate;
     const fastest = contenders.find(({ name }) => name === rival.name);
-    if (typeof rate !== 'object' || !fastest) return typeof rate === 'object' ? undefined : rate;
-    const { rate: _, ...asked } = scenario;
-    const { requests, seconds } = await this.#stage.load(
-      jobOf(fastest, asked, { ...boundsOf(this.#stage, scenario), seconds: this.#stage.profile.seconds }, round),
-    );
+    if (!fastest) return undefined;
+    const bounds = { ...boundsOf(this.#stage, scenario), seconds: this.#stage.profile.seconds };
+    const { requests, seconds } = await this.#stage.load(jobOf(fastest, asked, bounds, round));
     return Math.round((requests / seconds) * rate.share);
   }
 
@@ -219,11 +218,9 @@ class Run {
   }
 
   #cClient(): Promise<CClient> {
-    const { scope } = this.#context;
-    this.#fast ??= (async () => {
-      const folder = scope.folder(tmpdir());
-      return { command: this.#pin([await compileClient(folder)]), folder };
-    })();
+    if (this.#fast) return this.#fast;
+    const folder = this.#context.scope.folder(tmpdir());
+    this.#fast = compileClient(folder).then((program) => ({ command: this.#pin([program]), folder }));
     return this.#fast;
   }
 

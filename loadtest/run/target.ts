@@ -64,7 +64,7 @@ export async function openTarget(context: FieldContext, target: Target): Promise
   if (!target.allowRemote && !(await isLoopback(url.hostname))) {
     throw new UsageError(`${url.hostname} is not this machine: --allow-remote says that it may be put under load`);
   }
-  const [gone] = await goneFault({ name: url.host, origin: url.origin, socketPath: undefined });
+  const [gone] = await goneFault({ name: url.host, origin: url.origin });
   if (gone) throw new UsageError(`nobody listens on ${url.origin}`);
   const headers = authorization(target.token);
   const name = target.region ?? /^\/regions\/(.+)$/.exec(url.pathname)?.[1] ?? (await firstRegion(url.origin, headers));

@@ -22,14 +22,11 @@ export const serverWords: readonly string[] = allServers.map(({ word }) => word)
 export type Missing = { readonly name: string; readonly why: string };
 
 /** Those of the words that run here, in their order, and why the others do not. The service under test always runs. */
-export function serversHere(words: readonly string[]): {
-  readonly here: readonly Server[];
-  readonly missing: Missing[];
-} {
+export function serversHere(words: readonly string[]): { readonly here: Server[]; readonly missing: Missing[] } {
   const asked = allServers.filter((server) => server === baseline || words.includes(server.word));
-  const judged = asked.map((server) => ({ server, why: server.missing() }));
+  const judged = asked.map((server) => ({ server, name: server.name, why: server.missing() }));
   return {
     here: judged.flatMap(({ server, why }) => (why === undefined ? [server] : [])),
-    missing: judged.flatMap(({ server, why }) => (why === undefined ? [] : [{ name: server.name, why }])),
+    missing: judged.flatMap(({ name, why }) => (why === undefined ? [] : [{ name, why }])),
   };
 }

@@ -104,9 +104,8 @@ static void listen_on(struct server *server, uint16_t port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server->listener < 0) give_up("socket");
-    if (bind(server->listener, (struct sockaddr *)&address, sizeof address) < 0) give_up("bind");
-    if (listen(server->listener, SOMAXCONN) < 0) give_up("listen");
+    bool bound = bind(server->listener, (struct sockaddr *)&address, sizeof address) == 0;
+    if (!bound || listen(server->listener, SOMAXCONN) < 0) give_up("listen");
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->listener, &event) < 0) give_up("epoll_ctl");
@@ -125,11 +124,10 @@ int main(int argc, char **argv) {
         int count = epoll_wait(server.epoll, events, EVENTS, -1);
         if (count < 0 && errno != EINTR) give_up("epoll_wait");
         for (int at = 0; at < count; at++) {
-            if (events[at].data.ptr) {
-                serve(&server, events[at].data.ptr);
-            } else {
+            if (!events[at].data.ptr)
                 welcome(&server);
-            }
+            else
+                serve(&server, events[at].data.ptr);
         }
     }
 }
