@@ -371,12 +371,6 @@ const ifRangeOfOtherKinds: readonly RangeCase[] = [
   ['RFC 9110 13.1.5, no Range', 'GET nginx.bin', ['If-Range: "{etag}"'], whole],
   ['RFC 9110 13.1.5, no Range', 'GET nginx.bin', ['If-Range: "other"'], whole],
   [
-    'RFC 9110 5.3, two fields',
-    'GET nginx.bin',
-    ['Range: bytes=0-8', 'If-Range: "{etag}"', 'If-Range: "{etag}"'],
-    whole,
-  ],
-  [
     'RFC 9110 13.1.5, several ranges',
     'GET nginx.bin',
     ['Range: bytes=0-8,20-29', 'If-Range: "{etag}"'],
