@@ -16,7 +16,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-test('ctrl-C stops everything', { timeout: 60_000 }, async (scope) => {
+test('ctrl-C stops everything', async (scope) => {
   const out = folderFor(scope);
   const scenarios = ['--scenarios', 'writer-64k,random-4k', '--servers', 'copy'];
   const child = startLoadtest(scope, ...scenarios, '--seconds', '1', '--rounds', '50', '--out', out);
@@ -35,7 +35,7 @@ test('ctrl-C stops everything', { timeout: 60_000 }, async (scope) => {
   assert.equal(results.end, 'interrupted');
 });
 
-test('a run ends when its time is over, with 1', { timeout: 60_000 }, async (scope) => {
+test('a run ends when its time is over, with 1', async (scope) => {
   const out = folderFor(scope);
   const times = ['--seconds', '0.5', '--rounds', '100', '--max-minutes', '0.05'];
   const child = startLoadtest(
@@ -52,7 +52,7 @@ test('a run ends when its time is over, with 1', { timeout: 60_000 }, async (sco
   assert.match(child.stdout(), /Out of time/);
 });
 
-test('its time bounds a long load as well', { timeout: 60_000 }, async (scope) => {
+test('its time bounds a long load as well', async (scope) => {
   const began = performance.now();
   const what = ['--scenarios', 'random-4k', '--servers', 'none', '--seconds', '3600', '--max-minutes', '0.05'];
   const child = startLoadtest(scope, ...what, '--out', folderFor(scope));
@@ -61,7 +61,7 @@ test('its time bounds a long load as well', { timeout: 60_000 }, async (scope) =
   assert.ok(performance.now() - began < 45_000);
 });
 
-test('a run asks no more often than it may', { timeout: 60_000 }, async (scope) => {
+test('a run asks no more often than it may', async (scope) => {
   const out = folderFor(scope);
   const times = ['--seconds', '20', '--rounds', '1', '--max-requests', '30'];
   const child = startLoadtest(scope, '--scenarios', 'media-512k,zipf-16k', '--servers', 'none', ...times, '--out', out);

@@ -27,7 +27,7 @@ async function loadOn(scope: TestContext, fault: string, names: string) {
   return runLoadtest(scope, '--url', url, '--reference', file, '--scenarios', names, ...times);
 }
 
-test('a server that does nothing wrong passes', { timeout: 60_000 }, async (scope) => {
+test('a server that does nothing wrong passes', async (scope) => {
   const { code, results, printed } = await loadOn(scope, 'nothing', 'random-4k,sequential-1m');
   assert.equal(code, 0, printed);
   assert.equal(results?.end, 'complete');
@@ -44,7 +44,7 @@ const bad: [fault: string, scenario: string, kind: FaultKind, says: RegExp][] = 
   ['dies', 'sequential-1m', 'server-gone', /died during the run: nobody listens on http/],
 ];
 for (const [fault, scenario, kind, says] of bad) {
-  test(`a server that ${fault} is caught and named, in ${scenario}`, { timeout: 60_000 }, async (scope) => {
+  test(`a server that ${fault} is caught and named, in ${scenario}`, async (scope) => {
     const { code, results, printed } = await loadOn(scope, fault, scenario);
     assert.equal(code, 1, printed);
     const [found] = results?.faults ?? [];

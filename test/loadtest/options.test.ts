@@ -84,7 +84,7 @@ test('only addresses of this machine are loopback', async () => {
   for (const host of ['192.0.2.1', '10.0.0.1', '[2001:db8::1]', '0.0.0.0']) assert.ok(!(await isLoopback(host)), host);
 });
 
-test('another machine is put under load only when that is said', { timeout: 30_000 }, async (scope) => {
+test('another machine is put under load only when that is said', async (scope) => {
   const { code, printed, folder } = await runLoadtest(scope, '--url', 'http://192.0.2.1:8080');
   assert.equal(code, 2);
   assert.match(printed, /192\.0\.2\.1 is not this machine: --allow-remote/);
@@ -112,9 +112,7 @@ test('what would be left unheard is refused', () => {
   refused('--save-baseline', 'b.json', '--seconds', '0.5');
 });
 
-test('a run has no more requests than it may, however many connections there are', {
-  timeout: 60_000,
-}, async (scope) => {
+test('a run has no more requests than it may, however many connections there are', async (scope) => {
   const args = ['--scenarios', 'random-4k', '--servers', 'none', '--rounds', '1', '--seconds', '0.5'];
   const { code, results } = await runLoadtest(scope, ...args, '--max-requests', '10');
   assert.equal(code, 0);
@@ -122,7 +120,7 @@ test('a run has no more requests than it may, however many connections there are
   assert.ok(row && row.requests >= 1 && row.requests <= 20, `${row?.requests} requests`);
 });
 
-test('a file that is no result is a usage error', { timeout: 30_000 }, async (scope) => {
+test('a file that is no result is a usage error', async (scope) => {
   const { code, printed } = await runLoadtest(scope, '--compare', 'package.json', 'package.json');
   assert.equal(code, 2, printed);
 });

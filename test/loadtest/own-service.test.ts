@@ -17,7 +17,7 @@ async function runAlone(scope: TestContext, names: readonly string[], ...more: r
   return results as Results;
 }
 
-test('every pattern, a writer too: right bytes, and counters that add up', { timeout: 110_000 }, async (scope) => {
+test('every pattern, a writer too: right bytes, and counters that add up', async (scope) => {
   const names = [
     'zipf-16k',
     'media-512k',
@@ -44,9 +44,7 @@ test('every pattern, a writer too: right bytes, and counters that add up', { tim
 
 const kinds = ['own-field-4k', 'regions-20-4k', 'revalidate', 'head', 'tokens-4k', 'log-4k', 'close-4k', 'kept-10-4k'];
 for (const clients of ['fast', 'checking'] as const) {
-  test(`every kind of request by the ${clients} clients: right answers, and counters that add up`, {
-    timeout: 110_000,
-  }, async (scope) => {
+  test(`every kind of request by the ${clients} clients: right answers, and counters that add up`, async (scope) => {
     const names = [...kinds, 'fresh-4k', 'http10-4k'];
     const { trials, rows } = await runAlone(scope, names, '--clients', clients);
     for (const { scenario, main, isReconciled } of trials) assert.ok(isReconciled && main.requests > 0, scenario);
@@ -63,7 +61,7 @@ function clientOf(name: string, clients: 'fast' | 'checking'): string {
   return ['revalidate', 'head', 'close-4k', 'kept-10-4k'].includes(name) ? 'undici' : 'autocannon';
 }
 
-test('idle connections, half of the peak of nginx, two processors', { timeout: 110_000 }, async (scope) => {
+test('idle connections, half of the peak of nginx, two processors', async (scope) => {
   const what = ['--scenarios', 'idle,half-rate-4k,two-processors-64k', '--servers', 'nginx-cache', '--clients', 'fast'];
   const { code, results, printed } = await runLoadtest(scope, ...what, '--seconds', '0.2', '--rounds', '1');
   assert.equal(code, 0, printed);
@@ -77,7 +75,7 @@ test('idle connections, half of the peak of nginx, two processors', { timeout: 1
   assert.ok((row('half-rate-4k')?.requests ?? 0) > 0 && row('two-processors-64k', 'nginx + open_file_cache'));
 });
 
-test('peers take turns in being the first, and run what they can', { timeout: 60_000 }, async (scope) => {
+test('peers take turns in being the first, and run what they can', async (scope) => {
   const what = [
     '--profile',
     'full',
@@ -102,7 +100,7 @@ test('peers take turns in being the first, and run what they can', { timeout: 60
   assert.deepEqual(unlikeSchema(results), []);
 });
 
-test('a running service, with a token: its own metrics tell CPU and memory', { timeout: 60_000 }, async (scope) => {
+test('a running service, with a token: its own metrics tell CPU and memory', async (scope) => {
   const folder = folderFor(scope);
   const token = join(folder, 'token');
   writeFileSync(token, 'a-token-of-enough-length-to-be-taken\n');

@@ -55,7 +55,7 @@ const overflow = (page: Page) =>
   page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 const background = (page: Page) => page.evaluate('getComputedStyle(document.body).backgroundColor');
 
-test('every chart of a report has data, on a screen, a phone and paper', { skip, timeout: 120_000 }, async (scope) => {
+test('every chart of a report has data, on a screen, a phone and paper', { skip }, async (scope) => {
   const what = ['--scenarios', 'random-4k,sequential-1m,slow-2m,resume-4m', '--servers', 'copy'];
   const { code, folder = '', printed } = await runLoadtest(scope, ...what, '--seconds', '0.6', '--rounds', '1');
   assert.equal(code, 0, printed);

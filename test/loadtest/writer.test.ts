@@ -100,7 +100,7 @@ test('a server that breaks off is an error', async (scope) => {
   assert.ok(firstError);
 });
 
-test('in a process of its own it writes from start to end, again and again', { timeout: 20_000 }, async (scope) => {
+test('in a process of its own it writes from start to end, again and again', async (scope) => {
   const { writes, asked } = await serve(scope, good);
   const run = new RunScope();
   scope.after(() => run.end());
