@@ -14,11 +14,19 @@ static napi_value open_tree(napi_env env, napi_callback_info info) {
     return number(env, result < 0 ? result : (double)tree);
 }
 
-static napi_value close_tree(napi_env env, napi_callback_info info) {
+static napi_value of_tree(napi_env env, napi_callback_info info, int (*act)(struct pr_relay *, uint64_t)) {
     struct call call;
     uint64_t tree;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "tree", &tree)) return NULL;
-    return number(env, pr_tree_close(call.relay, tree));
+    return number(env, act(call.relay, tree));
+}
+
+static napi_value close_tree(napi_env env, napi_callback_info info) {
+    return of_tree(env, info, pr_tree_close);
+}
+
+static napi_value tree_descriptor(napi_env env, napi_callback_info info) {
+    return of_tree(env, info, pr_tree_descriptor);
 }
 
 napi_value identity(napi_env env, const struct pr_generation_info *info) {
@@ -193,6 +201,7 @@ static napi_value generation_descriptor(napi_env env, napi_callback_info info) {
 static const struct export list[] = {
     {"openTree", open_tree},
     {"closeTree", close_tree},
+    {"treeDescriptor", tree_descriptor},
     {"statGeneration", stat_generation},
     {"generationIsAt", generation_is_at},
     {"openGeneration", open_generation},

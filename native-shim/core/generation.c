@@ -48,6 +48,11 @@ static struct pr_tree *find_tree(struct pr_relay *relay, uint64_t id) {
     return tree;
 }
 
+int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = find_tree(relay, id);
+    return tree ? tree->fd : -EBADF;
+}
+
 int pr_tree_close(struct pr_relay *relay, uint64_t id) {
     struct pr_tree *tree = find_tree(relay, id);
     if (!tree) return -EBADF;

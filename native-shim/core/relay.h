@@ -79,6 +79,9 @@ struct pr_generation_info {
 int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *tree);
 int pr_tree_close(struct pr_relay *relay, uint64_t tree);
 
+/* The tree's own descriptor (O_PATH), open until pr_tree_close or the relay's end; or -EBADF. */
+int pr_tree_descriptor(struct pr_relay *relay, uint64_t tree);
+
 /* A folder inside the tree, for calls relative to it: a descriptor (O_PATH) that the caller closes, or -errno. */
 int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path);
 

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
@@ -86,7 +85,6 @@ export class NativeRelay implements Relay {
   readonly #grants: Grants;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   /** Descriptors of open trees, by their ids. */
-  readonly #roots = new Map<number, number>();
   #closed = false;
 
   /**
@@ -109,17 +107,12 @@ export class NativeRelay implements Relay {
     // Absolute links into the tree are known by it (native-shim/core/links.h).
     const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
     const id = checked(this.#shim.openTree(this.#relay, absolute), path);
-    const fd = checked(this.#shim.openFolder(this.#relay, id, '.'), path);
-    this.#roots.set(id, fd);
+    const fd = checked(this.#shim.treeDescriptor(this.#relay, id), path);
     return { id, path, root: `/proc/self/fd/${fd}` };
   }
 
   closeTree({ id }: Tree): void {
-    const fd = this.#roots.get(id);
-    if (fd === undefined) return;
-    this.#roots.delete(id);
-    this.#shim.closeTree(this.#relay, id);
-    closeSync(fd);
+    if (!this.#closed) this.#shim.closeTree(this.#relay, id);
   }
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
@@ -317,8 +310,6 @@ export class NativeRelay implements Relay {
     this.#closed = true;
     await this.#reads.ended();
     this.#shim.closeRelay(this.#relay);
-    for (const fd of this.#roots.values()) closeSync(fd);
-    this.#roots.clear();
     for (const resolve of this.#ends.values()) resolve({ outcome: 'cancelled', code: 'ECANCELED', bytes: 0 });
     this.#ends.clear();
     for (const id of [...this.#claims.keys()]) this.#settleClaim(id, false);

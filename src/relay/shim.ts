@@ -57,6 +57,8 @@ export type Shim = {
   closeRelay(relay: ShimRelay): void;
   openTree(relay: ShimRelay, path: string): number;
   closeTree(relay: ShimRelay, tree: number): number;
+  /** Open for as long as the tree is, and closed with it. */
+  treeDescriptor(relay: ShimRelay, tree: number): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
