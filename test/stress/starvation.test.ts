@@ -133,9 +133,13 @@ async function oppositeOrders(t: TestContext, engine: Engine, place: Place): Pro
   await stopLoops(loops);
 }
 
-function assertRefused(response: RawResponse, status: number): void {
+function assertTold(response: RawResponse, status: number): void {
   assert.equal(response.status, status, response.body.toString('latin1'));
   assert.match(response.fields.get('retry-after') ?? '', /^\d+$/);
+}
+
+function assertRefused(response: RawResponse, status: number): void {
+  assertTold(response, status);
   assert.notEqual(codeOf(response), '');
 }
 
@@ -210,7 +214,8 @@ async function behindLease(t: TestContext, engine: Engine, place: Place): Promis
   assertRefused(writing.value, 409);
   assert.ok(writing.seconds < 1 + slack, `${writing.seconds} s for a wait of 1 s`);
   const { value, seconds } = await refusal;
-  assertRefused(value, 503);
+  assertTold(value, 503);
+  assert.equal(value.body.length, 0, 'who asks for a range could take a body for it');
   assert.ok(seconds < readerWait + slack, `the reader waited ${seconds} s`);
 
   const served = timed(readWhole(reader, leased));
