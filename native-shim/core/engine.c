@@ -103,7 +103,7 @@ static size_t room_in(int socket) {
     return limit > queued + LEAST_ROOM ? limit - queued : LEAST_ROOM;
 }
 
-ssize_t pr_engine_send_read(int socket, const struct pr_chunk *chunk) {
+static ssize_t send_read(int socket, const struct pr_chunk *chunk) {
     static _Thread_local char bytes[READ_BYTES];
     size_t room = room_in(socket), length = chunk->length < sizeof bytes ? chunk->length : sizeof bytes;
     if (room < length) length = room;
@@ -124,11 +124,15 @@ static ssize_t send_from_mapping(int socket, const struct pr_chunk *chunk) {
     return pr_engine_still_present(chunk, sent);
 }
 
-static ssize_t step_copy(int socket, struct pr_chunk *chunk) {
-    chunk->copied = true;
+ssize_t pr_engine_send_copied(int socket, const struct pr_chunk *chunk) {
     int hole = chunk->generation->address ? pr_has_fillable_hole(chunk->generation) : 1;
     if (hole < 0) return hole;
-    return hole ? pr_engine_send_read(socket, chunk) : send_from_mapping(socket, chunk);
+    return hole ? send_read(socket, chunk) : send_from_mapping(socket, chunk);
+}
+
+static ssize_t step_copy(int socket, struct pr_chunk *chunk) {
+    chunk->copied = true;
+    return pr_engine_send_copied(socket, chunk);
 }
 
 /* The engines. */

@@ -45,8 +45,11 @@ struct pr_chunk {
  */
 ssize_t pr_engine_step(enum pr_engine engine, int socket, struct pr_pipe *pipe, struct pr_chunk *chunk);
 
-/* Sends by a copy that is read from the file, which fills no hole. Results as of pr_engine_step. */
-ssize_t pr_engine_send_read(int socket, const struct pr_chunk *chunk);
+/*
+ * Sends a copy: from the mapping, or read from the file where there is none or where it would fill holes. (A devdax
+ * device can't be read.) Results as of pr_engine_step.
+ */
+ssize_t pr_engine_send_copied(int socket, const struct pr_chunk *chunk);
 
 /* How much of the chunk its file still has; and, of so many bytes that were taken, whether it still had them. */
 ssize_t pr_engine_present(const struct pr_chunk *chunk);

@@ -83,9 +83,8 @@ uint64_t pr_zerocopy_done(const struct pr_connection *connection, const struct p
 
 /* Sending. */
 
-/* Not from memory: a part that is not mapped, or whose holes a mapping would fill, is read. */
 static ssize_t send_copied(struct pr_connection *connection, const struct pr_chunk *chunk) {
-    ssize_t sent = pr_engine_send_read(connection->fd, chunk);
+    ssize_t sent = pr_engine_send_copied(connection->fd, chunk);
     if (sent <= 0) return sent;
     pr_lock(connection->relay);
     connection->relay->counters.zerocopy_sends[PR_ZEROCOPY_NOT_TRIED]++;

@@ -12,6 +12,7 @@ test('prove sees splice send the pages themselves, and sendfile copy or refuse',
   const paths = ['/tmp/pmem-ext4', '/tmp/pmem-xfs', device].flatMap((path) => ['--path', path]);
   const child = startCli(t, ['prove', '--json', ...paths]);
   const { code } = await child.exited;
+  assert.notEqual(child.stdout(), '', child.stderr());
   const proof = JSON.parse(child.stdout()) as Proof;
   console.log(describeProof(proof));
   note('prove', { proof });
