@@ -24,21 +24,6 @@ static void make_sparse(int fd) {
     CHECK_EQUAL(MUST(pwrite(fd, bytes, 4096, LONE)), 4096);
 }
 
-static uint64_t blocks_of(int fd) {
-    struct stat status;
-    MUST(fstat(fd, &status));
-    return (uint64_t)status.st_blocks;
-}
-
-static void expect_zeros(int fd, size_t length) {
-    unsigned char bytes[65536];
-    while (length > 0) {
-        ssize_t got = MUST(recv(fd, bytes, length < sizeof bytes ? length : sizeof bytes, 0));
-        for (ssize_t at = 0; at < got; at++) CHECK_EQUAL(bytes[at], 0);
-        length -= (size_t)got;
-    }
-}
-
 static void expect_content(int fd) {
     expect_zeros(fd, PIECE);
     read_body(fd, PIECE, PIECE, 0);

@@ -108,21 +108,6 @@ static int sparse_memfd(void) {
     return fd;
 }
 
-static uint64_t blocks_of(int fd) {
-    struct stat status;
-    MUST(fstat(fd, &status));
-    return (uint64_t)status.st_blocks;
-}
-
-static void expect_zeros(int fd, size_t length) {
-    unsigned char bytes[4096];
-    while (length > 0) {
-        ssize_t got = MUST(recv(fd, bytes, length < sizeof bytes ? length : sizeof bytes, 0));
-        for (ssize_t at = 0; at < got; at++) CHECK_EQUAL(bytes[at], 0);
-        length -= (size_t)got;
-    }
-}
-
 static void holes_are_sent_without_filling_them(void) {
     static const enum pr_engine engines[] = {PR_ENGINE_SPLICE, PR_ENGINE_COPY, PR_ENGINE_ZEROCOPY};
     int fd = sparse_memfd();

@@ -417,3 +417,18 @@ void node_close(struct pr_relay *relay, uint64_t connection, struct pair *pair) 
     pair->ours = -1;
     CHECK_EQUAL(pr_connection_close(relay, connection), 0);
 }
+
+uint64_t blocks_of(int fd) {
+    struct stat status;
+    MUST(fstat(fd, &status));
+    return (uint64_t)status.st_blocks;
+}
+
+void expect_zeros(int fd, size_t length) {
+    unsigned char bytes[65536];
+    while (length > 0) {
+        ssize_t got = MUST(recv(fd, bytes, length < sizeof bytes ? length : sizeof bytes, 0));
+        for (ssize_t at = 0; at < got; at++) CHECK_EQUAL(bytes[at], 0);
+        length -= (size_t)got;
+    }
+}

@@ -132,4 +132,9 @@ void node_close(struct pr_relay *relay, uint64_t connection, struct pair *pair);
 extern const char *const engine_names[];
 #define EACH_ENGINE(engine) for (enum pr_engine engine = PR_ENGINE_SENDFILE; engine <= PR_ENGINE_COPY; engine++)
 
+/* What a file takes of its file system, in blocks of 512 bytes. */
+uint64_t blocks_of(int fd);
+/* Reads so many bytes of a socket, each of which must be 0. */
+void expect_zeros(int fd, size_t length);
+
 #endif
