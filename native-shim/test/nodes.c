@@ -31,12 +31,6 @@ static void what_nobody_knows_and_too_many_nodes_are_left_out(void) {
     CHECK_EQUAL(pr_nodes_most(&nodes), PR_NODES_TOLD - 1);
 }
 
-static uint64_t blocks_of(int fd) {
-    struct stat status;
-    MUST(fstat(fd, &status));
-    return (uint64_t)status.st_blocks;
-}
-
 /* As on a machine with several nodes, where the pages themselves have to be asked. */
 static struct pr_generation looked_at(int fd, uint64_t size) {
     static struct pr_relay relay;
