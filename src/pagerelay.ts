@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchTree } from './followed-tree.ts';
 import { Express } from './http/express/express.ts';
-import { Outgoing } from './http/outgoing.ts';
-import type { Writer } from './http/writer.ts';
+import { Outgoing } from './http/read/outgoing.ts';
+import type { Writer } from './http/write/writer.ts';
 import { Metrics, type Observed } from './observe/metrics.ts';
 import type { RegionCounts, RegionEngine } from './observe/region-metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';

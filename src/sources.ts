@@ -1,7 +1,7 @@
 /** What the regions that are served lie on, and how each backing is sent: what a service says when it starts. @module */
 import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { Outgoing } from './http/outgoing.ts';
+import type { Outgoing } from './http/read/outgoing.ts';
 import type { Catalog, NamedFile } from './region/catalog.ts';
 import type { BackingEngine, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';

@@ -1,7 +1,7 @@
 /** The options of `pagerelay serve`: their names, defaults and rules. @module */
 import { availableParallelism } from 'node:os';
-import { isAllowable } from '../http/allowed-hosts.ts';
-import { type GivenField, isFieldValue, ownFields, readField } from '../http/given-fields.ts';
+import { isAllowable } from '../http/guard/allowed-hosts.ts';
+import { type GivenField, isFieldValue, ownFields, readField } from '../http/read/given-fields.ts';
 import type { NamedFile } from '../region/catalog.ts';
 import { type Dotfiles, dotfileRules, isRegionName } from '../region/name.ts';
 import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { isLoopbackAddress } from '../http/loopback-host.ts';
+import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
 import { isRegionName } from '../region/name.ts';
 import { type AnyFlag, type Flag, flags, type ServeOptions } from './flags.ts';
 

@@ -4,7 +4,7 @@ import { boundSilence, boundUnread } from '../node/deadlines.ts';
 import { boundRest, closeLingering } from '../node/lingering.ts';
 import { answerOneByOne } from '../node/pipeline.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { answerClientError, refuseExpectation } from './errors.ts';
+import { answerClientError, refuseExpectation } from './problem/errors.ts';
 
 /** Times in seconds. */
 export type ConnectionLimits = {
@@ -28,7 +28,7 @@ export function boundConnections(server: Server, metrics: Metrics, { maxHold, bo
   server.prependListener('request', bound);
   server.prependListener('checkExpectation', bound);
   server.on('checkExpectation', refuseExpectation);
-  // A body is asked for when it is known to be wanted (http/writing-routes.ts).
+  // A body is asked for when it is known to be wanted (http/write/writing-routes.ts).
   server.on('checkContinue', (request, response) => server.emit('request', request, response));
 }
 

@@ -6,12 +6,12 @@ import { Feed } from '../page/feed.ts';
 import { Snapshots } from '../page/snapshot.ts';
 import type { Catalog } from '../region/catalog.ts';
 import type { Relay } from '../relay/relay.ts';
-import { answerFixed, fixedOf } from './fixed.ts';
-import { assetRoute, liveRoute } from './openapi-page.ts';
-import type { Outgoing } from './outgoing.ts';
-import { ProblemError } from './problems.ts';
+import { assetRoute, liveRoute } from './openapi/page.ts';
+import { ProblemError } from './problem/problems.ts';
+import { answerFixed, fixedOf } from './read/fixed.ts';
+import type { Outgoing } from './read/outgoing.ts';
 import { refuseOtherMethods } from './routes.ts';
-import type { Writer } from './writer.ts';
+import type { Writer } from './write/writer.ts';
 
 const livePath = '/page/live';
 

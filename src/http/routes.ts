@@ -3,15 +3,15 @@ import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
 import type { TreeWatch } from '../region/tree-watch.ts';
-import { listReferences } from './list-references.ts';
-import { listRegions } from './list-regions.ts';
-import { regionName } from './name-of-request.ts';
-import { listRoute, metricsRoute, readRoute, referencesRoute } from './openapi-regions.ts';
-import type { Outgoing } from './outgoing.ts';
-import { mergePatch } from './patch-region.ts';
-import { ProblemError } from './problems.ts';
-import type { Writer } from './writer.ts';
-import { addWritingRoutes } from './writing-routes.ts';
+import { listRoute, metricsRoute, readRoute, referencesRoute } from './openapi/regions.ts';
+import { ProblemError } from './problem/problems.ts';
+import { listReferences } from './read/list-references.ts';
+import { listRegions } from './read/list-regions.ts';
+import { regionName } from './read/name-of-request.ts';
+import type { Outgoing } from './read/outgoing.ts';
+import { mergePatch } from './write/patch-region.ts';
+import type { Writer } from './write/writer.ts';
+import { addWritingRoutes } from './write/writing-routes.ts';
 
 /** What the routes work with. */
 export type Routes = {

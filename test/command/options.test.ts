@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseServeOptions, type ServeOptions, UsageError, usage } from '../../src/command/options.ts';
-import { ownFields } from '../../src/http/given-fields.ts';
+import { ownFields } from '../../src/http/read/given-fields.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pagerelay-options-'));
 after(() => rmSync(folder, { recursive: true }));

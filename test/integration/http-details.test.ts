@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { METHODS } from 'node:http';
 import { type TestContext, test } from 'node:test';
-import { problems } from '../../src/http/problems.ts';
+import { problems } from '../../src/http/problem/problems.ts';
 import { connectGranted } from '../support/express.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, type Head, RawClient, type RawResponse } from '../support/raw.ts';

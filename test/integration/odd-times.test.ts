@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { parseHttpDate } from '../../src/http/http-date.ts';
+import { parseHttpDate } from '../../src/http/read/http-date.ts';
 import { haveGranted } from '../support/express.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { FastifyError, FastifyInstance } from 'fastify';
-import { ProblemError } from '../../src/http/problems.ts';
+import { ProblemError } from '../../src/http/problem/problems.ts';
 import { startApp } from '../support/app.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 

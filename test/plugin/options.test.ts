@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import cors from '@fastify/cors';
 import fastify, { type FastifyInstance } from 'fastify';
-import type { RegionFields } from '../../src/http/region-headers.ts';
+import type { RegionFields } from '../../src/http/read/region-headers.ts';
 import { type PagerelayOptions, pagerelay } from '../../src/plugin.ts';
 import { carriedBy, quick, startApp } from '../support/app.ts';
 import { RawClient } from '../support/raw.ts';

@@ -1,4 +1,4 @@
-/** Why a change of a region is refused; each is a problem code of its own (http/problems.ts). */
+/** Why a change of a region is refused; each is a problem code of its own (http/problem/problems.ts). */
 export type RefusalCode =
   | 'bad-name'
   | 'bad-range'

@@ -1,0 +1,81 @@
+/** Who may ask for what. @module */
+import type { AddressInfo } from 'node:net';
+import type { FastifyRequest } from 'fastify';
+import { ProblemError } from '../problem/problems.ts';
+import type { AllowedHosts } from './allowed-hosts.ts';
+import type { Tokens } from './bearer.ts';
+import { isLoopbackAddress } from './loopback-host.ts';
+
+/** What a service is guarded by. */
+export type Guards = {
+  /** By which hosts a service on the loopback may be asked. */
+  readonly hosts: AllowedHosts;
+  readonly readTokens: Tokens | undefined;
+  readonly writeTokens: Tokens | undefined;
+};
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** Routes that tell of regions and of those who read them. */
+const guarded: ReadonlySet<string> = new Set([
+  '/regions',
+  '/regions/*',
+  '/references',
+  '/leases',
+  '/leases/:id',
+  '/metrics',
+  '/page/live',
+]);
+
+/**
+ * What a request is refused with.
+ *
+ * @returns `unauthorized`, `misdirected`; undefined when it may go on
+ */
+export function refusalOf(guards: Guards, request: FastifyRequest): ProblemError | undefined {
+  return misdirected(guards, request) ?? unauthorized(guards, request);
+}
+
+/** What load balancers ask, by whatever host; it tells of nothing that the page of a stranger may not know. */
+const probed: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+// A page in somebody's browser can have a name of its own resolve to this machine, and is of one origin with us then.
+function misdirected({ hosts }: Guards, request: FastifyRequest): ProblemError | undefined {
+  if (hosts.allows(request.headers.host) || probed.has(request.routeOptions.url ?? '')) return undefined;
+  if (!isBoundToLoopback(request)) return undefined;
+  const detail = 'A service on the loopback answers to names of the loopback alone; --allow-host NAME allows others.';
+  return new ProblemError('misdirected', { detail });
+}
+
+function isBoundToLoopback(request: FastifyRequest): boolean {
+  const { server } = request.server;
+  const known = boundToLoopback.get(server);
+  if (known !== undefined) return known;
+  const address = server.address() as AddressInfo | null;
+  if (address === null) return true;
+  const isLoopback = isLoopbackAddress(address.address);
+  boundToLoopback.set(server, isLoopback);
+  return isLoopback;
+}
+
+/** Of servers that listen, and do so at one address: asking for it is a system call. */
+const boundToLoopback = new WeakMap<object, boolean>();
+
+function unauthorized(guards: Guards, request: FastifyRequest): ProblemError | undefined {
+  const { readTokens, writeTokens } = guards;
+  const { authorization } = request.headers;
+  if (request.method === 'OPTIONS' || !guarded.has(request.routeOptions.url ?? '')) return undefined;
+  if (!safeMethods.has(request.method)) {
+    const tokens = writeTokens ?? readTokens;
+    return tokens && !tokens.accepts(authorization) ? refused(authorization) : undefined;
+  }
+  // Who may write may read.
+  if (!readTokens || readTokens.accepts(authorization) || writeTokens?.accepts(authorization)) return undefined;
+  return refused(authorization);
+}
+
+// RFC 6750 3: without credentials no error code is given.
+function refused(authorization: string | undefined): ProblemError {
+  const error = authorization === undefined ? '' : ', error="invalid_token"';
+  return new ProblemError('unauthorized', { headers: { 'www-authenticate': `Bearer realm="pagerelay"${error}` } });
+}

@@ -1,0 +1,76 @@
+/**
+ * The way of one request: which region, judged how, held, sent. The reference that `hold` takes goes when nobody can
+ * see a change to its pages any more, long after this returns.
+ *
+ * @module
+ */
+import type { FastifyReply } from 'fastify';
+import type { Catalog } from '../../region/catalog.ts';
+import type { Digests } from '../../region/digest.ts';
+import type { TreeLock } from '../../region/tree-lock.ts';
+import type { TreeWatch } from '../../region/tree-watch.ts';
+import { hasTurn, itsTurn } from '../../relay/turn.ts';
+import { ProblemError } from '../problem/problems.ts';
+import { problemOfSystem } from '../problem/system-problems.ts';
+import { BehindWriters } from './behind-writers.ts';
+import { digestField, wantsReprDigest } from './digest-fields.ts';
+import { judge } from './judge.ts';
+import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
+import { contentFields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
+
+/** A region that others keep changing is judged again so often. */
+const mostJudgements = 5;
+
+/** What answering with a region needs. */
+export type RegionService = {
+  readonly catalog: Catalog;
+  readonly outgoing: Outgoing;
+  readonly digests: Digests;
+  /** Undefined where there is no tree. */
+  readonly treeWatch: TreeWatch | undefined;
+  /** Undefined where there is no tree that others could write to. */
+  readonly lock: TreeLock | undefined;
+  /** Seconds that a reader waits for writers before it is refused. */
+  readonly maxWait: number;
+  readonly leaving: Leaving;
+};
+
+/**
+ * Answers GET and HEAD with a region: 200, 206, 304.
+ *
+ * @param name a region name, already decoded
+ * @param given fields that the caller wants to be otherwise
+ * @throws ProblemError: 403, 404, 412, 416, 503
+ */
+export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: GivenFields) {
+  const { method, headers } = reply.request;
+  if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
+  const behind = new BehindWriters(service, reply.raw);
+  try {
+    for (let judgement = 0; judgement < mostJudgements; judgement++) {
+      service.treeWatch?.look();
+      if (service.lock?.share() === false) await behind.otherService();
+      const region = service.catalog.find(name);
+      const verdict = judge(method, headers, region, new Date(), given.contentType);
+      if (verdict.kind === 'not-modified') {
+        return setFields(reply.code(304), validatorFields(region, given)).send();
+      }
+      const { plan } = verdict;
+      // While it is computed the content can move: the second time it is answered without.
+      const isDigestWanted = judgement === 0 && wantsReprDigest(headers);
+      const digest = isDigestWanted ? await service.digests.of(region.content, reply.request.raw.socket) : undefined;
+      if (digest !== undefined && service.lock?.share() === false) continue;
+      if (digest !== undefined && service.catalog.find(name).content !== region.content) continue;
+      const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
+      if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
+      const held = service.outgoing.hold(reply, region, plan, behind.place);
+      if (held === 'blocked') await behind.writersOf(region, plan);
+      else if (held !== 'stale') return answerHeld(reply, held, fields, service.leaving);
+    }
+  } catch (error) {
+    throw problemOfSystem(error);
+  } finally {
+    behind.leave();
+  }
+  throw new ProblemError('region-unstable');
+}

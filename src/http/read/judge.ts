@@ -1,0 +1,58 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { judgeRange } from '../../range/parse.ts';
+import { type Plan, planRange, planRanges, planWhole, unsatisfiedContentRange } from '../../range/plan.ts';
+import type { Region } from '../../region/region.ts';
+import { ProblemError } from '../problem/problems.ts';
+import { ifRangeHolds, judgePreconditions, type Validators } from './preconditions.ts';
+
+/** What a request gets of a region: nothing new (304), or a plan's bytes. */
+export type Verdict = { readonly kind: 'not-modified' } | { readonly kind: 'content'; readonly plan: Plan };
+
+/**
+ * Judges a GET or HEAD of a region that exists, in the order of RFC 9110 13.2.2: preconditions, If-Range, Range.
+ *
+ * @param contentType what the body is labelled, other than by the region's name
+ * @throws ProblemError `precondition-failed`, `range-not-satisfiable`
+ */
+export function judge(
+  method: string,
+  headers: IncomingHttpHeaders,
+  region: Region,
+  now: Date,
+  contentType = region.contentType,
+): Verdict {
+  const { size } = region.content.generation;
+  const planned = { size, contentType };
+  const { etag, lastModified, state } = region;
+  const validators: Validators = { etag, lastModified, writtenInPlace: state.inPlace };
+  switch (judgePreconditions(headers, method, validators)) {
+    case 'failed':
+      throw new ProblemError('precondition-failed', { headers: { etag: region.etag } });
+    case 'not-modified':
+      return { kind: 'not-modified' };
+  }
+  // RFC 9110 14.2: Range means something on GET alone.
+  const honoured = method === 'GET' && headers.range !== undefined && ifRangeHolds(headers, validators, now);
+  const range = judgeRange(honoured ? headers.range : undefined, size);
+  switch (range.kind) {
+    case 'unsatisfiable':
+      throw notSatisfiable(size);
+    case 'malformed':
+      // RFC 9110 14.2 allows 200 as well, but who asks for a range would get all of the region, and some clients take
+      // that for the range.
+      throw notSatisfiable(size, 'Range is malformed, or is there more than once.');
+    case 'whole':
+      return { kind: 'content', plan: planWhole(planned) };
+    case 'single':
+      return { kind: 'content', plan: planRange(planned, range.range) };
+    case 'multiple':
+      return { kind: 'content', plan: planRanges(planned, range.ranges) };
+  }
+}
+
+function notSatisfiable(size: number, detail?: string): ProblemError {
+  return new ProblemError('range-not-satisfiable', {
+    detail,
+    headers: { 'content-range': unsatisfiedContentRange(size) },
+  });
+}

@@ -1,0 +1,187 @@
+/** From a judged request to a body whose pages are held. @module */
+import { finished, Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { type TracedTransmission, traceHeld } from '../../observe/tracing.ts';
+import type { Plan } from '../../range/plan.ts';
+import type { Region } from '../../region/region.ts';
+import type { Connection, Connections } from '../../relay/connection.ts';
+import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../../relay/engine.ts';
+import { NativeRelay } from '../../relay/native-relay.ts';
+import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../../relay/relay.ts';
+import { type HeldForConnection, sendHeld } from '../../relay/send.ts';
+import { type Seen, unseen } from '../../relay/witness.ts';
+import type { Express, Pattern } from '../express/express.ts';
+import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
+import { type Fields, setFields } from './region-headers.ts';
+
+/** How bodies are sent. */
+export type OutgoingOptions = {
+  readonly engine: EngineChoice;
+  /** Seconds. */
+  readonly maxHold: number;
+  /** Bytes: shorter bodies are copied, which costs less than a reference to a page (docs/performance.md). */
+  readonly copyBelow: number;
+};
+
+// For bodies below `copyBelow` bytes, for those of `largeFrom` and more (`large`), and for those between (`usual`).
+type EnginesBySize = {
+  readonly short: Engine;
+  readonly usual: Engine;
+  readonly large: Engine;
+  readonly largeFrom: number;
+};
+
+/** Chooses engines, takes references. */
+export class Outgoing {
+  readonly relay: Relay;
+  readonly #connections: Connections | undefined;
+  readonly #choice: EngineChoice;
+  readonly #maxHold: number;
+  readonly #copyBelow: number;
+  readonly #express: Express | undefined;
+  /** Of what is open: asked for with each response, and always the same. */
+  readonly #engines = new WeakMap<Generation, BackingEngine>();
+
+  /**
+   * @param connections undefined without the shim
+   * @param express undefined where lanes answer nothing by themselves
+   */
+  constructor(
+    relay: Relay,
+    connections: Connections | undefined,
+    express: Express | undefined,
+    { engine, maxHold, copyBelow }: OutgoingOptions,
+  ) {
+    this.relay = relay;
+    this.#connections = connections;
+    this.#choice = engine;
+    this.#maxHold = maxHold;
+    this.#copyBelow = copyBelow;
+    this.#express = express;
+  }
+
+  /** The engine that a region is sent by, the peer left aside. */
+  engineOf(region: Region): BackingEngine {
+    const { generation } = region.content;
+    const known = this.#engines.get(generation);
+    if (known) return known;
+    const engine = this.engineFor({ backing: generation.backing, verdicts: generation.seen });
+    this.#engines.set(generation, engine);
+    return engine;
+  }
+
+  /** The same for a backing. */
+  engineFor(seen: Seen): BackingEngine {
+    if (this.#connections) {
+      const { relay } = this;
+      return engineForBacking(this.#choice, seen, relay instanceof NativeRelay ? relay.refused : {});
+    }
+    const only = { engine: 'stream', large: 'stream', largeFrom: 0, because: 'there is no native shim' } as const;
+    return { backing: seen.backing, ...only, copyFree: false };
+  }
+
+  /** The engine of each backing that was seen so far; without the shim, of the only one that it knows. */
+  engines(): readonly BackingEngine[] {
+    const seen = this.#connections ? this.relay.seen() : [{ backing: 'pagecache', verdicts: unseen } as const];
+    return seen.map((each) => this.engineFor(each));
+  }
+
+  /**
+   * Takes the reference of a response: `stale` when the region is no longer what was judged, `blocked` while a writer
+   * has pages of it. What is held has to be sent, by `answerHeld`, which gives the reference back.
+   *
+   * @param place in the queue behind writers, if the reader has waited for one
+   * @throws SystemError when descriptors or memory are short
+   */
+  hold(reply: FastifyReply, region: Region, plan: Plan, place?: Claim): HeldBody | 'stale' | 'blocked' {
+    const { relay } = this;
+    const connection = this.#connectionFor(reply, region);
+    const engines = this.#enginesFor(region, connection);
+    const held = this.#take(region, plan, this.#wanted(engines, plan.length), engines.usual, place);
+    if (typeof held === 'string') return held;
+    const { transmission, engine } = held;
+    const { content } = region;
+    const trace = traceHeld(relay, () => traced(reply, region, plan, { id: transmission, engine }));
+    const whole = connection && this.#whole({ reply, region, plan, connection, ...engines });
+    const more = { ...(trace && { trace }), ...(whole && { whole }) };
+    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
+  }
+
+  #enginesFor(region: Region, connection: Connection | undefined): EnginesBySize {
+    if (!connection) return { short: 'stream', usual: 'stream', large: 'stream', largeFrom: 0 };
+    const { engine, large, largeFrom } = this.engineOf(region);
+    const { peerKind } = connection;
+    return { short: 'copy', usual: engineTowards(engine, peerKind), large: engineTowards(large, peerKind), largeFrom };
+  }
+
+  #wanted({ short, usual, large, largeFrom }: EnginesBySize, length: number): Engine {
+    if (length < this.#copyBelow) return short;
+    return length < largeFrom ? usual : large;
+  }
+
+  // A pipe takes two descriptors. Where there are none left, what is large goes the usual way.
+  #take(region: Region, plan: Plan, wanted: Engine, usual: Engine, place: Claim | undefined) {
+    for (let engine = wanted; ; engine = usual) {
+      try {
+        const taken = this.relay.hold(region.content, engine, plan.segments, place);
+        return typeof taken === 'string' ? taken : { transmission: taken, engine };
+      } catch (error) {
+        const isShort = error instanceof SystemError && (error.code === 'EMFILE' || error.code === 'ENFILE');
+        if (!isShort || engine === usual) throw error;
+      }
+    }
+  }
+
+  #whole(pattern: Pattern): HeldForConnection['whole'] {
+    const express = this.#express;
+    if (!express) return undefined;
+    const { revoked } = express;
+    return (response, head) => express.after(pattern, response, head, revoked);
+  }
+
+  #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {
+    if (this.engineOf(region).engine === 'stream') return undefined;
+    return this.#connections?.of(reply.raw, region.content.generation.node);
+  }
+}
+
+function traced(
+  reply: FastifyReply,
+  region: Region,
+  plan: Plan,
+  held: Pick<TracedTransmission, 'id' | 'engine'>,
+): TracedTransmission {
+  const extents = plan.segments.filter((segment) => typeof segment !== 'string');
+  return { ...held, requestId: reply.request.id, region: region.name, extents, length: plan.length };
+}
+
+/**
+ * How held bytes leave. `as-payload`: Fastify is given a stream, which every onSend hook sees. `directly`: nothing
+ * stands between, which saves about 8 µs a response; only where no hook can want to see the payload.
+ */
+export type Leaving = 'as-payload' | 'directly';
+
+/** Sends what is held. */
+export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields, leaving: Leaving): FastifyReply {
+  const direct = leaving === 'directly' ? forConnection(held) : undefined;
+  if (direct) {
+    reply.hijack();
+    reply.raw.statusCode = held.plan.status;
+    const sent = sendHeld(direct, reply.raw, fields);
+    reply.regionBody = { engine: held.engine, sent };
+    void held.trace?.follow(sent);
+    return reply;
+  }
+  const body = new RegionBody(held);
+  reply.regionBody = body;
+  void held.trace?.follow(body.sent);
+  // A hook that sends something else instead never reads the body, nor destroys it.
+  finished(reply.raw, () => body.destroy());
+  return setFields(reply.code(held.plan.status), fields).send(body);
+}
+
+/** Answers HEAD, and GET of an empty region. */
+export function answerBodiless(reply: FastifyReply, status: number, fields: Fields): FastifyReply {
+  // An empty stream, for of no payload at all Fastify says that its length is 0.
+  return setFields(reply.code(status), fields).send(Readable.from([]));
+}

@@ -1,0 +1,124 @@
+import { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import type { OutgoingBody } from '../../observe/access-log.ts';
+import type { Trace } from '../../observe/tracing.ts';
+import type { Plan } from '../../range/plan.ts';
+import type { Connection } from '../../relay/connection.ts';
+import { NativeRelay } from '../../relay/native-relay.ts';
+import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../../relay/relay.ts';
+import { type HeldForConnection, sendHeld } from '../../relay/send.ts';
+import { readSegments, Stalled, streamEnd, Unwanted } from '../../relay/stream.ts';
+
+/** A body whose pages are held. */
+export type HeldBody = {
+  readonly relay: Relay;
+  readonly content: JudgedContent;
+  readonly plan: Plan;
+  readonly transmission: TransmissionId;
+  /** Where it may go natively; undefined where the portable engine serves. */
+  readonly connection: Connection | undefined;
+  readonly engine: Engine;
+  /** Seconds. */
+  readonly maxHold: number;
+  /** Undefined where nobody listens. */
+  readonly trace?: Trace;
+  /** Is told when it is out, where a lane may answer the next requests. */
+  readonly whole?: HeldForConnection['whole'];
+};
+
+/** A held body as what a connection can send; undefined where the portable engine serves. */
+export function forConnection(held: HeldBody): HeldForConnection | undefined {
+  const { relay, connection, transmission, plan, trace, whole } = held;
+  if (!connection || !(relay instanceof NativeRelay)) return undefined;
+  const told = { ...(trace && { sending: () => trace.sending() }), ...(whole && { whole }) };
+  return { relay, connection, transmission, length: plan.length, ...told };
+}
+
+/**
+ * A region's bytes as the payload of a reply. Piped straight into the response of its own connection, as Fastify does
+ * when every onSend hook has left it alone, the bytes go out natively; read or piped in any other way it is an
+ * ordinary stream.
+ */
+export class RegionBody extends Readable implements OutgoingBody {
+  /** Settles when the last byte is with the socket or never will be. Never rejects. */
+  readonly sent: Promise<Sent>;
+  readonly #held: HeldBody;
+  readonly #settle: (sent: Sent) => void;
+  #native = false;
+  #source: AsyncGenerator<Uint8Array> | undefined;
+  #stall: NodeJS.Timeout | undefined;
+  #copied = 0;
+
+  constructor(held: HeldBody) {
+    super({ highWaterMark: 0 });
+    const { promise, resolve } = Promise.withResolvers<Sent>();
+    this.sent = promise;
+    this.#settle = resolve;
+    this.#held = held;
+    held.relay.onUnwanted(held.transmission, () => this.destroy(new Unwanted('a writer has waited long enough')));
+  }
+
+  /** How the bytes go out, as far as is known by now. */
+  get engine(): Engine {
+    return this.#source ? 'stream' : this.#held.engine;
+  }
+
+  override pipe<Destination extends NodeJS.WritableStream>(destination: Destination, options?: { end?: boolean }) {
+    const held = forConnection(this.#held);
+    const direct = held && !this.#source && options?.end !== false && this.#isFramedAsPlanned(destination);
+    if (!direct || !held.connection.carries(destination)) return super.pipe(destination, options);
+    this.#native = true;
+    void this.#sendNatively(held, destination);
+    return destination;
+  }
+
+  // A hook may have taken the Content-Length away or asked for a trailer: then Node frames the body, in chunks. One that
+  // has given another length is wrong, and would mix this body with the next response.
+  #isFramedAsPlanned(destination: unknown): destination is ServerResponse {
+    if (!(destination instanceof ServerResponse) || destination.headersSent) return false;
+    if (!destination.hasHeader('content-length') || destination.hasHeader('transfer-encoding')) return false;
+    destination.setHeader('content-length', this.#held.plan.length);
+    return true;
+  }
+
+  async #sendNatively(held: HeldForConnection, response: ServerResponse): Promise<void> {
+    const sent = await sendHeld(held, response);
+    this.#settle(sent);
+    if (sent.outcome !== 'complete') {
+      this.destroy();
+      return;
+    }
+    this.push(null); // Those who wait for the end of the payload hear of it.
+    this.resume();
+  }
+
+  override _read(): void {
+    if (this.#native) return;
+    this.#source ??= this.#startReading();
+    this.#source.next().then(
+      ({ value, done }) => this.push(done ? null : value),
+      (error: Error) => this.destroy(error),
+    );
+  }
+
+  #startReading(): AsyncGenerator<Uint8Array> {
+    const { relay, content, plan, transmission, maxHold, trace } = this.#held;
+    relay.changeToStream(transmission);
+    trace?.sending('stream');
+    this.#stall = setTimeout(() => this.destroy(new Stalled('nothing was read')), maxHold * 1000);
+    return readSegments(relay, content.generation, transmission, plan.segments, (bytes) => {
+      this.#copied += bytes;
+      this.#stall?.refresh();
+    });
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#stall);
+    if (!this.#native) {
+      const sent = { ...streamEnd(error, this.readableEnded), bytes: this.#copied };
+      this.#held.relay.release(this.#held.transmission, sent.outcome);
+      this.#settle(sent);
+    }
+    callback(error);
+  }
+}

@@ -1,0 +1,71 @@
+import { create as contentDisposition } from 'content-disposition';
+import type { FastifyReply } from 'fastify';
+import type { Plan } from '../../range/plan.ts';
+import type { Region } from '../../region/region.ts';
+
+/** Response fields, names in lower case. */
+export type Fields = Record<string, string | number | string[]>;
+
+/** Fields of a region's answers that whoever serves it may choose. */
+export type RegionFields = {
+  /** Content-Type; by default the name's ending decides. */
+  readonly contentType?: string | undefined;
+  /**
+   * Cache-Control (RFC 9111 5.2); false for none. By default `no-cache`: without the field browsers and caches keep a
+   * region for a tenth of its age, however often it changes (RFC 9111 4.2.2).
+   */
+  readonly cacheControl?: string | false | undefined;
+  /** Content-Disposition (RFC 6266) with the last segment of the name as the file name; by default none is sent. */
+  readonly contentDisposition?: 'inline' | 'attachment' | undefined;
+};
+
+/** Those, and any others (`given-fields.ts`). */
+export type GivenFields = RegionFields & { readonly others?: Fields | undefined };
+
+/** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
+export function validatorFields(region: Region, given: GivenFields): Fields {
+  return {
+    etag: region.etag,
+    ...lastModifiedOf(region),
+    'accept-ranges': 'bytes',
+    ...(given.cacheControl === false ? {} : { 'cache-control': given.cacheControl ?? 'no-cache' }),
+    // What a region holds is somebody's data: no browser may run it as part of this origin.
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': 'sandbox',
+    ...given.others,
+  };
+}
+
+function lastModifiedOf({ lastModified, lastModifiedField }: Region): Fields {
+  if (lastModified === undefined || lastModifiedField === undefined) return {};
+  // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
+  return { 'last-modified': lastModified.getTime() > Date.now() ? new Date().toUTCString() : lastModifiedField };
+}
+
+/** The fields of a response with a plan's body. */
+export function contentFields(region: Region, plan: Plan, given: GivenFields): Fields {
+  return {
+    ...validatorFields(region, given),
+    'content-type': plan.contentType,
+    'content-length': plan.length,
+    ...(plan.contentRange === undefined ? {} : { 'content-range': plan.contentRange }),
+    ...(given.contentDisposition === undefined ? {} : dispositionField(region.name, given.contentDisposition)),
+  };
+}
+
+/** Fields that a route's own code or hooks may have set before; theirs stay. */
+const yielding = ['cache-control', 'content-disposition', 'content-security-policy', 'x-content-type-options'];
+
+/** Sets the fields of a region's answer. What it varies by already, for another origin, it goes on varying by. */
+export function setFields(reply: FastifyReply, fields: Fields): FastifyReply {
+  for (const [name, value] of Object.entries(fields)) {
+    if (yielding.includes(name) && reply.hasHeader(name)) continue;
+    reply.header(name, name === 'vary' ? [reply.getHeader(name) ?? [], value].flat().join(', ') : value);
+  }
+  return reply;
+}
+
+function dispositionField(name: string, type: 'inline' | 'attachment'): Fields {
+  const fileName = name.slice(name.lastIndexOf('/') + 1);
+  return { 'content-disposition': contentDisposition(fileName, { type }) };
+}

@@ -1,0 +1,66 @@
+/** What the methods that change regions have in common. @module */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Leases } from '../../region/change/leases.ts';
+import type { Judge } from '../../region/change/replace.ts';
+import type { Start } from '../../region/change/start.ts';
+import type { Store } from '../../region/change/store.ts';
+import type { Region } from '../../region/region.ts';
+import { itsTurn } from '../../relay/turn.ts';
+import { ProblemError } from '../problem/problems.ts';
+import { problemOfSystem } from '../problem/system-problems.ts';
+import { writtenName } from '../read/name-of-request.ts';
+import { judgeWrite } from './judge-write.ts';
+
+/** What changing regions needs. */
+export type Writer = { readonly store: Store; readonly leases: Leases; readonly start: Start };
+
+/** One request that changes a region. */
+export type Write = {
+  readonly name: string;
+  /** Throws what the region, or its absence, makes of the preconditions. */
+  readonly judge: Judge;
+};
+
+/**
+ * What a request is about. Before its body is read: what can be refused is refused without it.
+ *
+ * @throws ProblemError `bad-name`, `method-not-allowed`, `precondition-failed`; Refusal `tree-moved`
+ */
+export function writeOf(writer: Writer, request: FastifyRequest): Write {
+  const name = writtenName(request, writer.store.catalog);
+  if (!writer.store.catalog.isOfTree(name)) {
+    throw new ProblemError('method-not-allowed', { headers: { allow: 'GET, HEAD, OPTIONS' } });
+  }
+  writer.store.checkTree();
+  return { name, judge: (region) => judgeWrite(request.method, request.headers, region) };
+}
+
+/**
+ * Carries out a change. Requests on one connection that change something do so in their order (RFC 9112 9.3.2).
+ *
+ * @throws ProblemError
+ */
+export async function carryOut<Result>(
+  writer: Writer,
+  reply: FastifyReply,
+  act: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    if (!(await itsTurn(reply.raw))) throw new ProblemError('request-timeout');
+    return await writer.store.track(act());
+  } catch (error) {
+    throw problemOfSystem(isAbort(error) ? new ProblemError('request-timeout', { cause: error }) : error);
+  }
+}
+
+// The client is gone: nobody reads the answer, and nothing is wrong here.
+function isAbort(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const isAborted = error instanceof Error && error.name === 'AbortError';
+  return isAborted || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
+
+/** 204 with the validator of what is there now. */
+export function answerChanged(reply: FastifyReply, region: Region): FastifyReply {
+  return reply.code(204).header('etag', region.etag).send();
+}
