@@ -2,7 +2,7 @@
 #ifndef PR_CALL_H
 #define PR_CALL_H
 
-#include "../core/relay.h"
+#include "relay.h"
 #include "values.h"
 
 #define MOST_INTEGER ((uint64_t)9007199254740991)

@@ -1,7 +1,7 @@
 /* Counters. */
 #include <errno.h>
 
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
 
 static napi_value transmissions_object(napi_env env, const struct pr_counters *counters) {

@@ -1,7 +1,7 @@
 /* Express: what lanes may answer by themselves. */
 #include <errno.h>
 
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
 
 enum { MOST_REQUEST = 16 << 10, MOST_HEAD = 32 << 10 };

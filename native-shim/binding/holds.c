@@ -1,7 +1,7 @@
 /* References. */
 #include <errno.h>
 
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
 #include "segments.h"
 

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "../core/discard.h"
-#include "../core/file.h"
-#include "../core/folios.h"
-#include "../core/overwrite.h"
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
+#include "pages/file.h"
+#include "pages/folios.h"
+#include "pages/overwrite.h"
+#include "wire/discard.h"
 
 /* JSON may make six bytes of each of a name's 1,024 (src/region/change/undo.ts). */
 enum { HEADING_CAPACITY = 8192 };

@@ -1,7 +1,7 @@
 /* Leases, and readers' places in the queue behind them. */
 #include <errno.h>
 
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
 #include "segments.h"
 

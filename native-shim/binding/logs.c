@@ -1,9 +1,9 @@
 /* Logs: descriptors that may block, written by threads of their own. */
 #include <errno.h>
 
-#include "../core/log.h"
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
+#include "http/log.h"
 
 static const napi_type_tag log_tag = {0x706167656c6f6700, 0x6465736372697074};
 

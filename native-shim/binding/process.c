@@ -3,10 +3,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../core/needed.h"
-#include "../core/sys.h"
-#include "../core/witness.h"
+#include "base/needed.h"
+#include "base/sys.h"
 #include "call.h"
+#include "wire/witness.h"
 
 static napi_value create_memfd(napi_env env, napi_callback_info info) {
     struct call call;

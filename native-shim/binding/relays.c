@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
 
 static void close_handle(void *data) {

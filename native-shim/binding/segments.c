@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "../core/sys.h"
+#include "base/sys.h"
 #include "call.h"
 
 static bool refuse_segments(napi_env env) {

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "pattern.h"
+#include "base/sys.h"
+#include "http/pattern.h"
 #include "state.h"
-#include "sys.h"
 
 uint64_t pr_now(void) {
     struct timespec now;

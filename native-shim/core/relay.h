@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backing.h"
-#include "nodes.h"
-#include "peer.h"
-#include "repeat.h"
+#include "http/repeat.h"
+#include "pages/backing.h"
+#include "pages/nodes.h"
+#include "wire/peer.h"
 
 enum pr_engine {
     PR_ENGINE_SENDFILE,

@@ -31,11 +31,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "engine.h"
-#include "list.h"
-#include "mapping.h"
+#include "base/list.h"
+#include "base/slots.h"
+#include "pages/mapping.h"
 #include "relay.h"
-#include "slots.h"
+#include "wire/engine.h"
 
 struct pr_tree {
     uint64_t id;

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../core/beneath.h"
+#include "base/beneath.h"
 
 static char folder[64];
 static int tree;

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../core/discard.h"
-#include "../core/sys.h"
+#include "base/sys.h"
+#include "wire/discard.h"
 
 /* A server that gives the same bytes to each request, in pieces, and then ends. */
 struct server {

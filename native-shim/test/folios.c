@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../core/file.h"
-#include "../core/folios.h"
+#include "pages/file.h"
+#include "pages/folios.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25

@@ -8,7 +8,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "../core/witness.h"
+#include "wire/witness.h"
 
 static char folder[64];
 

@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../core/file.h"
-#include "../core/state.h"
+#include "pages/file.h"
+#include "state.h"
 
 enum { PIECE = 1 << 20, SIZE = 8 * PIECE, LONE = 5 * PIECE + 12288 };
 

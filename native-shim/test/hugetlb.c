@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../core/state.h"
+#include "state.h"
 
 enum { HUGE = 2 << 20, SIZE = 3 * HUGE };
 static const char pages_path[] = "/proc/sys/vm/nr_hugepages";

@@ -2,7 +2,7 @@
  * wrapping. */
 #include "test.h"
 
-#include "../core/ledger.h"
+#include "wire/ledger.h"
 
 enum { ROUNDS = 200, STEPS = 2000 };
 

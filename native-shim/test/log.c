@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../core/log.h"
+#include "http/log.h"
 
 /* What was told of the pieces so far. */
 struct told {

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "../core/witness.h"
+#include "wire/witness.h"
 
 enum { LENGTH = 16 << 10 };
 

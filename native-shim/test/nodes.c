@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../core/state.h"
+#include "state.h"
 
 static void the_node_with_most_pages_counts(void) {
     struct pr_nodes nodes = {0};

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../core/overwrite.h"
+#include "pages/overwrite.h"
 
 enum { PAGE = 4096, CHUNK = 256 << 10, SIZE = 3 * CHUNK + 5 * PAGE + 1234, LENGTH = 64 << 10 };
 

@@ -6,7 +6,7 @@
 
 #include <regex.h>
 
-#include "../core/repeat.h"
+#include "http/repeat.h"
 
 enum { ROUNDS = 20000, MOST = 4096 };
 

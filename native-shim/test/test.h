@@ -14,12 +14,12 @@
 
 #include <errno.h>
 
-#include "../core/relay.h"
+#include "relay.h"
 
 #define EXTENT(from, bytes)                                                                                            \
     { .offset = (from), .length = (bytes) }
-#include "../core/state.h"
-#include "../core/sys.h"
+#include "base/sys.h"
+#include "state.h"
 
 /* Checks. */
 

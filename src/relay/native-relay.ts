@@ -104,7 +104,7 @@ export class NativeRelay implements Relay {
   }
 
   openTree(path: string): Tree {
-    // Absolute links into the tree are known by it (native-shim/core/links.h).
+    // Absolute links into the tree are known by it (native-shim/core/pages/links.h).
     const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
     const id = checked(this.#shim.openTree(this.#relay, absolute), path);
     const fd = checked(this.#shim.treeDescriptor(this.#relay, id), path);

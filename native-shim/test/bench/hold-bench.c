@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../core/relay.h"
-#include "../../core/state.h"
+#include "relay.h"
+#include "state.h"
 
 enum { ROUNDS = 15, PAIRS = 100000, MOST = 10000 };
 #define SIZE 400000000000u

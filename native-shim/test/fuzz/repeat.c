@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../core/repeat.h"
+#include "http/repeat.h"
 
 enum { FRONT = 11, MOST_RECEIVED = 400, MOST_DIGITS = 18 };
 

@@ -1,6 +1,6 @@
 /**
  * Notes of what an overwrite in place is undone by, should the process die in the middle of it, or undoing it fail: a
- * line of JSON, and then the bytes that were there before. The shim writes them (native-shim/core/overwrite.h).
+ * line of JSON, and then the bytes that were there before. The shim writes them (native-shim/core/pages/overwrite.h).
  *
  * @module
  */

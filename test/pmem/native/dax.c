@@ -6,8 +6,8 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "../../../native-shim/core/file.h"
-#include "../../../native-shim/core/witness.h"
+#include "pages/file.h"
+#include "wire/witness.h"
 
 enum { LENGTH = 16 << 10, SIZE = 64 << 10, ROUNDS = 10, FEW_ROUNDS = 3, PATIENCE = 10000, A_WHILE = 300 };
 

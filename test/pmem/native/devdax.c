@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../../native-shim/core/witness.h"
+#include "wire/witness.h"
 
 enum { WRITTEN = 4 << 20, LENGTH = 16 << 10, PATIENCE = 10000 };
 

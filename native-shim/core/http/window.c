@@ -1,0 +1,86 @@
+#include "http/window.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/sys.h"
+
+bool pr_window_keep(struct pr_connection *connection) {
+    struct pr_window *window = &connection->lane->window;
+    size_t length = window->length - window->at;
+    if (length == 0) return true;
+    const char *bytes = window->bytes + window->at;
+    window->at = window->length; /* lost or kept, it is nobody else's */
+    struct pr_unread *unread = pr_allocate(1, sizeof *unread + length);
+    if (!unread) return false;
+    unread->length = length;
+    memcpy(unread->bytes, bytes, length);
+    pr_lock(connection->relay);
+    connection->unread = unread;
+    pr_unlock(connection->relay);
+    return true;
+}
+
+/* Under the lock, or by the thread that owns the connection. */
+static struct pr_unread *take_unread(struct pr_connection *connection) {
+    struct pr_unread *unread = connection->unread;
+    connection->unread = NULL;
+    return unread;
+}
+
+static bool fill_from_unread(struct pr_connection *connection) {
+    struct pr_window *window = &connection->lane->window;
+    struct pr_unread *unread = take_unread(connection);
+    if (!unread) return false;
+    memcpy(window->bytes, unread->bytes, unread->length);
+    window->length = unread->length;
+    pr_free(unread);
+    return true;
+}
+
+enum pr_window_sight pr_window_read_on(struct pr_connection *connection) {
+    struct pr_window *window = &connection->lane->window;
+    size_t kept = window->length - window->at;
+    memmove(window->bytes, window->bytes + window->at, kept);
+    window->at = 0;
+    window->length = kept;
+    ssize_t got;
+    do got = pr_sys.recv(connection->fd, window->bytes + kept, PR_WINDOW - kept, MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    window->full = got > 0 && (size_t)got == PR_WINDOW - kept;
+    if (got > 0) window->length += (size_t)got;
+    if (got > 0) return PR_WINDOW_BYTES;
+    return got < 0 && errno == EAGAIN ? PR_WINDOW_EMPTY : PR_WINDOW_ENDED;
+}
+
+/* What comes after a look that has seen all is a new edge. The edge of an end that came behind requests is theirs. */
+enum pr_window_sight pr_window_look(struct pr_connection *connection) {
+    struct pr_window *window = &connection->lane->window;
+    if (window->at < window->length) return PR_WINDOW_BYTES;
+    bool first = !window->looked;
+    window->looked = true;
+    if (first && fill_from_unread(connection)) {
+        window->full = true; /* nobody has looked for more */
+        return PR_WINDOW_BYTES;
+    }
+    bool more = first || window->full || connection->express->ended;
+    return more ? pr_window_read_on(connection) : PR_WINDOW_EMPTY;
+}
+
+void pr_window_clear(struct pr_lane *lane) {
+    lane->window.looked = lane->window.full = false;
+    lane->window.at = lane->window.length = 0;
+}
+
+size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    bool ours = connection && connection->owner == PR_OWNER_NODE && connection->unread;
+    size_t length = ours ? connection->unread->length : 0;
+    struct pr_unread *unread = ours && length <= capacity ? take_unread(connection) : NULL;
+    pr_unlock(relay);
+    if (unread) memcpy(into, unread->bytes, length);
+    pr_free(unread);
+    return length;
+}

@@ -1,0 +1,218 @@
+/*
+ * Doors: listening sockets whose connections the lanes accept. A client that connects, asks once and goes costs Node
+ * more than all that a lane does for it; so Node hears only of those that no lane can answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "http/express.h"
+#include "state.h"
+
+/* In one go; a connection costs some 10 µs. */
+enum { ACCEPT_AT_ONCE = 16 };
+
+/* Of one relay. */
+enum { MOST_DOORS = 16 };
+
+/* Where memory is short. */
+#define ACCEPT_LATER 100000000u /* ns */
+
+/* Opening and closing. */
+
+static int check_listens(int fd) {
+    int listens = 0, protocol = 0;
+    socklen_t length = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0) return -errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0) return -errno;
+    return listens && protocol == IPPROTO_TCP ? 0 : -EINVAL;
+}
+
+static bool lanes_share_a_node(const struct pr_relay *relay) {
+    for (unsigned index = 1; index < relay->lane_count; index++)
+        if (relay->lanes[index].node != relay->lanes[0].node) return false;
+    return true;
+}
+
+/* Edges: a lane that can't accept now does not spin. Exclusive: one of several lanes is woken. */
+static int listen_at(struct pr_lane *lane, const struct pr_door *door) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, .data.u64 = door->id};
+    return pr_sys.epoll_ctl(lane->epoll, EPOLL_CTL_ADD, door->fd, &event) < 0 ? -errno : 0;
+}
+
+/* Under the lock, when nobody uses it. */
+static void dispose(struct pr_door *door) {
+    if (!door->closed || door->pins > 0) return;
+    if (door->fd >= 0) close(door->fd);
+    if (door->spare >= 0) close(door->spare);
+    pr_free(door);
+}
+
+static void close_door(struct pr_door *door) {
+    struct pr_relay *relay = door->relay;
+    for (unsigned index = 0; index < relay->lane_count; index++)
+        if (relay->lanes[index].epoll >= 0) pr_sys.epoll_ctl(relay->lanes[index].epoll, EPOLL_CTL_DEL, door->fd, NULL);
+    pr_lock(relay);
+    door->closed = true;
+    dispose(door);
+    pr_unlock(relay);
+}
+
+static bool is_loopback(int fd) {
+    union pr_address address;
+    socklen_t length = sizeof address;
+    if (getsockname(fd, &address.any, &length) < 0) return false;
+    if (address.any.sa_family == AF_INET) return ntohl(address.four.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return address.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address.six.sin6_addr);
+}
+
+/*
+ * Within one machine there is no path to be congested, and BBR has a timer wait for each packet, which takes half of
+ * the time that long bodies do (docs/performance.md). A connection that has begun with it stays paced, so what accepts
+ * is told. No error matters: all goes on as it would.
+ */
+static void pace_nothing(int fd) {
+    static const char paced[] = "bbr", plain[] = "reno"; /* which every kernel has */
+    char name[16] = "";
+    socklen_t length = sizeof name;
+    if (!is_loopback(fd) || getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) < 0) return;
+    if (strncmp(name, paced, sizeof paced - 1) == 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
+}
+
+static int spare_descriptor(void) {
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static int open_door(struct pr_door *door, int fd) {
+    int yes = 1, flags = fcntl(fd, F_GETFL);
+    door->fd = pr_sys.dup(fd);
+    if (door->fd < 0) return -errno;
+    if (flags < 0 || fcntl(door->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+    /* What is accepted inherits it, as Node would set it: a short last packet waits for no acknowledgement. */
+    if (setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) < 0) return -errno;
+    pace_nothing(door->fd);
+    struct pr_relay *relay = door->relay;
+    pr_lock(relay);
+    int result = pr_slots_add(&relay->slots, PR_KIND_DOOR, door, &door->id);
+    if (result == 0) pr_list_append(&relay->doors, &door->doors);
+    pr_unlock(relay);
+    for (unsigned index = 0; index < relay->lane_count && result == 0; index++)
+        result = listen_at(&relay->lanes[index], door);
+    return result;
+}
+
+int pr_door_open(struct pr_relay *relay, int fd, uint64_t *id) {
+    int result = check_listens(fd);
+    if (result == 0 && !lanes_share_a_node(relay)) result = -EXDEV;
+    if (result < 0) return result;
+    struct pr_door *door = pr_allocate(1, sizeof *door);
+    if (!door) return -ENOMEM;
+    door->relay = relay;
+    door->fd = -1;
+    door->spare = spare_descriptor();
+    pr_list_init(&door->doors);
+    result = open_door(door, fd);
+    *id = door->id;
+    if (result == 0) return 0;
+    if (door->id > 0)
+        pr_door_close(relay, door->id);
+    else
+        close_door(door);
+    return result;
+}
+
+int pr_door_close(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_door *door = pr_slots_find(&relay->slots, PR_KIND_DOOR, id);
+    if (door) pr_slots_remove(&relay->slots, id);
+    if (door) pr_list_remove(&door->doors);
+    pr_unlock(relay);
+    if (!door) return -EBADF;
+    close_door(door);
+    return 0;
+}
+
+/* Accepting. */
+
+static void let_in(struct pr_lane *lane, int fd) {
+    struct pr_connection *connection;
+    /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
+    if (pr_connection_new(lane->relay, &lane->prober, fd, false, lane->node, &connection) < 0)
+        close(fd); /* its client is gone, or there is no memory */
+    else
+        pr_express_let_in(connection);
+}
+
+/* Where there are no descriptors left, who comes is told so by the end of its connection (as libuv does). */
+static bool turn_away(struct pr_door *door) {
+    int spare = atomic_exchange(&door->spare, -1); /* another lane's */
+    if (spare < 0) return false;
+    close(spare);
+    int fd = pr_sys.accept(door->fd);
+    if (fd >= 0) close(fd);
+    door->spare = spare_descriptor();
+    return fd >= 0;
+}
+
+/* Returns when the door is to be looked at again, if it is not heard of earlier. */
+static uint64_t answer(struct pr_lane *lane, struct pr_door *door) {
+    for (unsigned count = 0; count < ACCEPT_AT_ONCE; count++) {
+        int fd = pr_sys.accept(door->fd);
+        if (fd >= 0) {
+            let_in(lane, fd);
+            continue;
+        }
+        switch (errno) {
+        case EAGAIN:
+        case EBADF:
+        case EINVAL: return UINT64_MAX;
+        case EMFILE:
+        case ENFILE:
+            if (turn_away(door)) break;
+            return pr_now() + ACCEPT_LATER;
+        case ENOBUFS:
+        case ENOMEM: return pr_now() + ACCEPT_LATER;
+        default: break; /* that client is gone, and the next may be there */
+        }
+    }
+    return pr_now();
+}
+
+/* All of them, pinned. */
+static size_t pin_doors(struct pr_relay *relay, struct pr_door *doors[MOST_DOORS]) {
+    size_t count = 0;
+    pr_lock(relay);
+    pr_list_each(node, &relay->doors) {
+        if (count == MOST_DOORS) break;
+        doors[count] = pr_container(node, struct pr_door, doors);
+        doors[count++]->pins++;
+    }
+    pr_unlock(relay);
+    return count;
+}
+
+static void unpin(struct pr_door *door) {
+    struct pr_relay *relay = door->relay;
+    pr_lock(relay);
+    door->pins--;
+    dispose(door);
+    pr_unlock(relay);
+}
+
+void pr_doors_answer(struct pr_lane *lane) {
+    struct pr_door *doors[MOST_DOORS];
+    if (lane->accept_at == UINT64_MAX || lane->accept_at > pr_now()) return;
+    size_t count = pin_doors(lane->relay, doors);
+    lane->accept_at = UINT64_MAX;
+    for (size_t index = 0; index < count; index++) {
+        uint64_t again = answer(lane, doors[index]);
+        if (again < lane->accept_at) lane->accept_at = again;
+        unpin(doors[index]);
+    }
+}

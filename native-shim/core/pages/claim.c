@@ -1,0 +1,314 @@
+/*
+ * Who may have which pages of a file: references are shared, leases are not, and whoever has to wait does so in one
+ * queue for each inode. A claim waits for whatever it can't be shared with that was asked for earlier, granted or not;
+ * a writer's waits for references as well. A reader that finds no writer in the way takes its reference at once.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "state.h"
+
+/* What waits is looked at whenever a reference becomes smaller: so many writers of one file wait, no more. */
+enum { MOST_WAITING = 128 };
+
+/* Pages. */
+
+static struct pr_pages pages_of(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
+    uint64_t page = generation->info.backing.page_size, last = offset + (length - 1);
+    if (length == 0 || last < offset) last = UINT64_MAX; /* no end */
+    uint64_t end = last - last % page;
+    return (struct pr_pages){.first = offset - offset % page, .end = end > UINT64_MAX - page ? UINT64_MAX : end + page};
+}
+
+static bool overlap(const struct pr_pages *one, const struct pr_pages *other) {
+    return one->first < other->end && other->first < one->end;
+}
+
+static bool claims_overlap(const struct pr_claim *one, const struct pr_claim *other) {
+    for (size_t a = 0; a < one->count; a++)
+        for (size_t b = 0; b < other->count; b++)
+            if (overlap(&one->pages[a], &other->pages[b])) return true;
+    return false;
+}
+
+static bool claim_covers(const struct pr_claim *claim, const struct pr_pages *pages) {
+    for (size_t index = 0; index < claim->count; index++)
+        if (claim->pages[index].first <= pages->first && pages->end <= claim->pages[index].end) return true;
+    return false;
+}
+
+/* References in a writer's way. */
+
+/* The byte of the body from which on a writer has to wait for it. */
+static uint64_t waited_from(const struct pr_transmission *transmission, enum pr_needs needs) {
+    if (needs == PR_NEEDS_NOTHING) return transmission->total;
+    if (needs == PR_NEEDS_DONE) return transmission->released;
+    bool sending = transmission->state == PR_HELD || transmission->state == PR_SENDING;
+    return sending ? transmission->sent : transmission->total;
+}
+
+static bool is_in_the_way(const struct pr_transmission *transmission, const struct pr_claim *writer) {
+    uint64_t from = waited_from(transmission, writer->needs), before = 0;
+    for (size_t index = 0; index < transmission->segment_count && before < transmission->total; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
+        uint64_t left = transmission->total - before, to = left < segment->length ? left : segment->length;
+        uint64_t skip = from > before ? from - before : 0;
+        before += segment->length;
+        if (segment->literal || skip >= to) continue;
+        struct pr_pages held = pages_of(transmission->generation, segment->offset + skip, to - skip);
+        if (overlap(&held, &writer->pages[0])) return true;
+    }
+    return false;
+}
+
+enum verdict { FREE, HELD, QUARANTINED };
+
+static enum verdict references_in_the_way(const struct pr_claim *writer) {
+    enum verdict verdict = FREE;
+    if (writer->needs == PR_NEEDS_NOTHING) return FREE;
+    pr_list_each(node, &writer->generation->inode->references) {
+        const struct pr_transmission *transmission = pr_container(node, struct pr_transmission, reference);
+        if (!is_in_the_way(transmission, writer)) continue;
+        if (transmission->state == PR_QUARANTINED) return QUARANTINED;
+        verdict = HELD;
+    }
+    return verdict;
+}
+
+bool pr_is_waited_for(const struct pr_transmission *transmission) {
+    pr_list_each(node, &transmission->generation->inode->claims) {
+        const struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
+        if (claim->writer && !claim->granted && is_in_the_way(transmission, claim)) return true;
+    }
+    return false;
+}
+
+/* The queue. */
+
+static bool earlier_in_the_way(const struct pr_claim *claim) {
+    pr_list_each(node, &claim->generation->inode->claims) {
+        const struct pr_claim *earlier = pr_container(node, struct pr_claim, queue);
+        if (earlier == claim) return false;
+        if ((earlier->writer || claim->writer) && claims_overlap(earlier, claim)) return true;
+    }
+    return false;
+}
+
+static enum verdict judge(const struct pr_claim *claim) {
+    if (earlier_in_the_way(claim)) return HELD;
+    return claim->writer ? references_in_the_way(claim) : FREE;
+}
+
+static void count_waiting(const struct pr_claim *claim, int change) {
+    struct pr_counters *counters = &claim->generation->relay->counters;
+    struct pr_inode *inode = claim->generation->inode;
+    uint64_t *count = claim->writer ? &counters->waiting_writers : &counters->waiting_readers;
+    *count += (uint64_t)(int64_t)change;
+    if (claim->writer) inode->waiting_writers += (unsigned)change;
+    if (claim->writer && claim->needs == PR_NEEDS_ACCEPTED) inode->waiting_for_sockets += (unsigned)change;
+}
+
+static void grant(struct pr_claim *claim) {
+    claim->granted = true;
+    if (claim->writer) claim->generation->relay->counters.leases++;
+}
+
+static void remove_claim(struct pr_claim *claim) {
+    struct pr_generation *generation = claim->generation;
+    struct pr_relay *relay = generation->relay;
+    if (!claim->granted) count_waiting(claim, -1);
+    if (claim->granted && claim->writer) relay->counters.leases--;
+    if (claim->begun) generation->inode->changing--;
+    relay->counters.claims--;
+    pr_list_remove(&claim->queue);
+    pr_slots_remove(&relay->slots, claim->id);
+    pr_free(claim);
+    generation->holds--;
+    pr_generation_settle(generation);
+}
+
+/* Grants or refuses, in order, what can be; `writers` alone where only references have changed. */
+static void settle(struct pr_inode *inode, bool writers) {
+    struct pr_relay *relay = inode->relay;
+    bool refused = false;
+    pr_list_each(node, &inode->claims) {
+        struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
+        if (claim->granted || (writers && !claim->writer)) continue;
+        enum verdict verdict = judge(claim);
+        if (verdict == HELD) continue;
+        struct pr_event event = {.kind = PR_EVENT_GRANTED, .id = claim->id};
+        if (verdict == QUARANTINED) {
+            event.error = EBUSY;
+            refused = true;
+            remove_claim(claim); /* not the inode: its quarantined reference keeps that */
+        } else {
+            count_waiting(claim, -1);
+            grant(claim);
+        }
+        pr_event_add(relay, event);
+    }
+    if (refused) settle(inode, false);
+}
+
+void pr_claims_settle(struct pr_inode *inode) {
+    if (inode->waiting_writers > 0) settle(inode, true);
+}
+
+void pr_claims_settle_sent(struct pr_inode *inode) {
+    if (inode->waiting_for_sockets > 0) settle(inode, true);
+}
+
+void pr_claim_end(struct pr_claim *claim) {
+    struct pr_inode *inode =
+        claim->generation->inode; /* what becomes unused now is closed when the lock is given back */
+    remove_claim(claim);
+    settle(inode, false);
+}
+
+static struct pr_claim *new_claim(bool writer, enum pr_needs needs, size_t count) {
+    struct pr_claim *claim = pr_allocate(1, sizeof *claim + count * sizeof claim->pages[0]);
+    if (!claim) return NULL;
+    claim->writer = writer;
+    claim->needs = needs;
+    pr_list_init(&claim->queue);
+    return claim;
+}
+
+/* Under the lock: joins the queue. 1 when granted at once, 0, or -errno: then the claim is gone. */
+static int enter(struct pr_claim *claim, struct pr_generation *generation, bool wait, uint64_t *id) {
+    struct pr_relay *relay = generation->relay;
+    claim->generation = generation;
+    int result = pr_events_reserve(relay, 1);
+    if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CLAIM, claim, &claim->id);
+    if (result < 0) {
+        pr_free(claim);
+        return result;
+    }
+    pr_list_append(&generation->inode->claims, &claim->queue);
+    generation->holds++;
+    relay->counters.claims++;
+    count_waiting(claim, 1);
+    enum verdict verdict = judge(claim);
+    if (verdict == FREE) {
+        count_waiting(claim, -1);
+        grant(claim);
+    } else if (verdict == QUARANTINED || !wait) {
+        remove_claim(claim);
+        return verdict == QUARANTINED ? -EBUSY : -EAGAIN;
+    }
+    *id = claim->id;
+    return verdict == FREE;
+}
+
+static struct pr_claim *find_claim(struct pr_relay *relay, uint64_t id, bool writer) {
+    struct pr_claim *claim = pr_slots_find(&relay->slots, PR_KIND_CLAIM, id);
+    return claim && claim->writer == writer ? claim : NULL;
+}
+
+static int end(struct pr_relay *relay, uint64_t id, bool writer) {
+    pr_lock(relay);
+    struct pr_claim *claim = find_claim(relay, id, writer);
+    if (claim) pr_claim_end(claim);
+    pr_unlock(relay);
+    return claim ? 0 : -EBADF;
+}
+
+/* Writers. */
+
+int pr_lease(struct pr_relay *relay, uint64_t generation_id, uint64_t offset, uint64_t length, enum pr_needs needs,
+             bool wait, uint64_t *id) {
+    struct pr_claim *claim = new_claim(true, needs, 1);
+    if (!claim) return -ENOMEM;
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
+    int result = -EBADF;
+    if (generation && generation->closed) result = -ESTALE;
+    bool crowded = generation && wait && generation->inode->waiting_writers >= MOST_WAITING;
+    if (generation && !generation->closed) result = length == 0 ? -ERANGE : crowded ? -EUSERS : 0;
+    if (result == 0) {
+        claim->count = 1;
+        claim->pages[0] = pages_of(generation, offset, length);
+        result = enter(claim, generation, wait, id);
+        claim = NULL;
+    }
+    pr_unlock(relay);
+    pr_free(claim);
+    return result;
+}
+
+static struct pr_inode *start_change(struct pr_claim *claim) {
+    struct pr_inode *inode = claim->generation->inode;
+    if (!claim->begun) inode->changing++;
+    claim->begun = true;
+    return inode;
+}
+
+int pr_lease_touch(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_claim *claim = find_claim(relay, id, true);
+    bool may = claim && claim->granted;
+    if (may) start_change(claim);
+    pr_unlock(relay);
+    return may ? 0 : -EBADF;
+}
+
+int pr_lease_begin(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t *version) {
+    pr_lock(relay);
+    struct pr_claim *claim = find_claim(relay, id, true);
+    bool may = claim && claim->granted;
+    if (may) {
+        struct pr_inode *inode = start_change(claim);
+        inode->version = inode->epoch == epoch ? inode->version + 1 : 1;
+        inode->epoch = epoch;
+        *version = inode->version;
+    }
+    pr_unlock(relay);
+    return may ? 0 : -EBADF;
+}
+
+int pr_lease_end(struct pr_relay *relay, uint64_t id, uint64_t generation_id, struct pr_generation_info *info) {
+    /* When that fails, the file counts as one that others have changed, and is opened anew. */
+    if (generation_id) pr_generation_refresh(relay, generation_id, info);
+    return end(relay, id, true);
+}
+
+/* Readers. */
+
+bool pr_pages_free(const struct pr_generation *generation, const struct pr_claim *place,
+                   const struct pr_segment *segments, size_t count) {
+    if (pr_list_empty(&generation->inode->claims)) return true;
+    for (size_t index = 0; index < count; index++) {
+        if (segments[index].literal) continue;
+        struct pr_pages wanted = pages_of(generation, segments[index].offset, segments[index].length);
+        if (place && claim_covers(place, &wanted)) continue;
+        pr_list_each(node, &generation->inode->claims) {
+            const struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
+            if (claim->writer && overlap(&claim->pages[0], &wanted)) return false;
+        }
+    }
+    return true;
+}
+
+int pr_place(struct pr_relay *relay, uint64_t generation_id, const struct pr_segment *segments, size_t count,
+             uint64_t *id) {
+    struct pr_claim *claim = new_claim(false, PR_NEEDS_NOTHING, count);
+    if (!claim) return -ENOMEM;
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
+    int result = !generation ? -EBADF : generation->closed ? -ESTALE : 0;
+    for (size_t index = 0; result == 0 && index < count; index++)
+        if (!segments[index].literal)
+            claim->pages[claim->count++] = pages_of(generation, segments[index].offset, segments[index].length);
+    if (result == 0) {
+        result = enter(claim, generation, true, id);
+        claim = NULL;
+    }
+    pr_unlock(relay);
+    pr_free(claim);
+    return result;
+}
+
+int pr_place_end(struct pr_relay *relay, uint64_t id) {
+    return end(relay, id, false);
+}

@@ -1,0 +1,427 @@
+/* Trees and generations: where region files are found, what holds their bytes, and one opening of each. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "pages/file.h"
+#include "pages/links.h"
+#include "pages/mapping.h"
+#include "state.h"
+
+int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *id) {
+    struct pr_tree *tree = pr_allocate(1, sizeof *tree);
+    if (!tree) return -ENOMEM;
+    int result = -ENOMEM;
+    tree->lock_fd = -1;
+    if (path[0] == '/') {
+        tree->path = pr_allocate(1, strlen(path) + 1);
+        if (!tree->path) goto free_tree;
+        strcpy(tree->path, path);
+    }
+    tree->fd = pr_sys.open(AT_FDCWD, path, false, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (tree->fd < 0) {
+        result = -errno;
+        goto free_tree;
+    }
+    pr_lock(relay);
+    result = pr_slots_add(&relay->slots, PR_KIND_TREE, tree, &tree->id);
+    pr_unlock(relay);
+    if (result < 0) goto close_tree;
+    *id = tree->id;
+    return 0;
+
+close_tree:
+    close(tree->fd);
+free_tree:
+    pr_free(tree->path);
+    pr_free(tree);
+    return result;
+}
+
+static struct pr_tree *find_tree(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
+    pr_unlock(relay);
+    return tree;
+}
+
+int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = find_tree(relay, id);
+    return tree ? tree->fd : -EBADF;
+}
+
+int pr_tree_close(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = find_tree(relay, id);
+    if (!tree) return -EBADF;
+    pr_lock(relay);
+    pr_slots_remove(&relay->slots, id);
+    pr_unlock(relay);
+    close(tree->fd);
+    if (tree->lock_fd >= 0) close(tree->lock_fd);
+    pr_free(tree->path);
+    pr_free(tree);
+    return 0;
+}
+
+/* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
+ * may lead back in: EXDEV. */
+static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
+    struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
+    if (tree_id && !tree) return -EBADF;
+    int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
+    return fd == -EXDEV && tree ? pr_links_open(tree->fd, tree->path, path, flags) : fd;
+}
+
+int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path) {
+    return open_in(relay, tree, path, O_PATH | O_DIRECTORY);
+}
+
+int pr_tree_file(struct pr_relay *relay, uint64_t tree, const char *path) {
+    int fd = open_in(relay, tree, path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    struct stat status;
+    if (fd < 0) return fd;
+    int result = pr_sys.fstat(fd, &status) < 0 ? -errno : S_ISREG(status.st_mode) ? fd : -EINVAL;
+    if (result < 0) close(fd);
+    return result;
+}
+
+static int lock_descriptor(struct pr_relay *relay, struct pr_tree *tree, const char *path) {
+    if (tree->lock_fd >= 0) return tree->lock_fd;
+    tree->lock_fd = open_in(relay, tree->id, path, O_RDWR);
+    /* Who may not write the lock file can still share it. */
+    if (tree->lock_fd == -EACCES || tree->lock_fd == -EROFS) tree->lock_fd = open_in(relay, tree->id, path, O_RDONLY);
+    return tree->lock_fd;
+}
+
+int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned byte, enum pr_lock_mode mode) {
+    static const short types[] = {[PR_UNLOCKED] = F_UNLCK, [PR_SHARED] = F_RDLCK, [PR_EXCLUSIVE] = F_WRLCK};
+    struct pr_tree *tree = find_tree(relay, id);
+    if (!tree) return -EBADF;
+    int fd = lock_descriptor(relay, tree, path);
+    if (fd < 0) return fd;
+    struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
+static void describe(const struct stat *status, struct pr_generation_info *info) {
+    info->device = status->st_dev;
+    info->inode = status->st_ino;
+    info->size = (uint64_t)status->st_size;
+    info->links = status->st_nlink;
+    info->modified_seconds = status->st_mtim.tv_sec;
+    info->modified_nanoseconds = status->st_mtim.tv_nsec;
+    info->changed_seconds = status->st_ctim.tv_sec;
+    info->changed_nanoseconds = status->st_ctim.tv_nsec;
+}
+
+/* 0 or -errno; `status` may be NULL. */
+static int look_at(int fd, struct pr_generation_info *info, struct stat *status) {
+    struct stat own, *seen = status ? status : &own;
+    if (pr_sys.fstat(fd, seen) < 0) return -errno;
+    memset(info, 0, sizeof *info);
+    describe(seen, info);
+    return 0;
+}
+
+/* O_PATH opens nothing: a FIFO does not wait, a device does not wake. */
+int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info) {
+    int fd = open_in(relay, tree, path, O_PATH);
+    if (fd < 0) return fd;
+    struct stat status;
+    int result = look_at(fd, info, &status);
+    close(fd);
+    if (result < 0) return result;
+    return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && !tree) ? 0 : -EINVAL;
+}
+
+/* Under the lock: whether its file is as it was when it was opened, or last changed under a lease. */
+static bool is_unchanged(const struct pr_generation *generation, const struct pr_generation_info *now) {
+    const struct pr_generation_info *then = &generation->info;
+    if (now->device != then->device || now->inode != then->inode) return false;
+    if (generation->inode->changing > 0 || then->backing.backing == PR_BACKING_DEVDAX) return true;
+    /* Who overwrites a file can put its mtime back (rsync --inplace -t does), but not its ctime. */
+    return now->size == generation->file_size && now->modified_seconds == then->modified_seconds &&
+           now->modified_nanoseconds == then->modified_nanoseconds && now->changed_seconds == then->changed_seconds &&
+           now->changed_nanoseconds == then->changed_nanoseconds;
+}
+
+int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, const char *path) {
+    uint64_t counted = 0;
+    for (int look = 1;; look++) {
+        struct pr_generation_info now;
+        int result = pr_generation_stat(relay, tree, path, &now);
+        pr_lock(relay);
+        struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+        if (!generation) result = -EBADF;
+        if (result == 0) result = is_unchanged(generation, &now);
+        /* Another name has gone, or this one after it was opened and before names were counted: what is found again
+         * was counted. */
+        if (result == 1 && look == 2) generation->info.links = counted;
+        bool again = result == 1 && look == 1 && now.links != generation->info.links;
+        pr_unlock(relay);
+        if (!again) return result;
+        counted = now.links;
+    }
+}
+
+/* The file behind an open generation. Only the relay's own thread closes one, so its descriptor is good meanwhile. */
+static int stat_open(struct pr_relay *relay, uint64_t id, struct pr_generation_info *now) {
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    int fd = !generation ? -EBADF : generation->closed ? -ESTALE : generation->fd;
+    pr_unlock(relay);
+    return fd < 0 ? fd : look_at(fd, now, NULL);
+}
+
+int pr_generation_check(struct pr_relay *relay, uint64_t id) {
+    struct pr_generation_info now;
+    int result = stat_open(relay, id, &now);
+    if (result < 0) return result;
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    result = !generation ? -EBADF : is_unchanged(generation, &now) ? 0 : -ESTALE;
+    pr_unlock(relay);
+    return result;
+}
+
+int pr_generation_is_unchanged(const struct pr_generation *generation) {
+    struct pr_generation_info now;
+    int result = look_at(generation->fd, &now, NULL);
+    if (result < 0) return result;
+    pr_lock(generation->relay);
+    /* Who replaces or removes a file takes a name from it. */
+    bool unchanged = is_unchanged(generation, &now) && now.links >= generation->info.links;
+    pr_unlock(generation->relay);
+    return unchanged;
+}
+
+/* A file that others cut while it was changed here stays one that has changed. */
+static void adopt(struct pr_generation *generation, const struct pr_generation_info *now) {
+    generation->info.modified_seconds = now->modified_seconds;
+    generation->info.modified_nanoseconds = now->modified_nanoseconds;
+    generation->info.changed_seconds = now->changed_seconds;
+    generation->info.changed_nanoseconds = now->changed_nanoseconds;
+    if (now->size >= generation->info.size) generation->file_size = now->size;
+}
+
+int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info) {
+    struct pr_generation_info now;
+    int result = stat_open(relay, id, &now);
+    if (result == -ESTALE) return 0;
+    if (result < 0) return result;
+    uint32_t cursor = 0;
+    struct pr_generation *other;
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    bool changing = generation && generation->inode->changing > 0;
+    while (changing && (other = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor)))
+        if (other->inode == generation->inode) adopt(other, &now);
+    if (generation && info) *info = generation->info;
+    pr_unlock(relay);
+    return generation ? 0 : -EBADF;
+}
+
+static int open_generation(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit,
+                           struct pr_generation *generation) {
+    struct pr_generation_info judged;
+    int result = pr_generation_stat(relay, tree, path, &judged);
+    if (result < 0) return result;
+    generation->fd = open_in(relay, tree, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (generation->fd < 0) return generation->fd;
+    struct stat status;
+    if (pr_sys.fstat(generation->fd, &status) < 0) return -errno;
+    describe(&status, &generation->info);
+    result = pr_backing_of(generation->fd, &generation->info.backing);
+    if (result < 0) return result;
+    generation->file_size = generation->info.backing.size;
+    generation->info.size = generation->file_size < limit ? generation->file_size : limit;
+    generation->mincore_tells =
+        status.st_uid == geteuid() || faccessat(generation->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
+    return pr_generation_map(generation);
+}
+
+/* Under the lock: what can be held from now on. */
+static int enter(struct pr_relay *relay, struct pr_generation *generation) {
+    generation->inode = pr_inode_take(relay, generation->info.device, generation->info.inode);
+    if (!generation->inode) return -ENOMEM;
+    int result = pr_slots_add(&relay->slots, PR_KIND_GENERATION, generation, &generation->id);
+    if (result < 0) pr_inode_give(generation->inode);
+    if (result < 0) generation->inode = NULL;
+    return result;
+}
+
+int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *id,
+                       struct pr_generation_info *info) {
+    struct pr_generation *generation = pr_allocate(1, sizeof *generation);
+    if (!generation) return -ENOMEM;
+    pr_list_init(&generation->garbage);
+    generation->fd = -1;
+    generation->relay = relay;
+    int result = open_generation(relay, tree, path, limit, generation);
+    if (result == 0) {
+        pr_lock(relay);
+        result = enter(relay, generation);
+        pr_unlock(relay);
+    }
+    if (result < 0) {
+        pr_generation_dispose(generation);
+        return result;
+    }
+    pr_nodes_find(generation);
+    *id = generation->id;
+    *info = generation->info;
+    return 0;
+}
+
+int pr_generation_set_version(struct pr_relay *relay, uint64_t id, uint64_t *epoch, uint64_t *version) {
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    struct pr_inode *inode = generation ? generation->inode : NULL;
+    if (inode && inode->epoch == 0 && inode->version == 0) {
+        inode->epoch = *epoch;
+        inode->version = *version;
+    }
+    if (inode) {
+        *epoch = inode->epoch;
+        *version = inode->version;
+    }
+    pr_unlock(relay);
+    return inode ? 0 : -EBADF;
+}
+
+int pr_generation_is_settled(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t version) {
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    const struct pr_inode *inode = generation ? generation->inode : NULL;
+    bool settled = inode && inode->changing == 0 && inode->epoch == epoch && inode->version == version;
+    pr_unlock(relay);
+    return settled;
+}
+
+static int close_generation(struct pr_relay *relay, uint64_t id, bool retire) {
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    /* One that was closed, and is still held, can be retired. */
+    int result = !generation || (generation->closed && !retire) ? -EBADF : retire ? pr_events_reserve(relay, 1) : 0;
+    if (result == 0) {
+        if (retire && !generation->inode->retired) relay->retired++;
+        if (retire) generation->inode->retired = id;
+        generation->closed = true;
+        pr_generation_settle(generation);
+    }
+    pr_unlock(relay);
+    return result;
+}
+
+int pr_generation_close(struct pr_relay *relay, uint64_t id) {
+    return close_generation(relay, id, false);
+}
+
+int pr_generation_retire(struct pr_relay *relay, uint64_t id) {
+    return close_generation(relay, id, true);
+}
+
+void pr_generation_settle(struct pr_generation *generation) {
+    if (!generation->closed || generation->holds > 0 || !pr_list_empty(&generation->garbage)) return;
+    pr_slots_remove(&generation->relay->slots, generation->id);
+    pr_list_append(&generation->relay->closing_generations, &generation->garbage);
+}
+
+/* Closing. */
+
+static void let_go(struct pr_generation *generation) {
+    if (generation->fd >= 0) close(generation->fd);
+    if (generation->inode) {
+        struct pr_relay *relay = generation->relay;
+        pr_lock(relay);
+        pr_inode_give(generation->inode);
+        pr_unlock(relay);
+    }
+    pr_free(generation);
+}
+
+/*
+ * The last close of a file that has no name any more waits, on fsdax, for buffers that were read long ago and are
+ * parked with some CPU (Linux 7.3; reference: docs/done.md). Nobody else shall wait with it.
+ */
+static void *let_go_nudging(void *argument) {
+    struct pr_generation *generation = argument;
+    struct pr_relay *relay = generation->relay;
+    struct pr_nudging nudging;
+    pr_nudge(); /* Linux 6.1 does not wait, and complains of pages that are not free */
+    pr_nudging_begin(&nudging);
+    let_go(generation);
+    pr_nudging_end(&nudging);
+    pthread_mutex_lock(&relay->lock);
+    relay->disposing--;
+    pthread_cond_signal(&relay->disposed);
+    pthread_mutex_unlock(&relay->lock);
+    return NULL;
+}
+
+static bool let_go_beside(struct pr_generation *generation) {
+    struct pr_relay *relay = generation->relay;
+    pthread_t thread;
+    pr_lock(relay);
+    relay->disposing++;
+    pr_unlock(relay);
+    if (pthread_create(&thread, NULL, let_go_nudging, generation) == 0) {
+        pthread_detach(thread);
+        return true;
+    }
+    pthread_mutex_lock(&relay->lock);
+    relay->disposing--;
+    pthread_mutex_unlock(&relay->lock);
+    return false;
+}
+
+void pr_generation_dispose(struct pr_generation *generation) {
+    bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
+    pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
+    if (!fsdax || !let_go_beside(generation)) let_go(generation);
+}
+
+void pr_generations_closed(struct pr_relay *relay) {
+    pthread_mutex_lock(&relay->lock);
+    while (relay->disposing > 0) pthread_cond_wait(&relay->disposed, &relay->lock);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+int pr_generation_set_copying(struct pr_relay *relay, uint64_t id, unsigned engines) {
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    if (generation)
+        generation->copying = engines & ~(1u << PR_ENGINE_ZEROCOPY); /* its notices tell, whatever it does */
+    pr_unlock(relay);
+    return generation ? 0 : -EBADF;
+}
+
+const char *pr_generation_at(struct pr_relay *relay, uint64_t id, uint64_t offset, size_t *length) {
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    uint64_t size = generation && generation->address ? generation->info.size : 0;
+    uint64_t left = offset < size ? size - offset : 0;
+    const char *address = left > 0 ? generation->address + offset : NULL;
+    pr_unlock(relay);
+    if (*length > left) *length = (size_t)left;
+    return address;
+}
+
+int pr_copy_mapped(const char *from, void *into, size_t length) {
+    struct iovec theirs = {.iov_base = (void *)(uintptr_t)from, .iov_len = length};
+    struct iovec ours = {.iov_base = into, .iov_len = length};
+    ssize_t copied = length > 0 ? process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0) : 0;
+    return copied < 0 ? -errno : (int)copied;
+}
+
+int pr_generation_descriptor(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    int fd = generation ? generation->fd : -EBADF;
+    pr_unlock(relay);
+    return fd;
+}

@@ -1,0 +1,39 @@
+/* Inodes: what all openings of one file share. */
+#include "base/sys.h"
+#include "state.h"
+
+static struct pr_inode *find(struct pr_relay *relay, uint64_t device, uint64_t number) {
+    pr_list_each(node, &relay->inodes) {
+        struct pr_inode *inode = pr_container(node, struct pr_inode, inodes);
+        if (inode->device == device && inode->number == number) return inode;
+    }
+    return NULL;
+}
+
+struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t number) {
+    struct pr_inode *inode = find(relay, device, number);
+    if (!inode) {
+        inode = pr_allocate(1, sizeof *inode);
+        if (!inode) return NULL;
+        inode->device = device;
+        inode->number = number;
+        inode->relay = relay;
+        pr_list_init(&inode->references);
+        pr_list_init(&inode->claims);
+        pr_list_init(&inode->inodes);
+        pr_list_append(&relay->inodes, &inode->inodes);
+    }
+    inode->generations++;
+    return inode;
+}
+
+void pr_inode_give(struct pr_inode *inode) {
+    if (--inode->generations > 0) return;
+    struct pr_relay *relay = inode->relay;
+    if (inode->retired) {
+        pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_GONE, .id = inode->retired});
+        relay->retired--;
+    }
+    pr_list_remove(&inode->inodes);
+    pr_free(inode);
+}

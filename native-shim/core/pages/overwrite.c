@@ -1,0 +1,179 @@
+#include "pages/overwrite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "pages/file.h"
+
+/* What is written at a time; while fresh pages are made, also what is zeros for a moment. */
+enum { CHUNK = 256 << 10 };
+
+/* Putting back is tried so often, with pauses of so many milliseconds. */
+enum { TRIES = 5, PAUSE = 50 };
+
+/* What is put back at a time. */
+enum { PIECE = 4 << 10 };
+
+/* One overwrite under way, and what it is undone by. */
+struct work {
+    const struct pr_overwrite *overwrite;
+    uint64_t first, end; /* the span */
+    uint64_t changed;    /* from `first` up to here the file may hold other bytes than the old ones */
+    char *note;          /* as it is written: the heading, and behind it */
+    char *old;           /* the old bytes of the span */
+    int note_fd;         /* -1: there is no note */
+};
+
+void pr_overwrite_span(const struct pr_overwrite *overwrite, uint64_t *first, uint64_t *end) {
+    uint64_t page = overwrite->page_size, last = overwrite->offset + overwrite->length;
+    *first = overwrite->offset;
+    *end = last;
+    if (!overwrite->fresh) return;
+    *first -= *first % page;
+    *end = (last + page - 1) / page * page;
+    if (*end > overwrite->file_size) *end = overwrite->file_size;
+}
+
+static int keep_old(struct work *work) {
+    size_t heading = strlen(work->overwrite->heading), length = (size_t)(work->end - work->first);
+    work->note = pr_allocate(1, heading + length);
+    if (!work->note) return -ENOMEM;
+    memcpy(work->note, work->overwrite->heading, heading);
+    work->old = work->note + heading;
+    return pr_file_read(work->overwrite->to, work->old, length, work->first);
+}
+
+/* The note. */
+
+/* Under another name until it is whole. */
+static int write_note(struct work *work) {
+    const char *path = work->overwrite->note;
+    char unfinished[PATH_MAX];
+    size_t length = (size_t)(work->old - work->note) + (size_t)(work->end - work->first);
+    if (snprintf(unfinished, sizeof unfinished, "%s.new", path) >= (int)sizeof unfinished) return -ENAMETOOLONG;
+    int fd = pr_file_open(AT_FDCWD, unfinished, false, O_WRONLY | O_CREAT | O_EXCL);
+    if (fd < 0) return fd;
+    int result = pr_file_write(fd, work->note, length, 0);
+    if (result == 0 && rename(unfinished, path) < 0) result = -errno;
+    if (result == 0) {
+        work->note_fd = fd;
+        return 0;
+    }
+    unlink(unfinished);
+    close(fd);
+    return result;
+}
+
+/* A note that outlived what was written since would undo that: one that can't be removed is emptied. */
+static int drop_note(struct work *work) {
+    if (work->note_fd < 0) return 0;
+    bool gone = unlink(work->overwrite->note) == 0 || errno == ENOENT;
+    if (!gone && pr_sys.ftruncate(work->note_fd, 0) < 0) return -errno;
+    close(work->note_fd);
+    work->note_fd = -1;
+    return 0;
+}
+
+/* The new bytes. */
+
+/* To the end of the last page, also behind the end of the file: only whole pages are let go, others are zeroed. */
+static int punch(struct work *work, uint64_t first, uint64_t end) {
+    uint64_t page = work->overwrite->page_size, whole = (end + page - 1) / page * page - first;
+    int fd = work->overwrite->to, result;
+    do result = pr_sys.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)whole);
+    while (result < 0 && errno == EINTR);
+    if (result < 0) return -errno;
+    work->changed = end;
+    return 0;
+}
+
+static int put(struct work *work, const char *bytes, uint64_t first, uint64_t end) {
+    uint64_t reached = first;
+    int result = pr_file_write_on(work->overwrite->to, bytes, (size_t)(end - first), &reached);
+    if (reached > work->changed) work->changed = reached;
+    return result;
+}
+
+/* The new bytes of [first, end) and, on fresh pages, the old ones around them. `buffer` is for what a descriptor has.
+ */
+static int write_chunk(struct work *work, char *buffer, uint64_t first, uint64_t end) {
+    const struct pr_overwrite *overwrite = work->overwrite;
+    uint64_t last = overwrite->offset + overwrite->length;
+    uint64_t from = overwrite->offset > first ? overwrite->offset : first, to = last < end ? last : end;
+    const char *bytes = buffer ? buffer : (const char *)overwrite->bytes + (from - overwrite->offset);
+    int result = 0;
+    if (buffer) result = pr_file_read(overwrite->from, buffer, (size_t)(to - from), from - overwrite->offset);
+    if (result == 0 && overwrite->fresh) result = punch(work, first, end);
+    if (result == 0) result = put(work, work->old + (first - work->first), first, from);
+    if (result == 0) result = put(work, bytes, from, to);
+    if (result == 0) result = put(work, work->old + (to - work->first), to, end);
+    return result;
+}
+
+static int write_new(struct work *work) {
+    char *buffer = work->overwrite->bytes ? NULL : pr_allocate(1, CHUNK);
+    int result = buffer || work->overwrite->bytes ? 0 : -ENOMEM;
+    for (uint64_t at = work->first; result == 0 && at < work->end;) {
+        uint64_t next = (at / CHUNK + 1) * CHUNK < work->end ? (at / CHUNK + 1) * CHUNK : work->end;
+        result = write_chunk(work, buffer, at, next);
+        at = next;
+    }
+    pr_free(buffer);
+    return result;
+}
+
+/* The old bytes. */
+
+/* On a full tmpfs a hole can't be filled, not even with its own zeros. */
+static bool is_old(const struct work *work, uint64_t at, size_t length) {
+    char now[PIECE];
+    return work->overwrite->fresh && pr_file_read(work->overwrite->to, now, length, at) == 0 &&
+           memcmp(now, work->old + (at - work->first), length) == 0;
+}
+
+static int put_back_once(const struct work *work) {
+    int result = 0;
+    for (uint64_t at = work->first; result == 0 && at < work->changed; at += PIECE) {
+        size_t length = work->changed - at < PIECE ? (size_t)(work->changed - at) : PIECE;
+        if (is_old(work, at, length)) continue;
+        result = pr_file_write(work->overwrite->to, work->old + (at - work->first), length, at);
+    }
+    return result == 0 ? pr_file_sync(work->overwrite->to) : result;
+}
+
+static bool put_back(const struct work *work) {
+    if (work->changed == work->first) return true;
+    for (int tries = 1; put_back_once(work) < 0; tries++) {
+        if (tries == TRIES) return false;
+        poll(NULL, 0, PAUSE);
+    }
+    return true;
+}
+
+static bool undo(struct work *work) {
+    if (put_back(work) && drop_note(work) == 0) return true;
+    if (work->note_fd < 0) write_note(work);
+    return false;
+}
+
+int pr_overwrite(const struct pr_overwrite *overwrite, bool *undone) {
+    struct work work = {.overwrite = overwrite, .note_fd = -1};
+    pr_overwrite_span(overwrite, &work.first, &work.end);
+    work.changed = work.first;
+    int result = keep_old(&work);
+    if (result == 0 && overwrite->fresh) result = write_note(&work);
+    if (result == 0) result = write_new(&work);
+    if (result == 0) result = pr_file_sync(overwrite->to);
+    if (result == 0) result = drop_note(&work);
+    *undone = result < 0 && undo(&work);
+    if (work.note_fd >= 0) close(work.note_fd);
+    pr_free(work.note);
+    return result;
+}

@@ -1,0 +1,318 @@
+/* A TCP connection that Node accepted and that carries transmissions: adopted, shared in turns, broken off, closed. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "http/express.h"
+#include "state.h"
+
+static struct pr_connection *allocate(struct pr_relay *relay) {
+    struct pr_connection *connection = pr_allocate(1, sizeof *connection);
+    if (!connection) return NULL;
+    connection->relay = relay;
+    connection->owner = PR_OWNER_NODE;
+    connection->fd = -1;
+    pr_list_init(&connection->undone);
+    pr_list_init(&connection->ready);
+    pr_list_init(&connection->watch);
+    pr_list_init(&connection->broken_off);
+    pr_list_init(&connection->garbage);
+    return connection;
+}
+
+static int classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
+    struct pr_relay *relay = connection->relay;
+    int result = pr_peer_classify(prober, connection->fd, &connection->peer);
+    if (result < 0) return result;
+    if (relay->options.peer_override >= 0) connection->peer.kind = (enum pr_peer_kind)relay->options.peer_override;
+    if (unaskable && connection->peer.kind == PR_PEER_REMOTE) connection->peer.kind = PR_PEER_UNASKABLE;
+    return 0;
+}
+
+/* Under the lock. */
+static int enter(struct pr_connection *connection, int node) {
+    struct pr_relay *relay = connection->relay;
+    int result = pr_events_reserve(relay, PR_EVENTS_OF_ONE + 1);
+    if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CONNECTION, connection, &connection->id);
+    if (result < 0) return result;
+    relay->counters.connections++;
+    connection->lane = pr_lane_for(relay, node);
+    connection->lane->connections++;
+    return 0;
+}
+
+int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
+                      struct pr_connection **made) {
+    struct pr_connection *connection = allocate(relay);
+    if (!connection) return -ENOMEM;
+    connection->fd = fd;
+    int result = classify(connection, prober, unaskable);
+    pr_lock(relay);
+    if (result == 0) result = enter(connection, node);
+    bool first = result == 0 && connection->lane->connections == 1;
+    pr_unlock(relay);
+    if (first) pr_lane_wake(connection->lane); /* from now on it looks at the clock */
+    if (result < 0) {
+        connection->fd = -1;
+        pr_connection_dispose(connection);
+        return result;
+    }
+    *made = connection;
+    return 0;
+}
+
+int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *id,
+                        enum pr_peer_kind *kind) {
+    struct pr_connection *connection;
+    int ours = pr_sys.dup(fd);
+    if (ours < 0) return -errno;
+    int result = pr_connection_new(relay, &relay->prober, ours, unaskable, node, &connection);
+    if (result < 0) {
+        close(ours);
+        return result;
+    }
+    *id = connection->id;
+    *kind = connection->peer.kind;
+    return 0;
+}
+
+/* Under the lock: it has no descriptor any more, and nothing undone. */
+static int forget(struct pr_connection *connection) {
+    int fd = connection->fd;
+    connection->fd = -1;
+    connection->node_closed = true;
+    return fd;
+}
+
+int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *kind, bool *forgotten) {
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    bool there = connection && connection->at_door && connection->owner == PR_OWNER_NODE && !connection->node_closed;
+    if (there) connection->pins++;
+    pr_unlock(relay);
+    if (!there) return -EBADF;
+    int fd = pr_sys.dup(connection->fd), error = errno;
+    if (fd < 0 && connection->in_epoll) pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    *kind = connection->peer.kind;
+    pr_lock(relay);
+    connection->pins--;
+    connection->at_door = false;
+    if (fd < 0) connection->in_epoll = false;
+    *forgotten = fd < 0 && pr_list_empty(&connection->undone);
+    if (*forgotten)
+        fd = forget(connection);
+    else if (fd < 0) {
+        connection->node_closed = true;
+        connection->owner = PR_OWNER_LANE; /* which breaks it off when it stalls */
+        pr_look_soon(connection);
+    }
+    pr_connection_settle(connection);
+    pr_unlock(relay);
+    return fd < 0 ? -error : fd;
+}
+
+/* Closing. */
+
+void pr_connection_settle(struct pr_connection *connection) {
+    if (connection->current || !pr_list_empty(&connection->undone)) return;
+    pr_list_remove(&connection->watch);
+    if (!connection->node_closed || connection->pins > 0 || !pr_list_empty(&connection->garbage)) return;
+    struct pr_relay *relay = connection->relay;
+    pr_list_remove(&connection->ready);
+    if (connection->express) pr_express_end(connection, PR_RETURN_CLOSED, 0);
+    if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
+    pr_list_remove(&connection->broken_off);
+    connection->lane->connections--;
+    relay->counters.connections--;
+    pr_slots_remove(&relay->slots, connection->id);
+    pr_list_append(&relay->closing_connections, &connection->garbage);
+}
+
+void pr_connection_unpin(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    pr_lock(relay);
+    connection->pins--;
+    pr_connection_settle(connection);
+    pr_unlock(relay);
+}
+
+/* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
+static void discard_received(int fd) {
+    enum { READS = 16, AT_ONCE = 1 << 20 };
+    /* The bare call: ThreadSanitizer believes that recv writes to its buffer, and there is none. */
+    for (int reads = 0; reads < READS; reads++)
+        if (syscall(SYS_recvfrom, fd, NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL) <= 0) return;
+}
+
+void pr_connection_dispose(struct pr_connection *connection) {
+    if (connection->fd >= 0) {
+        /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
+        if (connection->in_epoll && !connection->at_door)
+            pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+        if (connection->node_closed && !connection->reset) discard_received(connection->fd);
+        close(connection->fd);
+    }
+    pr_free(connection->ledger);
+    pr_free(connection->unread);
+    pr_free(connection);
+}
+
+int pr_connection_close(struct pr_relay *relay, uint64_t id) {
+    struct pr_lane *wake = NULL;
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    if (connection && !connection->node_closed) {
+        connection->node_closed = true;
+        pr_look_soon(connection);
+        if (connection->current || connection->express) {
+            connection->abort = connection->current ? -ECANCELED : 0;
+            pr_lane_ready(connection);
+            wake = connection->lane;
+        } else {
+            connection->owner = PR_OWNER_LANE;
+            if (!pr_list_empty(&connection->undone)) wake = connection->lane;
+        }
+        pr_connection_settle(connection);
+    }
+    pr_unlock(relay);
+    if (wake) pr_lane_wake(wake);
+    return connection ? 0 : -EBADF;
+}
+
+int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    if (!connection || pr_may_finish(connection)) {
+        pr_unlock(relay);
+        return connection ? 1 : -EBADF;
+    }
+    connection->pins++;
+    pr_unlock(relay);
+    pr_look(connection, &relay->prober);
+    pr_lock(relay);
+    connection->pins--;
+    bool now = pr_may_finish(connection);
+    struct pr_lane *wake = now ? NULL : connection->lane;
+    if (connection->express) connection->express->over = true;
+    if (connection->express) pr_lane_ready(connection);
+    if (!now) {
+        connection->drain_wanted = true;
+        pr_look_soon(connection);
+    }
+    pr_unlock(relay);
+    if (wake) pr_lane_wake(wake);
+    return now;
+}
+
+/* Breaking off. */
+
+/*
+ * Our FIN tells the peer that the body ends short. Once its own FIN has come back, a peer in this kernel can't be
+ * asked any more, though its process may still read. So its FIN is not let in: the peer stays in LAST_ACK, where a
+ * query finds it, and whether a process has it open. Byte 13 of the TCP header: the flags; bit 0: FIN.
+ * Returns false when it was too late: the peer's FIN is here already, and ours makes it vanish.
+ */
+static bool keep_peer_in_sight(int fd) {
+    struct sock_filter drop_fin[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {.len = sizeof drop_fin / sizeof *drop_fin, .filter = drop_fin};
+    bool filtered = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return false;
+    if (info.tcpi_state == TCP_CLOSE) return true; /* the peer reset it: its queue is gone, there is nothing to see */
+    return filtered && info.tcpi_state == TCP_ESTABLISHED;
+}
+
+/* An immediate reset, even while Node holds another descriptor of the socket. */
+static void reset(int fd) {
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    connect(fd, &none, sizeof none);
+}
+
+/* Under the lock. */
+static void quarantine_all(struct pr_connection *connection) {
+    connection->reset = true;
+    pr_list_each(node, &connection->undone) pr_hold_quarantine(pr_container(node, struct pr_transmission, undone));
+    pr_list_remove(&connection->watch);
+    pr_list_remove(&connection->broken_off);
+}
+
+/* Under the lock: a descriptor more under watch; beyond the limit the oldest is reset, and nobody can tell any more. */
+static void watch_broken(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    pr_list_append(&relay->broken_off, &connection->broken_off);
+    pr_look_soon(connection);
+    if (++relay->counters.broken_off <= relay->options.max_broken_off) return;
+    struct pr_connection *oldest = pr_container(relay->broken_off.next, struct pr_connection, broken_off);
+    relay->counters.broken_off--;
+    reset(oldest->fd); /* one call on a socket under the lock: it can't block, and the next must not overtake it */
+    quarantine_all(oldest);
+    pr_connection_settle(oldest);
+}
+
+/* Under the lock: nothing more of the current transmission will be sent. */
+static void end_current(struct pr_connection *connection, int error, bool by_lane) {
+    struct pr_transmission *transmission = connection->current;
+    connection->current = NULL;
+    if (!transmission) return;
+    enum pr_outcome outcome = pr_outcome_of(error);
+    uint64_t now = pr_now();
+    pr_count_outcome(transmission, outcome, now);
+    struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = (int16_t)-error};
+    event.bytes = transmission->sent;
+    event.id = transmission->id;
+    if (connection->express)
+        pr_express_answered(connection, transmission, outcome, -error, now);
+    else if (by_lane)
+        pr_event_add(connection->relay, event);
+    pr_hold_cut(transmission);
+    pr_hold_state(transmission, PR_BROKEN);
+    pr_give_pipe_back(transmission);
+    if (!pr_holds_until_done(transmission) || transmission->sent == 0) pr_hold_drop(transmission, now);
+}
+
+void pr_break_off(struct pr_connection *connection, int error) {
+    struct pr_relay *relay = connection->relay;
+    bool local = connection->peer.kind == PR_PEER_LOCAL;
+    if (local) {
+        connection->blind = !keep_peer_in_sight(connection->fd); /* others may look the moment that the FIN is out */
+        shutdown(connection->fd, SHUT_WR);
+    } else {
+        reset(connection->fd);
+    }
+    pr_lock(relay);
+    bool by_lane = connection->owner == PR_OWNER_LANE;
+    connection->broken = true;
+    connection->owner = PR_OWNER_NODE;
+    end_current(connection, error, by_lane);
+    if (connection->express) pr_express_end(connection, PR_RETURN_BROKEN, error);
+    if (!pr_list_empty(&connection->undone)) watch_broken(connection);
+    pr_unlock(relay);
+    pr_look(connection, by_lane ? &connection->lane->prober : &relay->prober);
+}
+
+int pr_connection_break(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    bool ours = connection && connection->owner == PR_OWNER_NODE && !connection->broken && !connection->node_closed;
+    if (!ours) {
+        pr_unlock(relay);
+        return connection ? -EBUSY : -EBADF;
+    }
+    connection->pins++;
+    pr_unlock(relay);
+    pr_break_off(connection, -ETIMEDOUT);
+    pr_connection_unpin(connection);
+    return 0;
+}

@@ -1,0 +1,355 @@
+#include "wire/peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+/* The kernel's numbers, which <netinet/tcp.h> shares; used for a peer that has no full socket left. */
+_Static_assert(TCP_LISTEN == 10 && TCP_TIME_WAIT == 6, "TCP states differ from the kernel's");
+
+/* Netlink. */
+
+static int netlink_socket(int protocol) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    if (fd < 0) return -errno;
+    struct timeval second = {.tv_sec = 1};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+    return fd;
+}
+
+struct answer {
+    struct nlmsghdr header;
+    char payload[8192];
+};
+
+/* Sends one request and reads its one answer; the payload's length, or the error that the kernel answered. */
+static ssize_t ask(struct pr_prober *prober, int fd, struct nlmsghdr *request, struct answer *answer) {
+    request->nlmsg_seq = ++prober->sequence;
+    if (pr_sys.diag(fd, request, request->nlmsg_len) < 0) return -errno;
+    for (;;) {
+        ssize_t got = recv(fd, answer, sizeof *answer, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -errno;
+        if (!NLMSG_OK(&answer->header, (size_t)got)) return -EBADMSG;
+        if (answer->header.nlmsg_seq != prober->sequence) continue; /* the late answer of a query that timed out */
+        if (answer->header.nlmsg_type != NLMSG_ERROR) return (ssize_t)NLMSG_PAYLOAD(&answer->header, 0);
+        const struct nlmsgerr *error = NLMSG_DATA(&answer->header);
+        return error->error < 0 ? error->error : -EBADMSG;
+    }
+}
+
+/* Addresses. */
+
+static bool same_family(const union pr_address *a, const union pr_address *b) {
+    sa_family_t family = a->any.sa_family;
+    return family == b->any.sa_family && (family == AF_INET || family == AF_INET6);
+}
+
+/* An IPv4 client of a dual-stack listener: its own socket is an IPv4 one. */
+static void unmap(union pr_address *address) {
+    const struct in6_addr mapped = address->six.sin6_addr;
+    if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&mapped)) return;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = address->six.sin6_port};
+    memcpy(&four.sin_addr, &mapped.s6_addr[12], sizeof four.sin_addr);
+    memset(address, 0, sizeof *address);
+    address->four = four;
+}
+
+/* The address as inet_diag and rtnetlink want it; returns its length. */
+static size_t address_bytes(const union pr_address *address, void *bytes, uint16_t *port) {
+    if (address->any.sa_family == AF_INET) {
+        memcpy(bytes, &address->four.sin_addr, 4);
+        if (port) *port = address->four.sin_port;
+        return 4;
+    }
+    memcpy(bytes, &address->six.sin6_addr, 16);
+    if (port) *port = address->six.sin6_port;
+    return 16;
+}
+
+void pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]) {
+    static const char prefix[] = "::ffff:";
+    unsigned char bytes[16] = {0};
+    size_t before = peer->mapped ? sizeof prefix - 1 : 0;
+    memcpy(text, prefix, before + 1);
+    address_bytes(&peer->there, bytes, NULL);
+    inet_ntop(peer->there.any.sa_family, bytes, text + before, (socklen_t)(PR_ADDRESS_TEXT - before));
+}
+
+void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {
+    char text[INET6_ADDRSTRLEN] = "?";
+    unsigned char bytes[16] = {0};
+    uint16_t port = 0;
+    address_bytes(&peer->there, bytes, &port);
+    inet_ntop(peer->there.any.sa_family, bytes, text, sizeof text);
+    snprintf(buffer, size, peer->there.any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
+}
+
+/* The query: exactly the peer's socket, seen from its side, so source and destination are swapped. */
+
+struct diag_request {
+    struct nlmsghdr header;
+    struct inet_diag_req_v2 body;
+};
+
+static struct diag_request diag_request_for(const struct pr_peer *peer) {
+    struct diag_request request = {
+        .header = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+        .body = {.sdiag_family = (uint8_t)peer->there.any.sa_family,
+                 .sdiag_protocol = IPPROTO_TCP,
+                 /* The kernel adds INET_DIAG_ULP_INFO to an answer only where INET_DIAG_INFO was asked for. */
+                 .idiag_ext = 1u << (INET_DIAG_INFO - 1),
+                 .idiag_states = ~0u},
+    };
+    struct inet_diag_sockid *id = &request.body.id;
+    address_bytes(&peer->there, id->idiag_src, &id->idiag_sport);
+    address_bytes(&peer->here, id->idiag_dst, &id->idiag_dport);
+    if (peer->there.any.sa_family == AF_INET6) id->idiag_if = peer->there.six.sin6_scope_id;
+    memcpy(id->idiag_cookie, peer->cookie, sizeof peer->cookie);
+    return request;
+}
+
+static const struct rtattr *find_attribute(const void *from, size_t length, unsigned short type) {
+    const struct rtattr *attribute = from;
+    for (; RTA_OK(attribute, (unsigned)length); attribute = RTA_NEXT(attribute, length))
+        if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
+    return NULL;
+}
+
+struct found {
+    struct inet_diag_msg message;
+    bool upper_layer; /* the socket is used by a protocol above TCP: MPTCP, TLS in the kernel, … */
+};
+
+static int diag(struct pr_prober *prober, const struct pr_peer *peer, struct found *found) {
+    const size_t heading = NLMSG_ALIGN(sizeof found->message);
+    struct diag_request request = diag_request_for(peer);
+    struct answer answer;
+    ssize_t length = ask(prober, prober->diag, &request.header, &answer);
+    if (length == -ENOENT || length == -ESTALE) return -ENOENT; /* ESTALE: the addresses now are another socket's */
+    if (length < 0) return (int)length;
+    if ((size_t)length < heading) return -EBADMSG;
+    const struct inet_diag_msg *message = &found->message;
+    memcpy(&found->message, answer.payload, sizeof found->message);
+    found->upper_layer = find_attribute(answer.payload + heading, (size_t)length - heading, INET_DIAG_ULP_INFO);
+    /* Where no connection matches, the kernel falls back to a listener on the same port: not what was asked. */
+    if (message->idiag_state == TCP_LISTEN || message->id.idiag_dport != request.body.id.idiag_dport) return -ENOENT;
+    return 0;
+}
+
+int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t *unread) {
+    enum { TIMER_OF_TIME_WAIT = 3 };
+    struct found found;
+    const struct inet_diag_msg *message = &found.message;
+    int result = diag(prober, peer, &found);
+    if (result == -ENOENT) return PR_SIGHT_NONE;
+    if (result < 0) return result;
+    /* Also of a socket that its process has closed: what was moved out of it can still be read. */
+    if (found.upper_layer) return PR_SIGHT_UPPER_LAYER;
+    if (message->idiag_timer == TIMER_OF_TIME_WAIT || message->idiag_inode == 0) return PR_SIGHT_CLOSED;
+    *unread = message->idiag_rqueue;
+    return PR_SIGHT_QUEUE;
+}
+
+/* Where a peer that was not found can be. */
+
+struct route_request {
+    struct nlmsghdr header;
+    union {
+        struct rtmsg route;
+        struct ifinfomsg link;
+    } body;
+    char attributes[64];
+};
+
+static void add_attribute(struct route_request *request, unsigned short type, const void *data, size_t length) {
+    struct rtattr *attribute = (struct rtattr *)(void *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+    attribute->rta_type = type;
+    attribute->rta_len = (unsigned short)RTA_LENGTH(length);
+    memcpy(RTA_DATA(attribute), data, length);
+    request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
+}
+
+/* The device that packets to the peer leave by, 0 for an address of this host, or -errno. */
+static int device_towards(struct pr_prober *prober, const struct pr_peer *peer) {
+    struct route_request request = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
+                   .nlmsg_type = RTM_GETROUTE,
+                   .nlmsg_flags = NLM_F_REQUEST},
+        .body.route = {.rtm_family = (unsigned char)peer->there.any.sa_family},
+    };
+    unsigned char bytes[16];
+    size_t length = address_bytes(&peer->there, bytes, NULL);
+    request.body.route.rtm_dst_len = (unsigned char)(length * 8);
+    add_attribute(&request, RTA_DST, bytes, length);
+    length = address_bytes(&peer->here, bytes, NULL);
+    request.body.route.rtm_src_len = (unsigned char)(length * 8);
+    add_attribute(&request, RTA_SRC, bytes, length);
+
+    struct answer answer;
+    ssize_t got = ask(prober, prober->route, &request.header, &answer);
+    if (got < 0) return (int)got;
+    const struct rtmsg *route = (const struct rtmsg *)(const void *)answer.payload;
+    if (route->rtm_type != RTN_UNICAST) return 0;
+    const struct rtattr *device = find_attribute(RTM_RTA(route), (size_t)RTM_PAYLOAD(&answer.header), RTA_OIF);
+    return device ? *(const int *)RTA_DATA(device) : -ENODEV;
+}
+
+/* A device made of software (veth, bridge, tun, bond, …) has a kind; a network card has none. */
+static int device_is_physical(struct pr_prober *prober, int index) {
+    struct route_request request = {
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
+                   .nlmsg_type = RTM_GETLINK,
+                   .nlmsg_flags = NLM_F_REQUEST},
+        .body.link = {.ifi_family = AF_UNSPEC, .ifi_index = index},
+    };
+    struct answer answer;
+    ssize_t got = ask(prober, prober->route, &request.header, &answer);
+    if (got < 0) return (int)got;
+    const struct ifinfomsg *link = (const struct ifinfomsg *)(const void *)answer.payload;
+    if (link->ifi_flags & IFF_LOOPBACK) return 0;
+    const struct rtattr *info = find_attribute(IFLA_RTA(link), (size_t)IFLA_PAYLOAD(&answer.header), IFLA_LINKINFO);
+    return !info || !find_attribute(RTA_DATA(info), RTA_PAYLOAD(info), IFLA_INFO_KIND);
+}
+
+static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer *peer) {
+    int device = device_towards(prober, peer);
+    return device > 0 && device_is_physical(prober, device) == 1;
+}
+
+static int addresses_of(int fd, struct pr_peer *peer) {
+    int type = 0;
+    socklen_t length = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
+    if (type != IPPROTO_TCP) return -EPROTOTYPE;
+    memset(peer, 0, sizeof *peer);
+    length = sizeof peer->here;
+    if (getsockname(fd, &peer->here.any, &length) < 0) return -errno;
+    length = sizeof peer->there;
+    if (getpeername(fd, &peer->there.any, &length) < 0) return -errno;
+    if (!same_family(&peer->here, &peer->there)) return -EPROTOTYPE;
+    bool six = peer->there.any.sa_family == AF_INET6;
+    unmap(&peer->here);
+    unmap(&peer->there);
+    peer->mapped = six && peer->there.any.sa_family == AF_INET;
+    return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
+}
+
+int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
+    int result = addresses_of(fd, peer);
+    if (result < 0) return result;
+    peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
+    struct found found;
+    result = prober->diag_works ? diag(prober, peer, &found) : -ENOSYS;
+    if (result == 0) {
+        peer->kind = found.upper_layer ? PR_PEER_UNASKABLE : PR_PEER_LOCAL;
+        memcpy(peer->cookie, found.message.id.idiag_cookie, sizeof peer->cookie);
+    } else if (behind_a_network_card(prober, peer)) {
+        peer->kind = PR_PEER_REMOTE;
+    } else {
+        peer->kind = PR_PEER_UNASKABLE;
+    }
+    return 0;
+}
+
+/* Opening: the query is tried on connections of our own. A kernel without tcp_diag, or a filter, may refuse it. */
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* A connection over loopback whose connecting end is of `protocol` and whose accepted end is plain TCP. */
+static int connect_pair(int protocol, int fds[2]) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    fds[0] = fds[1] = -1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0) return -errno;
+    int result = -ECONNREFUSED;
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &length) < 0)
+        goto out;
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+    if (fds[0] < 0) {
+        result = -errno;
+        goto out;
+    }
+    if (connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
+    fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fds[1] >= 0) result = 0;
+out:
+    close(listener);
+    return result;
+}
+
+int pr_socket_pair(int fds[2]) {
+    return connect_pair(0, fds);
+}
+
+static void close_pair(const int fds[2]) {
+    for (int end = 0; end < 2; end++)
+        if (fds[end] >= 0) close(fds[end]);
+}
+
+static bool diag_counts_unread(struct pr_prober *prober) {
+    int fds[2];
+    struct pr_peer peer;
+    bool counted = false;
+    if (pr_socket_pair(fds) == 0 && addresses_of(fds[1], &peer) == 0) {
+        peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
+        struct pollfd arrival = {.fd = fds[0], .events = POLLIN}; /* under load the loopback device has a delay */
+        uint32_t unread = 0;
+        counted = send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && poll(&arrival, 1, 1000) == 1 &&
+                  pr_peer_look(prober, &peer, &unread) == PR_SIGHT_QUEUE && unread == 1;
+    }
+    close_pair(fds);
+    return counted;
+}
+
+/*
+ * Whether a client of MPTCP is recognised. Where no socket of MPTCP can be made there is none to try it with. Then the
+ * answers are believed: every kernel that has MPTCP (5.6) reports upper-layer protocols (5.3).
+ */
+static bool diag_tells_upper_layers(struct pr_prober *prober) {
+    int fds[2];
+    struct pr_peer peer;
+    uint32_t unread = 0;
+    int result = connect_pair(IPPROTO_MPTCP, fds);
+    bool none = result == -EPROTONOSUPPORT || result == -ENOPROTOOPT || result == -EPERM || result == -EACCES;
+    if (result == 0) result = addresses_of(fds[1], &peer);
+    if (result == 0) {
+        peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
+        result = pr_peer_look(prober, &peer, &unread);
+    }
+    close_pair(fds);
+    return none || result == PR_SIGHT_UPPER_LAYER;
+}
+
+int pr_prober_open(struct pr_prober *prober) {
+    memset(prober, 0, sizeof *prober);
+    prober->diag = netlink_socket(NETLINK_SOCK_DIAG);
+    prober->route = netlink_socket(NETLINK_ROUTE);
+    if (prober->diag >= 0) prober->diag_works = diag_counts_unread(prober) && diag_tells_upper_layers(prober);
+    /* Without netlink nobody can be asked, and every peer is unaskable: the copying engines still serve. */
+    int result = prober->diag < 0 ? prober->diag : prober->route < 0 ? prober->route : 0;
+    bool short_of_something = result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -ENOBUFS;
+    return short_of_something ? result : 0;
+}
+
+void pr_prober_close(struct pr_prober *prober) {
+    if (prober->diag >= 0) close(prober->diag);
+    if (prober->route >= 0) close(prober->route);
+    prober->diag = prober->route = -1;
+}

@@ -1,0 +1,302 @@
+/* One response body on its way: from its first byte to 'the socket has taken the last'. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "http/express.h"
+#include "state.h"
+#include "wire/zerocopy.h"
+
+/*
+ * What the thread that has the request sends itself before a lane takes over. 64 KiB inline is 28 µs against 53 µs
+ * handed over first; 256 KiB is 84 against 102, but holds the event loop for as long (docs/performance.md).
+ */
+enum { INLINE_BYTES = 64 << 10 };
+
+/* A head and a body that are copied together, at most. */
+enum { SMALL = 24 << 10 };
+
+/* So many transmissions of a connection that wait to be seen as done are begun before its next request looks. */
+enum { LOOK_EVERY = 16 };
+
+bool pr_holds_until_done(const struct pr_transmission *transmission) {
+    if (transmission->generation->relay->options.release_when_accepted) return false;
+    return !pr_engine_copies(transmission->engine, transmission->generation);
+}
+
+enum pr_outcome pr_outcome_of(int error) {
+    switch (-error) {
+    case 0: return PR_OUTCOME_COMPLETE;
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return PR_OUTCOME_ABORTED;
+    case ETIMEDOUT: return PR_OUTCOME_STALLED;
+    case ENODATA: return PR_OUTCOME_TRUNCATED;
+    case ECANCELED: return PR_OUTCOME_CANCELLED;
+    case EBUSY: return PR_OUTCOME_BROKEN;
+    default: return PR_OUTCOME_FAILED;
+    }
+}
+
+/* Sending. */
+
+static struct pr_chunk next_chunk(const struct pr_transmission *transmission, uint64_t budget) {
+    const struct pr_segment *segment = &transmission->segments[transmission->segment];
+    uint64_t left = segment->length - transmission->segment_sent;
+    return (struct pr_chunk){
+        .generation = transmission->generation,
+        .literal = segment->literal ? segment->literal + transmission->segment_sent : NULL,
+        .offset = segment->offset + transmission->segment_sent,
+        .length = (size_t)(left < budget ? left : budget),
+        .more = left > budget || transmission->segment + 1 < transmission->segment_count,
+    };
+}
+
+static void advance(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t bytes,
+                    bool copied) {
+    pr_lock(connection->relay);
+    pr_hold_sent(transmission, bytes, copied);
+    if (!pr_holds_until_done(transmission)) pr_hold_shrink(transmission, transmission->sent);
+    connection->progress_at = pr_now();
+    pr_unlock(connection->relay);
+    transmission->segment_sent += bytes;
+    if (transmission->segment_sent < transmission->segments[transmission->segment].length) return;
+    transmission->segment++;
+    transmission->segment_sent = 0;
+}
+
+/* The head leaves in one segment with the first bytes of the body: one packet, one waking of the reader. */
+static int push_head(struct pr_connection *connection, struct pr_transmission *transmission) {
+    while (transmission->head_sent < transmission->head_length) {
+        struct pr_chunk chunk = {
+            .literal = transmission->head + transmission->head_sent,
+            .length = transmission->head_length - transmission->head_sent,
+            .more = true,
+        };
+        ssize_t sent = pr_engine_step(transmission->engine, connection->fd, transmission->pipe, &chunk);
+        if (sent == -EAGAIN) return PR_PUSHED_FULL;
+        if (sent < 0) return (int)sent;
+        transmission->head_sent += (size_t)sent;
+    }
+    return PR_PUSHED_ALL;
+}
+
+/*
+ * A head and a short body that is to be copied leave in one call instead of two. Read, not taken from the mapping, so
+ * that a file that was cut is seen before anything is out.
+ */
+static ssize_t send_with_head(struct pr_connection *connection, const struct pr_transmission *transmission) {
+    char bytes[SMALL];
+    const struct pr_segment *body = &transmission->segments[0];
+    size_t head = transmission->head_length;
+    memcpy(bytes, transmission->head, head);
+    ssize_t got = pr_sys.pread(transmission->generation->fd, bytes + head, body->length, (off_t)body->offset);
+    if (got < 0) return -errno;
+    if ((uint64_t)got < body->length) return -ENODATA;
+    ssize_t sent = pr_sys.send(connection->fd, bytes, head + body->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
+static bool is_small_copy(const struct pr_transmission *transmission) {
+    const struct pr_segment *body = &transmission->segments[0];
+    bool fresh = transmission->head_sent == 0 && transmission->sent == 0 && transmission->head_length > 0;
+    if (!fresh || transmission->engine != PR_ENGINE_COPY || transmission->segment_count != 1) return false;
+    bool readable = transmission->generation->info.backing.backing != PR_BACKING_DEVDAX;
+    return readable && body->length < SMALL && transmission->head_length <= SMALL - body->length;
+}
+
+/* What the socket does not take of it goes the way of all others. */
+static int push_small_copy(struct pr_connection *connection, struct pr_transmission *transmission) {
+    ssize_t sent;
+    do sent = send_with_head(connection, transmission);
+    while (sent == -EINTR);
+    if (sent == -EAGAIN) return PR_PUSHED_FULL;
+    if (sent < 0) return (int)sent;
+    size_t of_head = (size_t)sent < transmission->head_length ? (size_t)sent : transmission->head_length;
+    transmission->head_sent = of_head;
+    if ((size_t)sent > of_head) advance(connection, transmission, (size_t)sent - of_head, true);
+    return PR_PUSHED_ALL;
+}
+
+static ssize_t step(struct pr_connection *connection, struct pr_transmission *transmission, struct pr_chunk *chunk) {
+    if (transmission->engine != PR_ENGINE_ZEROCOPY || chunk->literal)
+        return pr_engine_step(transmission->engine, connection->fd, transmission->pipe, chunk);
+    ssize_t sent;
+    do sent = pr_zerocopy_step(connection, transmission, chunk);
+    while (sent == -EINTR);
+    return sent;
+}
+
+/* With zerocopy the connection is given back only when the error queue has told of all: libuv would spin on it. */
+static int pushed_all(struct pr_connection *connection, struct pr_transmission *transmission) {
+    if (transmission->engine != PR_ENGINE_ZEROCOPY) return PR_PUSHED_ALL;
+    pr_file_window_close(&transmission->window); /* the kernel has pinned what it still sends */
+    pr_zerocopy_drain(connection);
+    pr_lock(connection->relay);
+    bool all = pr_zerocopy_done(connection, transmission) == transmission->total;
+    pr_unlock(connection->relay);
+    return all ? PR_PUSHED_ALL : PR_PUSHED_FULL;
+}
+
+int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
+    int head = is_small_copy(transmission) ? push_small_copy(connection, transmission) : PR_PUSHED_ALL;
+    if (head == PR_PUSHED_ALL) head = push_head(connection, transmission);
+    if (head != PR_PUSHED_ALL) return head;
+    while (transmission->segment < transmission->segment_count) {
+        if (budget == 0) return PR_PUSHED_BUDGET;
+        struct pr_chunk chunk = next_chunk(transmission, budget);
+        ssize_t sent = step(connection, transmission, &chunk);
+        if (sent == -EAGAIN) return PR_PUSHED_FULL;
+        if (sent == 0) return -ENODATA;
+        if (sent < 0) return (int)sent;
+        advance(connection, transmission, (uint64_t)sent, chunk.copied);
+        budget -= (uint64_t)sent < budget ? (uint64_t)sent : budget;
+    }
+    return pushed_all(connection, transmission);
+}
+
+void pr_give_pipe_back(struct pr_transmission *transmission) {
+    if (transmission->pipe) pr_pipe_give(&transmission->generation->relay->pipes, transmission->pipe);
+    transmission->pipe = NULL;
+}
+
+void pr_accepted(struct pr_connection *connection) {
+    struct pr_transmission *transmission = connection->current;
+    uint64_t now = connection->progress_at;
+    connection->current = NULL;
+    /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
+     */
+    if (connection->express)
+        pr_express_answered(connection, transmission, PR_OUTCOME_COMPLETE, 0, now);
+    else
+        connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
+    pr_count_outcome(transmission, PR_OUTCOME_COMPLETE, now);
+    pr_hold_state(transmission, PR_ACCEPTED);
+    pr_give_pipe_back(transmission);
+    bool done = transmission->engine == PR_ENGINE_ZEROCOPY || !pr_holds_until_done(transmission);
+    if (done) pr_hold_drop(transmission, now);
+}
+
+/* Beginning. */
+
+static int check(const struct pr_connection *connection, const struct pr_transmission *transmission) {
+    if (!connection || !transmission) return -EBADF;
+    if (transmission->state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
+    if (connection->current || connection->node_closed || connection->owner != PR_OWNER_NODE) return -EBUSY;
+    bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* the error queue does, whoever the peer is */
+    if (connection->peer.kind == PR_PEER_UNASKABLE && pr_holds_until_done(transmission) && !tells) return -EXDEV;
+    return connection->broken ? -ECONNRESET : 0;
+}
+
+/* A local peer that can't be asked any more gets a copy. What it has had of the pages is quarantined (done.c). */
+static void copy_to_the_unaskable(const struct pr_connection *connection, struct pr_transmission *transmission) {
+    transmission->peer_kind = connection->peer.kind;
+    if (!connection->upper_layer || connection->peer.kind != PR_PEER_LOCAL) return;
+    transmission->peer_kind = PR_PEER_UNASKABLE;
+    if (transmission->engine == PR_ENGINE_ZEROCOPY) return; /* its notices tell, whoever the peer is */
+    pr_give_pipe_back(transmission);
+    transmission->engine = PR_ENGINE_COPY;
+}
+
+void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
+              size_t head_length, uint64_t start, uint64_t now) {
+    pr_hold_state(transmission, PR_SENDING);
+    transmission->head = head;
+    transmission->head_length = head_length;
+    transmission->connection = connection;
+    copy_to_the_unaskable(connection, transmission);
+    transmission->start = start;
+    connection->current = transmission;
+    connection->progress_at = now;
+    connection->abort = 0; /* an earlier one may have ended before its lane saw that it was to be broken off */
+    if (pr_holds_until_done(transmission)) {
+        pr_list_append(&connection->undone, &transmission->undone);
+        connection->begun_since_look++;
+    }
+    pr_watch(connection);
+}
+
+bool pr_much_is_undone(const struct pr_connection *connection) {
+    return connection->begun_since_look >= LOOK_EVERY && !pr_list_empty(&connection->undone);
+}
+
+/* Without the lock; the connection is pinned. */
+static int send_inline(struct pr_connection *connection, struct pr_transmission *transmission) {
+    uint64_t reached = 0;
+    if (transmission->engine == PR_ENGINE_ZEROCOPY) return PR_PUSHED_BUDGET; /* its notices are a lane's to read */
+    for (size_t index = 0; index < transmission->segment_count && reached < INLINE_BYTES; index++) {
+        const struct pr_segment *segment = &transmission->segments[index];
+        uint64_t left = INLINE_BYTES - reached, length = segment->length < left ? segment->length : left;
+        reached += length;
+        if (!segment->literal && !pr_resident(transmission->generation, segment->offset, length))
+            return PR_PUSHED_BUDGET; /* the lane may wait for the disk, this thread may not */
+    }
+    return pr_push(connection, transmission, INLINE_BYTES);
+}
+
+/* Before a lane goes on: what is left of the head must outlive the caller's buffer. Mostly nothing is. */
+int pr_keep_rest_of_head(struct pr_transmission *transmission) {
+    size_t left = transmission->head_length - transmission->head_sent;
+    const char *rest = transmission->head + transmission->head_sent;
+    char *copy = left > 0 ? pr_allocate(1, left) : NULL;
+    if (copy) memcpy(copy, rest, left);
+    transmission->head = transmission->kept_head = copy;
+    transmission->head_length = copy ? left : 0;
+    transmission->head_sent = 0;
+    return left > 0 && !copy ? -ENOMEM : 0;
+}
+
+/* Under the lock. Returns whether the lane has to be woken. */
+static bool hand_over(struct pr_connection *connection) {
+    connection->owner = PR_OWNER_LANE;
+    connection->relay->counters.lane_sends++;
+    return pr_lane_ready(connection);
+}
+
+int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmission_id, const char *head,
+            size_t head_length, uint64_t *sent) {
+    bool wake = false;
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, connection_id);
+    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, transmission_id);
+    int result = check(connection, transmission);
+    /* For its end, should the caller not have taken the last one's yet. */
+    if (result == 0) result = pr_events_reserve(relay, 1);
+    if (sent) *sent = 0;
+    if (result < 0) {
+        pr_unlock(relay);
+        return result;
+    }
+    connection->pins++;
+    bool look = pr_much_is_undone(connection);
+    pr_unlock(relay);
+
+    if (transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0)
+        transmission->engine = PR_ENGINE_COPY; /* nobody else knows of it yet */
+    if (look) pr_look(connection, &relay->prober);
+    uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
+    pr_lock(relay);
+    pr_begin(connection, transmission, head, head_length, start, pr_now());
+    pr_unlock(relay);
+    result = send_inline(connection, transmission);
+    int kept = pr_keep_rest_of_head(transmission);
+    if (result >= 0 && kept < 0) result = kept;
+    if (sent) *sent = transmission->sent; /* this thread is the owner: nobody else moves it */
+    if (result < 0) pr_break_off(connection, result);
+
+    pr_lock(relay);
+    if (result == PR_PUSHED_ALL) {
+        relay->counters.inline_sends++;
+        pr_accepted(connection);
+    } else if (result >= 0) {
+        wake = hand_over(connection);
+    }
+    connection->pins--;
+    struct pr_lane *lane = connection->lane;
+    pr_connection_settle(connection);
+    pr_unlock(relay);
+    if (wake) pr_lane_wake(lane);
+    return result < 0 ? result : result == PR_PUSHED_ALL;
+}
