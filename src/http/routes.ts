@@ -43,12 +43,12 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
     listReferences(routes, request, reply),
   );
   scope.get('/metrics', { config: { openapi: metricsRoute } }, async (request, reply) => {
-    const { contentType, text } = await routes.metrics.exposition(request.headers.accept);
+    const { contentType, body } = await routes.metrics.exposition(request.headers.accept);
     const vary = reply.getHeader('vary'); // of an answer to another origin
     return reply
       .type(contentType)
       .header('vary', vary === undefined ? 'Accept' : `${vary}, Accept`)
-      .send(text);
+      .send(body);
   });
   if (routes.writer) addWritingRoutes(scope, routes.writer);
   refuseOtherMethods(scope, '/regions/*', routes.writer ? [...readable, 'PUT', 'PATCH', 'DELETE'] : readable);

@@ -7,16 +7,22 @@
 import type { Family, Labels } from './family.ts';
 
 /** How a format is called, and how families are written in it. */
-export type Format = { readonly contentType: string; write(families: readonly Family[]): string };
+export type Format = {
+  readonly name: 'plainText' | 'openMetrics';
+  readonly contentType: string;
+  write(families: readonly Family[]): string;
+};
 
 /** Prometheus's own, which everything reads. */
 export const plainText: Format = {
+  name: 'plainText',
   contentType: 'text/plain; version=0.0.4; charset=utf-8',
   write: (families) => `${families.map((family) => lines(family, family.name, String)).join('\n\n')}\n`,
 };
 
 /** OpenMetrics: a counter's family is called without `_total`, bounds are floats, and it has an end. */
 export const openMetrics: Format = {
+  name: 'openMetrics',
   contentType: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
   write: (families) => `${families.map(openMetricsLines).join('\n')}\n# EOF\n`,
 };
@@ -45,22 +51,21 @@ function openMetricsLines(family: Family): string {
 function lines(family: Family, name: string, bound: (le: number) => string, more: readonly string[] = []): string {
   const series = family.type === 'counter' ? family.name : name;
   const samples = family.samples.map(
-    ({ suffix = '', labels, value }) => `${series}${suffix}${labelText(labels, bound)} ${number(value)}`,
+    ({ suffix = '', labels, written, value }) =>
+      `${series}${suffix}${written ?? labelText(labels, bound)} ${number(value)}`,
   );
   return [`# HELP ${name} ${escaped(family.help)}`, `# TYPE ${name} ${family.type}`, ...more, ...samples].join('\n');
 }
 
-/** Labels that stay the same object from scrape to scrape, as they were written. */
-const written = new WeakMap<Labels, string>();
+/** Labels that are no bounds, which the two formats spell differently, as they stand in both. */
+export function writeLabels(labels: Readonly<Record<string, string>>): string {
+  return labelText(labels, String);
+}
 
 function labelText(labels: Labels | undefined, bound: (le: number) => string): string {
   if (!labels) return '';
-  const known = written.get(labels);
-  if (known !== undefined) return known;
   const parts = Object.entries(labels).map(([name, value]) => `${name}="${labelValue(value, bound)}"`);
-  const text = parts.length > 0 ? `{${parts.join(',')}}` : '';
-  if (!('le' in labels)) written.set(labels, text); // A bound is spelled in two ways.
-  return text;
+  return parts.length > 0 ? `{${parts.join(',')}}` : '';
 }
 
 function labelValue(value: string | number, bound: (le: number) => string): string {

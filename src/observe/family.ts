@@ -9,6 +9,8 @@ export type Sample = {
   /** What comes after the family's name: `_bucket`, `_sum`, `_count`. */
   readonly suffix?: string;
   readonly labels?: Labels;
+  /** The labels as they stand in an exposition, of a sample that is the same in many: writing them costs most of it. */
+  readonly written?: string;
   readonly value: number;
 };
 

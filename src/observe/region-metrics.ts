@@ -1,6 +1,7 @@
 /** What happens to regions, and what they are sent by, as metrics. @module */
 import type { BackingEngine } from '../relay/engine.ts';
 import type { Verdict } from '../relay/witness.ts';
+import { writeLabels } from './exposition.ts';
 import { byLabel, type Family, type Sample, single } from './family.ts';
 
 /** What happens to regions, counted where it happens; each is read when asked. */
@@ -92,7 +93,7 @@ const mostRegions = 1000;
 
 /** What each of the first 1,000 regions that were read is sent by, while they are open. */
 export class RegionInfo {
-  /** Kept, for labels that are the same object are written once (exposition.ts): a third of what a scrape costs. */
+  /** Kept, so that the labels of each are written once. */
   readonly #samples = new Map<string, Sample>();
 
   family(open: Iterable<RegionEngine>): Family {
@@ -111,7 +112,8 @@ export class RegionInfo {
     const { labels } = known ?? {};
     if (labels?.backing === backing && labels.engine === engine && labels.copy_free === copy_free) return known;
     if (!known && this.#samples.size >= mostRegions) return undefined;
-    const sample = { labels: { region, backing, engine, copy_free }, value: 1 };
+    const now = { region, backing, engine, copy_free };
+    const sample = { labels: now, written: writeLabels(now), value: 1 };
     this.#samples.set(region, sample);
     return sample;
   }

@@ -133,6 +133,26 @@ test('others are answered while a thousand requests of one connection wait', asy
   assert.equal(order.length, count + 1);
 });
 
+test('others are answered while a hundred connections have twenty requests wait each', async (t) => {
+  const [connections, count] = [100, 20];
+  const order: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const { port } = await serve(t, ({ url = '' }, response) => {
+    order.push(url);
+    response.end('x');
+    first.resolve();
+  });
+  const clients = await Promise.all(Array.from({ length: connections }, () => RawClient.connect(t, port)));
+  const other = await RawClient.connect(t, port);
+  for (const client of clients) client.write(get('/many').repeat(count));
+  await first.promise;
+  other.write(get('/other'));
+  await other.response();
+  for (const client of clients) for (let answers = 0; answers < count; answers++) await client.response();
+  assert.ok(order.indexOf('/other') < (connections * count) / 2, 'before most of them');
+  assert.equal(order.length, connections * count + 1);
+});
+
 test('a connection is read no further than what waits', async (t) => {
   const waiting: ServerResponse[] = [];
   let answered = 0;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Metrics } from '../../src/observe/metrics.ts';
+import { type Exposition, Metrics, type Observed } from '../../src/observe/metrics.ts';
 import { PortableRelay } from '../../src/relay/portable-relay.ts';
 
 const counts = {
@@ -80,8 +80,54 @@ test('answers of lanes are counted with those of Node', async (t) => {
   }
 });
 
-function metricsOf(t: TestContext, relay: PortableRelay): Metrics {
-  const metrics = new Metrics(relay, nothing);
+test('scrapes that wait at the same time share one exposition, which has what happened before each of them', async (t) => {
+  const relay = new PortableRelay('a test');
+  const read = t.mock.method(relay, 'counters');
+  const metrics = metricsOf(t, relay);
+  const scrapes = Array.from({ length: 20 }, (_, before) => {
+    metrics.countRequest('GET', 404, undefined);
+    return metrics.exposition(undefined).then(({ body }) => ({ before: before + 1, told: notFoundIn(body) }));
+  });
+  for (const { before, told } of await Promise.all(scrapes)) assert.ok(told >= before, `${told} of ${before}`);
+  assert.equal(read.mock.callCount(), 1);
+});
+
+test('a scrape that arrives while an exposition is made gets the next one', async (t) => {
+  let later: Promise<Exposition> | undefined;
+  const observed: Observed = {
+    ...nothing,
+    engines: () => {
+      // What the first exposition says of requests is fixed by now.
+      if (!later) metrics.countRequest('GET', 404, undefined);
+      later ??= metrics.exposition(undefined);
+      return [];
+    },
+  };
+  const metrics = metricsOf(t, new PortableRelay('a test'), observed);
+  assert.equal(notFoundIn((await metrics.exposition(undefined)).body), 0);
+  assert.ok(later);
+  assert.equal(notFoundIn((await later).body), 1);
+});
+
+test('a scraper gets the format that it asks for, beside one that asks for the other', async (t) => {
+  const metrics = metricsOf(t, new PortableRelay('a test'));
+  const [plain, open] = await Promise.all([
+    metrics.exposition('text/plain'),
+    metrics.exposition('application/openmetrics-text'),
+  ]);
+  assert.match(plain.contentType, /^text\/plain/);
+  assert.doesNotMatch(plain.body.toString(), /# EOF/);
+  assert.match(open.contentType, /^application\/openmetrics-text/);
+  assert.match(open.body.toString(), /# EOF\n$/);
+});
+
+function notFoundIn(body: Buffer): number {
+  const line = /pagerelay_http_requests_total\{method="GET",status="404",engine="none"\} (\d+)/;
+  return Number(line.exec(body.toString())?.[1]);
+}
+
+function metricsOf(t: TestContext, relay: PortableRelay, observed: Observed = nothing): Metrics {
+  const metrics = new Metrics(relay, observed);
   t.after(() => metrics.close());
   return metrics;
 }
