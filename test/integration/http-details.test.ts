@@ -336,6 +336,7 @@ const noRequests: Readonly<Record<string, string>> = {
   'a method in lower case': `get /regions/x.bin HTTP/1.1\r\n${host}\r\n`,
   'a method that nobody knows': `FETCH /regions/x.bin HTTP/1.1\r\n${host}\r\n`,
   'a version that is none': `GET /regions/x.bin HTTP/1.2\r\n${host}\r\n`,
+  'a version without fields': `GET /regions/x.bin HTTP/0.9\r\n${host}\r\n`,
   'a target with a space': `GET /regions/x .bin HTTP/1.1\r\n${host}\r\n`,
   'a target with a NUL': `GET /regions/x\0.bin HTTP/1.1\r\n${host}\r\n`,
   'a ClientHello': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
