@@ -11,42 +11,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type CClient, compileClient, runC } from './clients/c.ts';
-import type { Job } from './clients/job.ts';
 import { describeMachine } from './measure/machine.ts';
-import { choosePins, type Pins, pinned } from './measure/pin.ts';
-import { renderRows } from './report/table.ts';
+import { choosePins, pinned } from './measure/pin.ts';
+import { renderRows } from './report/text.ts';
+import { jobOf } from './run/contender.ts';
+import { Field } from './run/field.ts';
 import { RunScope } from './run/run-scope.ts';
-import { growTree, memoryFolder, regionNames, type Tree } from './run/tree.ts';
 import { variant } from './servers/pagerelay.ts';
-import { start } from './servers/server.ts';
-import { type Profile, profileOf } from './symbols.ts';
+import { profileOf } from './symbols.ts';
 
 const run = promisify(execFile);
-const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as const;
-const regionBytes = 64 * 2 ** 20;
-const rangeBytes = 2 ** 20;
-const connections = 16;
-const warmUpSeconds = 1;
-/** A second; no multiple of the kernel's own clock. */
-const samplesPerSecond = 997;
-const symbolsShown = 3;
+const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'];
+const asked = { pattern: 'random', size: 2 ** 20, connections: 16 } as const;
+const scenario = { name: 'copies', about: 'large chunks', ...asked, against: 'nobody' } as const;
+/** Of the processor's clock, so many a second: no multiple of the kernel's own ticks. */
+const sampling = ['-q', '-e', 'cpu-clock', '-F', '997'];
 const skipped = 77;
-
-type Counted = { readonly engine: string; readonly profile: Profile; readonly gigabytes: number };
-
-type Bench = {
-  readonly scope: RunScope;
-  readonly folder: string;
-  readonly tree: Tree;
-  readonly pins: Pins | undefined;
-  readonly client: CClient;
-  readonly seconds: number;
-};
 
 /** Why perf can't be used; undefined when it can. */
 async function perfMissing(folder: string): Promise<string | undefined> {
   try {
-    await run('perf', ['record', '-q', '-e', 'cpu-clock', '-o', join(folder, 'try'), '--', 'true']);
+    await run('perf', ['record', ...sampling, '-o', join(folder, 'try'), '--', 'true']);
     return undefined;
   } catch (error) {
     const { code, stderr = '' } = error as { code?: string; stderr?: string };
@@ -54,45 +39,22 @@ async function perfMissing(folder: string): Promise<string | undefined> {
   }
 }
 
-async function count({ scope, tree, pins, client, folder, seconds }: Bench, engine: string): Promise<Counted> {
-  const setup = { log: false, tokens: [], socket: 'tcp', processors: 1, writable: false, size: 0 } as const;
-  const server = variant(engine, ['--engine', engine]);
-  const { pid, port } = await start(scope, server, setup, tree, (command) => pinned(pins?.server, command));
-  const job: Job = {
-    ...{ client: 'c', origin: `http://127.0.0.1:${port}`, host: '127.0.0.1', path: server.path(regionNames) },
-    ...{ regionBytes: tree.regionBytes, seconds: warmUpSeconds, most: 1e9, seed: 1, tokens: [], etags: [] },
-    ...{ scenario: { pattern: 'random', size: rangeBytes, connections }, reference: undefined, checkEvery: 1 },
-  };
-  await runC(client, job, scope.signal);
-  const data = join(folder, `${engine}.data`);
-  const load = runC(client, { ...job, seconds, seed: 2 }, scope.signal);
-  const sampling = ['-q', '-e', 'cpu-clock', '-F', String(samplesPerSecond), '-p', String(pid), '-o', data];
-  const recorded = run('perf', ['record', ...sampling, '--', 'sleep', String(seconds)]);
-  const [{ faults, faultCount, bytes }] = await Promise.all([load, recorded]);
+/** The row of one engine. */
+async function count(scope: RunScope, field: Field, client: CClient, engine: string, seconds: number) {
+  const contender = await field.startAlone(scope, scenario, variant(engine, ['--engine', engine]));
+  const load = (lasting: number, seed: number) =>
+    runC(client, jobOf(contender, asked, { seconds: lasting, most: 1e9, clients: 'fast' }, seed), scope.signal);
+  await load(1, 1);
+  const data = join(client.folder, `${engine}.data`);
+  const record = ['record', ...sampling, '-p', String(contender.pid), '-o', data, '--', 'sleep', String(seconds)];
+  const [{ faults, faultCount, bytes }] = await Promise.all([load(seconds, 2), run('perf', record)]);
   if (faults[0]) throw new Error(`${faultCount} responses by ${engine} were wrong: ${faults[0].detail}`);
-  const script = await run('perf', ['script', '-i', data, '-F', 'ip,sym,dso'], { maxBuffer: 2 ** 28 });
-  return { engine, profile: profileOf(script.stdout), gigabytes: bytes / 1e9 };
-}
-
-function rowOf({ engine, profile, gigabytes }: Counted): string[] {
-  const { samples, copying, symbols } = profile;
-  const share = (count: number) => `${((100 * count) / Math.max(1, samples)).toFixed(1)} %`;
-  const shown = symbols.filter(({ copies }) => copies).slice(0, symbolsShown);
-  const names = shown.map(({ name, samples }) => `\`${name}\` ${share(samples)}`).join(', ');
-  return [`\`${engine}\``, names || 'none', String(samples), share(copying), (copying / gigabytes).toFixed(1)];
-}
-
-function report(counted: readonly Counted[], seconds: number, pins: Pins | undefined): string {
-  const machine = describeMachine();
-  const heads = ['engine', 'in which', 'samples', 'in copying routines', 'a GB'];
-  return [
-    renderRows(heads, counted.map(rowOf), 2),
-    '',
-    `${machine.date} UTC, ${machine.kernel}, ${machine.processors} × ${machine.processor}, Node ${machine.node}: ` +
-      `\`perf record -e cpu-clock -F ${samplesPerSecond}\` on the service for ${seconds} s at ranges of 1 MiB of a file ` +
-      `on tmpfs, ${connections} connections over loopback, ` +
-      (pins ? 'server and client on a processor each.' : 'nothing pinned.'),
-  ].join('\n');
+  const report = ['report', '-i', data, '--stdio', '-q', '--no-children', '-F', 'sample,symbol', '-t', ';'];
+  const { samples, copying, symbols } = profileOf((await run('perf', report)).stdout);
+  const share = (part: number) => `${((100 * part) / Math.max(1, samples)).toFixed(1)} %`;
+  const most = symbols.filter(({ copies }) => copies).slice(0, 3);
+  const names = most.map((symbol) => `\`${symbol.name}\` ${share(symbol.samples)}`).join(', ');
+  return [`\`${engine}\``, names || 'none', String(samples), share(copying), (copying / (bytes / 1e9)).toFixed(1)];
 }
 
 async function main(seconds: number): Promise<number> {
@@ -106,13 +68,18 @@ async function main(seconds: number): Promise<number> {
     }
     const pins = choosePins();
     const client = { command: pinned(pins?.client, [await compileClient(folder)]), folder };
-    const tree = growTree(scope.folder(memoryFolder), 1, regionBytes, false);
-    const counted: Counted[] = [];
+    const field = new Field({ scope, pins: choosePins, clock: () => 0 }, []);
+    const rows: string[][] = [];
     for (const engine of engines) {
-      counted.push(await count({ scope, folder, tree, pins, client, seconds }, engine));
+      rows.push(await count(scope, field, client, engine, seconds));
       console.error(`${engine} is counted`);
     }
-    console.log(report(counted, seconds, pins));
+    const { date, kernel, processors, processor, node } = describeMachine();
+    console.log(`${renderRows(['engine', 'in which', 'samples', 'in copying routines', 'a GB'], rows, 2)}
+
+${date} UTC, ${kernel}, ${processors} × ${processor}, Node ${node}: \`perf record ${sampling.slice(1).join(' ')}\` on \
+the service for ${seconds} s at ranges of 1 MiB of a file on tmpfs, ${asked.connections} connections over loopback, \
+${pins ? 'server and client on a processor each' : 'nothing pinned'}.`);
     return 0;
   } finally {
     await scope.end();

@@ -13,32 +13,16 @@ const copying: readonly RegExp[] = [
   /^skb_(?:copy_)?add_data_nocache|^skb_do_copy_data_nocache/,
 ];
 
-/** One symbol of a profile: how many samples were taken in it. */
-export type Symbol = { readonly name: string; readonly samples: number; readonly copies: boolean };
-
-/** A profile of one process. */
-export type Profile = { readonly samples: number; readonly copying: number; readonly symbols: readonly Symbol[] };
-
 /** Whether a kernel symbol of this name copies. */
 export function copies(name: string): boolean {
   return copying.some((pattern) => pattern.test(name));
 }
 
-/** Reads what `perf script -F ip,sym,dso` printed: one line a sample, as `ffffffff81 name ([kernel.kallsyms])`. */
-export function profileOf(script: string): Profile {
-  const counts = new Map<string, number>();
-  for (const line of script.split('\n')) {
-    const [, name = '', dso = ''] = /^\s*[0-9a-f]+\s+(\S.*?)\s+\((.*)\)\s*$/.exec(line) ?? [];
-    if (name === '') continue;
-    const key = dso.startsWith('[kernel') ? name : `${name} (user)`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  const all = [...counts].map(([name, samples]) => ({
-    name,
-    samples,
-    copies: copies(name) && !name.endsWith('(user)'),
-  }));
-  const sum = (symbols: readonly Symbol[]) => symbols.reduce((total, { samples }) => total + samples, 0);
-  const symbols = all.sort((one, other) => other.samples - one.samples);
+/** Reads what `perf report -F sample,symbol -t ';'` printed: one line a symbol, as `12 ;[k] name`, `[k]` for the kernel's. */
+export function profileOf(report: string) {
+  const symbols = [...report.matchAll(/^\s*(\d+)\s*;\[(.)\] (\S.*?)\s*$/gm)].map(([, samples, where, name = '']) => {
+    return { name, samples: Number(samples), copies: where === 'k' && copies(name) };
+  });
+  const sum = (some: typeof symbols) => some.reduce((total, { samples }) => total + samples, 0);
   return { samples: sum(symbols), copying: sum(symbols.filter((symbol) => symbol.copies)), symbols };
 }

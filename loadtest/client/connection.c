@@ -85,7 +85,7 @@ static bool send_request(struct run *run, struct connection *connection) {
     static const char end[] = "\r\n", closing[] = "Connection: close\r\n\r\n";
     char bytes[REQUEST_ROOM];
     size_t length = request->length;
-    memcpy(bytes, request->bytes, length);
+    memcpy(bytes, run->texts + request->offset, length);
     if (request->own >= 0) personalize(bytes + request->own, run->issued);
     bool is_last = options->announce && connection->asked == options->per_connection;
     size_t more = is_last ? sizeof closing - 1 : sizeof end - 1;

@@ -1,8 +1,4 @@
-/*
- * The command line, and the requests: built beforehand by who starts this program, and asked for in their order, over
- * and over. Their file has, for each, a line of numbers (the fields of struct request in their order, but for the
- * bytes) and then its bytes.
- */
+/* The command line, and the requests: built beforehand by who starts this program (run.h), in a file. */
 #define _GNU_SOURCE
 #include "run.h"
 
@@ -49,43 +45,21 @@ static char *map(const char *path, size_t *length) {
     return bytes;
 }
 
-/* Not sscanf, which looks for the end of the whole text first. The line ends, so that the scan of each number does. */
-static int64_t number(const char **at) {
-    char *end;
-    long long value = strtoll(*at, &end, 10);
-    *at = end;
-    return value;
-}
-
-/* Reads one request; what follows it, or NULL. */
-static const char *read_one(const char *at, const char *end, struct request *request) {
-    const char *line = memchr(at, '\n', (size_t)(end - at));
-    if (!line) return NULL;
-    request->length = (size_t)number(&at);
-    request->status = (int)number(&at);
-    request->told = number(&at);
-    request->body = (uint64_t)number(&at);
-    request->first = number(&at);
-    request->base = (uint64_t)number(&at);
-    request->own = number(&at);
-    request->bytes = line + 1;
-    bool fits = request->length <= (size_t)(end - request->bytes) && request->length < REQUEST_ROOM / 2;
-    return fits && at == line && request->status > 0 && request->status < STATUSES ? line + 1 + request->length : NULL;
+static bool is_request(const struct request *request, size_t room) {
+    uint64_t end = request->offset + request->length;
+    return end <= room && request->length < REQUEST_ROOM / 2 && request->status > 0 && request->status < STATUSES;
 }
 
 void requests_read(struct run *run) {
     const char *path = run->options.requests;
-    size_t length, room = 0;
-    const char *at = map(path, &length), *end = at + length;
-    while (at < end) {
-        if (run->request_count == room) {
-            room = room == 0 ? 1024 : 2 * room;
-            run->requests = reallocarray(run->requests, room, sizeof *run->requests);
-            if (!run->requests) refuse(path, "too many requests");
-        }
-        at = read_one(at, end, &run->requests[run->request_count++]);
-        if (!at) refuse(path, "a request that is none");
+    size_t length;
+    run->texts = map(path, &length);
+    run->requests = (const struct request *)(const void *)run->texts;
+    /* The text of the first begins where the last request ends. */
+    run->request_count = length < sizeof *run->requests ? 0 : run->requests[0].offset / sizeof *run->requests;
+    if (run->request_count == 0 || run->request_count > length / sizeof *run->requests) refuse(path, "no request");
+    for (size_t at = 0; at < run->request_count; at++) {
+        if (!is_request(&run->requests[at], length)) refuse(path, "a request that is none");
     }
-    if (run->request_count == 0) refuse(path, "no request");
     if (run->options.verify) run->expected = map(run->options.verify, &run->expected_length);
 }

@@ -33,12 +33,15 @@ struct options {
     const char *verify;
 };
 
-/* One request, and what its answer must be. */
+/*
+ * One request, and what its answer must be. The file of requests has all of these, and then all of their texts; they
+ * are asked for in their order, over and over.
+ */
 struct request {
-    const char *bytes;
-    /* Of its head, without the blank line that ends it. */
-    size_t length;
-    int status;
+    /* In the file, where its head is, without the blank line that ends it. */
+    uint64_t offset;
+    uint64_t length;
+    int64_t status;
     /* The Content-Length that it must tell, or -1: any or none; and the bytes of body that really come. */
     int64_t told;
     uint64_t body;
@@ -78,8 +81,9 @@ struct outcome {
 
 struct run {
     struct options options;
-    struct request *requests;
+    const struct request *requests;
     size_t request_count;
+    const char *texts;
     struct outcome outcome;
     /* What bodies are compared with, mapped. */
     const char *expected;

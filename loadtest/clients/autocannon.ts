@@ -8,9 +8,9 @@ import { createRequire } from 'node:module';
 import { type Ask, asksOf } from '../model/patterns.ts';
 import { randomFrom } from '../model/random.ts';
 import { expectedOf, headText, wrongHead } from '../model/request.ts';
-import type { ClientResult, Job } from './job.ts';
+import type { Job } from './job.ts';
 import { recordLatency } from './latency.ts';
-import { Tally } from './tally.ts';
+import { type ClientResult, Tally } from './tally.ts';
 
 /** What is used of a connection of autocannon 9 (lib/httpClient.js), which ships no types. */
 type AutocannonClient = EventEmitter & {

@@ -12,10 +12,10 @@ import { fileURLToPath } from 'node:url';
 import { asksOf } from '../model/patterns.ts';
 import { randomFrom } from '../model/random.ts';
 import { expectedOf, headText } from '../model/request.ts';
-import { compile } from '../run/compile.ts';
-import { type Command, withManyFiles } from '../run/process.ts';
-import type { ClientResult, Fault, FaultKind, Job } from './job.ts';
+import { type Command, compile, withManyFiles } from '../run/process.ts';
+import type { Fault, FaultKind, Job } from './job.ts';
 import { encodeLatency, newLatency, recordLatency } from './latency.ts';
+import type { ClientResult } from './tally.ts';
 
 const folder = fileURLToPath(new URL('../client', import.meta.url));
 
@@ -49,7 +49,7 @@ export function compileClient(into: string): Promise<string> {
  */
 export async function connectC(client: CClient, job: Job, signal: AbortSignal, verifies = false): Promise<Connected> {
   const requests = join(client.folder, 'requests');
-  writeFileSync(requests, requestsText(job), 'latin1');
+  writeFileSync(requests, Buffer.concat(requestsOf(job)));
   const compared = verifies && job.reference?.kind === 'file' ? [job.reference.path] : [];
   const [program, ...args] = withManyFiles([...client.command, ...optionsOf(job), requests, ...compared]);
   const child = spawn(program, args, { signal, stdio: 'pipe' });
@@ -112,19 +112,25 @@ function optionsOf({ origin, socketPath, scenario, seconds, most }: Job): string
   return [where, connections, most, seconds, rate, perConnection, typeof kept === 'number'].map(String);
 }
 
-function requestsText(job: Job): string {
+// As client/run.h describes them: eight numbers of 64 bits for each, and then the texts.
+function requestsOf(job: Job): Uint8Array[] {
   const asks = asksOf(job.scenario, job.regionBytes, randomFrom(job.seed));
   const count = job.scenario.pattern === 'whole' && job.scenario.regions?.count === undefined ? 1 : builtRequests;
+  let offset = count * 8 * BigInt64Array.BYTES_PER_ELEMENT;
   const built = Array.from({ length: count }, (_, at) => {
     const ask = asks();
-    const head = headText(job, ask, at);
+    const text = headText(job, ask, at);
     const { status, length = -1, bodyBytes = 0, contentRange } = expectedOf(job, ask);
     const first = ask.spans[0]?.[0] ?? 0;
-    const own = job.scenario.fields === 'own' ? head.indexOf(ownField) + ownField.length : -1;
+    const own = job.scenario.fields === 'own' ? text.indexOf(ownField) + ownField.length : -1;
     const base = ask.region * job.regionBytes + first;
-    return `${head.length} ${status} ${length} ${bodyBytes} ${contentRange === undefined ? -1 : first} ${base} ${own}\n${head}`;
+    const place = contentRange === undefined ? -1 : first;
+    const numbers = [offset, text.length, status, length, bodyBytes, place, base, own];
+    offset += text.length;
+    return { numbers, text };
   });
-  return built.join('');
+  const numbers = BigInt64Array.from(built.flatMap((each) => each.numbers.map(BigInt)));
+  return [new Uint8Array(numbers.buffer), Buffer.from(built.map(({ text }) => text).join(''), 'latin1')];
 }
 
 type Printed = Pick<ClientResult, 'requests' | 'bytes' | 'seconds' | 'cpuSeconds' | 'missed' | 'statuses'> & {

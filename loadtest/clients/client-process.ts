@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Command } from '../run/process.ts';
 import type { RunScope } from '../run/run-scope.ts';
-import type { Writes } from '../writer/writing.ts';
 import type { Job } from './job.ts';
+import type { WriteResult, Writes } from './writing.ts';
 
 const program = fileURLToPath(new URL('program.ts', import.meta.url));
 
@@ -52,5 +52,18 @@ export function startClient(scope: RunScope, pin: (command: Command) => Command,
         });
       }
     },
+  };
+}
+
+/** Writes when it is told to, and does nothing in between. */
+export type Writer = ReturnType<typeof startWriter>;
+
+/** Starts a process that writes, so that writing takes no time of whoever measures. It ends with the scope. */
+export function startWriter(scope: RunScope, pin: (command: Command) => Command, writes: Writes) {
+  const { tell, ask } = startClient(scope, pin, scope.signal);
+  return {
+    /** `rate`: instead of its own. */
+    start: (rate = writes.rate) => tell({ ...writes, rate }),
+    end: () => ask<WriteResult>('end', 0),
   };
 }

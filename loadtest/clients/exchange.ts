@@ -5,93 +5,76 @@ import { expectedOf, fieldsOf, pathOf, wrongHead } from '../model/request.ts';
 import type { Fault, Job } from './job.ts';
 
 /** What came back. */
-export type Answer = {
-  readonly status: number;
-  readonly bytes: number;
-  readonly etag: string | undefined;
-  readonly contentType: string;
-  /** Where it was to be kept. */
-  readonly body: Buffer | undefined;
-  /** Broken off on purpose. */
-  readonly isAborted: boolean;
-  readonly fault: Omit<Fault, 'request'> | undefined;
-};
+export type Answer = ReturnType<typeof nothingYet>;
+
+function nothingYet() {
+  return {
+    status: 0,
+    etag: undefined as string | undefined,
+    contentType: '',
+    bytes: 0,
+    /** The body, where it was to be kept. */
+    chunks: [] as Buffer[],
+    /** Broken off on purpose. */
+    isAborted: false,
+    fault: undefined as Omit<Fault, 'request'> | undefined,
+  };
+}
 
 /** Which request it is: its number, as no other has it, and whether its connection ends with it. */
 export type Turn = { readonly number: number; readonly isLast: boolean };
 
-/** Asks once. Never rejects: what fails is a fault. */
-export function exchange(
-  client: Client,
-  job: Job,
-  ask: Ask,
-  { number, isLast }: Turn,
-  keepBody: boolean,
-): Promise<Answer> {
+/** Asks once. Never rejects: what fails is a fault. By `dispatch`: a stream of each body takes half as much CPU again. */
+export function exchange(client: Client, job: Job, ask: Ask, turn: Turn, keepsBody: boolean): Promise<Answer> {
   const { promise, resolve } = Promise.withResolvers<Answer>();
   const began = performance.now();
-  const chunks: Buffer[] = [];
-  let answer: Omit<Answer, 'body' | 'bytes'> | undefined;
-  let bytes = 0;
-  let isSettled = false;
-  const settle = (more: Partial<Answer>) => {
-    if (isSettled) return;
-    isSettled = true;
-    const empty = { status: 0, etag: undefined, contentType: '', isAborted: false, fault: undefined };
-    resolve({ ...empty, ...answer, bytes, body: keepBody ? Buffer.concat(chunks) : undefined, ...more });
-  };
-  const expected = expectedOf(job, ask).bodyBytes;
+  const answer = nothingYet();
+  // The first call counts: what a connection reports after it was broken off on purpose is no fault.
+  const settle = (end: Partial<Answer> = {}) => resolve({ ...answer, ...end });
   const { method = 'GET' } = job.scenario;
+  const { bodyBytes } = expectedOf(job, ask);
   client.dispatch(
-    { method, path: pathOf(job, ask.region), headers: fieldsOf(job, ask, number), reset: isLast },
+    { method, path: pathOf(job, ask.region), headers: fieldsOf(job, ask, turn.number), reset: turn.isLast },
     {
       onRequestStart() {},
       onResponseStart(controller, status, fields) {
         const field = (name: string) => [fields[name]].flat()[0];
-        answer = {
-          status,
-          etag: field('etag'),
-          contentType: field('content-type') ?? '',
-          isAborted: false,
-          fault: wrongHead(job, ask, { status, field }),
-        };
-        if (answer.fault) controller.abort(new Error('a wrong head'));
+        Object.assign(answer, { status, etag: field('etag'), contentType: field('content-type') ?? '' });
+        const fault = wrongHead(job, ask, { status, field });
+        if (!fault) return;
+        settle({ fault });
+        controller.abort(new Error('a wrong head'));
       },
       onResponseData(controller, chunk) {
-        bytes += chunk.length;
-        if (keepBody) chunks.push(chunk);
-        if (ask.abortAfter !== undefined && bytes >= ask.abortAfter) {
+        answer.bytes += chunk.length;
+        if (keepsBody) answer.chunks.push(chunk);
+        if (ask.abortAfter !== undefined && answer.bytes >= ask.abortAfter) {
           settle({ isAborted: true });
           controller.abort(new Error('enough'));
           return;
         }
         if (ask.bytesPerSecond === undefined) return;
-        const ahead = (bytes / ask.bytesPerSecond) * 1000 - (performance.now() - began);
+        const ahead = (answer.bytes / ask.bytesPerSecond) * 1000 - (performance.now() - began);
         if (ahead <= 1) return;
         controller.pause();
         setTimeout(() => controller.resume(), ahead);
       },
       onResponseEnd() {
-        const short = expected !== undefined && bytes !== expected;
-        settle(short ? { fault: { kind: 'short-body', detail: `a body of ${bytes} bytes, not ${expected}` } } : {});
+        const detail = `a body of ${answer.bytes} bytes, not ${bodyBytes}`;
+        settle(answer.bytes === (bodyBytes ?? answer.bytes) ? {} : { fault: { kind: 'short-body', detail } });
       },
       onResponseError(_controller, error) {
-        settle({ fault: answer?.fault ?? faultOf(error, answer !== undefined, bytes) });
+        settle({ fault: faultOf(error, answer) });
       },
     },
   );
   return promise;
 }
 
-function faultOf(error: Error, hasHead: boolean, bytes: number): Omit<Fault, 'request'> {
+function faultOf(error: Error, { status, bytes }: Answer): Omit<Fault, 'request'> {
   const code = (error as NodeJS.ErrnoException).code;
   const why = code !== undefined && !error.message.includes(code) ? `${error.message} (${code})` : error.message;
-  if (!hasHead) return { kind: 'no-answer', detail: why || String(error) };
+  if (status === 0) return { kind: 'no-answer', detail: why || String(error) };
   if (error instanceof errors.BodyTimeoutError) return { kind: 'no-answer', detail: `after ${bytes} bytes: ${why}` };
   return { kind: 'short-body', detail: `the connection ended after ${bytes} bytes of the body: ${why}` };
-}
-
-/** Bytes that were asked for. */
-export function lengthOf({ spans }: Ask): number {
-  return spans.reduce((sum, [first, last]) => sum + last - first + 1, 0);
 }

@@ -11,11 +11,9 @@ export type ReferenceSource =
   /** Pages that say what they are, in blocks of so many bytes that are written as one (loadtest/clients/stamped.ts). */
   | { readonly kind: 'stamped'; readonly blockBytes: number };
 
-/** What of a scenario a client needs to know. */
-export type Asked = Pick<
-  Scenario,
-  'pattern' | 'size' | 'connections' | 'regions' | 'fields' | 'kept' | 'method' | 'conditional' | 'bytesPerSecond'
-> & { readonly rate?: number };
+/** A scenario as a client needs it: what requests are made of, and the rate itself. */
+export type Asked = Pick<Scenario, 'pattern' | 'size' | 'connections'> &
+  Omit<Partial<Scenario>, 'rate'> & { readonly rate?: number | undefined };
 
 /** Where regions are served, and what requests for them need. */
 export type Contact = {
@@ -70,30 +68,4 @@ export type Fault = {
   /** `GET /regions/demo, Range: bytes=0-4095`; undefined where it is not about one. */
   readonly request?: string;
   readonly detail: string;
-};
-
-/** What came of a job. */
-export type ClientResult = {
-  readonly client: ClientKind;
-  readonly method: 'GET' | 'HEAD';
-  /** From the first request to the last answer. */
-  readonly seconds: number;
-  /** Answered whole. */
-  readonly requests: number;
-  /** Of their bodies. */
-  readonly bytes: number;
-  readonly statuses: Readonly<Record<string, number>>;
-  /** Broken off on purpose, after their head: how many, bytes of their bodies that came, bytes that were asked for. */
-  readonly aborted: { readonly requests: number; readonly bytes: number; readonly askedBytes: number };
-  /** Bodies whose sha-256 was right, and their bytes. */
-  readonly checked: { readonly bodies: number; readonly bytes: number };
-  /** Requests of a fixed rate that were due and could not be sent. */
-  readonly missed: number;
-  /** To the last byte (clients/latency.ts). */
-  readonly latency: string;
-  /** Of the client's process, user and system. */
-  readonly cpuSeconds: number;
-  /** The first of them. */
-  readonly faults: readonly Fault[];
-  readonly faultCount: number;
 };

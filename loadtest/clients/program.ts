@@ -1,8 +1,9 @@
 /** A program that runs jobs for its parent, one after the other, or writes from one message to the next. @module */
-import { type Writes, Writing } from '../writer/writing.ts';
+
 import { runAutocannon } from './autocannon.ts';
 import type { Job } from './job.ts';
 import { runUndici } from './undici.ts';
+import { type Writes, Writing } from './writing.ts';
 
 let writing: Writing | undefined;
 

@@ -1,10 +1,13 @@
 /** Adds up what a client sees. @module */
 import type { Ask } from '../model/patterns.ts';
 import { requestInWords } from '../model/request.ts';
-import type { ClientKind, ClientResult, Fault, Job } from './job.ts';
+import type { ClientKind, Fault, Job } from './job.ts';
 import { encodeLatency, newLatency } from './latency.ts';
 
 const keptFaults = 10;
+
+/** What came of a job. */
+export type ClientResult = ReturnType<Tally['result']>;
 
 /** Of one job. */
 export class Tally {
@@ -12,10 +15,14 @@ export class Tally {
   readonly began = performance.now();
   readonly #job: Job;
   readonly #cpuBefore = process.cpuUsage();
+  /** Answered whole, and bytes of their bodies. */
   readonly #counts = { requests: 0, bytes: 0, faultCount: 0 };
   readonly #statuses: Record<string, number> = {};
+  /** Broken off on purpose, after their head: how many, bytes of their bodies that came, bytes that were asked for. */
   readonly #aborted = { requests: 0, bytes: 0, askedBytes: 0 };
+  /** Bodies that were compared, and right. */
   readonly #checked = { bodies: 0, bytes: 0 };
+  /** The first of them. */
   readonly #faults: Fault[] = [];
   #ended = this.began;
 
@@ -52,17 +59,21 @@ export class Tally {
     this.#faults.push({ kind, detail, ...(ask && { request: requestInWords(this.#job, ask) }) });
   }
 
-  result(client: ClientKind, missed = 0): ClientResult {
+  /** @param missed requests of a fixed rate that were due and could not be sent */
+  result(client: ClientKind, missed = 0) {
     const { scenario, most, seconds: wanted } = this.#job;
     const { user, system } = process.cpuUsage(this.#cpuBefore);
     const seconds = (this.#ended - this.began) / 1000;
     // At a fixed rate there is a wait after the last request as after every other.
     const isPaced = scenario.rate !== undefined && this.#counts.requests < most;
     return {
-      ...{ client, method: scenario.method ?? 'GET', ...this.#counts, missed },
+      ...{ client, method: scenario.method ?? ('GET' as const), ...this.#counts, missed },
       ...{ statuses: this.#statuses, aborted: this.#aborted, checked: this.#checked, faults: this.#faults },
+      /** From the first request to the last answer. */
       seconds: isPaced ? Math.max(seconds, wanted) : seconds,
+      /** To the last byte (clients/latency.ts). */
       latency: encodeLatency(this.latency),
+      /** Of the client's process, user and system. */
       cpuSeconds: (user + system) / 1e6,
     };
   }

@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'undici';
 import { type Ask, asksOf, type Came, type Span } from '../model/patterns.ts';
 import { randomFrom } from '../model/random.ts';
-import { type Answer, exchange, lengthOf } from './exchange.ts';
-import type { ClientResult, Job } from './job.ts';
+import { type Answer, exchange } from './exchange.ts';
+import type { Job } from './job.ts';
 import { recordLatency } from './latency.ts';
 import { readMultipart } from './multipart.ts';
 import { openReference, type Reference } from './reference.ts';
-import { Tally } from './tally.ts';
+import { type ClientResult, Tally } from './tally.ts';
 
 const answerMilliseconds = 15_000;
 
@@ -16,7 +16,7 @@ const answerMilliseconds = 15_000;
 export async function runUndici(job: Job): Promise<ClientResult> {
   const reference = job.reference && openReference(job.reference);
   const tally = new Tally(job);
-  const schedule = new Schedule(job, tally);
+  const schedule = scheduleOf(job, tally);
   const users = Array.from({ length: job.scenario.connections }, (_, at) => use(job, reference, tally, schedule, at));
   await Promise.all(users);
   return tally.result('undici', schedule.missed());
@@ -37,24 +37,24 @@ async function use(job: Job, reference: Reference | undefined, tally: Tally, sch
     const answer = await exchange(client, job, ask, { number: turn.number, isLast }, isChecked);
     note(tally, ask, answer, turn.due);
     if (isChecked && !answer.fault && answer.bytes > 0) check(job, tally, reference, ask, answer);
-    came = { bytes: answer.bytes, etag: answer.etag };
+    came = answer;
   }
   await client.destroy();
 }
 
 function note(tally: Tally, ask: Ask, { fault, isAborted, status, bytes }: Answer, due: number): void {
+  const asked = ask.spans.reduce((sum, [first, last]) => sum + last - first + 1, 0);
   if (fault) tally.fault(ask, fault);
-  else if (isAborted) tally.aborted(status, bytes, lengthOf(ask));
+  else if (isAborted) tally.aborted(status, bytes, asked);
   else {
     tally.whole(status, bytes);
     recordLatency(tally.latency, (performance.now() - due) * 1000);
   }
 }
 
-function check(job: Job, tally: Tally, reference: Reference, ask: Ask, answer: Answer): void {
-  const { body = Buffer.alloc(0), contentType } = answer;
-  const wrong = wrongBody(job, reference, ask, contentType, body);
-  if (wrong === undefined) tally.checked(body.length);
+function check(job: Job, tally: Tally, reference: Reference, ask: Ask, { chunks, contentType, bytes }: Answer): void {
+  const wrong = wrongBody(job, reference, ask, contentType, Buffer.concat(chunks));
+  if (wrong === undefined) tally.checked(bytes);
   else tally.fault(ask, { kind: 'wrong-bytes', detail: wrong });
 }
 
@@ -76,38 +76,32 @@ function piecesOf(spans: readonly Span[], contentType: string, body: Buffer, reg
   return parts.map(({ span, bytes }) => [span[0], bytes]);
 }
 
+type Schedule = ReturnType<typeof scheduleOf>;
+
 /** When the next request is due, for all connections of a job together. */
-class Schedule {
-  readonly #job: Job;
-  readonly #tally: Tally;
-  #next = 0;
+function scheduleOf({ seconds, most, scenario: { rate } }: Job, tally: Tally) {
+  const end = tally.began + seconds * 1000;
+  let asked = 0;
+  return {
+    /** Resolves when somebody is to ask again; to undefined when nobody is any more. */
+    async next(): Promise<{ readonly number: number; readonly due: number } | undefined> {
+      const isOver = asked > 0 && performance.now() >= end;
+      if (tally.failed || asked >= most || isOver) return undefined;
+      const number = asked++;
+      if (rate === undefined) return { number, due: performance.now() };
+      const due = tally.began + (number / rate) * 1000;
+      if (number > 0 && due >= end) return undefined;
+      const early = due - performance.now();
+      // Late: its wait counts, whoever was asked before it (coordinated omission). A timer that fires late does not.
+      if (early <= 0) return { number, due };
+      await delay(early);
+      return tally.failed ? undefined : { number, due: performance.now() };
+    },
 
-  constructor(job: Job, tally: Tally) {
-    this.#job = job;
-    this.#tally = tally;
-  }
-
-  /** Resolves when somebody is to ask again; to undefined when nobody is any more. */
-  async next(): Promise<{ readonly number: number; readonly due: number } | undefined> {
-    const { seconds, most, scenario } = this.#job;
-    const end = this.#tally.began + seconds * 1000;
-    const isOver = this.#next > 0 && performance.now() >= end;
-    if (this.#tally.failed || this.#next >= most || isOver) return undefined;
-    const number = this.#next++;
-    if (scenario.rate === undefined) return { number, due: performance.now() };
-    const due = this.#tally.began + (number / scenario.rate) * 1000;
-    if (number > 0 && due >= end) return undefined;
-    const early = due - performance.now();
-    // Late: its wait counts, whoever was asked before it (coordinated omission). A timer that fires late does not.
-    if (early <= 0) return { number, due };
-    await delay(early);
-    return this.#tally.failed ? undefined : { number, due: performance.now() };
-  }
-
-  /** What was due and was never sent, unless no more requests were allowed. */
-  missed(): number {
-    const { most, seconds, scenario } = this.#job;
-    if (scenario.rate === undefined || this.#tally.failed || this.#next >= most) return 0;
-    return Math.max(0, Math.floor(seconds * scenario.rate) - this.#next);
-  }
+    /** What was due and was never sent, unless no more requests were allowed. */
+    missed(): number {
+      if (rate === undefined || tally.failed || asked >= most) return 0;
+      return Math.max(0, Math.floor(seconds * rate) - asked);
+    },
+  };
 }

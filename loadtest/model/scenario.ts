@@ -1,6 +1,6 @@
 /** What a scenario is made of: all that users vary, each said in one place. @module */
 
-import { writeNumber, writeSize } from '../report/units.ts';
+import { writeNumber, writeSize } from '../report/text.ts';
 
 /** How a client goes through a region. */
 export const patterns = [

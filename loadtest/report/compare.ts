@@ -5,8 +5,7 @@
 
 import type { Baseline } from './results.ts';
 import type { Spread } from './statistics.ts';
-import { renderRows, writeSpread } from './table.ts';
-import { percent, writeNumber } from './units.ts';
+import { percent, renderRows, writeNumber, writeSpread } from './text.ts';
 
 /** A run that failed is worse, and so is one that has nothing in common with the old one. */
 export function compareResults(old: Baseline, newer: Baseline, threshold: number) {

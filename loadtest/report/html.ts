@@ -3,12 +3,11 @@ import { barCharts, cpu, latencyCharts, throughput } from './charts/by-scenario.
 import { type Chart, escapeHtml, legend } from './charts/drawing.ts';
 import { timeCharts } from './charts/over-time.ts';
 import { style } from './html-style.ts';
-import { conditionsOf, notesOf } from './notes.ts';
 import type { Results } from './results.ts';
 import { type Table, tablesOf } from './row-cells.ts';
-import { writeNumber } from './units.ts';
+import { writeNumber } from './text.ts';
 import { goalCells, goalsHead, goalsOf, overviewOf, sentencesOf } from './verdicts.ts';
-import { sayFault, verdictOf } from './words.ts';
+import { conditionsOf, notesOf, sayFault, verdictOf } from './words.ts';
 
 /** A whole page. */
 export function renderHtml(results: Results): string {

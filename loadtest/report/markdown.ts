@@ -1,11 +1,10 @@
 /** The report as Markdown, to paste or to keep, and for a terminal. @module */
-import { conditionsOf, notesOf } from './notes.ts';
+
 import type { Results } from './results.ts';
 import { type Table, tablesOf } from './row-cells.ts';
-import { alignColumns, renderRows } from './table.ts';
-import { writeNumber } from './units.ts';
+import { alignColumns, renderRows, writeNumber } from './text.ts';
 import { goalCells, goalsHead, goalsOf, overviewOf, sentencesOf } from './verdicts.ts';
-import { sayFault, verdictOf } from './words.ts';
+import { conditionsOf, notesOf, sayFault, verdictOf } from './words.ts';
 
 /** All figures, and how to take them. */
 export function renderMarkdown(results: Results): string {

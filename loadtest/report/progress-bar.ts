@@ -2,7 +2,7 @@
 import type { Scenario } from '../model/scenario.ts';
 import type { Listener } from '../run/run.ts';
 import type { Trial } from '../run/trial.ts';
-import { writeNumber } from './units.ts';
+import { writeNumber } from './text.ts';
 import { countFaults } from './words.ts';
 
 const width = 24;

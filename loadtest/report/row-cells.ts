@@ -2,8 +2,7 @@
 import { conditionsInWords, type Scenario } from '../model/scenario.ts';
 import type { Results } from './results.ts';
 import type { Row } from './rows.ts';
-import { writeSpread } from './table.ts';
-import { percent, writeNumber } from './units.ts';
+import { percent, writeNumber, writeSpread } from './text.ts';
 
 /** A group of rows in cells. */
 export type Table = {

@@ -4,8 +4,7 @@ import { allServers, rival } from '../servers/all.ts';
 import type { Results } from './results.ts';
 import type { Row } from './rows.ts';
 import type { Spread } from './statistics.ts';
-import { writeSpread } from './table.ts';
-import { writeChange, writeList, writeNumber } from './units.ts';
+import { writeChange, writeList, writeNumber, writeSpread } from './text.ts';
 
 /** More, fewer, or no telling: the rounds lie on both sides of 1. */
 export function verdictOn({ min, max }: Spread): 'more' | 'fewer' | 'level' {

@@ -1,12 +1,12 @@
 /** A server as the harness sees it, whoever started it, and what clients are told of it. @module */
 
 import { request } from 'undici';
+import type { Writer } from '../clients/client-process.ts';
 import type { Asked, ClientKind, Contact, Job } from '../clients/job.ts';
 import { authorization, pathOf } from '../model/request.ts';
 import { type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
-import { writeSize } from '../report/units.ts';
+import { writeSize } from '../report/text.ts';
 import type { Scraper } from '../scrape/scraper.ts';
-import type { Writer } from '../writer/writer.ts';
 
 /** Under load in turn with others. */
 export type Contender = Contact & {
@@ -56,14 +56,12 @@ export function jobOf(
   etags: readonly string[] = [],
 ): Job {
   const { name: _, about, pid, scraper, writer, ...contact } = contender;
-  const { pattern, size, connections, regions, fields, kept, method, conditional, bytesPerSecond, rate } = asked;
   const client = clientFor(asked, bounds.clients);
-  const scenario = { pattern, size, connections, regions, fields, kept, method, conditional, bytesPerSecond, rate };
   return {
     ...contact,
     client: client === 'autocannon' && contact.socketPath !== undefined ? 'undici' : client,
     ...{ host: contact.origin.slice('http://'.length), etags, seed, seconds: bounds.seconds, most: bounds.most },
-    scenario: Object.fromEntries(Object.entries(scenario).filter(([, value]) => value !== undefined)) as Asked,
+    scenario: asked,
     checkEvery: checkEvery(asked),
   };
 }

@@ -1,12 +1,12 @@
 /** Starts the servers of this run when a scenario needs them, and ends them when no other does. @module */
+
+import { startWriter } from '../clients/client-process.ts';
 import { type Pins, pinned } from '../measure/pin.ts';
 import { authorization } from '../model/request.ts';
-import type { Profile, Scenario } from '../model/scenario.ts';
-import { isLogged, needsOf, regionsOf } from '../model/scenario.ts';
+import { isLogged, needsOf, type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
 import { Scraper } from '../scrape/scraper.ts';
 import { baseline, type Missing, rival, serversHere } from '../servers/all.ts';
 import { type Server, type Setup, start } from '../servers/server.ts';
-import { startWriter } from '../writer/writer.ts';
 import type { Contender } from './contender.ts';
 import { RunScope } from './run-scope.ts';
 import { diskFolder, growTree, isInMemory, memoryFolder, regionNames, type Tree, writtenName } from './tree.ts';

@@ -1,14 +1,14 @@
 /** What a kept-alive connection costs that has had an answer and does nothing. @module */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CClient, connectC } from '../clients/c.ts';
 import { openFileLimit, usageOf } from '../measure/process-usage.ts';
 import { collectSignal, type Server } from '../servers/server.ts';
 import { type Contender, jobOf } from './contender.ts';
 import type { Field } from './field.ts';
 import { judge } from './judge.ts';
 import { RunScope } from './run-scope.ts';
-import { boundsOf, type Stage, type Step, type Trial } from './trial.ts';
+import type { Stage } from './stage.ts';
+import { boundsOf, type Step, type Trial } from './trial.ts';
 
 /** Timers that end what a request leaves behind have run by then. */
 const settleMilliseconds = 1500;
@@ -25,7 +25,6 @@ export async function runIdle(
   parent: RunScope,
   stage: Stage,
   field: Field,
-  client: CClient,
   server: Server,
   step: Step,
 ): Promise<Trial> {
@@ -36,12 +35,12 @@ export async function runIdle(
     const wanted = step.scenario.idle ?? 0;
     const limit = openFileLimit(readFileSync(`/proc/${contender.pid}/limits`, 'utf8'));
     const connections = Math.min(wanted, Math.floor((limit - otherDescriptors) / descriptorsEach));
-    const { rate: _, ...asked } = step.scenario;
+    const asked = { ...step.scenario, rate: undefined };
     const bounds = { ...boundsOf(stage, step.scenario), seconds: 0, most: connections };
     await stage.load(jobOf(contender, asked, { ...bounds, seconds: 1, most: stage.most }, step.round));
     const before = await settled(contender, server);
     const job = jobOf(contender, { ...asked, connections }, bounds, step.round);
-    const connected = await connectC(client, job, stage.signal);
+    const connected = await stage.connect(job);
     const main = await connected.go();
     const after = await settled(contender, server);
     await connected.end();

@@ -1,9 +1,10 @@
-/** Servers as child processes. @module */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Programs: compiled where the project ships none, started, and ended with a run. @module */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { RunScope } from './run-scope.ts';
 
 /** A program and its arguments. */
@@ -57,14 +58,13 @@ export function whyNoConnection({ port, socketPath }: Address, host = '127.0.0.1
 }
 
 /** A port of 127.0.0.1 that nobody listens on now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }
 
 /** As many as a server of a run can need: two for each of 10,000 connections, and some. */
@@ -114,4 +114,12 @@ function hasEnded(child: ChildProcess): boolean {
 // What this program was told must not reach the servers.
 function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PAGERELAY_|NODE_OPTIONS)/.test(name)));
+}
+
+const compilerFlags = ['-std=c17', '-O2', '-Wall', '-Wextra', '-Wshadow', '-Wconversion'];
+
+/** Compiles a program in C with `$CC`, or `cc`; returns its path. @throws Error with what the compiler says */
+export async function compile(program: string, ...sources: readonly string[]): Promise<string> {
+  await promisify(execFile)(process.env.CC ?? 'cc', [...compilerFlags, '-o', program, ...sources]);
+  return program;
 }

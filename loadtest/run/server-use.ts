@@ -1,19 +1,10 @@
 /** What a server used while it was under load: from /proc, or as it tells itself. @module */
 import { type Usage, usageOf } from '../measure/process-usage.ts';
-import type { EventLoopDelay } from '../scrape/event-loop.ts';
 import type { Snapshot } from '../scrape/scraper.ts';
 import type { Contender } from './contender.ts';
 
 /** Of one load. */
-export type ServerUse = {
-  readonly cpuSeconds: number;
-  /** After the load. */
-  readonly residentBytes: number;
-  /** Context switches of all its threads; missing where only its metrics tell. */
-  readonly switches?: number;
-  /** The worst between two scrapes. */
-  readonly eventLoopDelayMilliseconds?: EventLoopDelay;
-};
+export type ServerUse = NonNullable<Awaited<ReturnType<typeof serverUse>>>;
 
 /** What it has used so far; undefined when it is gone. */
 export function usageIfThere(pid: number | undefined): Usage | undefined {
@@ -24,27 +15,25 @@ export function usageIfThere(pid: number | undefined): Usage | undefined {
   }
 }
 
-/** What it used between two looks, the first of them at `at` seconds of the run. */
+/** What it used between two looks, the first of them at `at` seconds of the run; undefined where nothing tells. */
 export async function serverUse(
   { scraper }: Contender,
   at: number,
   [before, after]: readonly (Usage | undefined)[],
   scraped: Snapshot | undefined,
-): Promise<ServerUse | undefined> {
+) {
   const delays = scraper?.points.flatMap((point) => (point.at < at ? [] : (point.eventLoopDelayMilliseconds ?? [])));
   const [worst] = delays?.sort((a, b) => b.p99 - a.p99) ?? [];
-  const delay = worst && { eventLoopDelayMilliseconds: worst };
-  if (before && after) {
-    const { cpuSeconds, residentBytes, switches } = after;
-    return {
-      cpuSeconds: cpuSeconds - before.cpuSeconds,
-      residentBytes,
-      switches: switches - before.switches,
-      ...delay,
-    };
-  }
-  const told = await scraper?.snapshot().catch(() => undefined);
-  if (!scraped || !told || told.point.residentBytes === 0) return undefined;
-  const { cpuSeconds, residentBytes } = told.point;
-  return { cpuSeconds: cpuSeconds - scraped.point.cpuSeconds, residentBytes, ...delay };
+  const told = before && after ? undefined : await scraper?.snapshot().catch(() => undefined);
+  const [from, to] = before && after ? [before, after] : [scraped?.point, told?.point];
+  if (!from || !to || to.residentBytes === 0) return undefined;
+  return {
+    cpuSeconds: to.cpuSeconds - from.cpuSeconds,
+    /** After the load. */
+    residentBytes: to.residentBytes,
+    /** Context switches of all its threads; undefined where only its metrics tell. */
+    switches: before && after && after.switches - before.switches,
+    /** The worst between two scrapes. */
+    eventLoopDelayMilliseconds: worst,
+  };
 }

@@ -1,15 +1,16 @@
 /** One server, one scenario, one round. @module */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClientResult, Fault, Job } from '../clients/job.ts';
+import type { Fault, Job } from '../clients/job.ts';
 import { encodeLatency, newLatency, recordLatency } from '../clients/latency.ts';
+import type { ClientResult } from '../clients/tally.ts';
+import type { WriteResult } from '../clients/writing.ts';
 import type { Usage } from '../measure/process-usage.ts';
-import type { Profile, Scenario } from '../model/scenario.ts';
+import type { Scenario } from '../model/scenario.ts';
 import { heldBack } from '../scrape/reconcile.ts';
-import { type Patience, settle } from '../scrape/settle.ts';
-import type { WriteResult } from '../writer/writing.ts';
 import { type Bounds, type Contender, checkerJob, jobOf } from './contender.ts';
-import { judge } from './judge.ts';
+import { judge, settle } from './judge.ts';
 import { type ServerUse, serverUse, usageIfThere } from './server-use.ts';
+import type { Stage } from './stage.ts';
 
 /** All that one trial gave. */
 export type Trial = {
@@ -32,21 +33,6 @@ export type Trial = {
   readonly faults: readonly Fault[];
 };
 
-/** Called right before a load begins and after it has ended: what connecting costs is no part of it. */
-export type Marks = { readonly began: () => void; readonly ended: () => void };
-
-/** What runs loads, and how long they may take. */
-export type Stage = Patience & {
-  /** Runs a job by its client. `verifies`: bodies are compared by the client in C. */
-  readonly load: (job: Job, marks?: Marks, verifies?: boolean) => Promise<ClientResult>;
-  /** The reader beside a load; undefined where none is wanted. */
-  readonly check: ((job: Job) => Promise<ClientResult>) | undefined;
-  readonly profile: Profile;
-  /** Requests of one load, at most. */
-  readonly most: number;
-  readonly clock: () => number;
-};
-
 /** A scenario of a round, whose rate is known. */
 export type Step = {
   readonly scenario: Scenario;
@@ -62,8 +48,7 @@ export function boundsOf({ profile, most }: Stage, { leastSeconds = 0 }: Scenari
 
 /** The job of a step. */
 export function jobFor(stage: Stage, contender: Contender, { scenario, round, rate, etags }: Step): Job {
-  const { rate: _, ...asked } = scenario;
-  return jobOf(contender, { ...asked, ...(rate !== undefined && { rate }) }, boundsOf(stage, scenario), round, etags);
+  return jobOf(contender, { ...scenario, rate }, boundsOf(stage, scenario), round, etags);
 }
 
 /** Runs one. What is wrong is in its faults. @throws AbortError */
@@ -142,8 +127,8 @@ const comparedBodies = 100;
 
 /** Compares bodies before a scenario, where no reader does it beside its loads. */
 export async function verify(stage: Stage, contender: Contender, step: Step): Promise<readonly Fault[]> {
-  const { rate: _, ...asked } = jobFor(stage, contender, step).scenario;
-  const job = { ...jobFor(stage, contender, step), scenario: asked, seconds: 0 };
+  const job = { ...jobFor(stage, contender, { ...step, rate: undefined }), seconds: 0 };
+  const asked = job.scenario;
   if (stage.check || job.client !== 'c' || job.reference?.kind !== 'file') return [];
   const bytes = asked.pattern === 'whole' ? job.regionBytes : asked.size;
   const most = Math.max(1, Math.min(comparedBodies, Math.floor(comparedBytes / bytes)));

@@ -94,17 +94,10 @@ function labelsOf(text: string, refuse: (why: string) => Error): Record<string, 
   return labels;
 }
 
-const specialNumbers: ReadonlyMap<string, number> = new Map([
-  ['inf', Number.POSITIVE_INFINITY],
-  ['+inf', Number.POSITIVE_INFINITY],
-  ['-inf', Number.NEGATIVE_INFINITY],
-  ['nan', Number.NaN],
-]);
-
+// As Prometheus does (Go's ParseFloat), in any case: @prometheus-io/client writes "Nan".
 function numberOf(text: string, refuse: (why: string) => Error): number {
-  // As Prometheus does (Go's ParseFloat), in any case: @prometheus-io/client writes "Nan".
-  const special = specialNumbers.get(text.toLowerCase());
-  if (special !== undefined) return special;
+  if (/^nan$/i.test(text)) return Number.NaN;
+  if (/^[+-]?inf$/i.test(text)) return Number(text.replace(/inf/i, 'Infinity'));
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) throw refuse('no number');
   return Number(text);
 }

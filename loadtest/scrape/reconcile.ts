@@ -1,5 +1,6 @@
 /** Whether a service's counters add up with what its clients saw. @module */
-import type { ClientResult, Fault } from '../clients/job.ts';
+import type { Fault } from '../clients/job.ts';
+import type { ClientResult } from '../clients/tally.ts';
 import type { MetricsText } from './parse.ts';
 import type { Snapshot } from './scraper.ts';
 
@@ -17,11 +18,9 @@ export type Seen = {
 export function seenBy(results: readonly ClientResult[], writes: Readonly<Record<string, number>> = {}): Seen {
   const sum = (value: (result: ClientResult) => number) => results.reduce((total, result) => total + value(result), 0);
   const byStatus = (method: string) => {
+    const told = results.flatMap((each) => (each.method === method ? Object.entries(each.statuses) : []));
     const counted: Record<string, number> = {};
-    for (const [status, count] of results.flatMap((each) =>
-      each.method === method ? Object.entries(each.statuses) : [],
-    ))
-      counted[status] = (counted[status] ?? 0) + count;
+    for (const [status, count] of told) counted[status] = (counted[status] ?? 0) + count;
     return counted;
   };
   const GET = byStatus('GET');

@@ -1,6 +1,5 @@
 /** Reads a service's metrics while it is under load, and remembers what goes into charts. @module */
 import { Client } from 'undici';
-import { eventLoopDelay } from './event-loop.ts';
 import { BadMetrics, type MetricsText, parseMetrics } from './parse.ts';
 
 /** What one scrape says of the things that are drawn. */
@@ -102,4 +101,24 @@ function pointOf(origin: string, before: MetricsText | undefined, metrics: Metri
     /** Since the last scrape; undefined where the service does not tell. */
     eventLoopDelayMilliseconds: eventLoopDelay(before, metrics),
   };
+}
+
+const family = 'pagerelay_event_loop_delay_seconds';
+
+/**
+ * How late the service's event loop was between two scrapes, in milliseconds; undefined when nobody has looked meanwhile.
+ * Of a histogram, `p99` is its bucket's upper bound.
+ */
+export function eventLoopDelay(before: MetricsText | undefined, now: MetricsText) {
+  const grown = (name: string, labels = {}) => now.sum(name, labels) - (before?.sum(name, labels) ?? 0);
+  const count = grown(`${family}_count`);
+  if (!(count > 0)) return undefined;
+  const buckets = now.samples(`${family}_bucket`).map(({ labels }) => {
+    const { le = '' } = labels;
+    return { bound: le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le), within: grown(`${family}_bucket`, { le }) };
+  });
+  const sorted = buckets.sort((a, b) => a.bound - b.bound);
+  const reached = sorted.find(({ within }) => within >= 0.99 * count)?.bound ?? Number.POSITIVE_INFINITY;
+  const largest = sorted.findLast(({ bound }) => Number.isFinite(bound))?.bound ?? 0;
+  return { mean: (grown(`${family}_sum`) / count) * 1000, p99: Math.min(reached, largest) * 1000 };
 }

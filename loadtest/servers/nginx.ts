@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { versionOfProgram, whyMissing } from '../measure/machine.ts';
 import type { Command } from '../run/process.ts';
+import { peer } from './others.ts';
 import type { Place, Server } from './server.ts';
 
 /** nginx with sendfile, opening the file for each request, as it does unless told otherwise. */
@@ -13,15 +14,11 @@ export const nginxCached = nginxAs('nginx-cache', 'nginx + open_file_cache', ({ 
 });
 
 function nginxAs(word: string, name: string, cache: (place: Place) => string): Server {
-  return {
-    word,
-    name,
-    lacks: ['writing'],
-    path: (region) => `/${region}`,
+  return peer(word, name, [], {
     missing: () => whyMissing('nginx', 'nginx-light'),
     about: () => `nginx ${versionOfProgram('nginx')}, sendfile, tcp_nopush, one worker for a processor`,
     command: (place) => configured(place, cache(place)),
-  };
+  });
 }
 
 function configured(place: Place, cache: string): Command {

@@ -4,20 +4,36 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { versionOfPackage, versionOfProgram, whyMissing } from '../measure/machine.ts';
-import { compile } from '../run/compile.ts';
+import { compile } from '../run/process.ts';
 import { regionNames } from '../run/tree.ts';
 import { nodeFor, type Place, type Server } from './server.ts';
 
 const programs = fileURLToPath(new URL('programs', import.meta.url));
-const path = (region: string) => `/${region}`;
-const here = () => undefined;
+
+/** A server that is not ours: it can't be written to, and has regions at the top. */
+export function peer(
+  word: string,
+  name: string,
+  lacks: readonly string[],
+  more: Pick<Server, 'about' | 'command'> & Partial<Server>,
+): Server {
+  return {
+    word,
+    name,
+    lacks: ['writing', ...lacks],
+    path: (region) => `/${region}`,
+    missing: () => undefined,
+    ...more,
+  };
+}
+
+const oneRange = ['several processors', 'several ranges in a request'];
+const plainRanges = [...oneRange, 'suffix ranges', 'entity tags'];
+const notParsed = ['HEAD', 'bearer tokens', 'several regions', 'ranges of several sizes', 'ranges by HTTP/1.0'];
+const onlyOneAnswer = [...plainRanges, ...notParsed, 'an access log', 'unix sockets'];
 
 /** Debian's lighttpd. */
-export const lighttpd: Server = {
-  word: 'lighttpd',
-  name: 'lighttpd',
-  lacks: ['writing', 'bearer tokens', 'several processors', 'ranges by HTTP/1.0'],
-  path,
+export const lighttpd = peer('lighttpd', 'lighttpd', ['bearer tokens', 'several processors', 'ranges by HTTP/1.0'], {
   missing: () => whyMissing('lighttpd'),
   about: () => `lighttpd ${versionOfProgram('lighttpd')}, sendfile, one process`,
   command(place) {
@@ -41,14 +57,10 @@ mimetype.assign = ("" => "application/octet-stream")
     );
     return ['lighttpd', '-D', '-f', config];
   },
-};
+});
 
 /** Debian's h2o. */
-export const h2o: Server = {
-  word: 'h2o',
-  name: 'h2o',
-  lacks: ['writing', 'bearer tokens'],
-  path,
+export const h2o = peer('h2o', 'h2o', ['bearer tokens'], {
   missing: () => whyMissing('h2o'),
   about: () => `h2o ${versionOfProgram('h2o')}, one thread for a processor`,
   command(place) {
@@ -68,48 +80,24 @@ export const h2o: Server = {
     writeFileSync(file, JSON.stringify(config)); // YAML holds JSON.
     return ['h2o', '-m', 'worker', '-c', file];
   },
-};
+});
 
 /** What a Fastify application serves files with otherwise. */
-export const fastifyStatic: Server = {
-  word: 'static',
-  name: '@fastify/static',
-  lacks: ['writing', 'several processors', 'several ranges in a request'],
+export const fastifyStatic = peer('static', '@fastify/static', oneRange, {
   isNode: true,
-  path,
-  missing: here,
   about: () => `Fastify ${versionOfPackage('fastify')} with @fastify/static ${versionOfPackage('@fastify/static')}`,
   command: (place) => node('fastify-static.ts', place),
-};
+});
 
 /** Node's own HTTP server and file streams, with nothing around them. */
-export const nodeStream: Server = {
-  word: 'stream',
-  name: 'node:http + createReadStream',
-  lacks: ['writing', 'several processors', 'several ranges in a request', 'suffix ranges', 'entity tags'],
+export const nodeStream = peer('stream', 'node:http + createReadStream', plainRanges, {
   isNode: true,
-  path,
-  missing: here,
   about: () => `Node ${process.version} alone: no router, no validators, each file's size read once`,
   command: (place) => node('node-stream.ts', place),
-};
+});
 
 /** The system calls alone: the floor under everybody. */
-export const rawSendfile: Server = {
-  word: 'raw',
-  name: 'raw sendfile loop',
-  lacks: [
-    ...['writing', 'several processors', 'several ranges in a request', 'suffix ranges', 'ranges of several sizes'],
-    ...[
-      'entity tags',
-      'several regions',
-      'an access log',
-      'bearer tokens',
-      'unix sockets',
-      'HEAD',
-      'ranges by HTTP/1.0',
-    ],
-  ],
+export const rawSendfile = peer('raw', 'raw sendfile loop', onlyOneAnswer, {
   isBlind: true,
   path: () => '/',
   missing: () => (spawnSync(process.env.CC ?? 'cc', ['--version']).error ? 'there is no C compiler' : undefined),
@@ -119,7 +107,7 @@ export const rawSendfile: Server = {
     const region = join(tree.folder, regionNames.replace('*', '00000'));
     return [program, region, String(Math.min(size || tree.regionBytes, tree.regionBytes)), String(port)];
   },
-};
+});
 
 function node(program: string, place: Place): [string, ...string[]] {
   const { tree, port, socketPath, log, logFile, tokens } = place;

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +31,7 @@ export function variant(word: string, flags: readonly string[], largest = Number
     isOurs: true,
     isNode: true,
     path: (region) => `/regions/${region}`,
-    missing: () => unknownFlag(flags),
+    missing: () => undefined,
     about: () => 'the whole service, unbuilt, with its limits, checks and metrics',
     command: (place) => [...nodeFor(place), cli, 'serve', ...flagsFor(place), ...flags],
   };
@@ -49,17 +48,4 @@ function flagsFor({ tree, port, folder, log, tokens, writable, processors }: Pla
     ...(writable ? ['--writable'] : []),
     ...(processors > 1 ? ['--lanes', String(processors)] : []),
   ];
-}
-
-function unknownFlag(flags: readonly string[]): string | undefined {
-  if (flags.length === 0) return undefined;
-  const { stdout } = spawnSync(process.execPath, [cli, 'serve', '--help'], { encoding: 'utf8' });
-  return flagMissingFrom(stdout, flags);
-}
-
-/** Why the service can't be started with some flags, from what it prints on how to use it. */
-export function flagMissingFrom(usage: string, flags: readonly string[]): string | undefined {
-  const known = new Set(usage.match(/--[\w-]+/g));
-  const unknown = flags.find((flag) => flag.startsWith('--') && !known.has(flag));
-  return unknown === undefined ? undefined : `this version does not know ${unknown}`;
 }

@@ -1,8 +1,7 @@
 /** What is put under load: servers of the same regions. @module */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from '../run/process.ts';
-import { freePort, startServer } from '../run/process.ts';
+import { type Command, freePort, startServer } from '../run/process.ts';
 import type { RunScope } from '../run/run-scope.ts';
 import type { Tree } from '../run/tree.ts';
 

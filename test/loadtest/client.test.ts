@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { type CClient, compileClient, connectC, runC } from '../../loadtest/clients/c.ts';
-import type { Asked, ClientResult, Job } from '../../loadtest/clients/job.ts';
+import type { Asked, Job } from '../../loadtest/clients/job.ts';
 import { addLatencies, percentile } from '../../loadtest/clients/latency.ts';
+import type { ClientResult } from '../../loadtest/clients/tally.ts';
 
 const size = 10_000;
 const regionBytes = 2 ** 20;

@@ -22,15 +22,14 @@ test('others are not taken for them', () => {
 });
 
 test('a profile counts samples by symbol, and a copy of the process’s own is not the kernel’s', () => {
-  const script = [
-    '        ffffffff81a0 _copy_from_iter ([kernel.kallsyms])',
-    '        ffffffff81a4 _copy_from_iter ([kernel.kallsyms])',
-    '        ffffffff82b0 tcp_ack ([kernel.kallsyms])',
-    '            7f001234 __memcpy_avx (/usr/lib/libc.so.6)',
-    '            7f005678 [unknown] (/usr/bin/node)',
+  const report = [
+    '2           ;[k] _copy_from_iter',
+    ' 1          ;[k] tcp_ack           ',
+    ' 1          ;[.] __memcpy_avx',
+    ' 1          ;[.] 0x00000000000058ad',
     '',
   ];
-  const profile = profileOf(script.join('\n'));
+  const profile = profileOf(report.join('\n'));
   assert.deepEqual([profile.samples, profile.copying], [5, 2]);
   assert.deepEqual(profile.symbols[0], { name: '_copy_from_iter', samples: 2, copies: true });
 });

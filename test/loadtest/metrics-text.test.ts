@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { eventLoopDelay } from '../../loadtest/scrape/event-loop.ts';
 import { BadMetrics, parseMetrics } from '../../loadtest/scrape/parse.ts';
 import { heldBack, mismatches, type Seen, seenBy, zeroGauges } from '../../loadtest/scrape/reconcile.ts';
-import type { Snapshot } from '../../loadtest/scrape/scraper.ts';
+import { eventLoopDelay, type Snapshot } from '../../loadtest/scrape/scraper.ts';
 import { startService } from '../support/service.ts';
 import { clientResult } from './samples.ts';
 

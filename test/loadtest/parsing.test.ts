@@ -10,7 +10,6 @@ import {
   usageOf,
 } from '../../loadtest/measure/process-usage.ts';
 import { nginxConfig } from '../../loadtest/servers/nginx.ts';
-import { flagMissingFrom } from '../../loadtest/servers/pagerelay.ts';
 import type { Place } from '../../loadtest/servers/server.ts';
 
 test('CPU ticks are user and system time, whatever the name of the process', () => {
@@ -57,13 +56,6 @@ test('the client has a processor of its own where there is one', () => {
   assert.deepEqual(pinsOf([2, 4, 6], 2), { server: [2, 4], client: [6] });
   assert.deepEqual(pinsOf([2, 4], 2), { server: [2, 4], client: [2, 4] });
   assert.deepEqual([pinsOf([2], 1), pinsOf([2], 2), pinsOf([], 1)], [undefined, undefined, undefined]);
-});
-
-test('a flag that the service does not know is named', () => {
-  const usage = '  --engine ENGINE  how\n  --no-express     off\n';
-  assert.equal(flagMissingFrom(usage, ['--no-express']), undefined);
-  assert.equal(flagMissingFrom(usage, ['--engine', 'copy']), undefined);
-  assert.match(flagMissingFrom(usage, ['--copy-below', '16384']) ?? '', /does not know --copy-below/);
 });
 
 const place: Place = {

@@ -1,6 +1,7 @@
 /** Results of runs that never were. @module */
-import type { ClientResult } from '../../loadtest/clients/job.ts';
+
 import { encodeLatency, newLatency, recordLatency } from '../../loadtest/clients/latency.ts';
+import type { ClientResult } from '../../loadtest/clients/tally.ts';
 import { profiles } from '../../loadtest/model/profiles.ts';
 import { scenarios } from '../../loadtest/model/scenarios.ts';
 import { type Results, resultsOf } from '../../loadtest/report/results.ts';

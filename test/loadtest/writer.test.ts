@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { startWriter } from '../../loadtest/clients/client-process.ts';
+import { mostUnanswered, type Writes, Writing } from '../../loadtest/clients/writing.ts';
 import { RunScope } from '../../loadtest/run/run-scope.ts';
-import { startWriter } from '../../loadtest/writer/writer.ts';
-import { mostUnanswered, type Writes, Writing } from '../../loadtest/writer/writing.ts';
 import { until } from '../support/poll.ts';
 
 const size = 10_000;

@@ -3,8 +3,7 @@ import type { Results } from '../results.ts';
 import { groupsOf, limitInWords } from '../row-cells.ts';
 import type { Row } from '../rows.ts';
 import type { Spread } from '../statistics.ts';
-import { writeSpread } from '../table.ts';
-import { writeNumber } from '../units.ts';
+import { writeNumber, writeSpread } from '../text.ts';
 import { type Chart, chartWidth, colourOf, draw, legend, Plot } from './drawing.ts';
 
 type Bar = { readonly name: string; readonly value: Spread; readonly colour: string; readonly mark: string };

@@ -1,4 +1,5 @@
-/** How numbers are written. @module */
+/** How numbers are written, and tables of them, in Markdown and in columns. @module */
+import type { Spread } from './statistics.ts';
 
 /** Writes a number of bytes in the largest unit that leaves it whole: `4 KiB`. */
 export function writeSize(bytes: number): string {
@@ -31,4 +32,24 @@ export function percent(share: number): string {
 export function writeChange(share: number): string {
   const text = writeNumber(Math.round(share * 1000) / 10);
   return `${share > 0 && text !== '0' ? `+${text}` : text.replace('-', '−')} %`;
+}
+
+/** Cells in lines; the first `texts` columns are no numbers. */
+export function renderRows(head: readonly string[], rows: readonly (readonly string[])[], texts: number): string {
+  const rule = head.map((_, at) => (at < texts ? '---' : '---:'));
+  return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** Cells under each other; the first column to the left, the others to the right. */
+export function alignColumns(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] ?? []).map((_, at) => Math.max(...lines.map((cells) => [...(cells[at] ?? '')].length)));
+  const pad = (cell: string, at: number) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0));
+  return lines.map((cells) => cells.map(pad).join('  ').trimEnd()).join('\n');
+}
+
+/** `1.25 (1.2..1.31)`, in a unit; nothing of nothing. */
+export function writeSpread(spread: Spread | null | undefined, unit = 1): string {
+  if (!spread) return '';
+  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => writeNumber(value / unit));
+  return `${median} (${min}..${max})`;
 }

@@ -1,7 +1,7 @@
 /** Overwrites bytes of a region in place at a steady rate. @module */
 import { randomFillSync, randomInt } from 'node:crypto';
 import { Pool } from 'undici';
-import { stampedBytes } from '../clients/stamped.ts';
+import { stampedBytes } from './stamped.ts';
 
 /** What to write: `size` bytes at random pages of a region. */
 export type Writes = {
