@@ -13,6 +13,7 @@ import type { Leaving } from './http/read/outgoing.ts';
 import type { GivenFields, RegionFields } from './http/read/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { boundSilence } from './node/deadlines.ts';
+import { answerInTurn, hasTurn, itsTurn } from './node/turn.ts';
 import { watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
@@ -22,7 +23,6 @@ import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
-import { hasTurn, itsTurn } from './relay/turn.ts';
 
 /** Options of `app.register(pagerelay, options)`. Without `dir` and `regions` it serves a built-in region, `demo`. */
 export type PagerelayOptions = {
@@ -141,19 +141,20 @@ export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenF
   app.decorate('pagerelay', opened);
   app.decorateReply('regionBody', undefined);
   app.decorateReply('sendRegion', function (this: FastifyReply, name, given = {}) {
-    return answerRegion(service, this, name, { ...pick(fields), ...given });
+    const answer = () => answerRegion(service, this, name, { ...pick(fields), ...given });
+    if (hasTurn(this.raw)) return answer();
+    return itsTurn(this.raw).then((isHere) => (isHere ? answer() : this.hijack()));
   });
 }
 
 function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: PagerelayOptions): void {
   scope.setErrorHandler(answerError);
-  scope.addHook('onRequest', async (request, reply) => {
+  scope.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, opened.metrics, 'count');
     boundSilence(request.raw, options.bodyTimeout ?? 60, () => request.raw.destroy());
-    // Others of the connection were asked for before: what this one costs is for when it is sent.
-    if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
-    return undefined;
+    done();
   });
+  answerInTurn(scope);
   if (options.cors) addCors(scope, corsOptions(options.cors));
   if (options.routes !== false) addRoutes(scope, opened);
   if (options.page) addPageRoutes(scope, opened);

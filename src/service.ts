@@ -2,7 +2,6 @@
 import { type IncomingMessage, METHODS, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
-import { boundConnections } from './http/connections.ts';
 import { watchHeads } from './http/express/received.ts';
 import { AllowedHosts } from './http/guard/allowed-hosts.ts';
 import { Tokens } from './http/guard/bearer.ts';
@@ -11,11 +10,15 @@ import { badFraming, badHost, badVersion, repeatedField, targetPath } from './ht
 import { describeRoutes } from './http/openapi/openapi.ts';
 import { healthRoute, readinessRoute } from './http/openapi/page.ts';
 import { addPageRoutes } from './http/page-routes.ts';
-import { answerClientError, answerError, answerErrors } from './http/problem/errors.ts';
+import { answerError, answerErrors } from './http/problem/errors.ts';
 import { ProblemError } from './http/problem/problems.ts';
 import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
+import { boundConnections } from './node/bounds.ts';
+import { answerClientError } from './node/client-error.ts';
+import { openDoor } from './node/door.ts';
 import { canAnswerOneByOne } from './node/feature-test.ts';
+import { answerInTurn } from './node/turn.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
@@ -23,7 +26,6 @@ import type { Metrics } from './observe/metrics.ts';
 import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
 import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
-import { openDoor } from './relay/door.ts';
 import type { OnAnswer } from './relay/grants.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
@@ -102,6 +104,7 @@ export function createService(options: ServiceOptions): Service {
   const fields = { cacheControl: options.cacheControl, others: fieldsOf(options.headers) };
   decorate(app, opened, fields, 'directly'); // This server has no hooks that look at payloads.
   void app.register(async (scope) => {
+    answerInTurn(scope);
     await describeRoutes(scope);
     addRoutes(scope, opened);
     addHealth(scope, () => readiness(opened, draining));

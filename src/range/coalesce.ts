@@ -1,4 +1,4 @@
-import type { ByteRange } from './parse.ts';
+import type { ByteRange } from '../relay/extent.ts';
 
 type Run = { first: number; last: number; place: number };
 

@@ -1,5 +1,5 @@
+import type { ByteRange } from '../relay/extent.ts';
 import { exceeds, saturate } from './digits.ts';
-import type { ByteRange } from './parse.ts';
 
 /** Which bytes of a region a request's body is: the first and the last, both inclusive. */
 export type ContentRange = ByteRange & {

@@ -1,8 +1,6 @@
+import type { ByteRange } from '../relay/extent.ts';
 import { coalesce } from './coalesce.ts';
 import { exceeds, saturate } from './digits.ts';
-
-/** What the client asked for: the first and the last byte, both inclusive. */
-export type ByteRange = { readonly first: number; readonly last: number };
 
 /**
  * What a Range field comes to for a region of a known size. `whole` means that the field is ignored. `malformed` is a set

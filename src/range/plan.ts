@@ -1,11 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ByteRange } from './parse.ts';
-
-/** Bytes of one generation: from `offset` up to, not including, `offset + length`. */
-export type Extent = { readonly offset: number; readonly length: number };
-
-/** A piece of a body: bytes of the generation, or the literal bytes between them (ASCII). */
-export type Segment = Extent | string;
+import type { ByteRange, Extent, Segment } from '../relay/extent.ts';
 
 /** A successful response's status, its body and the fields that describe the body. */
 export type Plan = {

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
-import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
+import type { Segment } from './extent.ts';
 import { Files } from './files.ts';
 import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
 import { mostItems, type Page } from './page.ts';

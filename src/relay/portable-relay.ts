@@ -1,7 +1,7 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
-import type { Segment } from '../range/plan.ts';
 import { DurationCounts } from './durations.ts';
+import type { Segment } from './extent.ts';
 import { identityOf, isSameChange } from './file-identity.ts';
 import { mostItems, type Page } from './page.ts';
 import { Reads } from './reads.ts';

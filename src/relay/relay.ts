@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Segment } from '../range/plan.ts';
+
 import type { Durations } from './durations.ts';
+import type { Segment } from './extent.ts';
 import type { Page } from './page.ts';
 import type { Seen, Verdicts } from './witness.ts';
 

@@ -1,5 +1,5 @@
 /** The portable engine's reading: the same bytes, copied, and held like any other. @module */
-import type { Segment } from '../range/plan.ts';
+import type { Segment } from './extent.ts';
 import type { Generation, Outcome, Relay, TransmissionId } from './relay.ts';
 
 /** Bytes read at a time; the size of a createReadStream chunk. */

@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
-import type { Connection } from '../../relay/connection.ts';
 import type { Grant } from '../../relay/grants.ts';
 import { type Engine, SystemError } from '../../relay/relay.ts';
+import type { WayOut } from '../read/way-out.ts';
 import { exactHead } from './received.ts';
 import { type Repeat, repeatOf, responseHead } from './repeat.ts';
 import { Repeated } from './repeated.ts';
@@ -18,7 +18,7 @@ export type Pattern = {
   readonly reply: FastifyReply;
   readonly region: Region;
   readonly plan: Plan;
-  readonly connection: Connection;
+  readonly connection: WayOut;
   /** For bodies that are neither copied because they are short, nor large. */
   readonly usual: Engine;
   readonly large: Engine;

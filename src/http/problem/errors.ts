@@ -1,8 +1,5 @@
 /** Every error answer of the service is a problem document. @module */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { linger } from '../../node/lingering.ts';
 import { uriReference } from '../guard/request-target.ts';
 import { type ProblemCode, ProblemError, problemContentType, problemDocument } from './problems.ts';
 import { problemOfSystem } from './system-problems.ts';
@@ -62,46 +59,4 @@ function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Pr
   // A buffer: to a string of JSON the framework would add a charset, which this media type has none of (RFC 9457 3).
   const body = Buffer.from(JSON.stringify(document));
   reply.code(problem.status).headers(problem.headers).header('content-type', problemContentType).send(body);
-}
-
-/** Node's 'checkExpectation': an Expect that is not 100-continue (RFC 9110 10.1.1). */
-export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
-  const body = JSON.stringify(problemDocument('expectation-failed', undefined, uriReference(request.url)));
-  response.writeHead(417, { 'content-type': problemContentType, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
-}
-
-/** The response whose turn it is, and the request that is read. */
-type HttpSocket = Socket & {
-  _httpMessage?: ServerResponse | null;
-  parser?: { readonly incoming?: IncomingMessage | null } | null;
-};
-
-/**
- * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered where that is still
- * possible, and the connection ends. Where a response has begun, nothing else may be written any more: it is broken off.
- */
-export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
-  const due = socket._httpMessage;
-  if (error.code === 'ECONNRESET' || !socket.writable || due?.headersSent) socket.destroy();
-  else if (due || socket.parser?.incoming?.complete !== false) answerUnparsed(error, socket, due?.req.method);
-  // Else the rest of a request that has been answered before it was read so far.
-  linger(socket);
-}
-
-function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket, method?: string): void {
-  const codes: Record<string, ProblemCode> = {
-    HPE_HEADER_OVERFLOW: 'headers-too-large',
-    ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
-  };
-  const problem = problemDocument(codes[error.code ?? ''] ?? 'bad-request');
-  const body = JSON.stringify(problem);
-  const fields = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
-    `date: ${new Date().toUTCString()}`,
-    `content-type: ${problemContentType}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  socket.end(`${fields.join('\r\n')}\r\n\r\n${method === 'HEAD' ? '' : body}`);
 }

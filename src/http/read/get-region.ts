@@ -9,7 +9,6 @@ import type { Catalog } from '../../region/catalog.ts';
 import type { Digests } from '../../region/digest.ts';
 import type { TreeLock } from '../../region/tree-lock.ts';
 import type { TreeWatch } from '../../region/tree-watch.ts';
-import { hasTurn, itsTurn } from '../../relay/turn.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
@@ -44,7 +43,6 @@ export type RegionService = {
  */
 export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: GivenFields) {
   const { method, headers } = reply.request;
-  if (!hasTurn(reply.raw) && !(await itsTurn(reply.raw))) return reply.hijack();
   const behind = new BehindWriters(service, reply.raw);
   try {
     for (let judgement = 0; judgement < mostJudgements; judgement++) {

@@ -4,15 +4,14 @@ import type { FastifyReply } from 'fastify';
 import { type TracedTransmission, traceHeld } from '../../observe/tracing.ts';
 import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
-import type { Connection, Connections } from '../../relay/connection.ts';
 import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../../relay/engine.ts';
 import { NativeRelay } from '../../relay/native-relay.ts';
 import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../../relay/relay.ts';
-import { type HeldForConnection, sendHeld } from '../../relay/send.ts';
 import { type Seen, unseen } from '../../relay/witness.ts';
 import type { Express, Pattern } from '../express/express.ts';
-import { forConnection, type HeldBody, RegionBody } from './region-body.ts';
+import { asTransmission, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
+import type { HeldTransmission, WayOut, WaysOut } from './way-out.ts';
 
 /** How bodies are sent. */
 export type OutgoingOptions = {
@@ -34,7 +33,7 @@ type EnginesBySize = {
 /** Chooses engines, takes references. */
 export class Outgoing {
   readonly relay: Relay;
-  readonly #connections: Connections | undefined;
+  readonly #connections: WaysOut | undefined;
   readonly #choice: EngineChoice;
   readonly #maxHold: number;
   readonly #copyBelow: number;
@@ -48,7 +47,7 @@ export class Outgoing {
    */
   constructor(
     relay: Relay,
-    connections: Connections | undefined,
+    connections: WaysOut | undefined,
     express: Express | undefined,
     { engine, maxHold, copyBelow }: OutgoingOptions,
   ) {
@@ -107,7 +106,7 @@ export class Outgoing {
     return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
   }
 
-  #enginesFor(region: Region, connection: Connection | undefined): EnginesBySize {
+  #enginesFor(region: Region, connection: WayOut | undefined): EnginesBySize {
     if (!connection) return { short: 'stream', usual: 'stream', large: 'stream', largeFrom: 0 };
     const { engine, large, largeFrom } = this.engineOf(region);
     const { peerKind } = connection;
@@ -132,14 +131,14 @@ export class Outgoing {
     }
   }
 
-  #whole(pattern: Pattern): HeldForConnection['whole'] {
+  #whole(pattern: Pattern): HeldTransmission['whole'] {
     const express = this.#express;
     if (!express) return undefined;
     const { revoked } = express;
     return (response, head) => express.after(pattern, response, head, revoked);
   }
 
-  #connectionFor(reply: FastifyReply, region: Region): Connection | undefined {
+  #connectionFor(reply: FastifyReply, region: Region): WayOut | undefined {
     if (this.engineOf(region).engine === 'stream') return undefined;
     return this.#connections?.of(reply.raw, region.content.generation.node);
   }
@@ -163,11 +162,10 @@ export type Leaving = 'as-payload' | 'directly';
 
 /** Sends what is held. */
 export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields, leaving: Leaving): FastifyReply {
-  const direct = leaving === 'directly' ? forConnection(held) : undefined;
-  if (direct) {
+  if (leaving === 'directly' && held.connection) {
     reply.hijack();
     reply.raw.statusCode = held.plan.status;
-    const sent = sendHeld(direct, reply.raw, fields);
+    const sent = held.connection.answer(reply.raw, asTransmission(held), fields);
     reply.regionBody = { engine: held.engine, sent };
     void held.trace?.follow(sent);
     return reply;

@@ -3,11 +3,9 @@ import { Readable } from 'node:stream';
 import type { OutgoingBody } from '../../observe/access-log.ts';
 import type { Trace } from '../../observe/tracing.ts';
 import type { Plan } from '../../range/plan.ts';
-import type { Connection } from '../../relay/connection.ts';
-import { NativeRelay } from '../../relay/native-relay.ts';
 import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../../relay/relay.ts';
-import { type HeldForConnection, sendHeld } from '../../relay/send.ts';
 import { readSegments, Stalled, streamEnd, Unwanted } from '../../relay/stream.ts';
+import type { HeldTransmission, WayOut } from './way-out.ts';
 
 /** A body whose pages are held. */
 export type HeldBody = {
@@ -16,22 +14,20 @@ export type HeldBody = {
   readonly plan: Plan;
   readonly transmission: TransmissionId;
   /** Where it may go natively; undefined where the portable engine serves. */
-  readonly connection: Connection | undefined;
+  readonly connection: WayOut | undefined;
   readonly engine: Engine;
   /** Seconds. */
   readonly maxHold: number;
   /** Undefined where nobody listens. */
   readonly trace?: Trace;
   /** Is told when it is out, where a lane may answer the next requests. */
-  readonly whole?: HeldForConnection['whole'];
+  readonly whole?: HeldTransmission['whole'];
 };
 
-/** A held body as what a connection can send; undefined where the portable engine serves. */
-export function forConnection(held: HeldBody): HeldForConnection | undefined {
-  const { relay, connection, transmission, plan, trace, whole } = held;
-  if (!connection || !(relay instanceof NativeRelay)) return undefined;
+/** A held body as what a connection sends. */
+export function asTransmission({ transmission, plan, trace, whole }: HeldBody): HeldTransmission {
   const told = { ...(trace && { sending: () => trace.sending() }), ...(whole && { whole }) };
-  return { relay, connection, transmission, length: plan.length, ...told };
+  return { transmission, length: plan.length, ...told };
 }
 
 /**
@@ -64,11 +60,11 @@ export class RegionBody extends Readable implements OutgoingBody {
   }
 
   override pipe<Destination extends NodeJS.WritableStream>(destination: Destination, options?: { end?: boolean }) {
-    const held = forConnection(this.#held);
-    const direct = held && !this.#source && options?.end !== false && this.#isFramedAsPlanned(destination);
-    if (!direct || !held.connection.carries(destination)) return super.pipe(destination, options);
+    const { connection } = this.#held;
+    const direct = connection && !this.#source && options?.end !== false && this.#isFramedAsPlanned(destination);
+    if (!direct || !connection.carries(destination)) return super.pipe(destination, options);
     this.#native = true;
-    void this.#sendNatively(held, destination);
+    void this.#sendNatively(connection, destination);
     return destination;
   }
 
@@ -81,8 +77,8 @@ export class RegionBody extends Readable implements OutgoingBody {
     return true;
   }
 
-  async #sendNatively(held: HeldForConnection, response: ServerResponse): Promise<void> {
-    const sent = await sendHeld(held, response);
+  async #sendNatively(connection: WayOut, response: ServerResponse): Promise<void> {
+    const sent = await connection.answer(response, asTransmission(this.#held));
     this.#settle(sent);
     if (sent.outcome !== 'complete') {
       this.destroy();

@@ -5,7 +5,7 @@ import { carryOut, type Writer, writeOf } from './writer.ts';
 /** Answers DELETE: the name is gone at once, the pages when nobody sends them. @throws ProblemError */
 export function deleteRegion(writer: Writer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { name, judge } = writeOf(writer, request);
-  return carryOut(writer, reply, async () => {
+  return carryOut(writer, async () => {
     await removeRegion(writer.store, name, judge);
     return reply.code(204).send();
   });

@@ -1,10 +1,10 @@
 /** `/leases`: ranges that a process on this machine writes to by itself. @module */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { ByteRange } from '../../range/parse.ts';
 import { unsatisfiedContentRange } from '../../range/plan.ts';
 import type { Catalog } from '../../region/catalog.ts';
 import { longestTtl } from '../../region/change/leases.ts';
 import type { Region } from '../../region/region.ts';
+import type { ByteRange } from '../../relay/extent.ts';
 import { endLeaseRoute, listLeasesRoute, renewLeaseRoute, takeLeaseRoute } from '../openapi/writing.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { limitOf, linkNext, queryOf } from '../read/list-pages.ts';
@@ -21,11 +21,11 @@ export function addLeaseRoutes(scope: FastifyInstance, writer: Writer): void {
   scope.get('/leases', { config: { openapi: listLeasesRoute } }, (request, reply) =>
     listLeases(writer, request, reply),
   );
-  scope.put<{ Params: { id: string } }>('/leases/:id', { config: { openapi: renewLeaseRoute } }, (request, reply) =>
-    carryOut(writer, reply, async () => writer.leases.renew(request.params.id, ttlOf(objectOf(request.body)))),
+  scope.put<{ Params: { id: string } }>('/leases/:id', { config: { openapi: renewLeaseRoute } }, (request) =>
+    carryOut(writer, async () => writer.leases.renew(request.params.id, ttlOf(objectOf(request.body)))),
   );
   scope.delete<{ Params: { id: string } }>('/leases/:id', { config: { openapi: endLeaseRoute } }, (request, reply) =>
-    carryOut(writer, reply, async () => {
+    carryOut(writer, async () => {
       writer.leases.release(request.params.id);
       return reply.code(204).send();
     }),
@@ -42,7 +42,7 @@ async function listLeases(writer: Writer, request: FastifyRequest, reply: Fastif
 function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply) {
   const { region, range, ttl, owner } = askedIn(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(region)) throw new ProblemError('region-not-found');
-  return carryOut(writer, reply, async () => {
+  return carryOut(writer, async () => {
     // Nobody may be given a lease who can't end it.
     const patience = patienceOf(request, reply, 'is gone');
     tellWait(request, reply);

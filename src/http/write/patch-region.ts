@@ -12,7 +12,7 @@ export const mergePatch = 'application/merge-patch+json';
 export function patchRegion(writer: Writer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { name, judge } = writeOf(writer, request);
   const size = sizeOf(request.body);
-  return carryOut(writer, reply, async () => {
+  return carryOut(writer, async () => {
     const patience = patienceOf(request, reply);
     tellWait(request, reply);
     return answerChanged(reply, await resizeRegion(writer.store, name, size, judge, patience));

@@ -59,7 +59,7 @@ function checkPart(writer: Writer, request: FastifyRequest, range: ContentRange,
 export function putRegion(writer: Writer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const write = writeOf(writer, request);
   const range = rangeOf(request);
-  return carryOut(writer, reply, () =>
+  return carryOut(writer, () =>
     range ? putPart(writer, write, range, request, reply) : putWhole(writer, write, request, reply),
   );
 }

@@ -5,7 +5,6 @@ import type { Judge } from '../../region/change/replace.ts';
 import type { Start } from '../../region/change/start.ts';
 import type { Store } from '../../region/change/store.ts';
 import type { Region } from '../../region/region.ts';
-import { itsTurn } from '../../relay/turn.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { writtenName } from '../read/name-of-request.ts';
@@ -35,18 +34,9 @@ export function writeOf(writer: Writer, request: FastifyRequest): Write {
   return { name, judge: (region) => judgeWrite(request.method, request.headers, region) };
 }
 
-/**
- * Carries out a change. Requests on one connection that change something do so in their order (RFC 9112 9.3.2).
- *
- * @throws ProblemError
- */
-export async function carryOut<Result>(
-  writer: Writer,
-  reply: FastifyReply,
-  act: () => Promise<Result>,
-): Promise<Result> {
+/** Carries out a change. @throws ProblemError */
+export async function carryOut<Result>(writer: Writer, act: () => Promise<Result>): Promise<Result> {
   try {
-    if (!(await itsTurn(reply.raw))) throw new ProblemError('request-timeout');
     return await writer.store.track(act());
   } catch (error) {
     throw problemOfSystem(isAbort(error) ? new ProblemError('request-timeout', { cause: error }) : error);

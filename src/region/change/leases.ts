@@ -1,7 +1,7 @@
 /** Leases of processes on this machine that map a region's file and write to it themselves. @module */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { ByteRange } from '../../range/parse.ts';
+import type { ByteRange } from '../../relay/extent.ts';
 import type { Page } from '../../relay/page.ts';
 import { beginChange, type Change, endChange, leaseRegion, moveAgain, type Patience } from './in-place.ts';
 import { Refusal } from './refusal.ts';

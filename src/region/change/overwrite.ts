@@ -1,7 +1,7 @@
 /** Bytes of a region that are overwritten in place. @module */
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ByteRange } from '../../range/parse.ts';
+import type { ByteRange } from '../../relay/extent.ts';
 import { type Needs, type Overwrite, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import {

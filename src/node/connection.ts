@@ -4,12 +4,14 @@
  *
  * @module
  */
-import { type Server, ServerResponse } from 'node:http';
+import { type OutgoingHttpHeaders, type Server, ServerResponse } from 'node:http';
 import { type BlockList, Socket } from 'node:net';
-import { holdBack, letGo } from '../node/reading.ts';
-import type { Grant, Returned } from './grants.ts';
-import type { ConnectionListener, NativeRelay } from './native-relay.ts';
-import type { PeerKind, Sent, TransmissionId } from './relay.ts';
+import type { HeldTransmission, WayOut, WaysOut } from '../http/read/way-out.ts';
+import type { Grant, Returned } from '../relay/grants.ts';
+import type { ConnectionListener, NativeRelay } from '../relay/native-relay.ts';
+import type { PeerKind, Sent, TransmissionId } from '../relay/relay.ts';
+import { holdBack, letGo } from './reading.ts';
+import { sendHeld } from './send.ts';
 
 /** What Node keeps to itself of a socket: undocumented, stable since Node 0.x, and tested for at every use. */
 type SocketInternals = {
@@ -86,7 +88,7 @@ function closeIdleLater(server: Server | undefined): void {
 }
 
 /** One adopted connection. */
-export class Connection implements ConnectionListener {
+export class Connection implements ConnectionListener, WayOut {
   readonly peerKind: PeerKind;
   readonly #relay: NativeRelay;
   readonly #socket: Socket;
@@ -119,7 +121,6 @@ export class Connection implements ConnectionListener {
     return connection;
   }
 
-  /** Whether this is the connection that a response goes out on. */
   carries(response: ServerResponse): boolean {
     return response.socket === this.#socket;
   }
@@ -127,6 +128,10 @@ export class Connection implements ConnectionListener {
   /** Whether Node itself has nothing queued: only then may native bytes follow. */
   get flushed(): boolean {
     return this.#socket.writableLength === 0 && (this.#socket as SocketInternals)._handle?.writeQueueSize === 0;
+  }
+
+  answer(response: ServerResponse, held: HeldTransmission, fields: OutgoingHttpHeaders = {}): Promise<Sent> {
+    return sendHeld({ ...held, relay: this.#relay, connection: this }, response, fields);
   }
 
   /**
@@ -151,7 +156,6 @@ export class Connection implements ConnectionListener {
     return false;
   }
 
-  /** Has the lane answer by itself for a while, when nothing of Node's is on its way in or out. */
   grant(grant: Grant): void {
     const { _handle: handle, _httpMessage: response } = this.#socket as SocketInternals;
     const quiet = this.flushed && this.#socket.readableLength === 0 && !this.#socket.destroyed && !response;
@@ -236,7 +240,7 @@ export class Connection implements ConnectionListener {
 }
 
 /** Finds the connection of a socket, adopting it at its first native transmission. */
-export class Connections {
+export class Connections implements WaysOut {
   readonly #relay: NativeRelay;
   readonly #unaskable: BlockList;
 
@@ -245,14 +249,6 @@ export class Connections {
     this.#unaskable = unaskable;
   }
 
-  /**
-   * The connection that a response goes out on.
-   *
-   * @param response only HTTP/1 has a connection of its own per response
-   * @param node NUMA node of the pages that it will be sent first; decides its lane
-   * @returns undefined where there is no raw TCP socket: the portable engine serves
-   * @throws SystemError when descriptors or memory are short
-   */
   of(response: unknown, node: number): Connection | undefined {
     const socket = response instanceof ServerResponse ? response.socket : null;
     if (!socket) return undefined;

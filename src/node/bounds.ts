@@ -1,10 +1,10 @@
 /** How the service's own server treats its connections: one request at a time, with deadlines, and no early reset. @module */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { boundSilence, boundUnread } from '../node/deadlines.ts';
-import { boundRest, closeLingering } from '../node/lingering.ts';
-import { answerOneByOne } from '../node/pipeline.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { answerClientError, refuseExpectation } from './problem/errors.ts';
+import { answerClientError, refuseExpectation } from './client-error.ts';
+import { boundSilence, boundUnread } from './deadlines.ts';
+import { boundRest, closeLingering } from './lingering.ts';
+import { answerOneByOne } from './pipeline.ts';
 
 /** Times in seconds. */
 export type ConnectionLimits = {

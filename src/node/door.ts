@@ -6,8 +6,8 @@
  */
 import type { Server } from 'node:http';
 import { Socket } from 'node:net';
+import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import { Connection } from './connection.ts';
-import type { Arrival, NativeRelay } from './native-relay.ts';
 
 /** What Node keeps to itself of a server and its sockets: undocumented, and tested for before anything is changed. */
 type ServerInternals = { _handle?: ListeningHandle | null; _connections?: number };

@@ -1,8 +1,9 @@
 /** Sends one held transmission as a response's body. @module */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { HeldTransmission } from '../http/read/way-out.ts';
+import type { NativeRelay } from '../relay/native-relay.ts';
+import type { Sent } from '../relay/relay.ts';
 import type { Connection } from './connection.ts';
-import type { NativeRelay } from './native-relay.ts';
-import type { Sent, TransmissionId } from './relay.ts';
 
 /** What Node keeps to itself of a response; undocumented, and the same since Node 0.x. */
 type ResponseInternals = { _header?: string | null; _headerSent?: boolean };
@@ -10,27 +11,14 @@ type ResponseInternals = { _header?: string | null; _headerSent?: boolean };
 /** The shim's limit for a head that goes out natively; Node writes a longer one. */
 const longestHead = 32 * 1024;
 
-/** A held transmission of `length` bytes, and the connection that it goes out on. */
-export type HeldForConnection = {
-  readonly relay: NativeRelay;
-  readonly connection: Connection;
-  readonly transmission: TransmissionId;
-  readonly length: number;
-  /** Is told when it is the body's turn. */
-  readonly sending?: () => void;
-  /** Is told of a head that went out natively, and of its whole body after it, before the response is ended. */
-  readonly whole?: (response: ServerResponse, head: string) => void;
-};
+/** A held transmission, the relay that holds it, and the connection that it goes out on. */
+export type HeldForConnection = HeldTransmission & { readonly relay: NativeRelay; readonly connection: Connection };
 
-/**
- * Sends the response's head with `fields` added to those it has, then the held bytes, and ends the response. When
- * anything fails, the connection is broken off: it is never ended cleanly short of its Content-Length, and no byte of
- * another response can follow. Never rejects.
- */
+/** What `WayOut.answer` does. */
 export async function sendHeld(
   held: HeldForConnection,
   response: ServerResponse,
-  fields: OutgoingHttpHeaders = {},
+  fields: OutgoingHttpHeaders,
 ): Promise<Sent> {
   try {
     response.writeHead(response.statusCode, fields);

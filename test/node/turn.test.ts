@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
-import { itsTurn } from '../../src/relay/turn.ts';
+import { itsTurn } from '../../src/node/turn.ts';
 
 test('pipelined responses have their turns in the order of their requests', async (t) => {
   const turns: string[] = [];

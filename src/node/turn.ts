@@ -1,7 +1,9 @@
+/** The turns of pipelined requests, on servers whose connections are not answered one by one (pipeline.ts). @module */
 import { once } from 'node:events';
 import { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { holdBack, letGo } from '../node/reading.ts';
+import type { FastifyInstance } from 'fastify';
+import { holdBack, letGo } from './reading.ts';
 
 /** Whether the connection is at this response: the usual case, in which nothing has to be waited for. */
 export function hasTurn(response: unknown): boolean {
@@ -41,4 +43,12 @@ export async function itsTurn(response: unknown): Promise<boolean> {
   } finally {
     count(socket, -1);
   }
+}
+
+/** Has each request of a scope wait for its turn: what it costs, and what it changes, comes after those before it. */
+export function answerInTurn(scope: FastifyInstance): void {
+  scope.addHook('onRequest', (_request, reply, done) => {
+    if (hasTurn(reply.raw)) return done();
+    void itsTurn(reply.raw).then((isHere) => (isHere ? done() : reply.hijack()));
+  });
 }

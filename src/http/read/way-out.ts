@@ -1,0 +1,48 @@
+/**
+ * What answering needs of the connection that a response goes out on. `src/node/` has it: nothing here touches a socket.
+ *
+ * @module
+ */
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Grant } from '../../relay/grants.ts';
+import type { PeerKind, Sent, TransmissionId } from '../../relay/relay.ts';
+
+/** A held transmission of `length` bytes. */
+export type HeldTransmission = {
+  readonly transmission: TransmissionId;
+  readonly length: number;
+  /** Is told when it is the body's turn. */
+  readonly sending?: () => void;
+  /** Is told of a head that went out natively, and of its whole body after it, before the response is ended. */
+  readonly whole?: (response: ServerResponse, head: string) => void;
+};
+
+/** A connection on which held bytes can go out natively. */
+export type WayOut = {
+  readonly peerKind: PeerKind;
+  /** Whether this is the connection that a response goes out on. */
+  carries(response: ServerResponse): boolean;
+  /**
+   * Sends the response's head with `fields` added to those it has, then the held bytes, and ends the response. When
+   * anything fails, the connection is broken off: it is never ended cleanly short of its Content-Length, and no byte of
+   * another response can follow. Never rejects.
+   */
+  answer(response: ServerResponse, held: HeldTransmission, fields?: OutgoingHttpHeaders): Promise<Sent>;
+  /** Whether it is worth while to grant it to its lane after one more response. */
+  isWorthGranting(isKnown: boolean): boolean;
+  /** Has the lane answer by itself for a while, when nothing of Node's is on its way in or out. */
+  grant(grant: Grant): void;
+};
+
+/** Finds the way out of a response. */
+export type WaysOut = {
+  /**
+   * The connection that a response goes out on.
+   *
+   * @param response only HTTP/1 has a connection of its own per response
+   * @param node NUMA node of the pages that it will be sent first; decides its lane
+   * @returns undefined where there is no raw TCP socket: the portable engine serves
+   * @throws SystemError when descriptors or memory are short
+   */
+  of(response: unknown, node: number): WayOut | undefined;
+};
