@@ -26,14 +26,32 @@ export type FieldContext = {
 /** What a writer writes at once, in bytes; its region is made of such blocks. */
 export const blockBytes = 2 ** 16;
 
-type Kept<Thing> = { readonly scope: RunScope; readonly thing: Promise<Thing> };
+/** Things that scenarios share, by what they are made for. */
+class Shelf<Thing> {
+  readonly #things = new Map<string, { readonly scope: RunScope; readonly thing: Promise<Thing> }>();
+
+  get(key: string, parent: RunScope, make: (scope: RunScope) => Promise<Thing>): Promise<Thing> {
+    const found = this.#things.get(key);
+    if (found) return found.thing;
+    const scope = new RunScope(parent);
+    const thing = make(scope);
+    this.#things.set(key, { scope, thing });
+    return thing;
+  }
+
+  async keep(needed: readonly string[]): Promise<void> {
+    const others = [...this.#things].filter(([key]) => !needed.includes(key));
+    for (const [key] of others) this.#things.delete(key);
+    await Promise.all(others.map(([, { scope }]) => scope.end()));
+  }
+}
 
 /** The servers of a run. */
 export class Field {
   readonly #context: FieldContext;
   readonly #here: readonly Server[];
-  readonly #trees = new Map<string, Kept<Tree>>();
-  readonly #servers = new Map<string, Kept<Contender>>();
+  readonly #trees = new Shelf<Tree>();
+  readonly #servers = new Shelf<Contender>();
   readonly missing: Missing[];
 
   constructor(context: FieldContext, words: readonly string[]) {
@@ -74,9 +92,8 @@ export class Field {
 
   /** Ends what these scenarios do not need. */
   async keepFor(later: readonly Scenario[]): Promise<void> {
-    const needed = later.flatMap((scenario) => this.#here.map((server) => keyOf(scenario, server)));
-    await endOthers(this.#servers, needed);
-    await endOthers(this.#trees, later.map(treeKey));
+    await this.#servers.keep(later.flatMap((scenario) => this.#here.map((server) => keyOf(scenario, server))));
+    await this.#trees.keep(later.map(treeKey));
   }
 
   /** A server of its own, for whoever ends it. */
@@ -85,14 +102,14 @@ export class Field {
   }
 
   #contender(scenario: Scenario, server: Server): Promise<Contender> {
-    return kept(this.#servers, keyOf(scenario, server), this.#context.scope, async (scope) =>
+    return this.#servers.get(keyOf(scenario, server), this.#context.scope, async (scope) =>
       this.#start(scope, server, setupOf(scenario, server), await this.#tree(scenario)),
     );
   }
 
   #tree(scenario: Scenario): Promise<Tree> {
     const { count, bytes, on } = regionsOf(scenario);
-    return kept(this.#trees, treeKey(scenario), this.#context.scope, async (scope) =>
+    return this.#trees.get(treeKey(scenario), this.#context.scope, async (scope) =>
       growTree(scope.folder(on === 'disk' ? diskFolder : memoryFolder), count, bytes, scenario.writes !== undefined),
     );
   }
@@ -101,9 +118,8 @@ export class Field {
     const processors = this.#context.pins(setup.processors)?.server;
     const { pid, port, socketPath } = await start(scope, server, setup, tree, (each) => pinned(processors, each));
     const origin = `http://127.0.0.1:${port}`;
-    const scraper = server.isOurs
-      ? new Scraper(origin, authorization(setup.tokens[0]), this.#context.clock)
-      : undefined;
+    const headers = authorization(setup.tokens[0]);
+    const scraper = server.isOurs ? new Scraper(origin, headers, this.#context.clock) : undefined;
     scope.onEnd(async () => scraper?.end());
     return {
       ...{ name: server.name, about: server.about(setup), origin, socketPath, pid, scraper },
@@ -145,14 +161,6 @@ function whyNot(scenario: Scenario, profile: Profile, server: Server): string | 
   return idle === undefined ? 'scenarios.ts names who takes part there' : '';
 }
 
-async function endOthers(kept: Map<string, Kept<unknown>>, needed: readonly string[]): Promise<void> {
-  for (const [key, { scope }] of kept) {
-    if (needed.includes(key)) continue;
-    kept.delete(key);
-    await scope.end();
-  }
-}
-
 function setupOf(scenario: Scenario, server: Server): Setup {
   const { tokens = 0, socket = 'tcp', processors = 1, writes, size, pattern } = scenario;
   return {
@@ -171,18 +179,4 @@ function treeKey(scenario: Scenario): string {
 
 function keyOf(scenario: Scenario, server: Server): string {
   return `${server.word} ${JSON.stringify(setupOf(scenario, server))} ${treeKey(scenario)}`;
-}
-
-function kept<Thing>(
-  all: Map<string, Kept<Thing>>,
-  key: string,
-  parent: RunScope,
-  make: (scope: RunScope) => Promise<Thing>,
-): Promise<Thing> {
-  const found = all.get(key);
-  if (found) return found.thing;
-  const scope = new RunScope(parent);
-  const thing = make(scope);
-  all.set(key, { scope, thing });
-  return thing;
 }
