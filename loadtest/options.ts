@@ -4,7 +4,6 @@ import { parseArgs } from 'node:util';
 import { profiles } from './model/profiles.ts';
 import { conditionsInWords, type Profile, type Scenario } from './model/scenario.ts';
 import { scenarios } from './model/scenarios.ts';
-import type { Target } from './run/target.ts';
 import { serverWords } from './servers/all.ts';
 
 /** A command line that breaks a rule. */
@@ -13,25 +12,10 @@ export class UsageError extends Error {
 }
 
 /** What to run. */
-export type RunOptions = {
-  readonly profile: Profile;
-  readonly scenarios: readonly Scenario[];
-  /** Undefined: servers of our own. */
-  readonly target: Target | undefined;
-  /** Words of servers/all.ts; the service under test always runs. */
-  readonly servers: readonly string[];
-  /** Requests of one load, at most. */
-  readonly maxRequests: number;
-  /** The whole run, at most. */
-  readonly maxMinutes: number;
-  readonly settleSeconds: number;
-  /** A folder is made in it. */
-  readonly out: string;
-  /** Where the ratios go without what they are made of. */
-  readonly saveBaseline: string | undefined;
-  /** Where the Markdown goes as well. */
-  readonly document: string | undefined;
-};
+export type RunOptions = ReturnType<typeof optionsOf>;
+
+/** A service that somebody else has started: where it is, and what is known of it. */
+export type Target = NonNullable<ReturnType<typeof targetOf>>;
 
 /** What a command line asks for. */
 export type Asked =
@@ -76,27 +60,36 @@ export function parseOptions(argv: readonly string[]): Asked {
   if (text.threshold !== undefined) throw new UsageError('--threshold goes with --compare');
   const [surplus] = positionals;
   if (surplus !== undefined) throw new UsageError(`nothing is known of ${surplus}`);
+  return { kind: 'run', options: optionsOf(text, values['allow-remote'] === true) };
+}
+
+function optionsOf(text: Texts, allowRemote: boolean) {
   const isShortened = text.rounds !== undefined || text.seconds !== undefined;
   if (text['save-baseline'] !== undefined && isShortened) {
     throw new UsageError('a baseline is of a whole profile: --rounds and --seconds do not go with --save-baseline');
   }
   const profile = profileOf(text);
-  const target = targetOf(text, values['allow-remote'] === true);
+  const target = targetOf(text, allowRemote);
   const isWhole = text.scenarios === undefined && text.servers === undefined && target === undefined;
-  const document = text.document ?? (isWhole ? profile.document : undefined);
   const longest = 60 + ((profile.repeatForSeconds ?? 0) / 60) * 1.5;
   return {
-    kind: 'run',
-    options: {
-      ...{ profile, target, document },
-      scenarios: scenariosOf(text.scenarios?.split(',') ?? profile.scenarios),
-      servers: target ? [] : serversOf(text.servers, profile),
-      maxRequests: number(text, 'max-requests', 2_000_000, 1, 1e9),
-      maxMinutes: number(text, 'max-minutes', longest, 0.01, 10_000),
-      settleSeconds: number(text, 'settle', 10, 0.1, 600),
-      out: text.out ?? 'results',
-      saveBaseline: text['save-baseline'],
-    },
+    profile,
+    scenarios: scenariosOf(text.scenarios?.split(',') ?? profile.scenarios),
+    /** Undefined: servers of our own. */
+    target,
+    /** Words of servers/all.ts; the service under test always runs. */
+    servers: target ? [] : serversOf(text.servers, profile),
+    /** Requests of one load, at most. */
+    maxRequests: number(text, 'max-requests', 2_000_000, 1, 1e9),
+    /** The whole run, at most. */
+    maxMinutes: number(text, 'max-minutes', longest, 0.01, 10_000),
+    settleSeconds: number(text, 'settle', 10, 0.1, 600),
+    /** A folder is made in it. */
+    out: text.out ?? 'results',
+    /** Where the ratios go without what they are made of. */
+    saveBaseline: text['save-baseline'],
+    /** Where the Markdown goes as well. */
+    document: text.document ?? (isWhole ? profile.document : undefined),
   };
 }
 
@@ -143,7 +136,7 @@ function scenariosOf(names: readonly string[]): Scenario[] {
   });
 }
 
-function targetOf(text: Texts, allowRemote: boolean): Target | undefined {
+function targetOf(text: Texts, allowRemote: boolean) {
   const { url, region, reference, pid } = text;
   if (url === undefined) {
     const lonely = (['region', 'reference', 'pid', 'token-file'] as const).find((name) => text[name] !== undefined);
@@ -155,7 +148,15 @@ function targetOf(text: Texts, allowRemote: boolean): Target | undefined {
   if (!URL.canParse(url)) throw new UsageError('--url must be an address such as http://127.0.0.1:8080');
   const token = text['token-file'] === undefined ? undefined : tokenIn(text['token-file']);
   const process = pid === undefined ? undefined : number(text, 'pid', 0, 1, 2 ** 31);
-  return { url, region, reference, allowRemote, token, pid: process };
+  return {
+    /** Its origin, or a region's whole address. */
+    url,
+    /** A name; undefined: the first that it lists. */
+    region,
+    /** A copy of the region on this machine; undefined: it is fetched first. */
+    reference,
+    ...{ allowRemote, token, pid: process },
+  };
 }
 
 function tokenIn(path: string): string {

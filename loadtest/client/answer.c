@@ -67,21 +67,13 @@ static bool take(struct run *run, struct connection *connection, const char *byt
 
 /* Whether the body may be read. */
 static bool judge_head(struct run *run, struct connection *connection) {
-    int64_t detail;
-    if (!is_http(connection->head, connection->used)) {
-        connection_fail(run, connection, "no HTTP/1 response", 0);
-        return false;
-    }
+    int64_t detail = (int64_t)connection->used;
+    const char *why = is_http(connection->head, connection->used) ? NULL : "no HTTP/1 response";
     const char *blank = memmem(connection->head, connection->used, "\r\n\r\n", 4);
-    if (!blank) {
-        if (connection->used == HEAD_ROOM) connection_fail(run, connection, "a head of too many bytes", HEAD_ROOM);
-        return false;
-    }
-    const char *why = judge(connection, blank, &detail);
-    if (why) {
-        connection_fail(run, connection, why, detail);
-        return false;
-    }
+    if (!why && !blank && connection->used == HEAD_ROOM) why = "a head of too many bytes";
+    if (!why && blank) why = judge(connection, blank, &detail);
+    if (why) connection_fail(run, connection, why, detail);
+    if (why || !blank) return false;
     connection->left = connection->request->body;
     connection->phase = PHASE_BODY;
     return take(run, connection, blank + 4, (size_t)detail);

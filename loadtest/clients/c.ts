@@ -28,12 +28,7 @@ const ownField = 'x-request-id: ';
 export type CClient = { readonly command: Command; readonly folder: string };
 
 /** A client whose connections are made, where they are kept, and that has asked for nothing yet. */
-export type Connected = {
-  /** Asks, and resolves when all is answered. The connections stay. */
-  readonly go: () => Promise<ClientResult>;
-  /** Closes the connections. @throws Error when the server had ended one of them */
-  readonly end: () => Promise<void>;
-};
+export type Connected = Awaited<ReturnType<typeof connectC>>;
 
 /** Compiles the client into a folder. */
 export function compileClient(into: string): Promise<string> {
@@ -47,7 +42,7 @@ export function compileClient(into: string): Promise<string> {
  * @param verifies whether bodies are compared with the job's reference, byte for byte
  * @throws Error when it can't run or connect; AbortError
  */
-export async function connectC(client: CClient, job: Job, signal: AbortSignal, verifies = false): Promise<Connected> {
+export async function connectC(client: CClient, job: Job, signal: AbortSignal, verifies = false) {
   const requests = join(client.folder, 'requests');
   writeFileSync(requests, Buffer.concat(requestsOf(job)));
   const compared = verifies && job.reference?.kind === 'file' ? [job.reference.path] : [];
@@ -68,10 +63,12 @@ export async function connectC(client: CClient, job: Job, signal: AbortSignal, v
   };
   await nextLine();
   return {
+    /** Asks, and resolves when all is answered. The connections stay. */
     async go() {
       child.stdin.write('\n');
       return resultOf(job, JSON.parse(await nextLine()) as Printed, verifies);
     },
+    /** Closes the connections. @throws Error when the server had ended one of them */
     async end() {
       child.stdin.end();
       const code = await exit;
@@ -84,13 +81,16 @@ export async function connectC(client: CClient, job: Job, signal: AbortSignal, v
 /** Connections are accepted by then, and what is left of making them has ended. */
 const settleMilliseconds = 10;
 
-/** Runs one load to its end; `marks` are called around it, without its connecting. @see connectC */
+/** Called right before a load begins and after it has ended: what connecting costs is no part of it. */
+export type Marks = { readonly began: () => void; readonly ended: () => void };
+
+/** Runs one load to its end. @see connectC */
 export async function runC(
   client: CClient,
   job: Job,
   signal: AbortSignal,
   verifies = false,
-  marks?: { readonly began: () => void; readonly ended: () => void },
+  marks?: Marks,
 ): Promise<ClientResult> {
   const connected = await connectC(client, job, signal, verifies);
   await delay(settleMilliseconds);

@@ -12,20 +12,13 @@ const program = fileURLToPath(new URL('program.ts', import.meta.url));
 /** What an answer may take beyond its time, until it is given up. */
 const graceMilliseconds = 60_000;
 
-/** A process that runs program.ts. */
-export type ClientProcess = {
-  readonly tell: (writes: Writes) => void;
-  /** Resolves to the answer, which is to come after so many seconds. One question at a time. */
-  readonly ask: <Answer>(what: Job | 'end', seconds: number) => Promise<Answer>;
-};
-
 /** A process that has ended, or that does not answer. */
 export class ClientFailed extends Error {
   override readonly name = 'ClientFailed';
 }
 
-/** Starts one, which ends with the scope; `signal` ends the waiting for an answer. */
-export function startClient(scope: RunScope, pin: (command: Command) => Command, signal: AbortSignal): ClientProcess {
+/** Starts a process that runs program.ts. It ends with the scope; `signal` ends the waiting for an answer. */
+export function startClient(scope: RunScope, pin: (command: Command) => Command, signal: AbortSignal) {
   const [first, ...args] = pin([process.execPath, program]);
   const child = spawn(first, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const gone = once(child, 'exit').then(([code, killed]) => {
@@ -38,8 +31,9 @@ export function startClient(scope: RunScope, pin: (command: Command) => Command,
     await gone.catch(() => {});
   }, kill);
   return {
-    tell: (writes) => void child.send(writes),
-    async ask(what, seconds) {
+    tell: (writes: Writes) => void child.send(writes),
+    /** Resolves to the answer, which is to come after so many seconds. One question at a time. */
+    async ask<Answer>(what: Job | 'end', seconds: number): Promise<Answer> {
       const late = AbortSignal.timeout(seconds * 1000 + graceMilliseconds);
       const answer = once(child, 'message', { signal: AbortSignal.any([signal, late]) });
       child.send(what);

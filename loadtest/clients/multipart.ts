@@ -24,16 +24,13 @@ export function readMultipart(contentType: string, body: Buffer, regionBytes: nu
 
 function after(body: Buffer, at: number, expected: string): number {
   const found = body.toString('latin1', at, at + expected.length);
-  if (found !== expected) throw new Error(`"${printable(found)}" where "${printable(expected)}" should be, at ${at}`);
+  if (found !== expected)
+    throw new Error(`${JSON.stringify(found)} where ${JSON.stringify(expected)} should be, at ${at}`);
   return at + expected.length;
 }
 
 function spanOf(head: string, regionBytes: number): Span {
   const [, first, last, size] = /^content-range:\s*bytes (\d+)-(\d+)\/(\d+)\s*$/im.exec(head) ?? [];
-  if (Number(size) !== regionBytes) throw new Error(`a part with the head "${printable(head)}"`);
+  if (Number(size) !== regionBytes) throw new Error(`a part with the head ${JSON.stringify(head)}`);
   return [Number(first), Number(last)];
-}
-
-function printable(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
 }

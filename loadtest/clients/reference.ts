@@ -1,5 +1,5 @@
 /** Compares bodies with what they must be, by sha-256. @module */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { openSync, readSync } from 'node:fs';
 import type { ReferenceSource } from './job.ts';
 import { stampedBytes, stampOf } from './stamped.ts';
@@ -11,18 +11,11 @@ export type Reference = (first: number, body: Buffer) => string | undefined;
 export function openReference(source: ReferenceSource): Reference {
   if (source.kind === 'stamped') return (first, body) => wrongStamps(first, body, source.blockBytes);
   const file = openSync(source.path, 'r');
-  return (first, body) => difference(first, body, readAt(file, first, body.length));
-}
-
-function readAt(file: number, first: number, bytes: number): Buffer {
-  const expected = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  while (at < bytes) {
-    const count = readSync(file, expected, at, bytes - at, first + at);
-    if (count === 0) break;
-    at += count;
-  }
-  return expected.subarray(0, at);
+  return (first, body) => {
+    const expected = Buffer.alloc(body.length);
+    const bytes = readSync(file, expected, { position: first });
+    return difference(first, body, expected.subarray(0, bytes));
+  };
 }
 
 // Blocks that are there in part only are left out: what wrote them can't be told.
@@ -39,7 +32,7 @@ function wrongStamps(first: number, body: Buffer, blockBytes: number): string | 
 }
 
 function difference(first: number, body: Buffer, expected: Buffer): string | undefined {
-  const [is, must] = [sha256(body), sha256(expected)];
+  const [is, must] = [hash('sha256', body), hash('sha256', expected)];
   if (is === must) return undefined;
   const range = `bytes ${first}-${first + body.length - 1}`;
   return `sha-256 of ${range} is ${is}, not ${must}: ${firstWrong(first, body, expected)}`;
@@ -54,8 +47,4 @@ function firstWrong(first: number, body: Buffer, expected: Buffer): string {
 
 function hex(byte: number | undefined): string {
   return byte === undefined ? 'nothing' : `0x${byte.toString(16).padStart(2, '0')}`;
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -64,14 +64,30 @@ export function asksOf(scenario: Asking, regionBytes: number, random: Random): A
 
 function inRegion(scenario: Asking, regionBytes: number, random: Random): Asks {
   const size = Math.min(scenario.size, regionBytes);
+  const any = () => aligned(random, size, regionBytes);
+  // A region as ranges of one size, one behind the other: how many there are, and one of them.
+  const count = Math.max(1, Math.floor(regionBytes / size));
+  const nth = (at: number) => rangeAsk(at * size, (at + 1) * size - 1);
   const makers: Record<Scenario['pattern'], () => Asks> = {
-    random: () => () => aligned(random, size, regionBytes),
-    sequential: () => sequential(random, size, regionBytes),
-    zipf: () => hot(random, size, regionBytes),
-    media: () => media(random, size, regionBytes),
+    random: () => any,
+    sequential() {
+      let at = pick(random, count);
+      return () => nth(at++ % count);
+    },
+    zipf() {
+      const rank = zipf(random, count);
+      return () => nth(scatter(rank(), count));
+    },
+    media() {
+      let [at, left] = [0, 0];
+      return () => {
+        if (left-- <= 0 || at >= count) [at, left] = [pick(random, count), pick(random, segmentsOfViewer)];
+        return nth(at++);
+      };
+    },
     parquet: () => parquet(random, size, regionBytes),
     resume: () => resume(random, size, regionBytes),
-    slow: () => () => ({ ...aligned(random, size, regionBytes), bytesPerSecond: scenario.bytesPerSecond ?? size }),
+    slow: () => () => ({ ...any(), bytesPerSecond: scenario.bytesPerSecond ?? size }),
     'multi-range': () => () => several(random, size, regionBytes),
     whole: () => () => ({ region: 0, range: undefined, spans: [[0, regionBytes - 1]] }),
   };
@@ -81,40 +97,6 @@ function inRegion(scenario: Asking, regionBytes: number, random: Random): Asks {
 function aligned(random: Random, size: number, regionBytes: number): Ask {
   const first = pick(random, Math.floor((regionBytes - size) / pageBytes) + 1) * pageBytes;
   return rangeAsk(first, first + size - 1);
-}
-
-function sequential(random: Random, size: number, regionBytes: number): Asks {
-  const count = countOf(size, regionBytes);
-  let at = pick(random, count);
-  return () => nth(at++ % count, size);
-}
-
-function hot(random: Random, size: number, regionBytes: number): Asks {
-  const count = countOf(size, regionBytes);
-  const rank = zipf(random, count);
-  return () => nth(scatter(rank(), count), size);
-}
-
-function media(random: Random, size: number, regionBytes: number): Asks {
-  const count = countOf(size, regionBytes);
-  let left = 0;
-  let at = 0;
-  return () => {
-    if (left-- <= 0 || at >= count) {
-      at = pick(random, count);
-      left = pick(random, segmentsOfViewer);
-    }
-    return nth(at++, size);
-  };
-}
-
-// A region as ranges of one size, one behind the other: how many there are, and one of them.
-function countOf(size: number, regionBytes: number): number {
-  return Math.max(1, Math.floor(regionBytes / size));
-}
-
-function nth(at: number, size: number): Ask {
-  return rangeAsk(at * size, (at + 1) * size - 1);
 }
 
 function parquet(random: Random, size: number, regionBytes: number): Asks {

@@ -26,17 +26,10 @@ export function zipf(random: Random, count: number): () => number {
   return () => Math.min(count - 1, Math.floor(Math.exp(random() * scale)) - 1);
 }
 
+/** A prime: it shares no divisor with any smaller count. */
+const scattering = 2_654_435_761;
+
 /** The same numbers in another order that looks like chance: hot ranges are not neighbours. */
 export function scatter(rank: number, count: number): number {
-  return (rank * multiplierFor(count)) % count;
-}
-
-function multiplierFor(count: number): number {
-  let multiplier = Math.floor(count * 0.618) | 1;
-  while (divisor(multiplier, count) !== 1) multiplier += 2;
-  return multiplier;
-}
-
-function divisor(a: number, b: number): number {
-  return b === 0 ? a : divisor(b, a % b);
+  return (rank * scattering) % count;
 }

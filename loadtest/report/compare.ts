@@ -9,7 +9,7 @@ import { percent, renderRows, writeNumber, writeSpread } from './text.ts';
 
 /** A run that failed is worse, and so is one that has nothing in common with the old one. */
 export function compareResults(old: Baseline, newer: Baseline, threshold: number) {
-  const figures: Compared[] = [];
+  const figures: ReturnType<typeof judge>[] = [];
   // In the old one only, or by another client.
   const lost = new Set<string>();
   for (const { scenario, server, client, ratios: was } of old.rows) {
@@ -23,10 +23,9 @@ export function compareResults(old: Baseline, newer: Baseline, threshold: number
     const isTold = [old, newer].every(({ rows, baseline }) =>
       rows.every((row) => row.scenario !== scenario || ![server, baseline].includes(row.server) || tells(row)),
     );
-    const cpu = judge(was.cpu, now.cpu, threshold, 'less');
-    const requests = judge(was.requests, now.requests, threshold, 'more');
-    if (isTold) figures.push({ scenario, server, figure: 'requests/s', ...requests });
-    figures.push({ scenario, server, figure: 'CPU', ...cpu });
+    const place = { scenario, server };
+    if (isTold) figures.push(judge({ ...place, figure: 'requests/s' }, was.requests, now.requests, threshold));
+    figures.push(judge({ ...place, figure: 'CPU' }, was.cpu, now.cpu, threshold));
   }
   const told = figures.filter(({ worseBy }) => Number.isFinite(worseBy));
   // Why they can't be compared at all.
@@ -38,24 +37,21 @@ export function compareResults(old: Baseline, newer: Baseline, threshold: number
   return { baseline: newer.baseline, threshold, figures: told, lost: [...lost], refused, isWorse };
 }
 
-/** One figure of one server in one scenario. */
-type Compared = ReturnType<typeof judge> & {
-  readonly scenario: string;
-  readonly server: string;
-  readonly figure: 'requests/s' | 'CPU';
-};
-
 // A rate that the client limited, or was told, says nothing about who answered.
 function tells({ limit }: Baseline['rows'][number]): boolean {
   return limit !== 'client' && limit !== 'rate' && limit !== 'readers';
 }
 
+/** Which figure of one server in one scenario. */
+type Figure = { readonly scenario: string; readonly server: string; readonly figure: 'requests/s' | 'CPU' };
+
 // Worse only when no round of one run reaches the other's: a median of few rounds moves by itself.
-function judge(old: Spread, now: Spread, threshold: number, better: 'more' | 'less') {
+function judge(of: Figure, old: Spread, now: Spread, threshold: number) {
+  const isBetterMore = of.figure === 'requests/s';
   // How much worse the median is: 0.1 is 10 %; negative is better.
-  const worseBy = better === 'more' ? old.median / now.median - 1 : now.median / old.median - 1;
-  const isApart = better === 'more' ? now.max < old.min : now.min > old.max;
-  return { old, new: now, worseBy, isWorse: worseBy > threshold && isApart };
+  const worseBy = isBetterMore ? old.median / now.median - 1 : now.median / old.median - 1;
+  const isApart = isBetterMore ? now.max < old.min : now.min > old.max;
+  return { ...of, old, new: now, worseBy, isWorse: worseBy > threshold && isApart };
 }
 
 /** As Markdown, the worst first. */

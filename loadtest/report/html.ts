@@ -6,7 +6,7 @@ import { style } from './html-style.ts';
 import type { Results } from './results.ts';
 import { type Table, tablesOf } from './row-cells.ts';
 import { writeNumber } from './text.ts';
-import { goalCells, goalsHead, goalsOf, overviewOf, sentencesOf } from './verdicts.ts';
+import { goalsTable, overviewOf, sentencesOf } from './verdicts.ts';
 import { conditionsOf, notesOf, sayFault, verdictOf } from './words.ts';
 
 /** A whole page. */
@@ -64,13 +64,10 @@ function renderCharts(title: string, note: string, names: string, charts: readon
 }
 
 function renderShort(results: Results): string {
-  const { head, lines } = overviewOf(results);
-  if (lines.length === 0) return '';
-  const goals = goalsOf(results).map(goalCells);
-  const title = `${results.baseline} over each other server`;
-  const about = 'requests/s, then CPU of a request: above 1 is good for the first, bad for the second';
-  const aims = goals.length === 0 ? '' : table({ title: 'goals', about: '', head: goalsHead, lines: goals });
-  return `<section><h2>In short</h2>${table({ title, about, head, lines })}${list(sentencesOf(results))}${aims}</section>`;
+  const [overview, goals] = [overviewOf(results), goalsTable(results)];
+  if (overview.lines.length === 0) return '';
+  const aims = goals.lines.length === 0 ? '' : table(goals);
+  return `<section><h2>In short</h2>${table(overview)}${list(sentencesOf(results))}${aims}</section>`;
 }
 
 function table({ title, about, head, lines }: Table, baseline?: string): string {

@@ -3,23 +3,20 @@
 import type { Results } from './results.ts';
 import { type Table, tablesOf } from './row-cells.ts';
 import { alignColumns, renderRows, writeNumber } from './text.ts';
-import { goalCells, goalsHead, goalsOf, overviewOf, sentencesOf } from './verdicts.ts';
+import { goalsTable, overviewOf, sentencesOf } from './verdicts.ts';
 import { conditionsOf, notesOf, sayFault, verdictOf } from './words.ts';
 
 /** All figures, and how to take them. */
 export function renderMarkdown(results: Results): string {
   const { baseline, conditions, seconds, startedAt, faults } = results;
   const overview = overviewOf(results);
-  const short = `${baseline} over each other server: requests/s, then CPU of a request. Above 1 is good for the first, bad for the second.`;
-  const goals = goalsOf(results).map(goalCells);
-  const counts = 'The median counts; in brackets the smallest and the largest of the rounds.';
   const sections = [
     `# ${baseline} under load\n\n\`${conditions.command}\`, ${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${writeNumber(seconds / 60)} minutes. Written by this command; not edited.`,
     `**${verdictOf(results)}**`,
     list(faults.map(sayFault)),
-    ...section({ title: 'In short', about: short, ...overview }, 1),
+    ...section({ ...overview, title: 'In short', about: `${overview.title}: ${overview.about}.` }, 1),
     overview.lines.length === 0 ? '' : list(sentencesOf(results)),
-    ...section({ title: 'Goals', about: counts, head: goalsHead, lines: goals }, 1),
+    ...section(goalsTable(results), 1),
     ...tablesOf(results).flatMap((table) => section(table, 2)),
     `## How to read it\n\n${list(notesOf(results))}`,
     `## Conditions\n\n${list(conditionsOf(results))}`,
@@ -39,7 +36,7 @@ function list(lines: readonly string[]): string {
 export function renderTerminal(results: Results): string {
   const title = `in short (requests/s, CPU: ${results.baseline} over it)`;
   const tables = tablesOf(results).map((table) => ({ ...table, title: `${table.title}: ${table.about}` }));
-  const shown = [...tables, { title, ...overviewOf(results) }].filter(({ lines }) => lines.length > 0);
+  const shown = [...tables, { ...overviewOf(results), title }].filter(({ lines }) => lines.length > 0);
   const texts = shown.map((table) => `${table.title}\n${alignColumns([table.head, ...table.lines])}`);
   return [...texts, ...results.faults.map((fault) => `*** ${sayFault(fault)}`)].join('\n\n');
 }

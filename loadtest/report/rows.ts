@@ -41,14 +41,8 @@ function rowOf(scenario: Scenario, own: readonly Trial[], baseline: readonly Tri
   // Nearly: a timer that fires late at the end is no server's doing.
   const isRateReached = missed <= requests / 100;
   return {
-    ...{
-      scenario: scenario.name,
-      server: first.server,
-      client: first.main.client,
-      rounds: own.length,
-      requests,
-      missed,
-    },
+    ...{ scenario: scenario.name, server: first.server, client: first.main.client },
+    ...{ rounds: own.length, requests, missed },
     requestsPerSecond: spreadOf(own.map(requestsPerSecond)),
     /** 10^6 bytes of bodies, of the client that makes the load. */
     megabytesPerSecond: spreadOf(own.map(({ main }) => bytesOf(main) / main.seconds / 1e6)),

@@ -2,8 +2,9 @@
 import type { Goal } from '../model/scenario.ts';
 import { allServers, rival } from '../servers/all.ts';
 import type { Results } from './results.ts';
+import type { Table } from './row-cells.ts';
 import type { Row } from './rows.ts';
-import type { Spread } from './statistics.ts';
+import { type Spread, spreadOf } from './statistics.ts';
 import { writeChange, writeList, writeNumber, writeSpread } from './text.ts';
 
 /** More, fewer, or no telling: the rounds lie on both sides of 1. */
@@ -13,7 +14,7 @@ export function verdictOn({ min, max }: Spread): 'more' | 'fewer' | 'level' {
 }
 
 /** Each scenario, and beside each server the service's requests/s and CPU of a request over that server's. */
-export function overviewOf({ scenarios, rows, baseline }: Results): { head: string[]; lines: string[][] } {
+export function overviewOf({ scenarios, rows, baseline }: Results): Table {
   const compared = rows.filter(({ ratios, server }) => ratios && !server.startsWith(baseline));
   const servers = [...new Set(compared.map(({ server }) => server))];
   const names = scenarios.map(({ name }) => name).filter((name) => compared.some(({ scenario }) => scenario === name));
@@ -22,6 +23,8 @@ export function overviewOf({ scenarios, rows, baseline }: Results): { head: stri
     return ratios ? `${writeNumber(ratios.requests.median)}, ${writeNumber(ratios.cpu.median)}` : '–';
   };
   return {
+    title: `${baseline} over each other server`,
+    about: 'requests/s, then CPU of a request: above 1 is good for the first, bad for the second',
     head: ['scenario', ...servers],
     lines: names.map((name) => [name, ...servers.map((peer) => cell(name, peer))]),
   };
@@ -63,52 +66,41 @@ function sentenceOn(server: string, rows: readonly Row[], baseline: string): str
   return [`Beside **${server}**, ${baseline} answers ${clauses.join('; ')}.`];
 }
 
-/** One aim, and what was measured. */
-export type GoalResult = Readonly<Record<'what' | 'aim' | 'measured', string>> & { readonly isMet: boolean };
-
-type Limit = number | undefined;
-type Bound = {
-  readonly what: string;
-  readonly least?: Limit;
-  readonly most?: Limit;
-  readonly is: Spread | null | undefined;
-};
-
 /** All goals of what was measured. The median counts. */
-export function goalsOf({ scenarios, rows, baseline }: Pick<Results, 'scenarios' | 'rows' | 'baseline'>): GoalResult[] {
+export function goalsOf({ scenarios, rows, baseline }: Pick<Results, 'scenarios' | 'rows' | 'baseline'>) {
   return scenarios.flatMap(({ name, goals = [] }) => {
     const rowOf = (server: string) => rows.find((row) => row.scenario === name && row.server === server);
-    const bounds = goals.flatMap((goal) => boundsOf(goal, rowOf, baseline));
-    return bounds.flatMap((bound) => (bound.is ? [judged(name, bound, bound.is)] : []));
+    const results = goals.flatMap((goal) => resultsOf(goal, rowOf, baseline));
+    return results.map((result) => ({ ...result, what: `${name}: ${result.what}` }));
   });
 }
 
-function boundsOf(goal: Goal, rowOf: (server: string) => Row | undefined, baseline: string): Bound[] {
+function resultsOf(goal: Goal, rowOf: (server: string) => Row | undefined, baseline: string) {
   const { over = rival.word, requests, cpu, p99, idleKibibytes, idleNativeBytes } = goal;
   const other = allServers.find(({ word }) => word === over)?.name ?? over;
   const [mine, ratios] = [rowOf(baseline)?.idle, rowOf(other)?.ratios];
   const theirs = rowOf(other)?.idle?.residentBytes.median;
-  const more = (bytes: number) => (bytes - (theirs ?? Number.NaN)) / 1024;
-  const { median, min, max } = mine?.residentBytes ?? { median: 0, min: 0, max: 0 };
-  const beyond = mine && theirs !== undefined ? { median: more(median), min: more(min), max: more(max) } : null;
-  const all: Bound[] = [
-    { what: `requests/s over ${other}`, least: requests, is: ratios?.requests },
-    { what: `server CPU over ${other}`, most: cpu, is: ratios?.cpu },
-    { what: `p99 over ${other}`, most: p99, is: ratios?.p99 },
-    { what: `KiB beyond ${other}`, most: idleKibibytes, is: beyond },
-    { what: 'native bytes of an idle connection', most: idleNativeBytes, is: mine?.nativeBytes },
+  const beyond =
+    mine && theirs !== undefined && spreadOf(Object.values(mine.residentBytes).map((is) => (is - theirs) / 1024));
+  const judged = (what: string, sign: '≥' | '≤', aim: number | undefined, is: Spread | false | null | undefined) => {
+    if (aim === undefined || !is) return [];
+    const isMet = sign === '≥' ? is.median >= aim : is.median <= aim;
+    return [{ what, aim: `${sign} ${writeNumber(aim)}`, measured: writeSpread(is), isMet }];
+  };
+  return [
+    ...judged(`requests/s over ${other}`, '≥', requests, ratios?.requests),
+    ...judged(`server CPU over ${other}`, '≤', cpu, ratios?.cpu),
+    ...judged(`p99 over ${other}`, '≤', p99, ratios?.p99),
+    ...judged(`KiB beyond ${other}`, '≤', idleKibibytes, beyond),
+    ...judged('native bytes of an idle connection', '≤', idleNativeBytes, mine?.nativeBytes),
   ];
-  return all.filter(({ least, most }) => least !== undefined || most !== undefined);
 }
 
-function judged(name: string, { what, least, most }: Bound, is: Spread): GoalResult {
-  const aim = least === undefined ? `≤ ${writeNumber(most ?? Number.NaN)}` : `≥ ${writeNumber(least)}`;
-  const isMet = is.median >= (least ?? Number.NEGATIVE_INFINITY) && is.median <= (most ?? Number.POSITIVE_INFINITY);
-  return { what: `${name}: ${what}`, aim, measured: writeSpread(is), isMet };
-}
-
-/** A goal as cells of a table with this head. */
-export const goalsHead = ['what', 'goal', 'measured', 'met'];
-export function goalCells({ what, aim, measured, isMet }: GoalResult): string[] {
-  return [what, aim, measured, isMet ? 'yes' : '**no**'];
+/** The goals in cells. */
+export function goalsTable(results: Results): Table {
+  const lines = goalsOf(results).map(({ what, aim, measured, isMet }) => {
+    return [what, aim, measured, isMet ? 'yes' : '**no**'];
+  });
+  const about = 'The median counts; in brackets the smallest and the largest of the rounds.';
+  return { title: 'Goals', about, head: ['what', 'goal', 'measured', 'met'], lines };
 }

@@ -2,15 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-type Undo = { readonly gently: () => Promise<void>; readonly atOnce: () => void };
-
 /**
  * Takes back what was made in it, last first: gently by `end`, or at once when the process exits without. Ctrl-C and
  * SIGTERM abort `signal`, and nothing else: whoever runs is to stop and to call `end`.
  */
 export class RunScope {
   readonly #interruption = new AbortController();
-  readonly #undos: Undo[] = [];
+  readonly #undos: { readonly gently: () => Promise<void>; readonly atOnce: () => void }[] = [];
   readonly #interrupt = () => this.#interruption.abort();
   readonly #exit = () => {
     for (const { atOnce } of this.#undos.reverse()) atOnce();

@@ -1,35 +1,19 @@
 /** What runs loads: client processes that are warm from one load to the next, and the client in C, made when it is needed. @module */
 import { tmpdir } from 'node:os';
-import { type CClient, type Connected, compileClient, connectC, runC } from '../clients/c.ts';
+import { type CClient, compileClient, connectC, type Marks, runC } from '../clients/c.ts';
 import { startClient } from '../clients/client-process.ts';
 import type { Job } from '../clients/job.ts';
 import type { ClientResult } from '../clients/tally.ts';
 import { pinned } from '../measure/pin.ts';
-import type { Profile } from '../model/scenario.ts';
 import type { RunOptions } from '../options.ts';
 import type { FieldContext } from './field.ts';
-import type { Patience } from './judge.ts';
 import type { Command } from './process.ts';
 
-/** Called right before a load begins and after it has ended: what connecting costs is no part of it. */
-export type Marks = { readonly began: () => void; readonly ended: () => void };
-
-/** @see stageOf */
-export type Stage = Patience & {
-  /** Runs a job by its client. `verifies`: bodies are compared by the client in C. */
-  readonly load: (job: Job, marks?: Marks, verifies?: boolean) => Promise<ClientResult>;
-  /** The reader beside a load; undefined where none is wanted. */
-  readonly check: ((job: Job) => Promise<ClientResult>) | undefined;
-  /** Makes connections by the client in C, which keeps them. */
-  readonly connect: (job: Job) => Promise<Connected>;
-  readonly profile: Profile;
-  /** Requests of one load, at most. */
-  readonly most: number;
-  readonly clock: () => number;
-};
+/** What runs the loads of a run. */
+export type Stage = ReturnType<typeof stageOf>;
 
 /** Starts the clients of a run, which end with it. */
-export function stageOf({ scope, pins, clock }: FieldContext, options: RunOptions, signal: AbortSignal): Stage {
+export function stageOf({ scope, pins, clock }: FieldContext, options: RunOptions, signal: AbortSignal) {
   const { profile, maxRequests: most, settleSeconds } = options;
   const pin = (command: Command) => pinned(pins(1)?.client, command);
   const main = startClient(scope, pin, signal);
@@ -41,13 +25,18 @@ export function stageOf({ scope, pins, clock }: FieldContext, options: RunOption
     return made;
   };
   return {
-    async load(job, marks, verifies = false) {
+    /** Runs a job by its client. `verifies`: bodies are compared by the client in C. */
+    async load(job: Job, marks?: Marks, verifies = false): Promise<ClientResult> {
       if (job.client === 'c') return runC(await fastest(), job, signal, verifies, marks);
       marks?.began();
       return main.ask<ClientResult>(job, job.seconds).finally(() => marks?.ended());
     },
-    check: checker && ((job) => checker.ask(job, job.seconds)),
-    connect: async (job) => connectC(await fastest(), job, signal),
-    ...{ profile, most, settleSeconds, signal, clock },
+    /** The reader beside a load; undefined where none is wanted. */
+    check: checker && ((job: Job) => checker.ask<ClientResult>(job, job.seconds)),
+    /** Makes connections by the client in C, which keeps them. */
+    connect: async (job: Job) => connectC(await fastest(), job, signal),
+    ...{ profile, settleSeconds, signal, clock },
+    /** Requests of one load, at most. */
+    most,
   };
 }

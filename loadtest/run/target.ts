@@ -7,25 +7,12 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { authorization } from '../model/request.ts';
 import { needsOf, type Scenario } from '../model/scenario.ts';
-import { UsageError } from '../options.ts';
+import { type Target, UsageError } from '../options.ts';
 import { Scraper } from '../scrape/scraper.ts';
 import type { Contender } from './contender.ts';
 import { baselineName, type FieldContext } from './field.ts';
 import { goneFault } from './judge.ts';
 import { memoryFolder } from './tree.ts';
-
-/** Where it is, and what is known of it. */
-export type Target = {
-  /** Its origin, or a region's whole address. */
-  readonly url: string;
-  /** A name; undefined: the first that it lists. */
-  readonly region: string | undefined;
-  /** A copy of the region on this machine; undefined: it is fetched first. */
-  readonly reference: string | undefined;
-  readonly pid: number | undefined;
-  readonly token: string | undefined;
-  readonly allowRemote: boolean;
-};
 
 /** What is missing where a server has no metrics: its name in `missing`. */
 export const metricsMissing = 'comparison with metrics';

@@ -1,6 +1,6 @@
 /** The files that every server serves. @module */
 import { randomFillSync } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { stampedBytes } from '../clients/stamped.ts';
 import { regionNumber } from '../model/request.ts';
@@ -31,26 +31,21 @@ export function growTree(parent: string, count: number, regionBytes: number, isW
   mkdirSync(folder);
   const nameOf = (region: number) => join(folder, regionNames.replace('*', regionNumber(region)));
   const content = count === 1 ? nameOf(0) : join(parent, 'content');
-  const all = count === 1 ? undefined : openSync(content, 'w');
-  for (let region = 0; region < count; region++) {
-    const file = openSync(nameOf(region), 'w');
-    for (let at = 0; at < regionBytes; at += pieceBytes) {
-      const piece = randomFillSync(new Uint8Array(Math.min(pieceBytes, regionBytes - at)));
-      writeSync(file, piece);
-      if (all !== undefined) writeSync(all, piece);
-    }
-    if (count === 1) fsyncSync(file);
-    closeSync(file);
+  writePieces(content, count * regionBytes, (_, bytes) => randomFillSync(new Uint8Array(bytes)));
+  // Several are small.
+  const all = count === 1 ? undefined : readFileSync(content);
+  for (let region = 0; all && region < count; region++) {
+    writeFileSync(nameOf(region), all.subarray(region * regionBytes, (region + 1) * regionBytes));
   }
-  if (all !== undefined) closeSync(all);
-  if (isWritten) writeStamped(join(folder, writtenName), regionBytes);
+  // A region that write number 0 has made.
+  const stamped = (first: number, bytes: number) => stampedBytes(first, bytes, 0);
+  if (isWritten) writePieces(join(folder, writtenName), regionBytes, stamped);
   return { folder, count, regionBytes, content };
 }
 
-// A region that write number 0 has made.
-function writeStamped(path: string, bytes: number): void {
+function writePieces(path: string, bytes: number, piece: (first: number, bytes: number) => Uint8Array): void {
   const file = openSync(path, 'w');
-  for (let first = 0; first < bytes; first += pieceBytes) writeSync(file, stampedBytes(first, pieceBytes, 0));
+  for (let at = 0; at < bytes; at += pieceBytes) writeSync(file, piece(at, Math.min(pieceBytes, bytes - at)));
   fsyncSync(file);
   closeSync(file);
 }

@@ -4,12 +4,12 @@ import type { Fault, Job } from '../clients/job.ts';
 import { encodeLatency, newLatency, recordLatency } from '../clients/latency.ts';
 import type { ClientResult } from '../clients/tally.ts';
 import type { WriteResult } from '../clients/writing.ts';
-import type { Usage } from '../measure/process-usage.ts';
+import { type Usage, usageOf } from '../measure/process-usage.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { heldBack } from '../scrape/reconcile.ts';
+import type { Snapshot } from '../scrape/scraper.ts';
 import { type Bounds, type Contender, checkerJob, jobOf } from './contender.ts';
 import { judge, settle } from './judge.ts';
-import { type ServerUse, serverUse, usageIfThere } from './server-use.ts';
 import type { Stage } from './stage.ts';
 
 /** All that one trial gave. */
@@ -21,11 +21,11 @@ export type Trial = {
   readonly at: number;
   readonly main: ClientResult;
   /** Reads beside it, slowly, and checks each body. */
-  readonly checker?: ClientResult;
+  readonly checker?: ClientResult | undefined;
   /** Of a writer; latency from when a write was due to its answer (clients/latency.ts). */
-  readonly writes?: ReturnType<typeof writesOf>;
+  readonly writes?: ReturnType<typeof writesOf> | undefined;
   /** Missing where nothing tells. */
-  readonly use?: ServerUse;
+  readonly use?: Awaited<ReturnType<typeof serverUse>>;
   /** Bytes that an idle connection takes; of these, what the native shim has set aside, null where there is none. */
   readonly idle?: { readonly residentBytes: number; readonly nativeBytes: number | null };
   /** Whether counters were compared with what the clients saw. */
@@ -72,11 +72,40 @@ export async function runTrial(stage: Stage, contender: Contender, step: Step): 
   const use = await serverUse(contender, at, used, before);
   const judged = await judge(stage, contender, before, [...warm, main, ...(checker ? [checker] : [])], written);
   return {
-    ...{ scenario: scenario.name, server: contender.name, round, at, main },
-    ...(checker && { checker }),
-    ...(written && { writes: writesOf(written) }),
-    ...(use && { use }),
-    ...judged,
+    ...{ scenario: scenario.name, server: contender.name, round, at, main, checker, use, ...judged },
+    writes: written && writesOf(written),
+  };
+}
+
+// What it has used so far; undefined when it is gone.
+function usageIfThere(pid: number | undefined): Usage | undefined {
+  try {
+    return pid === undefined ? undefined : usageOf(pid);
+  } catch {
+    return undefined; // It has died: that is told from its address.
+  }
+}
+
+// What the server used between two looks, the first at `at` seconds of the run, or as it tells itself.
+async function serverUse(
+  { scraper }: Contender,
+  at: number,
+  [before, after]: readonly (Usage | undefined)[],
+  scraped: Snapshot | undefined,
+) {
+  const delays = scraper?.points.flatMap((point) => (point.at < at ? [] : (point.eventLoopDelayMilliseconds ?? [])));
+  const [worst] = delays?.sort((a, b) => b.p99 - a.p99) ?? [];
+  const told = before && after ? undefined : await scraper?.snapshot().catch(() => undefined);
+  const [from, to] = before && after ? [before, after] : [scraped?.point, told?.point];
+  if (!from || !to || to.residentBytes === 0) return undefined;
+  return {
+    cpuSeconds: to.cpuSeconds - from.cpuSeconds,
+    /** After the load. */
+    residentBytes: to.residentBytes,
+    /** Context switches of all its threads; undefined where only its metrics tell. */
+    switches: before && after && after.switches - before.switches,
+    /** The worst between two scrapes. */
+    eventLoopDelayMilliseconds: worst,
   };
 }
 
@@ -111,13 +140,12 @@ export async function prepare(stage: Stage, contender: Contender, step: Step): P
     await delay(writerWarmUp.loads * seconds * 1000, undefined, { signal: stage.signal });
     await writer.end();
   }
-  const bounds = { ...boundsOf(stage, step.scenario), seconds: firstLoads * Math.min(seconds, 0.5) };
   // A reader that is not part of the scenario: where a server answers wrongly, a trial is to say so.
   const gentle = { pattern: 'random', size: Math.min(2 ** 14, contender.regionBytes), connections: 8 } as const;
   const job =
     clients === 'fast'
-      ? { ...jobFor(stage, contender, { ...step, rate: undefined }), seconds: bounds.seconds }
-      : jobOf(contender, gentle, { ...bounds, seconds: Math.min(0.3, seconds) }, 0);
+      ? { ...jobFor(stage, contender, { ...step, rate: undefined }), seconds: firstLoads * Math.min(seconds, 0.5) }
+      : jobOf(contender, gentle, { ...boundsOf(stage, step.scenario), seconds: Math.min(0.3, seconds) }, 0);
   return isLong(job) ? [] : counted(stage, contender, job, false);
 }
 

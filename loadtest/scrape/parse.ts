@@ -61,16 +61,13 @@ export function parseMetrics(text: string): MetricsText {
   const seen = new Set<string>();
   for (const [at, line] of text.split('\n').entries()) {
     const refuse = (why: string) => new BadMetrics(`line ${at + 1}, ${JSON.stringify(line)}: ${why}`);
-    if (line === '' || /^# HELP [a-zA-Z_:][\w:]* /.test(line)) continue;
-    if (line.startsWith('#')) {
+    if (line.startsWith('# TYPE')) {
       const [, family = '', type = ''] = typeLine.exec(line) ?? [];
-      if (line.startsWith('# TYPE')) {
-        if (family === '') throw refuse('no type');
-        if (types.has(family)) throw refuse('a second type');
-        types.set(family, type);
-      }
-      continue;
+      if (family === '') throw refuse('no type');
+      if (types.has(family)) throw refuse('a second type');
+      types.set(family, type);
     }
+    if (line === '' || line.startsWith('#')) continue;
     const [, name = '', labels = '', number = ''] = sampleLine.exec(line) ?? [];
     if (name === '') throw refuse('no sample');
     const sample = { name, labels: labelsOf(labels, refuse), value: numberOf(number, refuse) };

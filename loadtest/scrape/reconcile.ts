@@ -5,17 +5,10 @@ import type { MetricsText } from './parse.ts';
 import type { Snapshot } from './scraper.ts';
 
 /** All that was asked of a service between two scrapes. */
-export type Seen = {
-  /** Bodies that came whole, and their bytes. */
-  readonly bodies: number;
-  readonly bytes: number;
-  /** Answers by method and status. */
-  readonly statuses: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly aborted: ClientResult['aborted'];
-};
+export type Seen = ReturnType<typeof seenBy>;
 
 /** What several clients saw, and a writer: its overwrites by their status. */
-export function seenBy(results: readonly ClientResult[], writes: Readonly<Record<string, number>> = {}): Seen {
+export function seenBy(results: readonly ClientResult[], writes: Readonly<Record<string, number>> = {}) {
   const sum = (value: (result: ClientResult) => number) => results.reduce((total, result) => total + value(result), 0);
   const byStatus = (method: string) => {
     const told = results.flatMap((each) => (each.method === method ? Object.entries(each.statuses) : []));
@@ -29,6 +22,7 @@ export function seenBy(results: readonly ClientResult[], writes: Readonly<Record
     bytes: sum((result) => result.aborted.bytes),
     askedBytes: sum((result) => result.aborted.askedBytes),
   };
+  // Those that came whole.
   const bodies = (GET[200] ?? 0) + (GET[206] ?? 0) - aborted.requests;
   return { bodies, bytes: sum(({ bytes }) => bytes), statuses: { GET, HEAD: byStatus('HEAD'), PUT: writes }, aborted };
 }

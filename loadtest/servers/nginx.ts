@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { versionOfProgram, whyMissing } from '../measure/machine.ts';
-import type { Command } from '../run/process.ts';
 import { peer } from './others.ts';
 import type { Place, Server } from './server.ts';
 
@@ -17,15 +16,12 @@ function nginxAs(word: string, name: string, cache: (place: Place) => string): S
   return peer(word, name, [], {
     missing: () => whyMissing('nginx', 'nginx-light'),
     about: () => `nginx ${versionOfProgram('nginx')}, sendfile, tcp_nopush, one worker for a processor`,
-    command: (place) => configured(place, cache(place)),
+    command(place) {
+      const config = join(place.folder, 'nginx.conf');
+      writeFileSync(config, nginxConfig(place, cache(place), process.getuid?.() === 0));
+      return ['nginx', '-p', place.folder, '-e', join(place.folder, 'logs', 'error'), '-c', config];
+    },
   });
-}
-
-function configured(place: Place, cache: string): Command {
-  const { folder } = place;
-  const config = join(folder, 'nginx.conf');
-  writeFileSync(config, nginxConfig(place, cache, process.getuid?.() === 0));
-  return ['nginx', '-p', folder, '-e', join(folder, 'logs', 'error'), '-c', config];
 }
 
 /** A whole configuration file. */

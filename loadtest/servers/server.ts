@@ -64,17 +64,14 @@ export type Server = {
   readonly command: (place: Place) => Command | Promise<Command>;
 };
 
-/** Where a server answers. */
-export type Running = { readonly pid: number; readonly port: number; readonly socketPath: string | undefined };
-
-/** Starts one; it ends with the scope. `pin` puts it to its processors. */
+/** Starts one, and says where it answers; it ends with the scope. `pin` puts it to its processors. */
 export async function start(
   scope: RunScope,
   server: Server,
   setup: Setup,
   tree: Tree,
   pin: (command: Command) => Command,
-): Promise<Running> {
+) {
   const folder = scope.folder(tree.folder.replace(/\/[^/]+$/, ''));
   const port = await freePort();
   const socketPath = setup.socket === 'unix' ? join(folder, 'socket') : undefined;

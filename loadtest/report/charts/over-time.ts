@@ -19,32 +19,22 @@ export function timeCharts({ series, trials, baseline, seconds }: Results): Char
       const is = value(point);
       return is === undefined ? [] : [{ at: point.at, value: is, line: '' }];
     });
+  const chart = (id: string, title: string, note: string, unit: string, drawn: readonly Point[]): Chart => {
+    return { id, title, note, svg: areas(drawn, unit, frame), isWide: true };
+  };
   const references = line((at) => at.references);
   const held = line((at) => at.heldBytes / 2 ** 20);
+  const rates = engineRates(points);
   const delays = line((at) => at.eventLoopDelayMilliseconds?.p99);
   const memory = line((at) => at.residentBytes / 2 ** 20);
-  const drawn: [id: string, title: string, note: string, unit: string, points: Point[]][] = [
-    ['references', 'References held', 'Shared holds on pages, at each scrape.', 'references', references],
-    ['held', 'Bytes held', 'Under references, in MiB.', 'MiB', held],
-    [
-      'engines',
-      'Bytes by engine',
-      'Taken by sockets, in MB a second between two scrapes.',
-      'MB/s',
-      engineRates(points),
-    ],
-    ['processor', 'Processor', 'Of the service, in processors.', 'processors', cpuRates(points)],
-    ['event-loop', 'Event-loop delay', 'p99 since the scrape before: its bucket of a histogram.', 'ms', delays],
-    ['memory', 'Memory', 'Resident, with the pages of the region that are mapped.', 'MiB', memory],
-  ];
-  const charts = drawn.map(([id, title, note, unit, of]) => ({
-    id,
-    title,
-    note,
-    svg: areas(of, unit, frame),
-    isWide: true,
-  }));
-  return charts.filter(({ svg }) => svg !== '');
+  return [
+    chart('references', 'References held', 'Shared holds on pages, at each scrape.', 'references', references),
+    chart('held', 'Bytes held', 'Under references, in MiB.', 'MiB', held),
+    chart('engines', 'Bytes by engine', 'Taken by sockets, in MB a second between two scrapes.', 'MB/s', rates),
+    chart('processor', 'Processor', 'Of the service, in processors.', 'processors', cpuRates(points)),
+    chart('event-loop', 'Event-loop delay', 'p99 since the scrape before: its bucket of a histogram.', 'ms', delays),
+    chart('memory', 'Memory', 'Resident, with the pages of the region that are mapped.', 'MiB', memory),
+  ].filter(({ svg }) => svg !== '');
 }
 
 type Begin = { readonly at: number; readonly name: string };

@@ -18,13 +18,3 @@ const known = new Set(told.tokens.map((token) => `Bearer ${token}`));
 export function isKnown(authorization: string | undefined): boolean {
   return known.size === 0 || known.has(authorization ?? '');
 }
-
-/** What one plain range asks of `size` bytes, both ends included; of no range, or another, all of them. */
-export function askedFor(range: string | undefined, size: number) {
-  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
-  return {
-    isRanged: first !== undefined,
-    start: Number(first ?? 0),
-    end: Math.min(Number(last ?? size - 1), size - 1),
-  };
-}

@@ -24,7 +24,7 @@ enum { EVENTS = 256, ROOM = 4096, HEAD_ROOM = 128, PAGE = 4096 };
 
 struct server {
     int file, listener, epoll;
-    uint64_t pages, size, random;
+    uint64_t pages, size;
     char head[HEAD_ROOM];
     size_t head_length;
 };
@@ -40,13 +40,6 @@ _Noreturn static void give_up(const char *what) {
     exit(1);
 }
 
-static off_t next_offset(struct server *server) {
-    server->random ^= server->random >> 12;
-    server->random ^= server->random << 25;
-    server->random ^= server->random >> 27;
-    return (off_t)(server->random * UINT64_C(2685821657736338717) % server->pages * PAGE);
-}
-
 /* A request comes in one piece, as a client on this machine sends it. False when the connection is gone. */
 static bool start_answer(struct server *server, struct connection *connection) {
     char bytes[ROOM];
@@ -54,7 +47,7 @@ static bool start_answer(struct server *server, struct connection *connection) {
     if (got < 0 && errno == EAGAIN) return true;
     if (got < 4 || memcmp(bytes + got - 4, "\r\n\r\n", 4) != 0) return false;
     ssize_t sent = send(connection->fd, server->head, server->head_length, MSG_MORE | MSG_NOSIGNAL | MSG_DONTWAIT);
-    connection->at = next_offset(server);
+    connection->at = (off_t)((uint64_t)random() % server->pages * PAGE);
     connection->left = server->size;
     return sent == (ssize_t)server->head_length;
 }
@@ -112,7 +105,7 @@ static void listen_on(struct server *server, uint16_t port) {
 }
 
 int main(int argc, char **argv) {
-    struct server server = {.random = 1};
+    static struct server server;
     if (argc != 4) {
         fputs("usage: raw-sendfile FILE SIZE PORT\n", stderr);
         return 2;
