@@ -39,6 +39,7 @@
         "core/pages/hold.c",
         "core/pages/inode.c",
         "core/pages/links.c",
+        "core/pages/looks.c",
         "core/pages/mapping.c",
         "core/pages/nodes.c",
         "core/pages/overwrite.c",

@@ -19,7 +19,7 @@ import { secretsIn } from './region/dotfiles.ts';
 import { FileTags } from './region/file-tags.ts';
 import type { Dotfiles } from './region/name.ts';
 import type { DamagedSidecar } from './region/sidecar.ts';
-import { statePaths } from './region/state-folder.ts';
+import { sidecarFolder, statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
 import type { TreeWatch } from './region/tree-watch.ts';
@@ -199,7 +199,8 @@ function openStates(relay: Relay, tree: Tree, tags: FileTags, { writable, report
   const files = writable && relay instanceof NativeRelay ? relay.files : undefined;
   const onDamage = (damage: DamagedSidecar) =>
     report('a damaged sidecar is not used', { path: damage.path, err: damage });
-  return new RegionStates(statePaths(tree.root), files, onDamage, tags);
+  const look = (sidecars: readonly string[]) => relay.identifySome(tree, sidecarFolder, sidecars);
+  return new RegionStates(statePaths(tree.root), files, onDamage, tags, look);
 }
 
 function openWriter(

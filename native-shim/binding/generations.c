@@ -1,7 +1,9 @@
 /* Trees and generations. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "call.h"
+#include "pages/looks.h"
 
 #define PATH_CAPACITY 4096
 
@@ -55,6 +57,25 @@ static napi_value stat_generation(napi_env env, napi_callback_info info) {
     if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
     int result = pr_generation_stat(call.relay, tree, path, &found);
     return result < 0 ? number(env, result) : identity(env, &found);
+}
+
+/* Bytes of the names of one call, which are on the stack. */
+enum { NAMES_CAPACITY = 128 << 10 };
+
+static napi_value look_at_names(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t tree;
+    char folder[PATH_CAPACITY], names[NAMES_CAPACITY];
+    void *numbers;
+    size_t length;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "tree", &tree) ||
+        !want_string(env, call.arguments[2], "folder", folder, sizeof folder) ||
+        !want_string(env, call.arguments[3], "names", names, sizeof names) ||
+        !want_bytes(env, call.arguments[4], "numbers", &numbers, &length))
+        return NULL;
+    size_t most = length / (PR_LOOK_NUMBERS * sizeof(double));
+    double *aligned = (uintptr_t)numbers % _Alignof(double) == 0 ? numbers : NULL;
+    return number(env, aligned ? pr_looks(call.relay, tree, folder, names, aligned, most) : -EINVAL);
 }
 
 static napi_value generation_is_at(napi_env env, napi_callback_info info) {
@@ -203,6 +224,7 @@ static const struct export list[] = {
     {"closeTree", close_tree},
     {"treeDescriptor", tree_descriptor},
     {"statGeneration", stat_generation},
+    {"lookAtNames", look_at_names},
     {"generationIsAt", generation_is_at},
     {"openGeneration", open_generation},
     {"closeGeneration", close_generation},

@@ -6,6 +6,7 @@ import type { Page } from '../relay/page.ts';
 import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
 import { FileTags } from './file-tags.ts';
 import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
+import { type Look, lookAtSome } from './listing/looks.ts';
 import { Slices } from './listing/slices.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
 import { describeRegion, listFile, listRegion, type Region } from './region.ts';
@@ -210,7 +211,7 @@ export class Catalog {
     for (;;) {
       const tree = this.#tree;
       if (tree && isRemoved(tree)) throw new SystemError('ENOENT', tree.path);
-      const page = await this.#listing.page(asked, (name) => this.#listAny(name));
+      const page = await this.#listing.page(asked, (names) => this.#ofSome(names, this.#listAny));
       if (tree === this.#tree) return page; // Else it is of two trees.
     }
   }
@@ -228,28 +229,45 @@ export class Catalog {
   async *sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
     const slices = new Slices();
     for await (const names of this.#listing.ofTree(everything)) {
-      yield names.flatMap((name) => this.#sizeOf(name));
-      if (slices.isOver) await slices.rest();
+      for (let from = 0; from < names.length; ) {
+        const sizes = this.#ofSome(names.slice(from), this.#sizeOf);
+        from += sizes.length;
+        yield sizes.flat();
+        if (slices.isOver) await slices.rest();
+      }
     }
   }
 
-  #sizeOf(name: string): (readonly [name: string, bytes: number])[] {
-    const file = unlessMissing(() => this.#relay.identify(this.tree, name));
-    return file && !this.#files.has(name) ? [[name, this.#stateOf(name, name, file, true).limit ?? file.size]] : [];
+  /** What `act` says of the first of some names, one at least: their files are looked at in one go, right before. */
+  #ofSome<Result>(names: readonly string[], act: (name: string, look: Look) => Result): Result[] {
+    const looks = lookAtSome(this.#relay, this.#tree, names);
+    this.#states?.lookAhead(names.slice(0, looks.length));
+    return looks.map((look, at) => act(names[at] ?? '', look));
   }
 
-  #listAny(name: string): Listed | undefined {
-    return unlessMissing(() => (this.#files.has(name) ? listRegion(this.#peek(name)) : this.#listFile(name)));
+  readonly #sizeOf = (name: string, look: Look): (readonly [name: string, bytes: number])[] => {
+    if (this.#files.has(name)) return [];
+    const file = unlessMissing(() => look ?? this.#identifyAlone(name));
+    return file ? [[name, this.#stateOf(name, name, file).limit ?? file.size]] : [];
+  };
+
+  readonly #listAny = (name: string, look: Look): Listed | undefined =>
+    unlessMissing(() => (this.#files.has(name) ? listRegion(this.#peek(name)) : this.#listFile(name, look)));
+
+  // A link can lead to what no region is.
+  #identifyAlone(name: string): FileIdentity {
+    if (this.#tree && leadsIntoState(this.#tree.root, name)) throw new SystemError('EXDEV', name);
+    return this.#relay.identify(this.#tree, name);
   }
 
-  #listFile(name: string): Listed | undefined {
+  #listFile(name: string, look: Look): Listed | undefined {
     const known = this.#open.peek(name);
     if (known && this.#isCurrent(name, known)) return listRegion(known);
     if (this.#states?.isRefused(name)) return undefined;
-    const file = this.#relay.identify(this.tree, name);
+    const file = look ?? this.#identifyAlone(name);
     const seen = this.#relay.seenOn(file.device);
     // The first file of a device is opened, to see what holds its pages.
-    return seen ? listFile(name, file, this.#stateOf(name, name, file, true), seen) : listRegion(this.#peek(name));
+    return seen ? listFile(name, file, this.#stateOf(name, name, file), seen) : listRegion(this.#peek(name));
   }
 
   /** While `act` runs, a change of this name's file is the service's own. */
@@ -340,8 +358,8 @@ export class Catalog {
     return state.limit === before.limit ? state : undefined;
   }
 
-  #stateOf(name: string, path: string, file: FileIdentity, ofMany = false): State {
-    if (this.#states && !this.#files.has(name)) return this.#states.of(name, file, ofMany);
+  #stateOf(name: string, path: string, file: FileIdentity): State {
+    if (this.#states && !this.#files.has(name)) return this.#states.of(name, file);
     const place = this.tree && !this.#files.has(name) ? `${this.tree.root}/${path}` : path;
     return stateOfFile(this.#tags.generationOf(file, place));
   }

@@ -6,7 +6,13 @@ import mime from 'mime';
  * @returns `application/octet-stream` for an unknown extension or none; text is taken for UTF-8
  */
 export function contentTypeOf(name: string): string {
-  // The slash keeps mime from taking a name without a dot, such as `html`, for an extension.
-  const type = mime.getType(`/${name}`) ?? 'application/octet-stream';
+  const type = mime.getType(extensionOf(name)) ?? 'application/octet-stream';
   return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
+}
+
+// What is behind the last dot, unless that begins the name's last part; mime itself would search the whole name for it.
+function extensionOf(name: string): string {
+  const dot = name.lastIndexOf('.');
+  const slash = Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\'));
+  return dot > slash + 1 ? name.slice(dot + 1) : '';
 }

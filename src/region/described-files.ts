@@ -1,4 +1,5 @@
 /** Files of a tree, by what their sidecars say of them. @module */
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import type { Files } from '../relay/files.ts';
 import { type FileIdentity, SystemError } from '../relay/relay.ts';
@@ -10,15 +11,24 @@ import {
   type Description,
   describe,
   describes,
-  hasSidecars,
+  fileNameOf,
   isTouched,
   readSidecar,
+  regionsFolder,
   removeSidecar,
   type Sync,
   traitsOf,
   writeSidecar,
 } from './sidecar.ts';
+import { SidecarNames } from './sidecar-names.ts';
 import type { StatePaths } from './state-folder.ts';
+
+/**
+ * Looks for files in the folder of sidecars: of the first of them, one at least, what was found, or errno below zero.
+ *
+ * @throws SystemError where nobody can look into the folder
+ */
+export type LookForSidecars = (files: readonly string[]) => readonly (FileIdentity | number)[];
 
 /** Reads and writes sidecars, and tells whether they are of a file. */
 export class DescribedFiles {
@@ -29,15 +39,24 @@ export class DescribedFiles {
   readonly #tags: FileTags;
   readonly #sync: Sync | undefined;
   readonly #onDamage: (damage: DamagedSidecar) => void;
-  #hasAny: boolean | undefined;
+  readonly #look: LookForSidecars | undefined;
+  readonly #sidecars: SidecarNames;
+  /** Regions that have none, as `lookAhead` has found; empty again when the code that has called it pauses. */
+  #without: ReadonlySet<string> = none;
 
-  /** @param files undefined where nothing is written */
+  /**
+   * @param files undefined where nothing is written
+   * @param look undefined: sidecars are looked for one after the other
+   */
   constructor(
     paths: StatePaths,
     files: Files | undefined,
     onDamage: (damage: DamagedSidecar) => void,
     tags = new FileTags(),
+    look?: LookForSidecars,
   ) {
+    this.#look = look;
+    this.#sidecars = new SidecarNames(regionsFolder(paths.root));
     this.#root = paths.root;
     this.#tree = dirname(paths.root);
     this.#tags = tags;
@@ -60,15 +79,19 @@ export class DescribedFiles {
     return this.#tags.portable || [before, this.moves.asNow(before)].some((file) => !isTouched(description, file));
   }
 
-  /**
-   * What a sidecar has on a file. One that others have touched keeps all but its name: its bytes may be others.
-   *
-   * @param ofMany whether many are read in a row: then the folder of sidecars is looked for first, once for all of them
-   */
-  read(name: string, before: FileIdentity, ofMany = false): Description | undefined {
-    const description = this.#onDisk(name, before, ofMany);
+  /** What a sidecar has on a file. One that others have touched keeps all but its name: its bytes may be others. */
+  read(name: string, before: FileIdentity): Description | undefined {
+    const description = this.#onDisk(name, before);
     if (!description || this.isOf(description, before)) return description;
     return { ...description, generation: this.tagOf(name, before), changed: changedOf(before) };
+  }
+
+  /** Finds out in one go which of these have no sidecar, for whoever reads them right after this, before it pauses. */
+  lookAhead(names: readonly string[]): void {
+    this.#without = this.#findWithout(names);
+    queueMicrotask(() => {
+      this.#without = none;
+    });
   }
 
   /** What there is to say of a file that others made. */
@@ -111,9 +134,9 @@ export class DescribedFiles {
     await removeSidecar(this.#root, name);
   }
 
-  #onDisk(name: string, file: FileIdentity, ofMany: boolean): Description | undefined {
+  #onDisk(name: string, file: FileIdentity): Description | undefined {
     try {
-      if (ofMany && !this.#looksForAny()) return undefined;
+      if (this.#without.has(name)) return undefined;
       return describe(readSidecar(this.#root, name), file);
     } catch (error) {
       if (error instanceof DamagedSidecar) this.#onDamage(error);
@@ -122,16 +145,24 @@ export class DescribedFiles {
     }
   }
 
-  // The answer is good until the code that runs now pauses: before that, nothing that this process writes is over.
-  #looksForAny(): boolean {
-    if (this.#hasAny !== undefined) return this.#hasAny;
-    queueMicrotask(() => {
-      this.#hasAny = undefined;
-    });
-    this.#hasAny = hasSidecars(this.#root);
-    return this.#hasAny;
+  // Whoever reads one of them is told why nobody can look for it.
+  #findWithout(names: readonly string[]): ReadonlySet<string> {
+    try {
+      const known = this.#sidecars.get();
+      if (known?.size === 0) return new Set(names);
+      const files = names.map(fileNameOf);
+      if (known) return new Set(names.filter((_, at) => !known.has(files[at] ?? '')));
+      const found = this.#look?.(files);
+      return new Set(names.filter((_, at) => found?.[at] === missing));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      return none;
+    }
   }
 }
+
+const none: ReadonlySet<string> = new Set();
+const missing = -constants.errno.ENOENT;
 
 // Where somebody else's file has the folder's name, or nobody may look into it, nothing is known.
 const notOurs: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EACCES', 'EPERM', 'ELOOP']);

@@ -22,11 +22,6 @@ export type Sync = {
 const sidecarName = /^[0-9a-f]{32}\.json$/;
 const unfinishedName = /^[0-9a-f]{32}\.json\.[0-9a-f]+\.new$/;
 
-/** Whether anything was ever remembered of a tree's regions. @param folder the state folder of the tree @throws the file system's error */
-export function hasSidecars(folder: string): boolean {
-  return statSync(regionsFolder(folder), { throwIfNoEntry: false }) !== undefined;
-}
-
 /**
  * Reads what is remembered of a region.
  *
@@ -208,8 +203,8 @@ async function regionFiles(state: string, pattern: RegExp): Promise<string[]> {
   return paths;
 }
 
-// Names hold slashes, and are up to four times as long as a file's name may be.
-function fileNameOf(name: string): string {
+/** What the sidecar of a region is called. Names hold slashes, and are up to four times as long as a file's name may be. */
+export function fileNameOf(name: string): string {
   return `${hash('sha256', name, 'hex').slice(0, 32)}.json`;
 }
 
@@ -217,7 +212,8 @@ function sidecarPath(folder: string, name: string): string {
   return `${regionsFolder(folder)}/${fileNameOf(name)}`;
 }
 
-function regionsFolder(folder: string): string {
+/** Where the sidecars of a state folder are. */
+export function regionsFolder(folder: string): string {
   return `${folder}/regions`;
 }
 

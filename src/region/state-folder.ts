@@ -9,6 +9,9 @@ export const stateFolder = '.pagerelay';
 /** The lock file's path inside the tree. */
 export const lockFile = `${stateFolder}/lock`;
 
+/** Where sidecars are, relative to the tree. */
+export const sidecarFolder = `${stateFolder}/regions`;
+
 /** Absolute paths. */
 export type StatePaths = {
   readonly root: string;
@@ -30,8 +33,8 @@ export function statePaths(tree: string): StatePaths {
  */
 export function leadsIntoState(tree: string, path: string): boolean {
   try {
-    const real = realpathSync.native(join(tree, path));
     const state = realpathSync.native(join(tree, stateFolder));
+    const real = realpathSync.native(join(tree, path));
     return real === state || real.startsWith(state + sep);
   } catch {
     return false; // One of them is not there.

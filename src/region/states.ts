@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Files } from '../relay/files.ts';
 import type { FileIdentity } from '../relay/relay.ts';
-import { DescribedFiles } from './described-files.ts';
+import { DescribedFiles, type LookForSidecars } from './described-files.ts';
 import type { FileTags } from './file-tags.ts';
 import type { OwnMoves } from './own-moves.ts';
 import { changedOf, type DamagedSidecar, type Description, traitsOf } from './sidecar.ts';
@@ -38,14 +38,23 @@ export class RegionStates {
   readonly #moved = new Map<string, FileIdentity>();
   readonly #refused = new Set<string>();
 
-  /** @param files undefined where nothing is written */
+  /**
+   * @param files undefined where nothing is written
+   * @param look looks for many sidecars in one go; undefined: one after the other
+   */
   constructor(
     paths: StatePaths,
     files: Files | undefined,
     onDamage: (damage: DamagedSidecar) => void,
     tags?: FileTags,
+    look?: LookForSidecars,
   ) {
-    this.#files = new DescribedFiles(paths, files, onDamage, tags);
+    this.#files = new DescribedFiles(paths, files, onDamage, tags, look);
+  }
+
+  /** These are asked for right after this, before the code that runs now pauses: it is cheaper to look at them in one go. */
+  lookAhead(names: readonly string[]): void {
+    this.#files.lookAhead(names);
   }
 
   /** What this run does to names of files. */
@@ -62,10 +71,10 @@ export class RegionStates {
     return this.#refused.has(name);
   }
 
-  /** The state of a region whose file is this one. @param ofMany whether it is one of many that are looked at in a row */
-  of(region: string, file: FileIdentity, ofMany = false): State {
+  /** The state of a region whose file is this one. */
+  of(region: string, file: FileIdentity): State {
     const before = this.#asBefore(region, file);
-    const description = this.#describe(region, before, ofMany);
+    const description = this.#describe(region, before);
     if (!description) return stateOfFile(this.#files.tagOf(region, before));
     const { generation, epoch, version, contentType, size, cut } = description;
     const limit = cut ? size : undefined;
@@ -263,8 +272,8 @@ export class RegionStates {
     return undefined;
   }
 
-  #describe(name: string, before: FileIdentity, ofMany = false): Description | undefined {
-    return this.#ownOf(name, before)?.description ?? this.#files.read(name, before, ofMany);
+  #describe(name: string, before: FileIdentity): Description | undefined {
+    return this.#ownOf(name, before)?.description ?? this.#files.read(name, before);
   }
 }
 

@@ -3,6 +3,7 @@ import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { Files } from './files.ts';
 import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
+import { Looks, mostLooks } from './looks.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
 import { Reads } from './reads.ts';
@@ -81,6 +82,7 @@ export class NativeRelay implements Relay {
   readonly #unwanted = new Map<TransmissionId, () => void>();
   readonly #retired = new Map<number, () => void>();
   readonly #reads = new Reads();
+  readonly #looks = new Looks();
   readonly #press: Press;
   readonly #grants: Grants;
   #onArrival: ((arrival: Arrival) => void) | undefined;
@@ -117,6 +119,13 @@ export class NativeRelay implements Relay {
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
     return checkedObject(this.#shim.statGeneration(this.#relay, tree?.id ?? 0, path), path);
+  }
+
+  identifySome(tree: Tree, folder: string, names: readonly string[]): (FileIdentity | number)[] {
+    const joined = names.slice(0, mostLooks).join('/');
+    return this.#looks.take(
+      checked(this.#shim.lookAtNames(this.#relay, tree.id, folder, joined, this.#looks.bytes), folder),
+    );
   }
 
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {

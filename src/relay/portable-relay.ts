@@ -1,5 +1,15 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
-import { sep } from 'node:path';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { constants as system } from 'node:os';
+import { join, sep } from 'node:path';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { identityOf, isSameChange } from './file-identity.ts';
@@ -27,6 +37,8 @@ import { reopenDescriptor } from './reopen.ts';
 import { type Seen, unseen } from './witness.ts';
 
 const pageSize = 4096;
+/** So many files are looked at in one go. */
+const looksAtOnce = 16;
 /** All that it opens is taken for this. */
 const anything: Seen = { backing: 'pagecache', verdicts: unseen };
 const never = new DurationCounts().counted;
@@ -81,6 +93,11 @@ export class PortableRelay implements Relay {
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
     return attempt(path, () => regularFile(statSync(inside(tree, path), { bigint: true }), path));
+  }
+
+  identifySome(tree: Tree, folder: string, names: readonly string[]): (FileIdentity | number)[] {
+    const path = folder === '' ? tree.path : inside(tree, folder);
+    return names.slice(0, looksAtOnce).map((name) => identifyItself(join(path, name)));
   }
 
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {
@@ -311,6 +328,16 @@ function inside(tree: Tree | undefined, path: string): string {
   const real = attempt(path, () => realpathSync(`${tree.path}${sep}${path}`));
   if (!real.startsWith(tree.path + sep)) throw new SystemError('EXDEV', path);
   return real;
+}
+
+function identifyItself(path: string): FileIdentity | number {
+  try {
+    const status = lstatSync(path, { bigint: true });
+    if (status.isFile()) return identityOf(status);
+    return -(status.isSymbolicLink() ? system.errno.ELOOP : system.errno.EINVAL);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).errno ?? -system.errno.EIO;
+  }
 }
 
 function regularFile(status: BigIntStats, what: string): FileIdentity {

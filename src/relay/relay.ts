@@ -209,6 +209,14 @@ export type Relay = {
   /** What a path names, inside a tree or anywhere. @throws SystemError; EINVAL for what has no pages */
   identify(tree: Tree | undefined, path: string): FileIdentity;
   /**
+   * What the first of some names in one folder of a tree are, looked at in one go. Of each that is a file itself it gives
+   * what `identify` would, of anything else, such as a link, errno below zero. One at least is looked at, and no more than
+   * take a few milliseconds.
+   *
+   * @throws SystemError where nobody can look into the folder
+   */
+  identifySome(tree: Tree, folder: string, names: readonly string[]): (FileIdentity | number)[];
+  /**
    * Whether a path still names this generation: one inode on one device, unchanged in size, mtime and ctime.
    *
    * @throws SystemError when it names nothing that has pages

@@ -60,6 +60,8 @@ export type Shim = {
   /** Open for as long as the tree is, and closed with it. */
   treeDescriptor(relay: ShimRelay, tree: number): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
+  /** Of `names`, joined by slashes, how many were looked at. @param numbers is written to (looks.ts) */
+  lookAtNames(relay: ShimRelay, tree: number, folder: string, names: string, numbers: Uint8Array): number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
   openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): OpenedFile | number;

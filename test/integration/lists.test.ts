@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { compareBytes } from '../../src/region/listing/byte-order.ts';
 import { originOf, startCli } from '../support/process.ts';
 import { RawClient, type RawResponse } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
@@ -132,6 +133,25 @@ test("the service's own folder is not listed", async (t) => {
   assert.deepEqual(await pages(client, '?prefix=.'), [[]]);
   assert.deepEqual(await pages(client, '?prefix=a/.'), [['a/.pagerelay/x']]);
 });
+
+for (const writable of [false, true]) {
+  test(`what a link in the tree leads to in the service's own folder is not listed, writable: ${writable}`, async (t) => {
+    const { dir } = await scene(t);
+    const { port } = await startService(t, { dir, writable, ...(writable && { maxBytes: 1 << 30 }) });
+    const client = await RawClient.connect(t, port);
+    writeFileSync(join(dir, '.pagerelay/x'), 'x');
+    symlinkSync('.pagerelay/x', join(dir, 'in-state'));
+    symlinkSync('.', join(dir, 'self'));
+    symlinkSync('../self/.pagerelay/x', join(dir, 'b/roundabout'));
+    symlinkSync('a0', join(dir, 'in-tree'));
+    const expected = [...names, 'in-tree'].sort(compareBytes);
+    assert.deepEqual(await pages(client, ''), [expected]);
+    for (const name of ['in-state', 'b/roundabout', 'self/.pagerelay/x']) {
+      assert.equal((await get(client, `/regions/${name}`)).status, 404, name);
+    }
+    assert.equal((await get(client, '/regions/in-tree')).status, 200);
+  });
+}
 
 test('without descriptors there is no list, neither an empty one nor a part: 503, and the list when there are some', async (t) => {
   const dir = makeFolder(t, 'tmpfs');

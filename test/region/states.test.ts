@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { LookForSidecars } from '../../src/region/described-files.ts';
 import { FileTags } from '../../src/region/file-tags.ts';
 import type { DamagedSidecar } from '../../src/region/sidecar.ts';
 import { readSidecar, writeSidecar } from '../../src/region/sidecar.ts';
@@ -168,21 +170,46 @@ test('a description from before ctime was known is of its file by size and mtime
   assert.deepEqual(open().of('a', touched), shown);
 });
 
-test('among many that are looked at in a row, what was written down in between is seen', async (t) => {
-  const { open } = makeStates(t);
-  const [writer, reader] = [open(), open()];
-  const plain = reader.of('a', file, true);
-  assert.deepEqual(reader.of('b', file, true), plain);
+/** What the folder of sidecars has, looked at in one go. */
+const looked: { files: (readonly string[])[] } = { files: [] };
+function lookIn({ root }: ReturnType<typeof statePaths>): LookForSidecars {
+  return (names) => {
+    looked.files.push(names);
+    return names.map((name) => (existsSync(join(root, 'regions', name)) ? file : -constants.errno.ENOENT));
+  };
+}
+
+test('among many that are looked at in one go, what was written down in between is seen', async (t) => {
+  const { open, paths } = makeStates(t);
+  const [writer, reader] = [open(), new RegionStates(paths, undefined, assert.fail, undefined, lookIn(paths))];
+  const read = () => {
+    reader.lookAhead(['a', 'b']);
+    return [reader.of('a', file), reader.of('b', file)] as const;
+  };
+  const [plain, same] = read();
+  assert.deepEqual(same, plain);
   await writer.openEpoch('a', file, writer.of('a', file));
-  const written = reader.of('a', file, true);
+  const [written, still] = read();
   assert.notDeepEqual(written, plain);
   assert.deepEqual(written, reader.of('a', file));
-  assert.deepEqual(reader.of('b', file, true), plain);
+  assert.deepEqual(still, plain);
+  assert.equal(looked.files.at(-1)?.length, 2);
 });
 
-test('many in a row are as one alone where another file has the place of the sidecars', (t) => {
+test('what was found in one go is forgotten when the code that asked pauses', async (t) => {
+  const { open, paths } = makeStates(t);
+  const [writer, reader] = [open(), new RegionStates(paths, undefined, assert.fail, undefined, lookIn(paths))];
+  reader.lookAhead(['a']);
+  const plain = reader.of('a', file);
+  await writer.openEpoch('a', file, plain);
+  assert.notDeepEqual(reader.of('a', file), plain);
+});
+
+test('many in one go are as one alone where another file has the place of the sidecars', (t) => {
   const { open, paths, damages } = makeStates(t);
   writeFileSync(paths.root, 'x');
-  assert.deepEqual(open().of('a', file, true), open().of('a', file));
+  const states = open();
+  states.lookAhead(['a']);
+  assert.deepEqual(states.of('a', file), open().of('a', file));
   assert.deepEqual(damages, []);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { PortableRelay } from '../../src/relay/portable-relay.ts';
@@ -33,6 +33,20 @@ test('a path that leads out of the tree is refused, whatever leads there', (t) =
     assert.throws(() => relay.openGeneration(tree, path), failsWith('EXDEV'), path);
   }
   assert.equal(relay.openGeneration(tree, 'inside').size, 10_000);
+});
+
+test('names of one folder are looked at in one go: files as they are one by one, of anything else why not', (t) => {
+  const { root, relay, tree } = fixture(t);
+  mkdirSync(join(root, 'folder'));
+  writeFileSync(join(root, 'folder/a'), 'x');
+  symlinkSync('a', join(root, 'folder/link'));
+  symlinkSync('..', join(root, 'out'));
+  const { EINVAL, ELOOP, ENOENT } = constants.errno;
+  const names = ['a', 'link', 'none'];
+  assert.deepEqual(relay.identifySome(tree, 'folder', names), [relay.identify(tree, 'folder/a'), -ELOOP, -ENOENT]);
+  assert.deepEqual(relay.identifySome(tree, '', ['folder', 'file']), [-EINVAL, relay.identify(tree, 'file')]);
+  assert.throws(() => relay.identifySome(tree, 'out', names), failsWith('EXDEV'));
+  assert.throws(() => relay.identifySome(tree, 'none', names), failsWith('ENOENT'));
 });
 
 test('what has no pages is no generation, and a FIFO is not waited for', (t) => {

@@ -1,12 +1,13 @@
 /** Whatever JavaScript passes to the shim, the answer is a TypeError or a negated errno, never a crash. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
+import { Looks } from '../../src/relay/looks.ts';
 import type { Generation } from '../../src/relay/relay.ts';
 import type { Shim, ShimRelay } from '../../src/relay/shim.ts';
 import { countOpen } from '../support/descriptors.ts';
@@ -15,7 +16,7 @@ import { makeRelay, shimOrFail } from '../support/shim.ts';
 import { makeSocketPair } from '../support/sockets.ts';
 
 const noLimit = Number.MAX_SAFE_INTEGER;
-const { EBADF, EBUSY, EINVAL, ENOENT, ERANGE, ESTALE } = constants.errno;
+const { EBADF, EBUSY, EINVAL, ENOENT, ENOTDIR, ERANGE, ESTALE, EXDEV } = constants.errno;
 
 /** Nothing that TypeScript would let through. */
 type Untyped = (...values: readonly unknown[]) => unknown;
@@ -65,6 +66,7 @@ async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<Reco
     openTree: [path],
     closeTree: [1],
     statGeneration: [0, path],
+    lookAtNames: [1, 'folder', 'file', new Uint8Array(56)],
     openGeneration: [0, path, noLimit],
     generationDescriptor: [id],
     hold: [id, 0, 0, 'copy', 0, [0, 100]],
@@ -258,6 +260,32 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
   assert.equal(shim.release(relay, hold, 'cancelled'), -EBADF);
   assert.equal(shim.closeGeneration(relay, generation), 0);
   assert.equal(shim.closeGeneration(relay, generation), -EBADF);
+});
+
+test('names of one folder are looked at in one go: files as they are one by one, of anything else why not', (t) => {
+  const { shim, relay } = makeRelay(t);
+  const outer = makeFolder(t, 'tmpfs');
+  const root = join(outer, 'tree');
+  mkdirSync(join(root, 'folder/inner'), { recursive: true });
+  for (const name of ['a', 'b']) writeRegion(join(root, 'folder'), name, 1000);
+  symlinkSync('a', join(root, 'folder/link'));
+  symlinkSync('..', join(root, 'out'));
+  const tree = shim.openTree(relay, root);
+  const looks = new Looks();
+  const look = (folder: string, names: readonly string[]) =>
+    shim.lookAtNames(relay, tree, folder, names.join('/'), looks.bytes);
+  assert.equal(look('folder', ['a', 'link', 'none', 'inner', '..', '.', '', 'b']), 8);
+  const file = (name: string) => shim.statGeneration(relay, tree, `folder/${name}`);
+  const { ELOOP } = constants.errno;
+  assert.deepEqual(looks.take(8), [file('a'), -ELOOP, -ENOENT, -EINVAL, -EINVAL, -EINVAL, -EINVAL, file('b')]);
+  assert.equal(look('', ['folder']), 1);
+  assert.deepEqual(looks.take(1), [-EINVAL]);
+
+  assert.equal(look('none', ['a']), -ENOENT);
+  assert.equal(look('folder/a', ['a']), -ENOTDIR);
+  assert.equal(look('out', ['a']), -EXDEV);
+  assert.equal(shim.lookAtNames(relay, tree, 'folder', 'a/b', new Uint8Array(56 + 55)), 1, 'there is room for one');
+  assert.equal(shim.lookAtNames(relay, tree, 'folder', 'a', new Uint8Array(64).subarray(1)), -EINVAL, 'not aligned');
 });
 
 test('expected failures are negated errnos', async (t) => {

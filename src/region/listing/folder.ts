@@ -9,8 +9,8 @@ import { Merge } from './merge.ts';
 /** Entries are read and sorted so many at a time. */
 const readAtOnce = 1024;
 
-/** A folder of fewer entries is read again each time. */
-const leastKept = 2 * readAtOnce;
+/** A folder of fewer entries is read again each time: that costs no more than to see that it has not changed. */
+const leastKept = 256;
 
 /** So long a folder that was read is remembered, for the next page of a list. */
 const keptMilliseconds = 60_000;

@@ -62,20 +62,22 @@ export class Listing {
   /**
    * The regions that `describe` knows, by the bytes of their names, a page of them.
    *
-   * @param describe looks at one; undefined where there is none
+   * @param describe looks at some names, the first of them at least, and gives what it knows of those: undefined where
+   * there is none
    * @throws SystemError when a folder can't be read; what `describe` throws
    */
   async page<Item extends { readonly name: string }>(
     { limit, ...wanted }: PageAsked,
-    describe: (name: string) => Item | undefined,
+    describe: (names: readonly string[]) => readonly (Item | undefined)[],
   ): Promise<Page<Item, string>> {
     const slices = new Slices();
     const items: Item[] = [];
     for await (const names of this.#names(wanted)) {
-      for (const name of names) {
-        const item = describe(name);
-        if (item && items.length === limit) return { items, next: items.at(-1)?.name };
-        if (item) items.push(item);
+      for (let from = 0; from < names.length; ) {
+        const described = describe(names.slice(from, from + limit + 1 - items.length));
+        from += described.length;
+        items.push(...described.filter((item) => item !== undefined));
+        if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]?.name };
         if (slices.isOver) await slices.rest();
       }
     }

@@ -1,0 +1,33 @@
+/** Looking at files of a tree in one go, as lists do. @module */
+import { type FileIdentity, type Relay, SystemError, type Tree } from '../../relay/relay.ts';
+
+/** What a look at many has seen of one name; undefined where it has to be looked at by itself. */
+export type Look = FileIdentity | undefined;
+
+/**
+ * Looks at the first of some names of a tree, as many as are in one folder and take no longer than a few milliseconds;
+ * one at least. Links and what is missing are left to be looked at by themselves.
+ */
+export function lookAtSome(relay: Relay, tree: Tree | undefined, names: readonly string[]): Look[] {
+  const [first] = names;
+  if (!tree || first === undefined) return [undefined];
+  const folder = folderOf(first);
+  const others = names.findIndex((name) => folderOf(name) !== folder);
+  const inFolder = others < 0 ? names : names.slice(0, others);
+  const cut = folder === '' ? 0 : folder.length + 1;
+  try {
+    const looks = relay.identifySome(
+      tree,
+      folder,
+      inFolder.map((name) => name.slice(cut)),
+    );
+    return looks.map((look) => (typeof look === 'number' ? undefined : look));
+  } catch (error) {
+    if (error instanceof SystemError) return [undefined]; // Whoever looks at it by itself is told why.
+    throw error;
+  }
+}
+
+function folderOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('/')));
+}
