@@ -2,8 +2,10 @@
 #ifndef PR_CALL_H
 #define PR_CALL_H
 
-#include "relay.h"
+#include "base/words.h"
+#include "pages/generation.h"
 #include "values.h"
+#include "wire/peer.h"
 
 #define MOST_INTEGER ((uint64_t)9007199254740991)
 

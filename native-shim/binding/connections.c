@@ -1,5 +1,8 @@
 /* Connections. */
 #include "call.h"
+#include "lanes/door.h"
+#include "wire/connection.h"
+#include "wire/transmission.h"
 
 static napi_value adopt(napi_env env, napi_callback_info info) {
     struct call call;

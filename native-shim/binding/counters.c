@@ -3,6 +3,8 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "lanes/lane.h"
+#include "relay.h"
 
 static napi_value transmissions_object(napi_env env, const struct pr_counters *counters) {
     napi_value all;

@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "pages/looks.h"
+#include "pages/tree.h"
 
 #define PATH_CAPACITY 4096
 

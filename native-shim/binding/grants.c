@@ -3,6 +3,9 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "http/answers.h"
+#include "http/express.h"
+#include "http/window.h"
 
 enum { MOST_REQUEST = 16 << 10, MOST_HEAD = 32 << 10 };
 

@@ -4,6 +4,8 @@
 #include "base/sys.h"
 #include "call.h"
 #include "segments.h"
+#include "wire/hold.h"
+#include "wire/references.h"
 
 /* Making more objects at a time would keep others waiting. */
 enum { LONGEST_PAGE = 1000 };

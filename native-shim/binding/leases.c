@@ -3,6 +3,8 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "lanes/press.h"
+#include "pages/claim.h"
 #include "segments.h"
 
 static const char *const needs_names[] = {"done", "accepted", "nothing"};

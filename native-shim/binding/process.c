@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/needed.h"
+#include "base/nudge.h"
 #include "base/sys.h"
 #include "call.h"
 #include "wire/witness.h"

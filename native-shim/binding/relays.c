@@ -3,8 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/events.h"
 #include "base/sys.h"
 #include "call.h"
+#include "relay.h"
+#include "wire/peer.h"
 
 static void close_handle(void *data) {
     struct handle *handle = data;

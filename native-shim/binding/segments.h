@@ -2,7 +2,7 @@
 #ifndef PR_SEGMENTS_H
 #define PR_SEGMENTS_H
 
-#include "relay.h"
+#include "pages/reference.h"
 #include "values.h"
 
 /* 64 extents with a literal before each, and one behind them. */

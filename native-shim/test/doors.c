@@ -26,7 +26,7 @@ static struct place place_with(struct pr_options options) {
     MUST(listen(place.listener, 511));
     MUST(getsockname(place.listener, (struct sockaddr *)&place.address, &length));
     CHECK_EQUAL(pr_door_open(place.scene.relay, place.listener, &place.door), 0);
-    CHECK_EQUAL(test_watched(place.scene.relay->lanes[0].epoll), 2);
+    CHECK_EQUAL(test_watched(place.scene.relay->lanes->list[0].poller.epoll), 2);
     return place;
 }
 
@@ -456,11 +456,11 @@ static void without_a_pattern_all_are_nodes_at_once(void) {
 static void a_guest_that_asks_for_nothing_is_nodes_after_a_second(void) {
     struct place place = place_open();
     judge(&place);
-    uint64_t began = pr_now(), used = test_processor_time(&place.scene.relay->lanes[0]);
+    uint64_t began = pr_now(), used = test_processor_time(&place.scene.relay->lanes->list[0]);
     int guest = visit(&place);
     struct pr_event event = expect_arrival(&place, 0);
     CHECK(pr_now() - began > 900000000u);
-    CHECK(test_processor_time(&place.scene.relay->lanes[0]) - used < 100000000u);
+    CHECK(test_processor_time(&place.scene.relay->lanes->list[0]) - used < 100000000u);
     take(&place, event.id, "", 0);
     close(guest);
     place_close(&place);
@@ -551,11 +551,11 @@ static void where_descriptors_are_short_guests_are_turned_away(void) {
 static void where_memory_is_short_they_wait_outside(void) {
     struct place place = place_open();
     judge(&place);
-    uint64_t used = test_processor_time(&place.scene.relay->lanes[0]);
+    uint64_t used = test_processor_time(&place.scene.relay->lanes->list[0]);
     pr_fault_set(PR_CALL_ACCEPT, ENOMEM, 0, 5);
     int guest = visit(&place);
     get(&place, guest, 0, 100); /* after five looks at the door, one each 100 ms */
-    CHECK(test_processor_time(&place.scene.relay->lanes[0]) - used < 100000000u);
+    CHECK(test_processor_time(&place.scene.relay->lanes->list[0]) - used < 100000000u);
     pr_fault_set(PR_CALL_ACCEPT, ECONNABORTED, 0, 3);
     int second = visit(&place);
     get(&place, second, 0, 100);

@@ -329,7 +329,7 @@ static void unread_requests_do_not_cut_the_tail(void) {
 /* Node may keep its descriptor a little longer: epoll would go on reporting for it. */
 static void a_closed_connection_leaves_the_lanes_epoll(void) {
     struct scene scene = scene_open(options_with(1), NARROW);
-    int epoll = scene.relay->lanes[0].epoll;
+    int epoll = scene.relay->lanes->list[0].poller.epoll;
     CHECK_EQUAL(test_watched(epoll), 1); /* the lane's own eventfd */
     CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_COPY, 0, LARGE, NULL), 0);
     wait_until(test_watched(epoll) == 2, 5000);

@@ -310,9 +310,11 @@ static void neither_a_piece_nor_an_idle_grant_costs_processor_time(void) {
     uint64_t start = pr_now();
     expect_returned(&scene, PR_RETURN_PIECES, 0);
     CHECK(pr_now() - start < 1000000000);
-    uint64_t used = test_processor_time(&scene.relay->lanes[0]) + test_processor_time(&idle.relay->lanes[0]);
+    uint64_t used =
+        test_processor_time(&scene.relay->lanes->list[0]) + test_processor_time(&idle.relay->lanes->list[0]);
     stays(no_event(scene.relay) && no_event(idle.relay), 500);
-    CHECK(test_processor_time(&scene.relay->lanes[0]) + test_processor_time(&idle.relay->lanes[0]) - used < 50000000);
+    CHECK(test_processor_time(&scene.relay->lanes->list[0]) + test_processor_time(&idle.relay->lanes->list[0]) - used <
+          50000000);
     expect_unread(&scene, ranged, 10);
     finish(&scene);
     scene_close(&idle);
@@ -521,7 +523,7 @@ static void node_that_wants_to_end_gets_its_connection_back(void) {
 static unsigned listened_to(const struct pr_lane *lane) {
     char path[64], line[256];
     unsigned count = 0, events;
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", lane->epoll);
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", lane->poller.epoll);
     FILE *file = fopen(path, "re");
     CHECK(file);
     while (fgets(line, sizeof line, file))
@@ -534,10 +536,10 @@ static void a_lane_is_not_woken_for_what_node_reads(void) {
     struct scene scene = scene_open();
     grant(&scene, PR_ENGINE_SENDFILE);
     expect_answer(&scene, 0, 10);
-    CHECK_EQUAL(listened_to(&scene.relay->lanes[0]), 2);
+    CHECK_EQUAL(listened_to(&scene.relay->lanes->list[0]), 2);
     pr_grants_end(scene.relay);
     expect_returned(&scene, PR_RETURN_REVOKED, 1);
-    CHECK_EQUAL(listened_to(&scene.relay->lanes[0]), 1);
+    CHECK_EQUAL(listened_to(&scene.relay->lanes->list[0]), 1);
     finish(&scene);
 }
 
@@ -825,9 +827,9 @@ static void a_slow_reader_is_waited_for_and_its_next_request_answered(void) {
         begin_slow_answer(&scene, &given);
         ask_range(scene.pair.peer, 77, 1000);
         ask_range(scene.pair.peer, 5, 3 << 20);
-        uint64_t used = test_processor_time(&scene.relay->lanes[0]);
+        uint64_t used = test_processor_time(&scene.relay->lanes->list[0]);
         stays(no_event(scene.relay), 400);
-        CHECK(test_processor_time(&scene.relay->lanes[0]) - used < 150000000);
+        CHECK(test_processor_time(&scene.relay->lanes->list[0]) - used < 150000000);
         read_rest(&scene);
         read_answer(&scene, 77, 1000);
         read_answer(&scene, 5, 3 << 20);

@@ -140,11 +140,11 @@ static void change_one(struct pr_relay *relay, struct model *model) {
     case 4:
     case 5:
         model->done += test_below(&random_state, model->sent - model->done + 1);
-        pr_hold_shrink(transmission, model->done);
+        pr_reference_shrink(&transmission->reference, model->done);
         if (naive_released(model) > model->released) model->released = naive_released(model);
         return;
     case 6:
-        pr_hold_cut(transmission);
+        pr_reference_cut(&transmission->reference);
         model->total = model->sent;
         return;
     case 7:
@@ -169,7 +169,7 @@ static void compare(struct pr_relay *relay) {
     uint64_t bytes = 0, quarantined = 0, quarantined_bytes = 0;
     for (size_t index = 0; index < live; index++) {
         uint64_t left = models[index].total - models[index].released;
-        CHECK_EQUAL(held(relay, &models[index])->released, models[index].released);
+        CHECK_EQUAL(held(relay, &models[index])->reference.released, models[index].released);
         bytes += left;
         quarantined += models[index].quarantined;
         if (models[index].quarantined) quarantined_bytes += left;

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "pages/file.h"
-#include "state.h"
 
 enum { PIECE = 1 << 20, SIZE = 8 * PIECE, LONE = 5 * PIECE + 12288 };
 
@@ -35,7 +34,7 @@ static void expect_content(int fd) {
 /* As on a machine with several nodes, where pages are looked at when a region is opened. */
 static struct pr_counters sent_by(enum pr_engine engine, int fd) {
     struct pr_relay *relay = relay_start(options_with(1));
-    relay->only_node = -1;
+    relay->pages->only_node = -1;
     struct region region = region_open(relay, fd);
     struct pair pair = pair_open(ROOMY);
     uint64_t connection = adopt(relay, &pair), blocks = blocks_of(fd), transmission;

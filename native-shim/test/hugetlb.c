@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "state.h"
-
 enum { HUGE = 2 << 20, SIZE = 3 * HUGE };
 static const char pages_path[] = "/proc/sys/vm/nr_hugepages";
 static char pages_before[32];
@@ -115,7 +113,7 @@ static void holes_are_sent_without_filling_them(void) {
     long free_pages = pool("free_hugepages"), reserved = pool("resv_hugepages");
     for (size_t index = 0; index < sizeof engines / sizeof *engines; index++) {
         struct pr_relay *relay = relay_start(options_with(1));
-        relay->only_node = -1; /* as on a machine with several, where pages are looked at */
+        relay->pages->only_node = -1; /* as on a machine with several, where pages are looked at */
         struct region region = region_open(relay, fd);
         CHECK_EQUAL(pool("resv_hugepages"), reserved);
         struct pair pair = pair_open(ROOMY);

@@ -4,8 +4,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "state.h"
-
 static void the_node_with_most_pages_counts(void) {
     struct pr_nodes nodes = {0};
     CHECK_EQUAL(pr_nodes_most(&nodes), -1);
@@ -33,8 +31,8 @@ static void what_nobody_knows_and_too_many_nodes_are_left_out(void) {
 
 /* As on a machine with several nodes, where the pages themselves have to be asked. */
 static struct pr_generation looked_at(int fd, uint64_t size) {
-    static struct pr_relay relay;
-    relay.only_node = -1;
+    static struct pr_pages_layer pages = {.only_node = -1};
+    static struct pr_relay relay = {.pages = &pages};
     struct pr_generation generation = {.relay = &relay, .fd = fd, .mincore_tells = true};
     CHECK_EQUAL(pr_backing_of(fd, &generation.info.backing), 0);
     generation.info.size = size;
@@ -83,8 +81,8 @@ static void bytes_count_by_the_node_of_their_lane(void) {
     struct pair pair = pair_open(ROOMY);
     uint64_t connection = adopt(relay, &pair);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, region.generation);
-    struct pr_lane *lane = &relay->lanes[0];
-    const int nodes[] = {lane->node, lane->node + 1, -1};
+    int node = relay->lanes->list[0].poller.node;
+    const int nodes[] = {node, node + 1, -1};
     for (size_t index = 0; index < sizeof nodes / sizeof *nodes; index++) {
         generation->info.backing.node = nodes[index];
         CHECK_EQUAL(serve(relay, connection, &region, PR_ENGINE_SENDFILE, 0, 1000 + index, NULL), 1);

@@ -356,7 +356,7 @@ uint64_t adopt(struct pr_relay *relay, const struct pair *pair) {
     uint64_t connection;
     enum pr_peer_kind kind;
     CHECK_EQUAL(pr_connection_adopt(relay, pair->ours, false, -1, &connection, &kind), 0);
-    if (relay->options.peer_override < 0) CHECK_EQUAL(kind, PR_PEER_LOCAL);
+    if (relay->wire->peer_override < 0) CHECK_EQUAL(kind, PR_PEER_LOCAL);
     return connection;
 }
 

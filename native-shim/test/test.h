@@ -14,12 +14,33 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/nudge.h"
+#include "base/shared.h"
+#include "base/sys.h"
+#include "http/answers.h"
+#include "http/express.h"
+#include "http/layer.h"
+#include "http/window.h"
+#include "lanes/door.h"
+#include "lanes/lane.h"
+#include "lanes/layer.h"
+#include "lanes/press.h"
+#include "pages/claim.h"
+#include "pages/generation.h"
+#include "pages/layer.h"
+#include "pages/mapping.h"
+#include "pages/tree.h"
 #include "relay.h"
+#include "wire/connection.h"
+#include "wire/done.h"
+#include "wire/hold.h"
+#include "wire/layer.h"
+#include "wire/references.h"
 
 #define EXTENT(from, bytes)                                                                                            \
     { .offset = (from), .length = (bytes) }
-#include "base/sys.h"
-#include "state.h"
 
 /* Checks. */
 

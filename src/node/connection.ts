@@ -1,6 +1,6 @@
 /**
  * A TCP connection that Node accepted, from its first native transmission on. Its bytes have one owner at a time: Node,
- * or between `send` and its end a lane (native-shim/core/state.h draws it).
+ * or between `send` and its end a lane (native-shim/core/wire/connection.h draws it).
  *
  * @module
  */

@@ -6,7 +6,7 @@ export type Durations = {
   readonly sum: number;
 };
 
-/** The bounds of references and of waiting; those of the shim, where they are argued (native-shim/core/relay.h). */
+/** The bounds of references and of waiting; those of the shim, where they are argued (native-shim/core/base/counters.h). */
 export const holdBounds = [0.00002, 0.0001, 0.0005, 0.002, 0.01, 0.05, 0.25, 1, 5, 30, 120, 300] as const;
 
 /** Counts durations. */

@@ -5,7 +5,7 @@ import { errnoName, type Shim, type ShimRelay } from './shim.ts';
 /** The request that was judged, and who has asked for what the lane has answered. */
 export type GrantedRequest = { readonly url: string; readonly remoteAddress: string; readonly requestId: string };
 
-/** What a lane may answer, for how long (native-shim/core/relay.h: struct pr_grant). */
+/** What a lane may answer, for how long (native-shim/core/http/express.h: struct pr_grant). */
 export type Grant = {
   readonly about: GrantedRequest;
   readonly generation: number;

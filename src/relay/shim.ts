@@ -1,5 +1,5 @@
 /**
- * The one module that loads the native shim. Results below zero are errno, negated; native-shim/core/relay.h has the
+ * The one module that loads the native shim. Results below zero are errno, negated; the headers in native-shim/core have the
  * contracts.
  *
  * @module

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "relay.h"
+#include "base/nudge.h"
 
 /* Its own thread, so that nobody else's affinity is touched. */
 static void *visit_cpus(void *argument) {

@@ -1,12 +1,14 @@
-/* What lanes have answered, for the log. */
-#include "http/express.h"
+#include "http/answers.h"
+
+#include "base/clock.h"
+#include "base/shared.h"
+#include "http/layer.h"
 #include "http/pattern.h"
-#include "state.h"
 
 void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
                          enum pr_outcome outcome, int error, uint64_t now) {
     struct pr_relay *relay = connection->relay;
-    struct pr_answers *answers = &relay->answers;
+    struct pr_answers *answers = &relay->http->answers;
     const struct pr_pattern *pattern = connection->express->pattern;
     const struct pr_repeat *request = &pattern->grant.request;
     connection->express->answers++;
@@ -21,11 +23,11 @@ void pr_express_answered(struct pr_connection *connection, const struct pr_trans
         .pattern = pattern->id,
         .offset = transmission->segments[0].offset,
         .length = transmission->segments[0].length,
-        .sent = transmission->sent,
+        .sent = transmission->reference.sent,
         .engine = transmission->engine,
         .outcome = outcome,
         .error = error,
-        .took = now - transmission->held_since,
+        .took = now - transmission->reference.held_since,
         .ago = now, /* when; how long ago that was is known when it is taken */
         .peer = connection->peer,
     };
@@ -35,7 +37,7 @@ void pr_express_answered(struct pr_connection *connection, const struct pr_trans
 }
 
 size_t pr_answers(struct pr_relay *relay, struct pr_answer *into, size_t capacity) {
-    struct pr_answers *answers = &relay->answers;
+    struct pr_answers *answers = &relay->http->answers;
     uint64_t now = pr_now();
     size_t count = 0;
     pr_lock(relay);

@@ -1,15 +1,16 @@
-/*
- * Express: a lane answers repeated requests of a connection that it was granted. What it reads and may not answer goes
- * back to Node with the connection, which has lost nothing.
- */
+#include "http/express.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "http/express.h"
+#include "http/layer.h"
 #include "http/pattern.h"
 #include "http/window.h"
-#include "state.h"
+#include "lanes/layer.h"
+#include "wire/done.h"
+#include "wire/hold.h"
 
 /* What stands in a head besides the granted one: two fields with numbers of at most 20 digits. */
 enum { FIELDS = 128 };
@@ -17,15 +18,24 @@ enum { FIELDS = 128 };
 enum { MOST_HEAD = 32 << 10 };
 
 int pr_express_open(struct pr_lane *lane) {
-    pr_list_init(&lane->granted);
-    lane->window.bytes = pr_allocate(1, PR_WINDOW);
-    lane->head = pr_allocate(1, MOST_HEAD + FIELDS);
-    return lane->window.bytes && lane->head ? 0 : -ENOMEM;
+    lane->http = pr_allocate(1, sizeof *lane->http);
+    if (!lane->http) return -ENOMEM;
+    pr_list_init(&lane->http->granted);
+    lane->http->window.bytes = pr_allocate(1, PR_WINDOW);
+    lane->http->head = pr_allocate(1, MOST_HEAD + FIELDS);
+    return lane->http->window.bytes && lane->http->head ? 0 : -ENOMEM;
 }
 
 void pr_express_close(struct pr_lane *lane) {
-    pr_free(lane->window.bytes);
-    pr_free(lane->head);
+    if (!lane->http) return;
+    pr_free(lane->http->window.bytes);
+    pr_free(lane->http->head);
+    pr_free(lane->http);
+    lane->http = NULL;
+}
+
+static struct pr_lane_http *http_of(const struct pr_connection *connection) {
+    return pr_lane_of(connection)->http;
 }
 
 /* Granting. */
@@ -71,7 +81,7 @@ static void enter(struct pr_connection *connection, struct pr_express *express) 
     connection->owner = PR_OWNER_LANE;
     connection->in_epoll = true;
     connection->abort = 0;
-    pr_list_append(&connection->lane->granted, &express->granted);
+    pr_list_append(&http_of(connection)->granted, &express->granted);
     if (express->pattern) pr_pattern_enter(express->pattern);
     counters->grants++;
     counters->granted++;
@@ -80,7 +90,7 @@ static void enter(struct pr_connection *connection, struct pr_express *express) 
 /* What epoll reports of a connection: with a grant also that something came. Edges, so that a peek does not spin. */
 static int listen_to(struct pr_connection *connection, int operation, uint32_t events) {
     struct epoll_event event = {.events = events | EPOLLOUT | EPOLLET, .data.u64 = connection->id};
-    return pr_sys.epoll_ctl(connection->lane->epoll, operation, connection->fd, &event) < 0 ? -errno : 0;
+    return pr_sys.epoll_ctl(connection->poller->epoll, operation, connection->fd, &event) < 0 ? -errno : 0;
 }
 
 /* Under the lock. */
@@ -125,12 +135,12 @@ int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant, 
     } else if (result < 0 && !back) {
         /* The lane may be at it already, for what it was told of before: it gives it back. */
         express->over = true;
-        pr_lane_ready(connection);
+        pr_poller_ready(connection);
     }
-    struct pr_lane *wake = result < 0 && known && !back ? connection->lane : NULL;
+    struct pr_poller *wake = result < 0 && known && !back ? connection->poller : NULL;
     pr_connection_settle(connection);
     pr_unlock(relay);
-    if (wake) pr_lane_wake(wake);
+    if (wake) pr_poller_wake(wake);
     return wake || back ? 0 : result;
 }
 
@@ -168,9 +178,9 @@ void pr_express_let_in(struct pr_connection *connection) {
     bool back = !heard && connection->express == express; /* else it came back already */
     if (!heard) connection->in_epoll = false;
     if (back) express->over = true;
-    if (back) pr_lane_ready(connection);
+    if (back) pr_poller_ready(connection);
     pr_unlock(relay);
-    if (back) pr_lane_wake(connection->lane);
+    if (back) pr_poller_wake(connection->poller);
     pr_connection_unpin(connection);
 }
 
@@ -211,20 +221,31 @@ static bool give_back(struct pr_connection *connection, enum pr_return why) {
     pr_express_end(connection, why, 0);
     bool look = ends && !pr_list_empty(&connection->undone);
     pr_unlock(connection->relay);
-    if (look) pr_look(connection, &connection->lane->prober); /* mostly its client has read all */
+    if (look) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
     return false;
+}
+
+void pr_express_finish(struct pr_connection *connection) {
+    connection->express->over = true;
+    pr_poller_ready(connection);
+}
+
+void pr_express_peer_ended(struct pr_connection *connection) {
+    connection->express->ended = true;
 }
 
 void pr_grants_end(struct pr_relay *relay) {
     pr_lock(relay);
     pr_patterns_withdraw(relay);
-    for (unsigned index = 0; index < relay->lane_count; index++) pr_list_each(node, &relay->lanes[index].granted) {
+    for (unsigned index = 0; index < relay->lanes->count; index++) {
+        pr_list_each(node, &relay->lanes->list[index].http->granted) {
             struct pr_express *express = pr_container(node, struct pr_express, granted);
             express->over = true;
-            if (!express->connection->current) pr_lane_ready(express->connection);
+            if (!express->connection->current) pr_poller_ready(express->connection);
         }
+    }
     pr_unlock(relay);
-    for (unsigned index = 0; index < relay->lane_count; index++) pr_lane_wake(&relay->lanes[index]);
+    for (unsigned index = 0; index < relay->lanes->count; index++) pr_poller_wake(&relay->lanes->list[index].poller);
 }
 
 /* One whose time is over and that is idle, pinned; those that are not go on, or back, after their response. */
@@ -232,7 +253,7 @@ static struct pr_connection *take_expired(struct pr_lane *lane) {
     struct pr_connection *taken = NULL;
     uint64_t now = pr_now();
     pr_lock(lane->relay);
-    pr_list_each(node, &lane->granted) {
+    pr_list_each(node, &lane->http->granted) {
         const struct pr_express *express = pr_container(node, struct pr_express, granted);
         if (taken || express->until > now) break;
         if (express->connection->current) continue;
@@ -241,6 +262,10 @@ static struct pr_connection *take_expired(struct pr_lane *lane) {
     }
     pr_unlock(lane->relay);
     return taken;
+}
+
+void pr_express_begin_round(struct pr_lane *lane) {
+    lane->http->checked = 0;
 }
 
 void pr_express_expire(struct pr_lane *lane) {
@@ -303,20 +328,21 @@ static bool is_gone(const struct pr_connection *connection) {
 static void stay(struct pr_express *express, uint64_t now) {
     express->until = now + (uint64_t)(express->pattern->grant.seconds * 1e9);
     pr_list_remove(&express->granted);
-    pr_list_append(&express->connection->lane->granted, &express->granted);
+    pr_list_append(&http_of(express->connection)->granted, &express->granted);
 }
 
 /* A place in the log for the answer, and the reference. `look` says whether much is undone by now. */
 static int take(struct pr_connection *connection, struct pr_transmission *transmission, bool *look) {
     struct pr_relay *relay = connection->relay;
     struct pr_express *express = connection->express;
-    struct pr_answers *answers = &relay->answers;
+    struct pr_answers *answers = &relay->http->answers;
+    const struct pr_grant *grant = &express->pattern->grant;
     pr_lock(relay);
     bool full = answers->capacity > 0 && answers->used + answers->begun >= answers->capacity;
     int result = is_gone(connection) ? -ECONNRESET : full ? -ENOBUFS : 0;
-    if (result == 0) result = pr_hold_take(relay, &express->pattern->grant, transmission);
+    if (result == 0) result = pr_hold_take(relay, grant->generation, grant->epoch, grant->version, transmission);
     if (result == 0) answers->begun++;
-    if (result == 0 && express->open) stay(express, transmission->held_since);
+    if (result == 0 && express->open) stay(express, transmission->reference.held_since);
     *look = pr_much_is_undone(connection);
     pr_unlock(relay);
     return result;
@@ -324,7 +350,7 @@ static int take(struct pr_connection *connection, struct pr_transmission *transm
 
 static int drop(struct pr_connection *connection, struct pr_transmission *transmission, int error) {
     pr_lock(connection->relay);
-    connection->relay->answers.begun--;
+    connection->relay->http->answers.begun--;
     pr_hold_drop(transmission, pr_now());
     pr_unlock(connection->relay);
     return error;
@@ -334,7 +360,7 @@ static int drop(struct pr_connection *connection, struct pr_transmission *transm
  * Once a round of the lane, which saves 0.5 of 10 µs in most answers. So what others do to a file is seen by the
  * round's end; what is done to it here is seen at once, by its version.
  */
-static int check_file(struct pr_lane *lane, const struct pr_generation *generation) {
+static int check_file(struct pr_lane_http *lane, const struct pr_generation *generation) {
     if (lane->checked == generation->id) return 0;
     int result = pr_generation_is_unchanged(generation);
     if (result == 1) lane->checked = generation->id;
@@ -370,16 +396,16 @@ static int begin_answer(struct pr_connection *connection, const struct pr_asked 
         pr_free(transmission);
         return result;
     }
-    result = check_file(connection->lane, transmission->generation);
+    result = check_file(http_of(connection), transmission->reference.generation);
     if (result < 0) return drop(connection, transmission, result);
-    if (look) pr_look(connection, &connection->lane->prober);
+    if (look) pr_look(connection, &connection->poller->prober);
 
-    size_t head_length = write_head(connection->lane->head, pattern, asked);
+    size_t head_length = write_head(http_of(connection)->head, pattern, asked);
     uint64_t start = body_start(connection, head_length, asked->length);
     pr_lock(connection->relay);
     bool gone = is_gone(connection);
-    const char *head = connection->lane->head;
-    if (!gone) pr_begin(connection, transmission, head, head_length, start, transmission->held_since);
+    const char *head = http_of(connection)->head;
+    if (!gone) pr_begin(connection, transmission, head, head_length, start, transmission->reference.held_since);
     pr_unlock(connection->relay);
     return gone ? drop(connection, transmission, -ECONNRESET) : 0;
 }
@@ -410,11 +436,11 @@ static enum pr_match match_open(struct pr_connection *connection, const char *by
 static enum pr_match match_once(struct pr_connection *connection, struct pr_asked *asked) {
     const struct pr_express *express = connection->express;
     const struct pr_pattern *own = express->pattern;
-    const struct pr_window *window = &connection->lane->window;
+    const struct pr_window *window = &http_of(connection)->window;
     const char *bytes = window->bytes + window->at;
     size_t length = window->length - window->at;
     enum pr_match result = PR_MATCH_NONE;
-    if (own && own->until > connection->lane->now)
+    if (own && own->until > pr_lane_of(connection)->now)
         result = pr_repeat_match(&own->grant.request, own->size, bytes, length, asked);
     if (result == PR_MATCH || !express->open) return result;
     enum pr_match other = match_open(connection, bytes, length, asked);
@@ -423,7 +449,7 @@ static enum pr_match match_once(struct pr_connection *connection, struct pr_aske
 
 /* What the bytes in the window are; a head that the window's end cuts is read to its end. */
 static enum pr_match match(struct pr_connection *connection, struct pr_asked *asked) {
-    struct pr_window *window = &connection->lane->window;
+    struct pr_window *window = &http_of(connection)->window;
     enum pr_match result;
     do result = match_once(connection, asked);
     while (result == PR_MATCH_SO_FAR && window->full && pr_window_read_on(connection) == PR_WINDOW_BYTES);
@@ -432,7 +458,7 @@ static enum pr_match match(struct pr_connection *connection, struct pr_asked *as
 
 /* What has changed may have been judged again since, on another connection. */
 static int begin_otherwise(struct pr_connection *connection, struct pr_asked *asked, int error) {
-    const struct pr_window *window = &connection->lane->window;
+    const struct pr_window *window = &http_of(connection)->window;
     if (!connection->express->open || why_not(error) != PR_RETURN_CHANGED) return error;
     pr_lock(connection->relay);
     pr_pattern_withdraw(connection->express->pattern);
@@ -458,7 +484,7 @@ static bool node_has_closed(struct pr_connection *connection) {
 bool pr_express_next(struct pr_connection *connection) {
     const struct pr_express *express = connection->express;
     if (!express) return false;
-    enum pr_return over = why_over(express, connection->lane->now);
+    enum pr_return over = why_over(express, pr_lane_of(connection)->now);
     if (over != PR_RETURN_COUNT) return give_back(connection, over);
     enum pr_window_sight sight = pr_window_look(connection);
     if (sight == PR_WINDOW_ENDED || (sight == PR_WINDOW_EMPTY && node_has_closed(connection)))
@@ -471,6 +497,6 @@ bool pr_express_next(struct pr_connection *connection) {
     int result = begin_answer(connection, &asked);
     if (result < 0) result = begin_otherwise(connection, &asked, result);
     if (result < 0) return give_back(connection, why_not(result));
-    connection->lane->window.at += asked.consumed;
+    http_of(connection)->window.at += asked.consumed;
     return true;
 }

@@ -1,30 +1,82 @@
-/* What a lane does with the connections that it was granted. */
+/*
+ * Express: requests that a lane answers by itself.
+ *
+ * A connection that Node owns, and whose last response is out, can be granted to its lane together with the request
+ * that was judged last. From then on the lane answers requests that are the same but for the value of Range, and gives
+ * the connection back, with all else, as soon as one is not, or the grant is over.
+ */
 #ifndef PR_EXPRESS_H
 #define PR_EXPRESS_H
 
-#include "state.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* A lane's own memory for it: 0 or -ENOMEM. */
-int pr_express_open(struct pr_lane *lane);
-void pr_express_close(struct pr_lane *lane);
+#include "base/words.h"
+#include "http/repeat.h"
+#include "lanes/lane.h"
 
-/* A lane, of a connection that was accepted just now: its own lane answers it, or an event tells Node of it. */
-void pr_express_let_in(struct pr_connection *connection);
+struct pr_grant {
+    uint64_t generation, epoch, version; /* as judged */
+    enum pr_engine engine;               /* sendfile, splice or copy */
+    enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
+    uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
+    struct pr_repeat request;
+    /* Of the response; where the request has a Range, without Content-Length, Content-Range and the last empty line. */
+    const char *head;
+    size_t head_length;
+    double seconds; /* it ends after so long, or so many answers on one connection */
+    unsigned most;
+    /*
+     * Whether the lanes may answer the same request on other connections too, to the same address and from the same
+     * kind of peer. Those that were granted openly as well stay with their lanes for as long as there is a pattern for
+     * what they ask for, and they have asked within `seconds`.
+     */
+    bool open;
+};
 
 /*
- * The lane, with a pin, without the lock, when the connection has nothing to send: whether the next request was begun,
- * so that it has. False when none has come, or the connection is Node's again.
+ * Grants; the grant and its strings are copied. The caller has stopped reading the socket, and every byte that it has
+ * read of it was a request that is answered. Fills in the number (may be NULL) of the pattern that the lanes answer by:
+ * an event tells when they do so no more. -EBUSY when the connection is not Node's, -ENOMEM, or what epoll_ctl says:
+ * then it is as before.
  */
+int pr_grant(struct pr_relay *relay, uint64_t connection, const struct pr_grant *grant, uint64_t *pattern);
+
+/* All connections come back, each after the response that it is in, and no pattern is open any more. */
+void pr_grants_end(struct pr_relay *relay);
+
+/* For the other parts of the core. */
+
+struct pr_pattern;
+
+/* A grant, on its connection. Its lane has it, but for what others may set under the lock. */
+struct pr_express {
+    struct pr_connection *connection;
+    struct pr_pattern *pattern; /* NULL before the first request of a connection that a lane has accepted */
+    bool open;                  /* other patterns may take its place */
+    struct pr_list granted;     /* of its lane: in the order in which they end */
+    uint64_t until;             /* ns: of an open one counted from its last answer */
+    uint64_t position;          /* how many bytes the connection has ever sent; 0 while it is not known */
+    uint64_t answers;
+    bool ended;       /* the client will send nothing more; what it has sent may be unread */
+    atomic_bool over; /* to be given back after the response that it is in */
+};
+
+/* As of struct pr_serving. */
+int pr_express_open(struct pr_lane *lane);
+void pr_express_close(struct pr_lane *lane);
+void pr_express_begin_round(struct pr_lane *lane);
+void pr_express_expire(struct pr_lane *lane);
+void pr_express_let_in(struct pr_connection *connection);
+void pr_express_peer_ended(struct pr_connection *connection);
 bool pr_express_next(struct pr_connection *connection);
 
-/* The lane: gives back connections whose grant is over and that nothing was asked of. */
-void pr_express_expire(struct pr_lane *lane);
-
-/* Under the lock, of a connection that has a grant: it ends. */
-void pr_express_end(struct pr_connection *connection, enum pr_return why, int error);
-
-/* answers.c; under the lock: the response that a lane is in has ended. */
+/* As of struct pr_answering; the first is in answers.c. */
 void pr_express_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
                          enum pr_outcome outcome, int error, uint64_t now);
+void pr_express_finish(struct pr_connection *connection);
+void pr_express_end(struct pr_connection *connection, enum pr_return why, int error);
 
 #endif

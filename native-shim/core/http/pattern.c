@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
+#include "http/layer.h"
 
 /* So many requests can be repeated by all at a time: each connection that asks for something else looks at all of them.
  */
@@ -28,8 +30,9 @@ struct pr_pattern *pr_pattern_new(const struct pr_connection *connection, const 
 }
 
 void pr_pattern_enter(struct pr_pattern *pattern) {
-    pattern->id = ++pattern->relay->last_pattern;
+    pattern->id = ++pattern->relay->http->last_pattern;
     pattern->relay->counters.patterns++;
+    pr_events_promise(pattern->relay, 1);
 }
 
 void pr_pattern_give(struct pr_pattern *pattern) {
@@ -37,6 +40,7 @@ void pr_pattern_give(struct pr_pattern *pattern) {
     if (--pattern->uses > 0) return;
     if (pattern->id > 0) {
         relay->counters.patterns--;
+        pr_events_promise(relay, -1);
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_FORGOTTEN, .id = pattern->id});
     }
     pr_free(pattern);
@@ -45,12 +49,12 @@ void pr_pattern_give(struct pr_pattern *pattern) {
 void pr_pattern_withdraw(struct pr_pattern *pattern) {
     if (pr_list_empty(&pattern->open)) return;
     pr_list_remove(&pattern->open);
-    pattern->relay->open_patterns--;
+    pattern->relay->http->open_patterns--;
     pr_pattern_give(pattern);
 }
 
 void pr_patterns_withdraw(struct pr_relay *relay) {
-    pr_list_each(node, &relay->patterns) pr_pattern_withdraw(pr_container(node, struct pr_pattern, open));
+    pr_list_each(node, &relay->http->patterns) pr_pattern_withdraw(pr_container(node, struct pr_pattern, open));
 }
 
 static bool is_of_same_request(const struct pr_pattern *a, const struct pr_pattern *b) {
@@ -63,15 +67,15 @@ static bool is_of_same_request(const struct pr_pattern *a, const struct pr_patte
 void pr_pattern_open(struct pr_pattern *pattern) {
     struct pr_relay *relay = pattern->relay;
     uint64_t now = pr_now();
-    pr_list_each(node, &relay->patterns) {
+    pr_list_each(node, &relay->http->patterns) {
         struct pr_pattern *older = pr_container(node, struct pr_pattern, open);
         if (older->until <= now || is_of_same_request(older, pattern)) pr_pattern_withdraw(older);
     }
-    if (relay->open_patterns == MOST_OPEN)
-        pr_pattern_withdraw(pr_container(relay->patterns.next, struct pr_pattern, open));
+    if (relay->http->open_patterns == MOST_OPEN)
+        pr_pattern_withdraw(pr_container(relay->http->patterns.next, struct pr_pattern, open));
     pattern->uses++;
-    relay->open_patterns++;
-    pr_list_append(&relay->patterns, &pattern->open);
+    relay->http->open_patterns++;
+    pr_list_append(&relay->http->patterns, &pattern->open);
 }
 
 /* A verdict can depend on the address that was asked, and the engine on who asks. */
@@ -84,7 +88,7 @@ enum pr_match pr_pattern_find(const struct pr_connection *connection, const char
                               struct pr_pattern **found, struct pr_asked *asked) {
     enum pr_match best = PR_MATCH_NONE;
     uint64_t now = pr_now();
-    pr_list_each(node, &connection->relay->patterns) {
+    pr_list_each(node, &connection->relay->http->patterns) {
         struct pr_pattern *pattern = pr_container(node, struct pr_pattern, open);
         if (!fits(pattern, connection, now)) continue;
         enum pr_match match = pr_repeat_match(&pattern->grant.request, pattern->size, bytes, length, asked);
@@ -99,9 +103,9 @@ enum pr_match pr_pattern_find(const struct pr_connection *connection, const char
 
 unsigned pr_patterns_open(struct pr_relay *relay) {
     uint64_t now = pr_now();
-    pr_list_each(node, &relay->patterns) {
+    pr_list_each(node, &relay->http->patterns) {
         struct pr_pattern *pattern = pr_container(node, struct pr_pattern, open);
         if (pattern->until <= now) pr_pattern_withdraw(pattern);
     }
-    return relay->open_patterns;
+    return relay->http->open_patterns;
 }

@@ -5,7 +5,9 @@
 #ifndef PR_PATTERN_H
 #define PR_PATTERN_H
 
-#include "state.h"
+#include "http/express.h"
+#include "http/repeat.h"
+#include "lanes/lane.h"
 
 struct pr_pattern {
     uint64_t id;

@@ -5,9 +5,15 @@
 #include <sys/socket.h>
 
 #include "base/sys.h"
+#include "http/express.h"
+#include "http/layer.h"
+
+static struct pr_window *window_of(const struct pr_connection *connection) {
+    return &pr_lane_of(connection)->http->window;
+}
 
 bool pr_window_keep(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
+    struct pr_window *window = window_of(connection);
     size_t length = window->length - window->at;
     if (length == 0) return true;
     const char *bytes = window->bytes + window->at;
@@ -30,7 +36,7 @@ static struct pr_unread *take_unread(struct pr_connection *connection) {
 }
 
 static bool fill_from_unread(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
+    struct pr_window *window = window_of(connection);
     struct pr_unread *unread = take_unread(connection);
     if (!unread) return false;
     memcpy(window->bytes, unread->bytes, unread->length);
@@ -40,7 +46,7 @@ static bool fill_from_unread(struct pr_connection *connection) {
 }
 
 enum pr_window_sight pr_window_read_on(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
+    struct pr_window *window = window_of(connection);
     size_t kept = window->length - window->at;
     memmove(window->bytes, window->bytes + window->at, kept);
     window->at = 0;
@@ -56,7 +62,7 @@ enum pr_window_sight pr_window_read_on(struct pr_connection *connection) {
 
 /* What comes after a look that has seen all is a new edge. The edge of an end that came behind requests is theirs. */
 enum pr_window_sight pr_window_look(struct pr_connection *connection) {
-    struct pr_window *window = &connection->lane->window;
+    struct pr_window *window = window_of(connection);
     if (window->at < window->length) return PR_WINDOW_BYTES;
     bool first = !window->looked;
     window->looked = true;
@@ -69,8 +75,9 @@ enum pr_window_sight pr_window_look(struct pr_connection *connection) {
 }
 
 void pr_window_clear(struct pr_lane *lane) {
-    lane->window.looked = lane->window.full = false;
-    lane->window.at = lane->window.length = 0;
+    struct pr_window *window = &lane->http->window;
+    window->looked = window->full = false;
+    window->at = window->length = 0;
 }
 
 size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {

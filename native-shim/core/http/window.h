@@ -6,10 +6,34 @@
 #ifndef PR_WINDOW_H
 #define PR_WINDOW_H
 
-#include "state.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lanes/lane.h"
 
 /* Node's own limit for the head of a request. */
 enum { PR_WINDOW = 16 << 10 };
+
+/* What a lane has read of the connection whose turn it is. */
+struct pr_window {
+    char *bytes;
+    size_t at, length; /* answered up to `at` */
+    bool looked, full; /* in this turn; the socket can have more */
+};
+
+/* What a lane has read of a connection and not answered. */
+struct pr_unread {
+    size_t length;
+    char bytes[];
+};
+
+/*
+ * What a lane has read of a connection that came back, and not answered: to be read before the socket is. Returns how
+ * much that is; it is taken when it fits.
+ */
+size_t pr_unread(struct pr_relay *relay, uint64_t connection, void *into, size_t capacity);
+
+/* For the other parts of the core. */
 
 enum pr_window_sight { PR_WINDOW_BYTES, PR_WINDOW_EMPTY, PR_WINDOW_ENDED };
 

@@ -1,7 +1,5 @@
-/*
- * Doors: listening sockets whose connections the lanes accept. A client that connects, asks once and goes costs Node
- * more than all that a lane does for it; so Node hears only of those that no lane can answer.
- */
+#include "lanes/door.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -10,9 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "http/express.h"
-#include "state.h"
+#include "lanes/lane.h"
+#include "lanes/layer.h"
 
 /* In one go; a connection costs some 10 µs. */
 enum { ACCEPT_AT_ONCE = 16 };
@@ -34,15 +33,15 @@ static int check_listens(int fd) {
 }
 
 static bool lanes_share_a_node(const struct pr_relay *relay) {
-    for (unsigned index = 1; index < relay->lane_count; index++)
-        if (relay->lanes[index].node != relay->lanes[0].node) return false;
+    for (unsigned index = 1; index < relay->lanes->count; index++)
+        if (relay->lanes->list[index].poller.node != relay->lanes->list[0].poller.node) return false;
     return true;
 }
 
 /* Edges: a lane that can't accept now does not spin. Exclusive: one of several lanes is woken. */
 static int listen_at(struct pr_lane *lane, const struct pr_door *door) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, .data.u64 = door->id};
-    return pr_sys.epoll_ctl(lane->epoll, EPOLL_CTL_ADD, door->fd, &event) < 0 ? -errno : 0;
+    return pr_sys.epoll_ctl(lane->poller.epoll, EPOLL_CTL_ADD, door->fd, &event) < 0 ? -errno : 0;
 }
 
 /* Under the lock, when nobody uses it. */
@@ -55,8 +54,9 @@ static void dispose(struct pr_door *door) {
 
 static void close_door(struct pr_door *door) {
     struct pr_relay *relay = door->relay;
-    for (unsigned index = 0; index < relay->lane_count; index++)
-        if (relay->lanes[index].epoll >= 0) pr_sys.epoll_ctl(relay->lanes[index].epoll, EPOLL_CTL_DEL, door->fd, NULL);
+    for (unsigned index = 0; index < relay->lanes->count; index++)
+        if (relay->lanes->list[index].poller.epoll >= 0)
+            pr_sys.epoll_ctl(relay->lanes->list[index].poller.epoll, EPOLL_CTL_DEL, door->fd, NULL);
     pr_lock(relay);
     door->closed = true;
     dispose(door);
@@ -100,10 +100,10 @@ static int open_door(struct pr_door *door, int fd) {
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
     int result = pr_slots_add(&relay->slots, PR_KIND_DOOR, door, &door->id);
-    if (result == 0) pr_list_append(&relay->doors, &door->doors);
+    if (result == 0) pr_list_append(&relay->lanes->doors, &door->doors);
     pr_unlock(relay);
-    for (unsigned index = 0; index < relay->lane_count && result == 0; index++)
-        result = listen_at(&relay->lanes[index], door);
+    for (unsigned index = 0; index < relay->lanes->count && result == 0; index++)
+        result = listen_at(&relay->lanes->list[index], door);
     return result;
 }
 
@@ -143,10 +143,10 @@ int pr_door_close(struct pr_relay *relay, uint64_t id) {
 static void let_in(struct pr_lane *lane, int fd) {
     struct pr_connection *connection;
     /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
-    if (pr_connection_new(lane->relay, &lane->prober, fd, false, lane->node, &connection) < 0)
+    if (pr_connection_new(lane->relay, &lane->poller.prober, fd, false, lane->poller.node, &connection) < 0)
         close(fd); /* its client is gone, or there is no memory */
     else
-        pr_express_let_in(connection);
+        lane->relay->lanes->serving->let_in(connection);
 }
 
 /* Where there are no descriptors left, who comes is told so by the end of its connection (as libuv does). */
@@ -188,7 +188,7 @@ static uint64_t answer(struct pr_lane *lane, struct pr_door *door) {
 static size_t pin_doors(struct pr_relay *relay, struct pr_door *doors[MOST_DOORS]) {
     size_t count = 0;
     pr_lock(relay);
-    pr_list_each(node, &relay->doors) {
+    pr_list_each(node, &relay->lanes->doors) {
         if (count == MOST_DOORS) break;
         doors[count] = pr_container(node, struct pr_door, doors);
         doors[count++]->pins++;

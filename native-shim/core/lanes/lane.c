@@ -1,7 +1,5 @@
-/*
- * A lane: one thread with its own epoll that carries transmissions to slow readers, looks at what is undone, and
- * breaks off what makes no progress.
- */
+#include "lanes/lane.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "http/express.h"
-#include "http/window.h"
-#include "state.h"
+#include "lanes/door.h"
+#include "lanes/layer.h"
+#include "wire/done.h"
 #include "wire/zerocopy.h"
 
 /* What one connection may send before the next has its turn (docs/performance.md). */
@@ -33,29 +31,13 @@ enum { LEAST_BYTES = 4 << 10 };
 
 enum { EVENTS_AT_ONCE = 64, LOOKS_AT_ONCE = 64 };
 
-bool pr_is_with_lane(const struct pr_connection *connection) {
-    return connection->owner == PR_OWNER_LANE && (connection->current || connection->express);
-}
-
-bool pr_lane_ready(struct pr_connection *connection) {
-    struct pr_lane *lane = connection->lane;
-    if (pr_list_empty(&connection->ready)) pr_list_append(&lane->ready, &connection->ready);
-    return lane->asleep;
-}
-
-void pr_lane_wake(struct pr_lane *lane) {
-    uint64_t one = 1;
-    ssize_t written = write(lane->wake, &one, sizeof one);
-    (void)written; /* it counts to 2^64 before it is full */
-}
-
 /* One turn of one connection. */
 
 static int register_with_epoll(struct pr_connection *connection) {
     if (connection->in_epoll) return 0;
     /* Edge-triggered: an idle connection of Node's costs nothing. Errors and hang-ups come unasked. */
     struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.u64 = connection->id};
-    if (pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0) return -errno;
+    if (pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0) return -errno;
     connection->in_epoll = true;
     return 0;
 }
@@ -64,8 +46,8 @@ static void accepted(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     pr_lock(relay);
     const struct pr_transmission *transmission = connection->current;
-    struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->sent, .id = transmission->id};
-    connection->lane->now = connection->progress_at;
+    struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->reference.sent, .id = transmission->id};
+    pr_lane_of(connection)->now = connection->progress_at;
     pr_accepted(connection);
     if (!connection->express) pr_event_add(relay, event);
     pr_tell_if_drained(connection);
@@ -83,21 +65,26 @@ static int why_aborted(const struct pr_connection *connection) {
 /* Sends on, and takes what was sent off the budget. */
 static int carry(struct pr_connection *connection, uint64_t *budget) {
     struct pr_transmission *transmission = connection->current;
-    uint64_t before = transmission->sent;
+    uint64_t before = transmission->reference.sent;
     int result = register_with_epoll(connection);
     if (result == 0 && connection->ledger) pr_zerocopy_drain(connection);
     if (result == 0) result = pr_push(connection, transmission, *budget);
-    bool lent = transmission->head == connection->lane->head;
+    bool lent = transmission->head != transmission->kept_head;
     int kept = lent ? pr_keep_rest_of_head(transmission) : 0;
-    uint64_t sent = transmission->sent - before, cost = sent > LEAST_BYTES ? sent : LEAST_BYTES;
+    uint64_t sent = transmission->reference.sent - before, cost = sent > LEAST_BYTES ? sent : LEAST_BYTES;
     *budget -= cost < *budget ? cost : *budget;
     return result >= 0 && kept < 0 ? kept : result;
 }
 
 static void turn_again(struct pr_connection *connection) {
     pr_lock(connection->relay);
-    pr_lane_ready(connection);
+    pr_poller_ready(connection);
     pr_unlock(connection->relay);
+}
+
+/* Whether another response was begun. */
+static bool begin_next(struct pr_connection *connection) {
+    return connection->express && connection->relay->lanes->serving->next(connection);
 }
 
 /*
@@ -107,7 +94,7 @@ static void turn_again(struct pr_connection *connection) {
 static int send_in_turn(struct pr_connection *connection) {
     for (uint64_t budget = TURN_BYTES;;) {
         if (!connection->current && budget == 0) return PR_PUSHED_BUDGET;
-        if (!connection->current && !pr_express_next(connection)) return PR_PUSHED_ALL;
+        if (!connection->current && !begin_next(connection)) return PR_PUSHED_ALL;
         bool granted = connection->express != NULL;
         int result = carry(connection, &budget);
         if (result != PR_PUSHED_ALL) return result;
@@ -117,13 +104,15 @@ static int send_in_turn(struct pr_connection *connection) {
 }
 
 static void turn(struct pr_connection *connection) {
-    pr_window_clear(connection->lane);
-    connection->lane->now = pr_now();
+    struct pr_lane *lane = pr_lane_of(connection);
+    const struct pr_serving *serving = connection->relay->lanes->serving;
+    serving->begin_turn(lane);
+    lane->now = pr_now();
     int result = connection->abort ? why_aborted(connection) : send_in_turn(connection);
     if (result == PR_PUSHED_ALL) return;
-    if (result >= 0 && !pr_window_keep(connection)) result = -ENOMEM;
+    if (result >= 0 && !serving->end_turn(connection)) result = -ENOMEM;
     if (result < 0) {
-        pr_window_clear(connection->lane); /* what it still asked for is nobody else's */
+        serving->begin_turn(lane); /* what it still asked for is nobody else's */
         pr_break_off(connection, result);
     } else if (result == PR_PUSHED_BUDGET) { /* of PR_PUSHED_FULL epoll will tell */
         turn_again(connection);
@@ -139,8 +128,8 @@ static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connecti
     pr_lock(lane->relay);
     if (before) before->pins--;
     if (before) pr_connection_settle(before);
-    while (!taken && !pr_list_empty(&lane->ready)) {
-        struct pr_connection *connection = pr_container(lane->ready.next, struct pr_connection, ready);
+    while (!taken && !pr_list_empty(&lane->poller.ready)) {
+        struct pr_connection *connection = pr_container(lane->poller.ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
         if (!pr_is_with_lane(connection)) continue;
         connection->pins++;
@@ -154,7 +143,7 @@ static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connecti
 static void take_turns(struct pr_lane *lane) {
     size_t waiting = 0;
     pr_lock(lane->relay);
-    pr_list_each(node, &lane->ready) waiting++;
+    pr_list_each(node, &lane->poller.ready) waiting++;
     pr_unlock(lane->relay);
     struct pr_connection *connection = NULL;
     for (; waiting > 0; waiting--) {
@@ -172,7 +161,8 @@ static bool in_flight(const struct pr_connection *connection) {
 }
 
 static bool stalled(const struct pr_connection *connection, uint64_t now) {
-    return in_flight(connection) && !connection->broken && now > connection->progress_at + connection->relay->max_hold;
+    return in_flight(connection) && !connection->broken &&
+           now > connection->progress_at + connection->relay->lanes->max_hold;
 }
 
 /* Under the lock. What Node owns is Node's to break: it is told, once. */
@@ -190,8 +180,8 @@ static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
 static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64_t now) {
     size_t count = 0;
     pr_lock(lane->relay);
-    lane->next_look = lane->stalled_at = UINT64_MAX;
-    pr_list_each(node, &lane->watch) {
+    lane->poller.next_look = lane->stalled_at = UINT64_MAX;
+    pr_list_each(node, &lane->poller.watch) {
         struct pr_connection *connection = pr_container(node, struct pr_connection, watch);
         if (in_flight(connection) && connection->progress_at < lane->stalled_at)
             lane->stalled_at = connection->progress_at;
@@ -200,7 +190,7 @@ static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64
             connection->pins++;
             into[count++] = connection;
         }
-        if (connection->look_at < lane->next_look) lane->next_look = connection->look_at;
+        if (connection->look_at < lane->poller.next_look) lane->poller.next_look = connection->look_at;
     }
     pr_unlock(lane->relay);
     return count;
@@ -218,12 +208,12 @@ static void look_at_due(struct pr_lane *lane) {
     struct pr_connection *connections[LOOKS_AT_ONCE];
     uint64_t now = pr_now();
     pr_lock(lane->relay);
-    bool nothing_due = lane->next_look > now;
+    bool nothing_due = lane->poller.next_look > now;
     pr_unlock(lane->relay);
     if (nothing_due) return;
     size_t count = take_due(lane, connections, now);
     for (size_t index = 0; index < count; index++) {
-        look_and_break(connections[index], &lane->prober, now);
+        look_and_break(connections[index], &lane->poller.prober, now);
         pr_connection_unpin(connections[index]);
     }
 }
@@ -236,10 +226,10 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
     if (connection && pr_is_with_lane(connection)) {
         bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-        if (connection->express && ended) connection->express->ended = true;
-        pr_lane_ready(connection);
+        if (connection->express && ended) relay->lanes->serving->peer_ended(connection);
+        pr_poller_ready(connection);
     } else if (connection && (event->events & (EPOLLERR | EPOLLHUP))) {
-        connection->look_at = lane->next_look = pr_now(); /* a reset can end what is undone */
+        connection->look_at = lane->poller.next_look = pr_now(); /* a reset can end what is undone */
     } else if (pr_slots_find(&relay->slots, PR_KIND_DOOR, event->data.u64)) {
         lane->accept_at = 0;
     }
@@ -255,11 +245,11 @@ static void hear(struct pr_lane *lane, const struct epoll_event *events, int cou
 /* Milliseconds, or -1 for no limit. Tells the others that a wake-up is needed from here on. */
 static int fall_asleep(struct pr_lane *lane) {
     pr_lock(lane->relay);
-    uint64_t now = pr_now(), until = lane->connections > 0 ? now + TICK : UINT64_MAX;
-    if (lane->next_look < until) until = lane->next_look;
+    uint64_t now = pr_now(), until = lane->poller.connections > 0 ? now + TICK : UINT64_MAX;
+    if (lane->poller.next_look < until) until = lane->poller.next_look;
     if (lane->accept_at < until) until = lane->accept_at;
-    lane->asleep = pr_list_empty(&lane->ready);
-    int timeout = !lane->asleep         ? 0
+    lane->poller.asleep = pr_list_empty(&lane->poller.ready);
+    int timeout = !lane->poller.asleep  ? 0
                   : until == UINT64_MAX ? -1
                   : until <= now        ? 0
                                         : (int)((until - now + 999999) / 1000000);
@@ -269,7 +259,7 @@ static int fall_asleep(struct pr_lane *lane) {
 
 static bool wake_up(struct pr_lane *lane) {
     pr_lock(lane->relay);
-    lane->asleep = false;
+    lane->poller.asleep = false;
     bool stop = lane->stop;
     pr_unlock(lane->relay);
     return !stop;
@@ -279,12 +269,12 @@ static void *run(void *argument) {
     struct pr_lane *lane = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
     do {
-        int count = epoll_wait(lane->epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
+        int count = epoll_wait(lane->poller.epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
         hear(lane, events, count);
-        lane->checked = 0;
+        lane->relay->lanes->serving->begin_round(lane);
         pr_doors_answer(lane);
         look_at_due(lane);
-        pr_express_expire(lane);
+        lane->relay->lanes->serving->expire(lane);
         take_turns(lane);
     } while (wake_up(lane));
     return NULL;
@@ -322,15 +312,9 @@ static unsigned nodes_with_cpus(int *nodes, unsigned capacity) {
 }
 
 static int start_lane(struct pr_lane *lane, bool bind_to_node) {
-    int result = pr_prober_open(&lane->prober);
-    if (result == 0) result = pr_express_open(lane);
+    int result = pr_poller_open(&lane->poller);
+    if (result == 0) result = lane->relay->lanes->serving->open(lane);
     if (result < 0) return result;
-    lane->epoll = epoll_create1(EPOLL_CLOEXEC);
-    lane->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (lane->epoll < 0 || lane->wake < 0) return -errno;
-    /* Each write is an edge, so nobody has to read it. */
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
-    if (pr_sys.epoll_ctl(lane->epoll, EPOLL_CTL_ADD, lane->wake, &event) < 0) return -errno;
 
     /* Signals are the main thread's; a write to a closed socket must not end the process from here either. */
     sigset_t all, before;
@@ -342,67 +326,49 @@ static int start_lane(struct pr_lane *lane, bool bind_to_node) {
     lane->started = true;
     pthread_setname_np(lane->thread, "pagerelay-lane");
     cpu_set_t cpus;
-    cpus_of_node(lane->node, &cpus);
+    cpus_of_node(lane->poller.node, &cpus);
     if (bind_to_node && CPU_COUNT(&cpus) > 0) pthread_setaffinity_np(lane->thread, sizeof cpus, &cpus);
     return 0;
 }
 
-int pr_lanes_start(struct pr_relay *relay) {
+int pr_lanes_start(struct pr_relay *relay, unsigned count) {
     int nodes[64];
-    unsigned node_count = nodes_with_cpus(nodes, 64), count = relay->options.lanes;
-    relay->lanes = pr_allocate(count, sizeof *relay->lanes);
-    if (!relay->lanes) return -ENOMEM;
-    relay->lane_count = count;
+    unsigned node_count = nodes_with_cpus(nodes, 64);
+    relay->lanes->list = pr_allocate(count, sizeof *relay->lanes->list);
+    if (!relay->lanes->list) return -ENOMEM;
+    relay->lanes->count = count;
     for (unsigned index = 0; index < count; index++) {
-        struct pr_lane *lane = &relay->lanes[index];
-        *lane = (struct pr_lane){.relay = relay, .epoll = -1, .wake = -1, .prober = {.diag = -1, .route = -1}};
-        lane->node = nodes[index % node_count];
-        lane->next_look = lane->stalled_at = lane->accept_at = UINT64_MAX;
-        pr_list_init(&lane->ready);
-        pr_list_init(&lane->watch);
-        pr_list_init(&lane->granted);
+        struct pr_lane *lane = &relay->lanes->list[index];
+        lane->relay = relay;
+        lane->stalled_at = lane->accept_at = UINT64_MAX;
+        pr_poller_init(&lane->poller, relay, nodes[index % node_count]);
     }
     int result = 0;
     for (unsigned index = 0; index < count && result == 0; index++)
-        result = start_lane(&relay->lanes[index], node_count > 1);
+        result = start_lane(&relay->lanes->list[index], node_count > 1);
     return result;
 }
 
 void pr_lanes_stop(struct pr_relay *relay) {
     pr_lock(relay);
-    for (unsigned index = 0; index < relay->lane_count; index++) relay->lanes[index].stop = true;
+    for (unsigned index = 0; index < relay->lanes->count; index++) relay->lanes->list[index].stop = true;
     pr_unlock(relay);
-    for (unsigned index = 0; index < relay->lane_count; index++) {
-        struct pr_lane *lane = &relay->lanes[index];
+    for (unsigned index = 0; index < relay->lanes->count; index++) {
+        struct pr_lane *lane = &relay->lanes->list[index];
         if (lane->started) {
-            pr_lane_wake(lane);
+            pr_poller_wake(&lane->poller);
             pthread_join(lane->thread, NULL);
         }
-        if (lane->wake >= 0) close(lane->wake);
-        if (lane->epoll >= 0) close(lane->epoll);
-        lane->epoll = -1;
-        pr_prober_close(&lane->prober);
-        pr_express_close(lane);
+        pr_poller_close(&lane->poller);
     }
-}
-
-struct pr_lane *pr_lane_for(struct pr_relay *relay, int node) {
-    struct pr_lane *best = NULL;
-    for (unsigned index = 0; index < relay->lane_count; index++) {
-        struct pr_lane *lane = &relay->lanes[index];
-        bool nearer = best && lane->node == node && best->node != node;
-        bool as_near = best && (lane->node == node) == (best->node == node);
-        if (!best || nearer || (as_near && lane->connections < best->connections)) best = lane;
-    }
-    return best;
 }
 
 /* Telling. */
 
 double pr_stalled_seconds(const struct pr_relay *relay) {
     uint64_t now = pr_now(), at = now;
-    for (unsigned index = 0; index < relay->lane_count; index++)
-        if (relay->lanes[index].stalled_at < at) at = relay->lanes[index].stalled_at;
+    for (unsigned index = 0; index < relay->lanes->count; index++)
+        if (relay->lanes->list[index].stalled_at < at) at = relay->lanes->list[index].stalled_at;
     return (double)(now - at) / 1e9;
 }
 
@@ -414,12 +380,12 @@ static double cpu_seconds(const struct pr_lane *lane) {
 }
 
 size_t pr_lanes(struct pr_relay *relay, struct pr_lane_info *into, size_t capacity) {
-    for (unsigned index = 0; index < relay->lane_count && index < capacity; index++) {
-        const struct pr_lane *lane = &relay->lanes[index];
-        into[index] = (struct pr_lane_info){.node = lane->node, .cpu_seconds = cpu_seconds(lane)};
+    for (unsigned index = 0; index < relay->lanes->count && index < capacity; index++) {
+        const struct pr_lane *lane = &relay->lanes->list[index];
+        into[index] = (struct pr_lane_info){.node = lane->poller.node, .cpu_seconds = cpu_seconds(lane)};
         pr_lock(relay);
-        into[index].connections = lane->connections;
+        into[index].connections = lane->poller.connections;
         pr_unlock(relay);
     }
-    return relay->lane_count;
+    return relay->lanes->count;
 }

@@ -1,7 +1,13 @@
 /* What a waiting writer does about the references in its way: looks whether they are done, and has old ones broken. */
+#include "lanes/press.h"
+
 #include <errno.h>
 
-#include "state.h"
+#include "base/clock.h"
+#include "pages/layer.h"
+#include "wire/connection.h"
+#include "wire/done.h"
+#include "wire/layer.h"
 
 /* Looks are system calls on the caller's thread: so many in one go. */
 enum { AT_ONCE = 128 };
@@ -10,11 +16,11 @@ enum { AT_ONCE = 128 };
 #define MOST_BETWEEN 500000000u /* ns; a waiting writer presses every 50 ms */
 
 /* Under the lock: what a reference costs is the time that writers wait for it, not its age. */
-static void count_waiting(struct pr_transmission *transmission, uint64_t now) {
-    uint64_t since = now - transmission->waited_for_at;
-    bool goes_on = transmission->waited_for_at > 0 && since < MOST_BETWEEN;
-    transmission->waited_for += goes_on ? since : 1;
-    transmission->waited_for_at = now;
+static void count_waiting(struct pr_reference *reference, uint64_t now) {
+    uint64_t since = now - reference->waited_for_at;
+    bool goes_on = reference->waited_for_at > 0 && since < MOST_BETWEEN;
+    reference->waited_for += goes_on ? since : 1;
+    reference->waited_for_at = now;
 }
 
 /* Under the lock: the references of an inode that a writer waits for; those that were not looked at for longest. */
@@ -24,11 +30,11 @@ static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
     struct pr_list looked_at;
     pr_list_init(&looked_at);
     pr_list_each(node, &inode->references) {
-        struct pr_transmission *transmission = pr_container(node, struct pr_transmission, reference);
+        struct pr_reference *reference = pr_container(node, struct pr_reference, references);
         if (count == most) break;
-        if (!pr_is_waited_for(transmission)) continue;
-        count_waiting(transmission, now);
-        ids[count++] = transmission->id;
+        if (!pr_is_waited_for(reference)) continue;
+        count_waiting(reference, now);
+        ids[count++] = pr_transmission_of(reference)->id;
         pr_list_remove(node);
         pr_list_append(&looked_at, node);
     }
@@ -43,10 +49,10 @@ static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
  * Under the lock. Returns the lane to wake, or NULL. What is told is told once; a lane is asked each time, for what it
  * was asked for before can have ended just then, with its pages still in the way.
  */
-static struct pr_lane *break_one(struct pr_transmission *transmission) {
+static struct pr_poller *break_one(struct pr_transmission *transmission) {
     struct pr_connection *connection = transmission->connection;
-    struct pr_relay *relay = transmission->generation->relay;
-    if (transmission->state == PR_QUARANTINED || (connection && connection->broken)) return NULL;
+    struct pr_relay *relay = transmission->reference.generation->relay;
+    if (transmission->reference.state == PR_QUARANTINED || (connection && connection->broken)) return NULL;
     /* Node has closed it: nothing more will be sent, so there is nothing to break off. */
     if (connection && connection->node_closed && !connection->current) return NULL;
     bool first = !transmission->break_told;
@@ -56,7 +62,7 @@ static struct pr_lane *break_one(struct pr_transmission *transmission) {
         if (first) pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_UNWANTED, .id = transmission->id});
     } else if (pr_is_with_lane(connection)) {
         connection->abort = -EBUSY;
-        if (pr_lane_ready(connection)) return connection->lane;
+        if (pr_poller_ready(connection)) return connection->poller;
     } else if (!connection->node_closed && !connection->break_told) {
         connection->break_told = true;
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_STALLED, .id = connection->id});
@@ -69,20 +75,20 @@ static bool press_one(struct pr_relay *relay, uint64_t id, uint64_t longest) {
     pr_lock(relay);
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
     struct pr_connection *connection = transmission ? transmission->connection : NULL;
-    if (connection && transmission->state != PR_QUARANTINED) {
+    if (connection && transmission->reference.state != PR_QUARANTINED) {
         connection->pins++;
         pr_unlock(relay);
-        pr_look(connection, &relay->prober);
+        pr_look(connection, &relay->wire->prober);
         pr_lock(relay);
         connection->pins--;
         pr_connection_settle(connection);
         transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
     }
-    struct pr_lane *wake = NULL;
-    bool waited_for = transmission && pr_is_waited_for(transmission);
-    if (waited_for && transmission->waited_for >= longest) wake = break_one(transmission);
+    struct pr_poller *wake = NULL;
+    bool waited_for = transmission && pr_is_waited_for(&transmission->reference);
+    if (waited_for && transmission->reference.waited_for >= longest) wake = break_one(transmission);
     pr_unlock(relay);
-    if (wake) pr_lane_wake(wake);
+    if (wake) pr_poller_wake(wake);
     return waited_for;
 }
 
@@ -91,7 +97,7 @@ static size_t collect_all(struct pr_relay *relay, uint64_t *ids) {
     size_t count = 0;
     struct pr_list looked_at;
     pr_list_init(&looked_at);
-    pr_list_each(node, &relay->inodes) {
+    pr_list_each(node, &relay->pages->inodes) {
         struct pr_inode *inode = pr_container(node, struct pr_inode, inodes);
         if (count == AT_ONCE) break;
         if (!pr_list_empty(&inode->claims)) count += collect(inode, ids + count, AT_ONCE - count);
@@ -100,7 +106,7 @@ static size_t collect_all(struct pr_relay *relay, uint64_t *ids) {
     }
     pr_list_each(node, &looked_at) {
         pr_list_remove(node);
-        pr_list_append(&relay->inodes, node);
+        pr_list_append(&relay->pages->inodes, node);
     }
     return count;
 }

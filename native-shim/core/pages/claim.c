@@ -1,13 +1,12 @@
-/*
- * Who may have which pages of a file: references are shared, leases are not, and whoever has to wait does so in one
- * queue for each inode. A claim waits for whatever it can't be shared with that was asked for earlier, granted or not;
- * a writer's waits for references as well. A reader that finds no writer in the way takes its reference at once.
- */
+#include "pages/claim.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "base/shared.h"
 #include "base/sys.h"
-#include "state.h"
+#include "pages/generation.h"
+#include "pages/reference.h"
 
 /* What waits is looked at whenever a reference becomes smaller: so many writers of one file wait, no more. */
 enum { MOST_WAITING = 128 };
@@ -41,22 +40,22 @@ static bool claim_covers(const struct pr_claim *claim, const struct pr_pages *pa
 /* References in a writer's way. */
 
 /* The byte of the body from which on a writer has to wait for it. */
-static uint64_t waited_from(const struct pr_transmission *transmission, enum pr_needs needs) {
-    if (needs == PR_NEEDS_NOTHING) return transmission->total;
-    if (needs == PR_NEEDS_DONE) return transmission->released;
-    bool sending = transmission->state == PR_HELD || transmission->state == PR_SENDING;
-    return sending ? transmission->sent : transmission->total;
+static uint64_t waited_from(const struct pr_reference *reference, enum pr_needs needs) {
+    if (needs == PR_NEEDS_NOTHING) return reference->total;
+    if (needs == PR_NEEDS_DONE) return reference->released;
+    bool sending = reference->state == PR_HELD || reference->state == PR_SENDING;
+    return sending ? reference->sent : reference->total;
 }
 
-static bool is_in_the_way(const struct pr_transmission *transmission, const struct pr_claim *writer) {
-    uint64_t from = waited_from(transmission, writer->needs), before = 0;
-    for (size_t index = 0; index < transmission->segment_count && before < transmission->total; index++) {
-        const struct pr_segment *segment = &transmission->segments[index];
-        uint64_t left = transmission->total - before, to = left < segment->length ? left : segment->length;
+static bool is_in_the_way(const struct pr_reference *reference, const struct pr_claim *writer) {
+    uint64_t from = waited_from(reference, writer->needs), before = 0;
+    for (size_t index = 0; index < reference->segment_count && before < reference->total; index++) {
+        const struct pr_segment *segment = &reference->segments[index];
+        uint64_t left = reference->total - before, to = left < segment->length ? left : segment->length;
         uint64_t skip = from > before ? from - before : 0;
         before += segment->length;
         if (segment->literal || skip >= to) continue;
-        struct pr_pages held = pages_of(transmission->generation, segment->offset + skip, to - skip);
+        struct pr_pages held = pages_of(reference->generation, segment->offset + skip, to - skip);
         if (overlap(&held, &writer->pages[0])) return true;
     }
     return false;
@@ -68,18 +67,18 @@ static enum verdict references_in_the_way(const struct pr_claim *writer) {
     enum verdict verdict = FREE;
     if (writer->needs == PR_NEEDS_NOTHING) return FREE;
     pr_list_each(node, &writer->generation->inode->references) {
-        const struct pr_transmission *transmission = pr_container(node, struct pr_transmission, reference);
-        if (!is_in_the_way(transmission, writer)) continue;
-        if (transmission->state == PR_QUARANTINED) return QUARANTINED;
+        const struct pr_reference *reference = pr_container(node, struct pr_reference, references);
+        if (!is_in_the_way(reference, writer)) continue;
+        if (reference->state == PR_QUARANTINED) return QUARANTINED;
         verdict = HELD;
     }
     return verdict;
 }
 
-bool pr_is_waited_for(const struct pr_transmission *transmission) {
-    pr_list_each(node, &transmission->generation->inode->claims) {
+bool pr_is_waited_for(const struct pr_reference *reference) {
+    pr_list_each(node, &reference->generation->inode->claims) {
         const struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
-        if (claim->writer && !claim->granted && is_in_the_way(transmission, claim)) return true;
+        if (claim->writer && !claim->granted && is_in_the_way(reference, claim)) return true;
     }
     return false;
 }
@@ -121,6 +120,7 @@ static void remove_claim(struct pr_claim *claim) {
     if (claim->granted && claim->writer) relay->counters.leases--;
     if (claim->begun) generation->inode->changing--;
     relay->counters.claims--;
+    pr_events_promise(relay, -1);
     pr_list_remove(&claim->queue);
     pr_slots_remove(&relay->slots, claim->id);
     pr_free(claim);
@@ -188,6 +188,7 @@ static int enter(struct pr_claim *claim, struct pr_generation *generation, bool 
     pr_list_append(&generation->inode->claims, &claim->queue);
     generation->holds++;
     relay->counters.claims++;
+    pr_events_promise(relay, 1);
     count_waiting(claim, 1);
     enum verdict verdict = judge(claim);
     if (verdict == FREE) {
@@ -204,6 +205,10 @@ static int enter(struct pr_claim *claim, struct pr_generation *generation, bool 
 static struct pr_claim *find_claim(struct pr_relay *relay, uint64_t id, bool writer) {
     struct pr_claim *claim = pr_slots_find(&relay->slots, PR_KIND_CLAIM, id);
     return claim && claim->writer == writer ? claim : NULL;
+}
+
+struct pr_claim *pr_place_find(struct pr_relay *relay, uint64_t id) {
+    return find_claim(relay, id, false);
 }
 
 static int end(struct pr_relay *relay, uint64_t id, bool writer) {

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/nudge.h"
 #include "base/sys.h"
-#include "relay.h"
 
 /* What is copied at a time. */
 enum { CHUNK = 256 << 10 };

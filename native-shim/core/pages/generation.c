@@ -1,111 +1,16 @@
-/* Trees and generations: where region files are found, what holds their bytes, and one opening of each. */
+#include "pages/generation.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/nudge.h"
 #include "base/sys.h"
-#include "pages/file.h"
-#include "pages/links.h"
+#include "pages/layer.h"
 #include "pages/mapping.h"
-#include "state.h"
-
-int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *id) {
-    struct pr_tree *tree = pr_allocate(1, sizeof *tree);
-    if (!tree) return -ENOMEM;
-    int result = -ENOMEM;
-    tree->lock_fd = -1;
-    if (path[0] == '/') {
-        tree->path = pr_allocate(1, strlen(path) + 1);
-        if (!tree->path) goto free_tree;
-        strcpy(tree->path, path);
-    }
-    tree->fd = pr_sys.open(AT_FDCWD, path, false, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (tree->fd < 0) {
-        result = -errno;
-        goto free_tree;
-    }
-    pr_lock(relay);
-    result = pr_slots_add(&relay->slots, PR_KIND_TREE, tree, &tree->id);
-    pr_unlock(relay);
-    if (result < 0) goto close_tree;
-    *id = tree->id;
-    return 0;
-
-close_tree:
-    close(tree->fd);
-free_tree:
-    pr_free(tree->path);
-    pr_free(tree);
-    return result;
-}
-
-static struct pr_tree *find_tree(struct pr_relay *relay, uint64_t id) {
-    pr_lock(relay);
-    struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
-    pr_unlock(relay);
-    return tree;
-}
-
-int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = find_tree(relay, id);
-    return tree ? tree->fd : -EBADF;
-}
-
-int pr_tree_close(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = find_tree(relay, id);
-    if (!tree) return -EBADF;
-    pr_lock(relay);
-    pr_slots_remove(&relay->slots, id);
-    pr_unlock(relay);
-    close(tree->fd);
-    if (tree->lock_fd >= 0) close(tree->lock_fd);
-    pr_free(tree->path);
-    pr_free(tree);
-    return 0;
-}
-
-/* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
- * may lead back in: EXDEV. */
-static int open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
-    struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
-    if (tree_id && !tree) return -EBADF;
-    int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
-    return fd == -EXDEV && tree ? pr_links_open(tree->fd, tree->path, path, flags) : fd;
-}
-
-int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path) {
-    return open_in(relay, tree, path, O_PATH | O_DIRECTORY);
-}
-
-int pr_tree_file(struct pr_relay *relay, uint64_t tree, const char *path) {
-    int fd = open_in(relay, tree, path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-    struct stat status;
-    if (fd < 0) return fd;
-    int result = pr_sys.fstat(fd, &status) < 0 ? -errno : S_ISREG(status.st_mode) ? fd : -EINVAL;
-    if (result < 0) close(fd);
-    return result;
-}
-
-static int lock_descriptor(struct pr_relay *relay, struct pr_tree *tree, const char *path) {
-    if (tree->lock_fd >= 0) return tree->lock_fd;
-    tree->lock_fd = open_in(relay, tree->id, path, O_RDWR);
-    /* Who may not write the lock file can still share it. */
-    if (tree->lock_fd == -EACCES || tree->lock_fd == -EROFS) tree->lock_fd = open_in(relay, tree->id, path, O_RDONLY);
-    return tree->lock_fd;
-}
-
-int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned byte, enum pr_lock_mode mode) {
-    static const short types[] = {[PR_UNLOCKED] = F_UNLCK, [PR_SHARED] = F_RDLCK, [PR_EXCLUSIVE] = F_WRLCK};
-    struct pr_tree *tree = find_tree(relay, id);
-    if (!tree) return -EBADF;
-    int fd = lock_descriptor(relay, tree, path);
-    if (fd < 0) return fd;
-    struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
-    return errno == EACCES ? -EAGAIN : -errno;
-}
+#include "pages/tree.h"
 
 static void describe(const struct stat *status, struct pr_generation_info *info) {
     info->device = status->st_dev;
@@ -129,7 +34,7 @@ static int look_at(int fd, struct pr_generation_info *info, struct stat *status)
 
 /* O_PATH opens nothing: a FIFO does not wait, a device does not wake. */
 int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info) {
-    int fd = open_in(relay, tree, path, O_PATH);
+    int fd = pr_tree_open_in(relay, tree, path, O_PATH);
     if (fd < 0) return fd;
     struct stat status;
     int result = look_at(fd, info, &status);
@@ -225,12 +130,72 @@ int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generat
     return generation ? 0 : -EBADF;
 }
 
+/* Closing. */
+
+static void let_go(struct pr_generation *generation) {
+    if (generation->fd >= 0) close(generation->fd);
+    if (generation->inode) {
+        struct pr_relay *relay = generation->relay;
+        pr_lock(relay);
+        pr_inode_give(generation->inode);
+        pr_unlock(relay);
+    }
+    pr_free(generation);
+}
+
+/*
+ * The last close of a file that has no name any more waits, on fsdax, for buffers that were read long ago and are
+ * parked with some CPU (Linux 7.3; reference: docs/done.md). Nobody else shall wait with it.
+ */
+static void *let_go_nudging(void *argument) {
+    struct pr_generation *generation = argument;
+    struct pr_relay *relay = generation->relay;
+    struct pr_nudging nudging;
+    pr_nudge(); /* Linux 6.1 does not wait, and complains of pages that are not free */
+    pr_nudging_begin(&nudging);
+    let_go(generation);
+    pr_nudging_end(&nudging);
+    pthread_mutex_lock(&relay->lock);
+    relay->pages->disposing--;
+    pthread_cond_signal(&relay->pages->disposed);
+    pthread_mutex_unlock(&relay->lock);
+    return NULL;
+}
+
+static bool let_go_beside(struct pr_generation *generation) {
+    struct pr_relay *relay = generation->relay;
+    pthread_t thread;
+    pr_lock(relay);
+    relay->pages->disposing++;
+    pr_unlock(relay);
+    if (pthread_create(&thread, NULL, let_go_nudging, generation) == 0) {
+        pthread_detach(thread);
+        return true;
+    }
+    pthread_mutex_lock(&relay->lock);
+    relay->pages->disposing--;
+    pthread_mutex_unlock(&relay->lock);
+    return false;
+}
+
+static void dispose(struct pr_generation *generation) {
+    bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
+    pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
+    if (!fsdax || !let_go_beside(generation)) let_go(generation);
+}
+
+static void dispose_garbage(struct pr_garbage *garbage) {
+    dispose(pr_container(garbage, struct pr_generation, garbage));
+}
+
+/* Opening. */
+
 static int open_generation(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit,
                            struct pr_generation *generation) {
     struct pr_generation_info judged;
     int result = pr_generation_stat(relay, tree, path, &judged);
     if (result < 0) return result;
-    generation->fd = open_in(relay, tree, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    generation->fd = pr_tree_open_in(relay, tree, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (generation->fd < 0) return generation->fd;
     struct stat status;
     if (pr_sys.fstat(generation->fd, &status) < 0) return -errno;
@@ -258,7 +223,7 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
                        struct pr_generation_info *info) {
     struct pr_generation *generation = pr_allocate(1, sizeof *generation);
     if (!generation) return -ENOMEM;
-    pr_list_init(&generation->garbage);
+    pr_garbage_init(&generation->garbage, dispose_garbage);
     generation->fd = -1;
     generation->relay = relay;
     int result = open_generation(relay, tree, path, limit, generation);
@@ -268,7 +233,7 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
         pr_unlock(relay);
     }
     if (result < 0) {
-        pr_generation_dispose(generation);
+        dispose(generation);
         return result;
     }
     pr_nodes_find(generation);
@@ -308,8 +273,7 @@ static int close_generation(struct pr_relay *relay, uint64_t id, bool retire) {
     /* One that was closed, and is still held, can be retired. */
     int result = !generation || (generation->closed && !retire) ? -EBADF : retire ? pr_events_reserve(relay, 1) : 0;
     if (result == 0) {
-        if (retire && !generation->inode->retired) relay->retired++;
-        if (retire) generation->inode->retired = id;
+        if (retire) pr_inode_retire(generation->inode, id);
         generation->closed = true;
         pr_generation_settle(generation);
     }
@@ -326,68 +290,14 @@ int pr_generation_retire(struct pr_relay *relay, uint64_t id) {
 }
 
 void pr_generation_settle(struct pr_generation *generation) {
-    if (!generation->closed || generation->holds > 0 || !pr_list_empty(&generation->garbage)) return;
+    if (!generation->closed || generation->holds > 0 || pr_is_garbage(&generation->garbage)) return;
     pr_slots_remove(&generation->relay->slots, generation->id);
-    pr_list_append(&generation->relay->closing_generations, &generation->garbage);
-}
-
-/* Closing. */
-
-static void let_go(struct pr_generation *generation) {
-    if (generation->fd >= 0) close(generation->fd);
-    if (generation->inode) {
-        struct pr_relay *relay = generation->relay;
-        pr_lock(relay);
-        pr_inode_give(generation->inode);
-        pr_unlock(relay);
-    }
-    pr_free(generation);
-}
-
-/*
- * The last close of a file that has no name any more waits, on fsdax, for buffers that were read long ago and are
- * parked with some CPU (Linux 7.3; reference: docs/done.md). Nobody else shall wait with it.
- */
-static void *let_go_nudging(void *argument) {
-    struct pr_generation *generation = argument;
-    struct pr_relay *relay = generation->relay;
-    struct pr_nudging nudging;
-    pr_nudge(); /* Linux 6.1 does not wait, and complains of pages that are not free */
-    pr_nudging_begin(&nudging);
-    let_go(generation);
-    pr_nudging_end(&nudging);
-    pthread_mutex_lock(&relay->lock);
-    relay->disposing--;
-    pthread_cond_signal(&relay->disposed);
-    pthread_mutex_unlock(&relay->lock);
-    return NULL;
-}
-
-static bool let_go_beside(struct pr_generation *generation) {
-    struct pr_relay *relay = generation->relay;
-    pthread_t thread;
-    pr_lock(relay);
-    relay->disposing++;
-    pr_unlock(relay);
-    if (pthread_create(&thread, NULL, let_go_nudging, generation) == 0) {
-        pthread_detach(thread);
-        return true;
-    }
-    pthread_mutex_lock(&relay->lock);
-    relay->disposing--;
-    pthread_mutex_unlock(&relay->lock);
-    return false;
-}
-
-void pr_generation_dispose(struct pr_generation *generation) {
-    bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
-    pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
-    if (!fsdax || !let_go_beside(generation)) let_go(generation);
+    pr_discard_later(generation->relay, &generation->garbage);
 }
 
 void pr_generations_closed(struct pr_relay *relay) {
     pthread_mutex_lock(&relay->lock);
-    while (relay->disposing > 0) pthread_cond_wait(&relay->disposed, &relay->lock);
+    while (relay->pages->disposing > 0) pthread_cond_wait(&relay->pages->disposed, &relay->lock);
     pthread_mutex_unlock(&relay->lock);
 }
 

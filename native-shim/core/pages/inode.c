@@ -1,9 +1,10 @@
-/* Inodes: what all openings of one file share. */
+#include "pages/inode.h"
+
 #include "base/sys.h"
-#include "state.h"
+#include "pages/layer.h"
 
 static struct pr_inode *find(struct pr_relay *relay, uint64_t device, uint64_t number) {
-    pr_list_each(node, &relay->inodes) {
+    pr_list_each(node, &relay->pages->inodes) {
         struct pr_inode *inode = pr_container(node, struct pr_inode, inodes);
         if (inode->device == device && inode->number == number) return inode;
     }
@@ -21,7 +22,7 @@ struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t
         pr_list_init(&inode->references);
         pr_list_init(&inode->claims);
         pr_list_init(&inode->inodes);
-        pr_list_append(&relay->inodes, &inode->inodes);
+        pr_list_append(&relay->pages->inodes, &inode->inodes);
     }
     inode->generations++;
     return inode;
@@ -32,8 +33,13 @@ void pr_inode_give(struct pr_inode *inode) {
     struct pr_relay *relay = inode->relay;
     if (inode->retired) {
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_GONE, .id = inode->retired});
-        relay->retired--;
+        pr_events_promise(relay, -1);
     }
     pr_list_remove(&inode->inodes);
     pr_free(inode);
+}
+
+void pr_inode_retire(struct pr_inode *inode, uint64_t generation) {
+    if (!inode->retired) pr_events_promise(inode->relay, 1);
+    inode->retired = generation;
 }

@@ -6,7 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "base/clock.h"
+#include "pages/tree.h"
 
 /* Nanoseconds: half of what a list takes of one turn of the event loop. */
 enum { LONGEST = 2000000 };

@@ -2,7 +2,10 @@
 #ifndef PR_LOOKS_H
 #define PR_LOOKS_H
 
-#include "relay.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct pr_relay;
 
 /* Of each file: device, inode, size, and seconds and nanoseconds of mtime and of ctime. */
 enum { PR_LOOK_NUMBERS = 7 };

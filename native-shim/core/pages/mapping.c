@@ -2,11 +2,12 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 #include "pages/file.h"
-#include "state.h"
+#include "pages/generation.h"
 
 /* Half of what a process can address on x86-64: a larger region would leave no room for others, or not fit at all. */
 #define MOST_MAPPED (UINT64_C(1) << 46)
@@ -89,4 +90,26 @@ int64_t pr_data_or_hole(const struct pr_generation *generation, uint64_t offset,
     *hole = pr_has_fillable_hole(generation) == 1;
     if (!fills_holes_for_good(generation->info.backing.backing)) return (int64_t)length;
     return pr_file_alike(generation->fd, offset, length, hole);
+}
+
+/* Disks. */
+
+enum { RESIDENT_PAGES = 64 };
+
+static bool readable_at_once(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
+    char byte;
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    for (uint64_t index = first; index < first + pages; index++) {
+        off_t offset = (off_t)(index * generation->info.backing.page_size);
+        if (preadv2(generation->fd, &vector, 1, offset, RWF_NOWAIT) != 1) return false;
+    }
+    return true;
+}
+
+bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
+    if (generation->info.backing.backing != PR_BACKING_PAGECACHE) return true;
+    uint64_t page = generation->info.backing.page_size;
+    uint64_t first = offset / page, pages = (offset + length - 1) / page - first + 1;
+    if (pages > RESIDENT_PAGES) return false;
+    return readable_at_once(generation, first, pages);
 }

@@ -49,4 +49,7 @@ void pr_file_window_close(struct pr_file_window *window);
  */
 int64_t pr_data_or_hole(const struct pr_generation *generation, uint64_t offset, uint64_t length, bool *hole);
 
+/* Whether these bytes are there, so that sending them does not wait for a disk. Only the page cache can. */
+bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length);
+
 #endif

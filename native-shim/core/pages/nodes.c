@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "pages/generation.h"
+#include "pages/layer.h"
 #include "pages/mapping.h"
-#include "state.h"
 
 /* Looking costs some microseconds a page (mmap, mincore, get_mempolicy), each time that a region is opened. */
 enum { SAMPLES = 32 };
@@ -85,7 +86,7 @@ static void look_at_some(struct pr_generation *generation) {
 
 void pr_nodes_find(struct pr_generation *generation) {
     struct pr_backing_info *backing = &generation->info.backing;
-    int known = backing->node >= 0 ? backing->node : generation->relay->only_node;
+    int known = backing->node >= 0 ? backing->node : generation->relay->pages->only_node;
     if (known >= 0)
         pr_nodes_add(&generation->info.nodes, known, 1);
     else

@@ -22,4 +22,9 @@ int pr_nodes_most(const struct pr_nodes *nodes);
 /* The node of a machine that has only one; -1 where there are more, or nobody tells. */
 int pr_only_node(void);
 
+struct pr_generation;
+
+/* Finds out where the pages of a generation are that is about to be told of, looking at some of them. */
+void pr_nodes_find(struct pr_generation *generation);
+
 #endif

@@ -1,4 +1,5 @@
-/* A TCP connection that Node accepted and that carries transmissions: adopted, shared in turns, broken off, closed. */
+#include "wire/connection.h"
+
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
@@ -8,9 +9,38 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "http/express.h"
-#include "state.h"
+#include "wire/done.h"
+#include "wire/hold.h"
+#include "wire/layer.h"
+
+/* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
+static void discard_received(int fd) {
+    enum { READS = 16, AT_ONCE = 1 << 20 };
+    /* The bare call: ThreadSanitizer believes that recv writes to its buffer, and there is none. */
+    for (int reads = 0; reads < READS; reads++)
+        if (syscall(SYS_recvfrom, fd, NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL) <= 0) return;
+}
+
+static void dispose(struct pr_connection *connection) {
+    if (connection->fd >= 0) {
+        /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
+        if (connection->in_epoll && !connection->at_door)
+            pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+        if (connection->node_closed && !connection->reset) discard_received(connection->fd);
+        close(connection->fd);
+    }
+    pr_free(connection->ledger);
+    pr_free(connection->unread);
+    pr_free(connection);
+}
+
+static void dispose_garbage(struct pr_garbage *garbage) {
+    dispose(pr_container(garbage, struct pr_connection, garbage));
+}
+
+/* Opening. */
 
 static struct pr_connection *allocate(struct pr_relay *relay) {
     struct pr_connection *connection = pr_allocate(1, sizeof *connection);
@@ -22,7 +52,7 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
     pr_list_init(&connection->ready);
     pr_list_init(&connection->watch);
     pr_list_init(&connection->broken_off);
-    pr_list_init(&connection->garbage);
+    pr_garbage_init(&connection->garbage, dispose_garbage);
     return connection;
 }
 
@@ -30,7 +60,7 @@ static int classify(struct pr_connection *connection, struct pr_prober *prober, 
     struct pr_relay *relay = connection->relay;
     int result = pr_peer_classify(prober, connection->fd, &connection->peer);
     if (result < 0) return result;
-    if (relay->options.peer_override >= 0) connection->peer.kind = (enum pr_peer_kind)relay->options.peer_override;
+    if (relay->wire->peer_override >= 0) connection->peer.kind = (enum pr_peer_kind)relay->wire->peer_override;
     if (unaskable && connection->peer.kind == PR_PEER_REMOTE) connection->peer.kind = PR_PEER_UNASKABLE;
     return 0;
 }
@@ -42,8 +72,9 @@ static int enter(struct pr_connection *connection, int node) {
     if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CONNECTION, connection, &connection->id);
     if (result < 0) return result;
     relay->counters.connections++;
-    connection->lane = pr_lane_for(relay, node);
-    connection->lane->connections++;
+    pr_events_promise(relay, PR_EVENTS_OF_ONE);
+    connection->poller = pr_poller_for(relay, node);
+    connection->poller->connections++;
     return 0;
 }
 
@@ -55,12 +86,12 @@ int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, 
     int result = classify(connection, prober, unaskable);
     pr_lock(relay);
     if (result == 0) result = enter(connection, node);
-    bool first = result == 0 && connection->lane->connections == 1;
+    bool first = result == 0 && connection->poller->connections == 1;
     pr_unlock(relay);
-    if (first) pr_lane_wake(connection->lane); /* from now on it looks at the clock */
+    if (first) pr_poller_wake(connection->poller); /* from now on it looks at the clock */
     if (result < 0) {
         connection->fd = -1;
-        pr_connection_dispose(connection);
+        dispose(connection);
         return result;
     }
     *made = connection;
@@ -72,7 +103,7 @@ int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node
     struct pr_connection *connection;
     int ours = pr_sys.dup(fd);
     if (ours < 0) return -errno;
-    int result = pr_connection_new(relay, &relay->prober, ours, unaskable, node, &connection);
+    int result = pr_connection_new(relay, &relay->wire->prober, ours, unaskable, node, &connection);
     if (result < 0) {
         close(ours);
         return result;
@@ -98,7 +129,8 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_unlock(relay);
     if (!there) return -EBADF;
     int fd = pr_sys.dup(connection->fd), error = errno;
-    if (fd < 0 && connection->in_epoll) pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    if (fd < 0 && connection->in_epoll)
+        pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     *kind = connection->peer.kind;
     pr_lock(relay);
     connection->pins--;
@@ -122,16 +154,21 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
 void pr_connection_settle(struct pr_connection *connection) {
     if (connection->current || !pr_list_empty(&connection->undone)) return;
     pr_list_remove(&connection->watch);
-    if (!connection->node_closed || connection->pins > 0 || !pr_list_empty(&connection->garbage)) return;
+    if (!connection->node_closed || connection->pins > 0 || pr_is_garbage(&connection->garbage)) return;
     struct pr_relay *relay = connection->relay;
     pr_list_remove(&connection->ready);
-    if (connection->express) pr_express_end(connection, PR_RETURN_CLOSED, 0);
+    if (connection->express) relay->wire->answering->ended(connection, PR_RETURN_CLOSED, 0);
     if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
     pr_list_remove(&connection->broken_off);
-    connection->lane->connections--;
+    connection->poller->connections--;
     relay->counters.connections--;
+    pr_events_promise(relay, -PR_EVENTS_OF_ONE);
     pr_slots_remove(&relay->slots, connection->id);
-    pr_list_append(&relay->closing_connections, &connection->garbage);
+    pr_discard_later(relay, &connection->garbage);
+}
+
+bool pr_is_with_lane(const struct pr_connection *connection) {
+    return connection->owner == PR_OWNER_LANE && (connection->current || connection->express);
 }
 
 void pr_connection_unpin(struct pr_connection *connection) {
@@ -142,29 +179,8 @@ void pr_connection_unpin(struct pr_connection *connection) {
     pr_unlock(relay);
 }
 
-/* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
-static void discard_received(int fd) {
-    enum { READS = 16, AT_ONCE = 1 << 20 };
-    /* The bare call: ThreadSanitizer believes that recv writes to its buffer, and there is none. */
-    for (int reads = 0; reads < READS; reads++)
-        if (syscall(SYS_recvfrom, fd, NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL) <= 0) return;
-}
-
-void pr_connection_dispose(struct pr_connection *connection) {
-    if (connection->fd >= 0) {
-        /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
-        if (connection->in_epoll && !connection->at_door)
-            pr_sys.epoll_ctl(connection->lane->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-        if (connection->node_closed && !connection->reset) discard_received(connection->fd);
-        close(connection->fd);
-    }
-    pr_free(connection->ledger);
-    pr_free(connection->unread);
-    pr_free(connection);
-}
-
 int pr_connection_close(struct pr_relay *relay, uint64_t id) {
-    struct pr_lane *wake = NULL;
+    struct pr_poller *wake = NULL;
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
     if (connection && !connection->node_closed) {
@@ -172,16 +188,16 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
         pr_look_soon(connection);
         if (connection->current || connection->express) {
             connection->abort = connection->current ? -ECANCELED : 0;
-            pr_lane_ready(connection);
-            wake = connection->lane;
+            pr_poller_ready(connection);
+            wake = connection->poller;
         } else {
             connection->owner = PR_OWNER_LANE;
-            if (!pr_list_empty(&connection->undone)) wake = connection->lane;
+            if (!pr_list_empty(&connection->undone)) wake = connection->poller;
         }
         pr_connection_settle(connection);
     }
     pr_unlock(relay);
-    if (wake) pr_lane_wake(wake);
+    if (wake) pr_poller_wake(wake);
     return connection ? 0 : -EBADF;
 }
 
@@ -194,19 +210,18 @@ int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
     }
     connection->pins++;
     pr_unlock(relay);
-    pr_look(connection, &relay->prober);
+    pr_look(connection, &relay->wire->prober);
     pr_lock(relay);
     connection->pins--;
     bool now = pr_may_finish(connection);
-    struct pr_lane *wake = now ? NULL : connection->lane;
-    if (connection->express) connection->express->over = true;
-    if (connection->express) pr_lane_ready(connection);
+    struct pr_poller *wake = now ? NULL : connection->poller;
+    if (connection->express) relay->wire->answering->finish(connection);
     if (!now) {
         connection->drain_wanted = true;
         pr_look_soon(connection);
     }
     pr_unlock(relay);
-    if (wake) pr_lane_wake(wake);
+    if (wake) pr_poller_wake(wake);
     return now;
 }
 
@@ -251,10 +266,10 @@ static void quarantine_all(struct pr_connection *connection) {
 /* Under the lock: a descriptor more under watch; beyond the limit the oldest is reset, and nobody can tell any more. */
 static void watch_broken(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
-    pr_list_append(&relay->broken_off, &connection->broken_off);
+    pr_list_append(&relay->wire->broken_off, &connection->broken_off);
     pr_look_soon(connection);
-    if (++relay->counters.broken_off <= relay->options.max_broken_off) return;
-    struct pr_connection *oldest = pr_container(relay->broken_off.next, struct pr_connection, broken_off);
+    if (++relay->counters.broken_off <= relay->wire->max_broken_off) return;
+    struct pr_connection *oldest = pr_container(relay->wire->broken_off.next, struct pr_connection, broken_off);
     relay->counters.broken_off--;
     reset(oldest->fd); /* one call on a socket under the lock: it can't block, and the next must not overtake it */
     quarantine_all(oldest);
@@ -270,16 +285,16 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     uint64_t now = pr_now();
     pr_count_outcome(transmission, outcome, now);
     struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = (int16_t)-error};
-    event.bytes = transmission->sent;
+    event.bytes = transmission->reference.sent;
     event.id = transmission->id;
     if (connection->express)
-        pr_express_answered(connection, transmission, outcome, -error, now);
+        connection->relay->wire->answering->answered(connection, transmission, outcome, -error, now);
     else if (by_lane)
         pr_event_add(connection->relay, event);
-    pr_hold_cut(transmission);
-    pr_hold_state(transmission, PR_BROKEN);
+    pr_reference_cut(&transmission->reference);
+    pr_reference_state(&transmission->reference, PR_BROKEN);
     pr_give_pipe_back(transmission);
-    if (!pr_holds_until_done(transmission) || transmission->sent == 0) pr_hold_drop(transmission, now);
+    if (!pr_holds_until_done(transmission) || transmission->reference.sent == 0) pr_hold_drop(transmission, now);
 }
 
 void pr_break_off(struct pr_connection *connection, int error) {
@@ -296,10 +311,10 @@ void pr_break_off(struct pr_connection *connection, int error) {
     connection->broken = true;
     connection->owner = PR_OWNER_NODE;
     end_current(connection, error, by_lane);
-    if (connection->express) pr_express_end(connection, PR_RETURN_BROKEN, error);
+    if (connection->express) relay->wire->answering->ended(connection, PR_RETURN_BROKEN, error);
     if (!pr_list_empty(&connection->undone)) watch_broken(connection);
     pr_unlock(relay);
-    pr_look(connection, by_lane ? &connection->lane->prober : &relay->prober);
+    pr_look(connection, by_lane ? &connection->poller->prober : &relay->wire->prober);
 }
 
 int pr_connection_break(struct pr_relay *relay, uint64_t id) {

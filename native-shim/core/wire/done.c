@@ -8,6 +8,8 @@
  *   our reset     a remote peer's queue of ours is purged: done. A local peer can still read: quarantined
  *   upper layer   a protocol above TCP has taken the local peer's socket (MPTCP, kernel TLS): quarantined
  */
+#include "wire/done.h"
+
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -16,8 +18,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "state.h"
+#include "wire/connection.h"
+#include "wire/hold.h"
+#include "wire/layer.h"
 #include "wire/zerocopy.h"
 
 /* glibc's struct tcp_info ends before this field. The kernel's own (linux/tcp.h) clashes with <netinet/tcp.h>. */
@@ -129,25 +134,25 @@ static void judge_vanished(struct pr_connection *connection, struct sight *sight
 
 static uint64_t done_bytes(const struct pr_transmission *transmission, const struct sight *sight) {
     if (transmission->engine == PR_ENGINE_ZEROCOPY) return pr_zerocopy_done(transmission->connection, transmission);
-    if (sight->all_done) return transmission->sent;
+    if (sight->all_done) return transmission->reference.sent;
     uint64_t done = sight->watermark > transmission->start ? sight->watermark - transmission->start : 0;
-    return done < transmission->sent ? done : transmission->sent;
+    return done < transmission->reference.sent ? done : transmission->reference.sent;
 }
 
 /* Lets go of what is done; tells whether that is all of it. */
 static bool finished(struct pr_transmission *transmission, const struct sight *sight, uint64_t now) {
     uint64_t done = done_bytes(transmission, sight);
-    bool sending = transmission->state == PR_SENDING || done < transmission->total;
+    bool sending = transmission->reference.state == PR_SENDING || done < transmission->reference.total;
     if (sending)
-        pr_hold_shrink(transmission, done);
+        pr_reference_shrink(&transmission->reference, done);
     else
         pr_hold_drop(transmission, now);
     return !sending;
 }
 
 static bool is_acknowledged(const struct pr_transmission *transmission, const struct sight *sight) {
-    bool whole = sight->acknowledged >= transmission->start + transmission->total;
-    return whole && transmission->state == PR_ACCEPTED && !transmission->acknowledged;
+    bool whole = sight->acknowledged >= transmission->start + transmission->reference.total;
+    return whole && transmission->reference.state == PR_ACCEPTED && !transmission->acknowledged;
 }
 
 static void apply(struct pr_connection *connection, const struct sight *sight) {
@@ -158,7 +163,7 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
         struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
         bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* its notices come, whatever became of the peer */
         if (is_acknowledged(transmission, sight)) pr_hold_acknowledged(transmission, now);
-        if (sight->lost && transmission->state != PR_SENDING && !tells)
+        if (sight->lost && transmission->reference.state != PR_SENDING && !tells)
             pr_hold_quarantine(transmission);
         else if (finished(transmission, sight, now))
             moved = true;
@@ -201,12 +206,12 @@ static bool waits_to_be_closed(const struct pr_connection *connection) {
 void pr_look_soon(struct pr_connection *connection) {
     connection->look_interval = waits_to_be_closed(connection) ? LOOK_SOON : LOOK_FIRST;
     connection->look_at = pr_now() + connection->look_interval;
-    if (connection->look_at < connection->lane->next_look) connection->lane->next_look = connection->look_at;
+    if (connection->look_at < connection->poller->next_look) connection->poller->next_look = connection->look_at;
 }
 
 void pr_watch(struct pr_connection *connection) {
     if (!pr_list_empty(&connection->watch)) return;
-    pr_list_append(&connection->lane->watch, &connection->watch);
+    pr_list_append(&connection->poller->watch, &connection->watch);
     pr_look_soon(connection);
 }
 

@@ -8,10 +8,8 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "pages/generation.h"
 #include "pages/mapping.h"
-#include "state.h"
-
-enum { RESIDENT_PAGES = 64 };
 
 /* Pipes. */
 
@@ -218,22 +216,4 @@ bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generat
     if (engine == PR_ENGINE_COPY || engine == PR_ENGINE_STREAM) return true;
     if (engine == PR_ENGINE_SPLICE && pr_is_out_of_reach(generation)) return true;
     return (generation->copying >> engine & 1) != 0;
-}
-
-static bool readable_at_once(const struct pr_generation *generation, uint64_t first, uint64_t pages) {
-    char byte;
-    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-    for (uint64_t index = first; index < first + pages; index++) {
-        off_t offset = (off_t)(index * generation->info.backing.page_size);
-        if (preadv2(generation->fd, &vector, 1, offset, RWF_NOWAIT) != 1) return false;
-    }
-    return true;
-}
-
-bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
-    if (generation->info.backing.backing != PR_BACKING_PAGECACHE) return true;
-    uint64_t page = generation->info.backing.page_size;
-    uint64_t first = offset / page, pages = (offset + length - 1) / page - first + 1;
-    if (pages > RESIDENT_PAGES) return false;
-    return readable_at_once(generation, first, pages);
 }

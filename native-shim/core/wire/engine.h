@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "base/list.h"
-#include "relay.h"
+#include "base/words.h"
 
 struct pr_generation;
 
@@ -57,8 +57,5 @@ ssize_t pr_engine_still_present(const struct pr_chunk *chunk, ssize_t taken);
 
 /* Does this engine copy from there? Then the pages are free as soon as the socket has taken the bytes. */
 bool pr_engine_copies(enum pr_engine engine, const struct pr_generation *generation);
-
-/* Would sending these bytes wait for a disk? Only the page cache can. */
-bool pr_resident(const struct pr_generation *generation, uint64_t offset, uint64_t length);
 
 #endif

@@ -1,10 +1,15 @@
-/* Telling which references there are, a page at a time: no call costs more than its page and a pass over the slots. */
+/* A page at a time: no call costs more than its page and a pass over the slots. */
+#include "wire/references.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "state.h"
+#include "wire/connection.h"
+#include "wire/done.h"
+#include "wire/layer.h"
 
 /* So many slots are passed before others may have the lock. */
 enum { PASSED_AT_ONCE = 4096 };
@@ -16,14 +21,14 @@ static struct pr_reference_info describe(const struct pr_transmission *transmiss
     };
     struct pr_reference_info info = {
         .id = transmission->id,
-        .generation = transmission->generation->id,
-        .bytes = transmission->total - transmission->released,
-        .state = states[transmission->state],
+        .generation = transmission->reference.generation->id,
+        .bytes = transmission->reference.total - transmission->reference.released,
+        .state = states[transmission->reference.state],
         .engine = transmission->engine,
         .peer_kind = transmission->peer_kind,
-        .age_seconds = (double)(now - transmission->held_since) / 1e9,
+        .age_seconds = (double)(now - transmission->reference.held_since) / 1e9,
     };
-    pr_hold_range(transmission, &info.first, &info.last);
+    pr_reference_range(&transmission->reference, &info.first, &info.last);
     if (transmission->connection)
         pr_peer_name(&transmission->connection->peer, info.peer, sizeof info.peer);
     else
@@ -77,7 +82,7 @@ static void collect(struct pr_relay *relay, uint64_t generation, uint64_t after,
     uint32_t cursor = 0;
     pr_lock(relay);
     for (unsigned passed = 1; (transmission = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor)); passed++) {
-        if (transmission->id > after && (!generation || transmission->generation->id == generation))
+        if (transmission->id > after && (!generation || transmission->reference.generation->id == generation))
             offer(lowest, transmission->id);
         if (passed % PASSED_AT_ONCE > 0) continue;
         pr_unlock(relay);
@@ -90,7 +95,7 @@ static void collect(struct pr_relay *relay, uint64_t generation, uint64_t after,
 /* What is done by now is let go of. Each connection is looked at once, whatever it has of the page. */
 static void look_at(struct pr_relay *relay, const struct lowest *page) {
     pr_lock(relay);
-    uint64_t round = ++relay->rounds;
+    uint64_t round = ++relay->wire->rounds;
     for (size_t index = 0; index < page->count; index++) {
         struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, page->ids[index]);
         struct pr_connection *connection = transmission ? transmission->connection : NULL;
@@ -98,7 +103,7 @@ static void look_at(struct pr_relay *relay, const struct lowest *page) {
         connection->round = round;
         connection->pins++;
         pr_unlock(relay);
-        pr_look(connection, &relay->prober);
+        pr_look(connection, &relay->wire->prober);
         pr_lock(relay);
         connection->pins--;
         pr_connection_settle(connection);

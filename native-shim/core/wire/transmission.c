@@ -1,10 +1,15 @@
-/* One response body on its way: from its first byte to 'the socket has taken the last'. */
+#include "wire/transmission.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
-#include "http/express.h"
-#include "state.h"
+#include "wire/connection.h"
+#include "wire/done.h"
+#include "wire/engine.h"
+#include "wire/hold.h"
+#include "wire/layer.h"
 #include "wire/zerocopy.h"
 
 /*
@@ -20,8 +25,8 @@ enum { SMALL = 24 << 10 };
 enum { LOOK_EVERY = 16 };
 
 bool pr_holds_until_done(const struct pr_transmission *transmission) {
-    if (transmission->generation->relay->options.release_when_accepted) return false;
-    return !pr_engine_copies(transmission->engine, transmission->generation);
+    if (transmission->reference.generation->relay->wire->release_when_accepted) return false;
+    return !pr_engine_copies(transmission->engine, transmission->reference.generation);
 }
 
 enum pr_outcome pr_outcome_of(int error) {
@@ -46,11 +51,11 @@ static struct pr_chunk next_chunk(const struct pr_transmission *transmission, ui
     const struct pr_segment *segment = &transmission->segments[transmission->segment];
     uint64_t left = segment->length - transmission->segment_sent;
     return (struct pr_chunk){
-        .generation = transmission->generation,
+        .generation = transmission->reference.generation,
         .literal = segment->literal ? segment->literal + transmission->segment_sent : NULL,
         .offset = segment->offset + transmission->segment_sent,
         .length = (size_t)(left < budget ? left : budget),
-        .more = left > budget || transmission->segment + 1 < transmission->segment_count,
+        .more = left > budget || transmission->segment + 1 < transmission->reference.segment_count,
     };
 }
 
@@ -58,7 +63,7 @@ static void advance(struct pr_connection *connection, struct pr_transmission *tr
                     bool copied) {
     pr_lock(connection->relay);
     pr_hold_sent(transmission, bytes, copied);
-    if (!pr_holds_until_done(transmission)) pr_hold_shrink(transmission, transmission->sent);
+    if (!pr_holds_until_done(transmission)) pr_reference_shrink(&transmission->reference, transmission->reference.sent);
     connection->progress_at = pr_now();
     pr_unlock(connection->relay);
     transmission->segment_sent += bytes;
@@ -92,7 +97,7 @@ static ssize_t send_with_head(struct pr_connection *connection, const struct pr_
     const struct pr_segment *body = &transmission->segments[0];
     size_t head = transmission->head_length;
     memcpy(bytes, transmission->head, head);
-    ssize_t got = pr_sys.pread(transmission->generation->fd, bytes + head, body->length, (off_t)body->offset);
+    ssize_t got = pr_sys.pread(transmission->reference.generation->fd, bytes + head, body->length, (off_t)body->offset);
     if (got < 0) return -errno;
     if ((uint64_t)got < body->length) return -ENODATA;
     ssize_t sent = pr_sys.send(connection->fd, bytes, head + body->length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -101,9 +106,9 @@ static ssize_t send_with_head(struct pr_connection *connection, const struct pr_
 
 static bool is_small_copy(const struct pr_transmission *transmission) {
     const struct pr_segment *body = &transmission->segments[0];
-    bool fresh = transmission->head_sent == 0 && transmission->sent == 0 && transmission->head_length > 0;
-    if (!fresh || transmission->engine != PR_ENGINE_COPY || transmission->segment_count != 1) return false;
-    bool readable = transmission->generation->info.backing.backing != PR_BACKING_DEVDAX;
+    bool fresh = transmission->head_sent == 0 && transmission->reference.sent == 0 && transmission->head_length > 0;
+    if (!fresh || transmission->engine != PR_ENGINE_COPY || transmission->reference.segment_count != 1) return false;
+    bool readable = transmission->reference.generation->info.backing.backing != PR_BACKING_DEVDAX;
     return readable && body->length < SMALL && transmission->head_length <= SMALL - body->length;
 }
 
@@ -135,7 +140,7 @@ static int pushed_all(struct pr_connection *connection, struct pr_transmission *
     pr_file_window_close(&transmission->window); /* the kernel has pinned what it still sends */
     pr_zerocopy_drain(connection);
     pr_lock(connection->relay);
-    bool all = pr_zerocopy_done(connection, transmission) == transmission->total;
+    bool all = pr_zerocopy_done(connection, transmission) == transmission->reference.total;
     pr_unlock(connection->relay);
     return all ? PR_PUSHED_ALL : PR_PUSHED_FULL;
 }
@@ -144,7 +149,7 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
     int head = is_small_copy(transmission) ? push_small_copy(connection, transmission) : PR_PUSHED_ALL;
     if (head == PR_PUSHED_ALL) head = push_head(connection, transmission);
     if (head != PR_PUSHED_ALL) return head;
-    while (transmission->segment < transmission->segment_count) {
+    while (transmission->segment < transmission->reference.segment_count) {
         if (budget == 0) return PR_PUSHED_BUDGET;
         struct pr_chunk chunk = next_chunk(transmission, budget);
         ssize_t sent = step(connection, transmission, &chunk);
@@ -158,7 +163,7 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
 }
 
 void pr_give_pipe_back(struct pr_transmission *transmission) {
-    if (transmission->pipe) pr_pipe_give(&transmission->generation->relay->pipes, transmission->pipe);
+    if (transmission->pipe) pr_pipe_give(&transmission->reference.generation->relay->wire->pipes, transmission->pipe);
     transmission->pipe = NULL;
 }
 
@@ -169,11 +174,11 @@ void pr_accepted(struct pr_connection *connection) {
     /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
      */
     if (connection->express)
-        pr_express_answered(connection, transmission, PR_OUTCOME_COMPLETE, 0, now);
+        connection->relay->wire->answering->answered(connection, transmission, PR_OUTCOME_COMPLETE, 0, now);
     else
         connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE, now);
-    pr_hold_state(transmission, PR_ACCEPTED);
+    pr_reference_state(&transmission->reference, PR_ACCEPTED);
     pr_give_pipe_back(transmission);
     bool done = transmission->engine == PR_ENGINE_ZEROCOPY || !pr_holds_until_done(transmission);
     if (done) pr_hold_drop(transmission, now);
@@ -183,7 +188,7 @@ void pr_accepted(struct pr_connection *connection) {
 
 static int check(const struct pr_connection *connection, const struct pr_transmission *transmission) {
     if (!connection || !transmission) return -EBADF;
-    if (transmission->state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
+    if (transmission->reference.state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
     if (connection->current || connection->node_closed || connection->owner != PR_OWNER_NODE) return -EBUSY;
     bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* the error queue does, whoever the peer is */
     if (connection->peer.kind == PR_PEER_UNASKABLE && pr_holds_until_done(transmission) && !tells) return -EXDEV;
@@ -202,7 +207,7 @@ static void copy_to_the_unaskable(const struct pr_connection *connection, struct
 
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
               size_t head_length, uint64_t start, uint64_t now) {
-    pr_hold_state(transmission, PR_SENDING);
+    pr_reference_state(&transmission->reference, PR_SENDING);
     transmission->head = head;
     transmission->head_length = head_length;
     transmission->connection = connection;
@@ -226,11 +231,11 @@ bool pr_much_is_undone(const struct pr_connection *connection) {
 static int send_inline(struct pr_connection *connection, struct pr_transmission *transmission) {
     uint64_t reached = 0;
     if (transmission->engine == PR_ENGINE_ZEROCOPY) return PR_PUSHED_BUDGET; /* its notices are a lane's to read */
-    for (size_t index = 0; index < transmission->segment_count && reached < INLINE_BYTES; index++) {
+    for (size_t index = 0; index < transmission->reference.segment_count && reached < INLINE_BYTES; index++) {
         const struct pr_segment *segment = &transmission->segments[index];
         uint64_t left = INLINE_BYTES - reached, length = segment->length < left ? segment->length : left;
         reached += length;
-        if (!segment->literal && !pr_resident(transmission->generation, segment->offset, length))
+        if (!segment->literal && !pr_resident(transmission->reference.generation, segment->offset, length))
             return PR_PUSHED_BUDGET; /* the lane may wait for the disk, this thread may not */
     }
     return pr_push(connection, transmission, INLINE_BYTES);
@@ -252,7 +257,7 @@ int pr_keep_rest_of_head(struct pr_transmission *transmission) {
 static bool hand_over(struct pr_connection *connection) {
     connection->owner = PR_OWNER_LANE;
     connection->relay->counters.lane_sends++;
-    return pr_lane_ready(connection);
+    return pr_poller_ready(connection);
 }
 
 int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmission_id, const char *head,
@@ -275,7 +280,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
 
     if (transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0)
         transmission->engine = PR_ENGINE_COPY; /* nobody else knows of it yet */
-    if (look) pr_look(connection, &relay->prober);
+    if (look) pr_look(connection, &relay->wire->prober);
     uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
     pr_lock(relay);
     pr_begin(connection, transmission, head, head_length, start, pr_now());
@@ -283,7 +288,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     result = send_inline(connection, transmission);
     int kept = pr_keep_rest_of_head(transmission);
     if (result >= 0 && kept < 0) result = kept;
-    if (sent) *sent = transmission->sent; /* this thread is the owner: nobody else moves it */
+    if (sent) *sent = transmission->reference.sent; /* this thread is the owner: nobody else moves it */
     if (result < 0) pr_break_off(connection, result);
 
     pr_lock(relay);
@@ -294,9 +299,9 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
         wake = hand_over(connection);
     }
     connection->pins--;
-    struct pr_lane *lane = connection->lane;
+    struct pr_poller *lane = connection->poller;
     pr_connection_settle(connection);
     pr_unlock(relay);
-    if (wake) pr_lane_wake(lane);
+    if (wake) pr_poller_wake(lane);
     return result < 0 ? result : result == PR_PUSHED_ALL;
 }

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "relay.h"
+#include "base/words.h"
 
 /* Where scratch pages come from. */
 enum pr_scratch {

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
 #include "pages/mapping.h"
-#include "state.h"
+#include "wire/connection.h"
 #include "wire/ledger.h"
 
 /*
@@ -77,8 +78,8 @@ void pr_zerocopy_drain(struct pr_connection *connection) {
 
 uint64_t pr_zerocopy_done(const struct pr_connection *connection, const struct pr_transmission *transmission) {
     const struct pr_ledger *ledger = connection->ledger;
-    if (!ledger || pr_ledger_empty(ledger)) return transmission->sent;
-    return ledger->position < transmission->sent ? ledger->position : transmission->sent;
+    if (!ledger || pr_ledger_empty(ledger)) return transmission->reference.sent;
+    return ledger->position < transmission->reference.sent ? ledger->position : transmission->reference.sent;
 }
 
 /* Sending. */
@@ -113,10 +114,10 @@ static void correct(struct pr_connection *connection, uint64_t before, uint32_t 
 
 static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmission *transmission, const char *bytes,
                              size_t length, int flags) {
-    if (!enter(connection, transmission->sent)) return -EAGAIN;
+    if (!enter(connection, transmission->reference.sent)) return -EAGAIN;
     ssize_t sent = pr_sys.send(connection->fd, bytes, length, flags | MSG_ZEROCOPY);
     int error = errno;
-    correct(connection, transmission->sent, sent > 0 ? (uint32_t)sent : 0);
+    correct(connection, transmission->reference.sent, sent > 0 ? (uint32_t)sent : 0);
     return sent >= 0 ? sent : error == EFAULT ? 0 : -error;
 }
 

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "relay.h"
-#include "state.h"
 
 enum { ROUNDS = 15, PAIRS = 100000, MOST = 10000 };
 #define SIZE 400000000000u

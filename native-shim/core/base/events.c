@@ -1,0 +1,55 @@
+#include "base/events.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/shared.h"
+#include "base/sys.h"
+
+enum { LEAST_EVENTS = 256, MANY_EVENTS = 4096 };
+
+/* Steps small enough that what ten thousand idle connections could cause costs each of them 150 bytes, not 300. */
+static size_t enlarged(size_t capacity) {
+    if (capacity < LEAST_EVENTS) return LEAST_EVENTS;
+    return capacity < MANY_EVENTS ? capacity * 2 : capacity + capacity / 8;
+}
+
+void pr_events_promise(struct pr_relay *relay, int change) {
+    relay->ring.promised += (size_t)(ptrdiff_t)change;
+}
+
+int pr_events_reserve(struct pr_relay *relay, size_t more) {
+    struct pr_ring *ring = &relay->ring;
+    size_t capacity = ring->capacity, needed = ring->used + ring->promised + more;
+    if (capacity >= needed) return 0;
+    while (capacity < needed) capacity = enlarged(capacity);
+    struct pr_event *larger = pr_allocate(capacity, sizeof *larger);
+    if (!larger) return -ENOMEM;
+    for (size_t index = 0; index < ring->used; index++)
+        larger[index] = ring->events[(ring->first + index) % ring->capacity];
+    pr_free(ring->events);
+    ring->events = larger;
+    ring->capacity = capacity;
+    ring->first = 0;
+    return 0;
+}
+
+void pr_event_add(struct pr_relay *relay, struct pr_event event) {
+    struct pr_ring *ring = &relay->ring;
+    assert(ring->used < ring->capacity);
+    if (ring->used == 0) relay->notify_due = true;
+    ring->events[(ring->first + ring->used++) % ring->capacity] = event;
+}
+
+size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity) {
+    struct pr_ring *ring = &relay->ring;
+    size_t count = 0;
+    pr_lock(relay);
+    while (count < capacity && ring->used > 0) {
+        into[count++] = ring->events[ring->first];
+        ring->first = (ring->first + 1) % ring->capacity;
+        ring->used--;
+    }
+    pr_unlock(relay);
+    return count;
+}

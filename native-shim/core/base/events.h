@@ -1,0 +1,54 @@
+/*
+ * What happened, for the thread that has the relay. The room for all that something can cause is set aside when that
+ * something is made, so that telling never fails.
+ */
+#ifndef PR_EVENTS_H
+#define PR_EVENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/words.h"
+
+struct pr_relay;
+
+enum pr_event_kind {
+    PR_EVENT_ACCEPTED,  /* a lane has given the socket the last byte; the connection is Node's again */
+    PR_EVENT_BROKEN,    /* a lane broke the transmission off; `error` says why */
+    PR_EVENT_DRAINED,   /* the FIN that was asked for may go out */
+    PR_EVENT_STALLED,   /* a connection that Node owns has held pages for too long: break it */
+    PR_EVENT_GRANTED,   /* a claim was granted, or with `error` EBUSY refused and gone */
+    PR_EVENT_UNWANTED,  /* a transmission that no connection carries holds a writer up for too long: release it */
+    PR_EVENT_GONE,      /* nothing refers to a retired generation's file any more */
+    PR_EVENT_RETURNED,  /* a granted connection is Node's again, after so many answers (`bytes`); `error`: broken off */
+    PR_EVENT_ANSWERS,   /* half of the room for answers is used */
+    PR_EVENT_FORGOTTEN, /* nothing is answered by a pattern any more */
+    PR_EVENT_ARRIVED,   /* as RETURNED, of a connection that a lane has accepted, and Node does not know yet: take it */
+};
+
+struct pr_event {
+    enum pr_event_kind kind : 8;
+    enum pr_outcome outcome : 8;
+    int16_t error;
+    uint64_t bytes; /* of the body, that the socket took (ACCEPTED, BROKEN) */
+    uint64_t id;    /* of the transmission (ACCEPTED, BROKEN, UNWANTED), connection, claim, generation or pattern */
+};
+
+/* The oldest first, at most `capacity`; they are taken. */
+size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity);
+
+struct pr_ring {
+    struct pr_event *events;
+    size_t capacity, first, used;
+    size_t promised; /* what all that is there now can cause */
+};
+
+/* The rest is under the lock. */
+
+/* So many events more, or fewer, can come of what is there. */
+void pr_events_promise(struct pr_relay *relay, int change);
+/* Room for all that was promised, and for `more`: adding never fails. 0 or -ENOMEM. */
+int pr_events_reserve(struct pr_relay *relay, size_t more);
+void pr_event_add(struct pr_relay *relay, struct pr_event event);
+
+#endif

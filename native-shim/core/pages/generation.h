@@ -1,0 +1,102 @@
+/* Generations: each is one opening of a file that holds a region's bytes. */
+#ifndef PR_GENERATION_H
+#define PR_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/shared.h"
+#include "pages/backing.h"
+#include "pages/inode.h"
+#include "pages/nodes.h"
+
+struct pr_generation_info {
+    struct pr_backing_info backing;
+    struct pr_nodes nodes; /* where its pages are, as far as they are there; `backing.node` is where most are */
+    uint64_t device, inode, size, links;
+    int64_t modified_seconds, modified_nanoseconds; /* mtime: of the bytes; anybody can set it */
+    int64_t changed_seconds, changed_nanoseconds;   /* ctime: of anything about the inode; nobody can set it */
+};
+
+/* A descriptor and, of huge pages and DAX, a mapping of so many bytes. */
+struct pr_generation {
+    uint64_t id;
+    struct pr_relay *relay;
+    struct pr_inode *inode;
+    int fd;
+    const char *address; /* NULL: it is not mapped (pages/mapping.h) */
+    unsigned copying;    /* engines that a witness has seen copy from here, by bit */
+    bool mincore_tells;  /* of this file, to this process */
+    uint64_t file_size;  /* may be more than is served: a shrunk region's file is cut later */
+    struct pr_generation_info info;
+    unsigned holds; /* references, and claims */
+    bool closed;
+    struct pr_garbage garbage;
+};
+
+/* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
+int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info);
+
+/*
+ * Whether `path` still names this generation: one inode on one device, unchanged in size, mtime and ctime, but for what
+ * is changed under a lease right now. 1, 0, or -errno as above.
+ */
+int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
+
+/*
+ * Opens the file, of which at most `limit` bytes are served; inside a tree no link may lead out of it. -EINVAL when it
+ * is nothing that has pages, -ENOMEM where it has to be mapped and the address space has no room.
+ */
+int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *generation,
+                       struct pr_generation_info *info);
+
+/*
+ * How far the file was changed in place before it was opened. Where the relay knows that already, from another opening
+ * or a change of its own, it stays, and is filled in.
+ */
+int pr_generation_set_version(struct pr_relay *relay, uint64_t generation, uint64_t *epoch, uint64_t *version);
+
+/* Whether its content is still at this epoch and version, and nobody may be changing bytes of it: 1, 0. */
+int pr_generation_is_settled(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version);
+
+/* No new references; its descriptor, and its mapping, go when the last reference does. */
+int pr_generation_close(struct pr_relay *relay, uint64_t generation);
+
+/*
+ * The same, for a file that has lost its name: an event tells when no reference to any page of it is left, and its
+ * descriptors are closed.
+ */
+int pr_generation_retire(struct pr_relay *relay, uint64_t generation);
+
+/*
+ * What a witness has seen: these engines (by bit) copy from this generation, so that its pages are free when the socket
+ * has taken the bytes. All others are held as if they did not, but for copy and stream.
+ */
+int pr_generation_set_copying(struct pr_relay *relay, uint64_t generation, unsigned engines);
+
+/* For the portable engine, which reads through it: valid while the caller has a reference. */
+int pr_generation_descriptor(struct pr_relay *relay, uint64_t generation);
+
+/*
+ * For the portable engine, of what can only be mapped (devdax): where bytes of the mapping are, at most `*length`,
+ * which becomes 0 at its end; valid while the caller has a reference. They are read by pr_copy_mapped, which answers
+ * -EFAULT where a load would be SIGBUS. Any thread.
+ */
+const char *pr_generation_at(struct pr_relay *relay, uint64_t generation, uint64_t offset, size_t *length);
+int pr_copy_mapped(const char *from, void *into, size_t length);
+
+/* For the other parts of the core. */
+
+/* 0, or -ESTALE when it is closed, or its file was changed by others. */
+int pr_generation_check(struct pr_relay *relay, uint64_t id);
+/* The same of one that the caller has a reference to, on any thread, without the lock: 1, 0, or -errno. */
+int pr_generation_is_unchanged(const struct pr_generation *generation);
+/* What the openings of its file know of its time and size, brought up to date after a change of our own. */
+int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
+/* Under the lock, after every change: one that nobody needs any more is closed. */
+void pr_generation_settle(struct pr_generation *generation);
+/* Without the lock: waits for the threads that close generations. */
+void pr_generations_closed(struct pr_relay *relay);
+
+#endif

@@ -1,0 +1,37 @@
+/* Inodes: what all openings of one file share. */
+#ifndef PR_INODE_H
+#define PR_INODE_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct pr_relay;
+
+/*
+ * Who holds the file's pages, and how far it was changed in place. It lives as long as one opening does, so the file's
+ * number can't become another's.
+ */
+struct pr_inode {
+    uint64_t device, number;
+    struct pr_relay *relay;
+    unsigned generations; /* open ones, and closed ones with references */
+    uint64_t epoch, version;
+    unsigned changing;                             /* leases under which the file may change now */
+    uint64_t retired;                              /* the generation whose end shall be told, or 0 */
+    unsigned waiting_writers, waiting_for_sockets; /* of these, those whose needs are PR_NEEDS_ACCEPTED */
+    struct pr_list references;
+    struct pr_list claims; /* in the order of asking */
+    struct pr_list inodes; /* of the relay */
+};
+
+/* All under the lock. */
+
+/* The one of this file, made where there is none; counts one generation more. NULL: no memory. */
+struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t number);
+void pr_inode_give(struct pr_inode *inode);
+
+/* An event tells of this generation when the inode goes. The caller has reserved its room. */
+void pr_inode_retire(struct pr_inode *inode, uint64_t generation);
+
+#endif

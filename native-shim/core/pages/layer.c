@@ -1,0 +1,31 @@
+#include "pages/layer.h"
+
+#include "pages/claim.h"
+#include "pages/generation.h"
+#include "pages/nodes.h"
+#include "pages/tree.h"
+
+void pr_pages_open(struct pr_relay *relay) {
+    pr_list_init(&relay->pages->inodes);
+    relay->pages->only_node = pr_only_node();
+    pthread_cond_init(&relay->pages->disposed, NULL);
+}
+
+void pr_pages_end(struct pr_relay *relay) {
+    uint32_t cursor = 0;
+    void *object;
+    while ((object = pr_slots_next(&relay->slots, PR_KIND_CLAIM, &cursor))) pr_claim_end(object);
+    for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor));) {
+        struct pr_generation *generation = object;
+        generation->closed = true;
+        pr_generation_settle(generation);
+    }
+}
+
+void pr_pages_close(struct pr_relay *relay) {
+    uint32_t cursor = 0;
+    struct pr_tree *tree;
+    pr_generations_closed(relay);
+    while ((tree = pr_slots_next(&relay->slots, PR_KIND_TREE, &cursor))) pr_tree_close(relay, tree->id);
+    pthread_cond_destroy(&relay->pages->disposed);
+}

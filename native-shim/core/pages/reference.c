@@ -1,0 +1,197 @@
+#include "pages/reference.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/shared.h"
+
+static int check_segments(const struct pr_generation *generation, const struct pr_segment *segments, size_t count,
+                          uint64_t *total) {
+    uint64_t size = generation->info.size, extents = 0;
+    *total = 0;
+    for (size_t index = 0; index < count; index++) {
+        const struct pr_segment *segment = &segments[index];
+        bool inside = segment->offset < size && segment->length <= size - segment->offset;
+        if (segment->length == 0 || (!segment->literal && !inside)) return -ERANGE;
+        if (!segment->literal) extents++;
+        *total += segment->length;
+    }
+    return extents > 0 ? 0 : -ERANGE;
+}
+
+void pr_reference_init(struct pr_reference *reference, const struct pr_segment *segments, size_t count) {
+    *reference = (struct pr_reference){.state = PR_HELD, .segments = segments, .segment_count = count};
+    reference->held_since = pr_now();
+    pr_list_init(&reference->references);
+}
+
+/*
+ * The extents that are not given back, one after the other: bytes of the generation, half-open. Begin with `index` and
+ * `before` 0; false after the last.
+ */
+struct held {
+    size_t index;
+    uint64_t before; /* bytes of the body in front of this segment */
+    uint64_t first, end;
+};
+
+static bool next_held(const struct pr_reference *reference, struct held *held) {
+    while (held->index < reference->segment_count && held->before < reference->total) {
+        const struct pr_segment *segment = &reference->segments[held->index++];
+        uint64_t from = reference->released > held->before ? reference->released - held->before : 0;
+        uint64_t left = reference->total - held->before, to = left < segment->length ? left : segment->length;
+        held->before += segment->length;
+        if (segment->literal || from >= to) continue;
+        held->first = segment->offset + from;
+        held->end = segment->offset + to;
+        return true;
+    }
+    return false;
+}
+
+static uint64_t pages_held(const struct pr_reference *reference) {
+    uint64_t page = reference->generation->info.backing.page_size, pages = 0;
+    for (struct held held = {0}; next_held(reference, &held);) pages += (held.end - 1) / page - held.first / page + 1;
+    return pages;
+}
+
+static void count_pages(struct pr_reference *reference) {
+    uint64_t pages = pages_held(reference);
+    reference->generation->relay->counters.held_pages += pages - reference->pages;
+    reference->pages = pages;
+}
+
+int pr_reference_check(struct pr_reference *reference, const struct pr_generation *generation, uint64_t epoch,
+                       uint64_t version, const struct pr_claim *place) {
+    if (!generation) return -EBADF;
+    const struct pr_segment *segments = reference->segments;
+    size_t count = reference->segment_count;
+    const struct pr_inode *inode = generation->inode;
+    bool usable = place && place->granted && place->generation->inode == inode;
+    if (generation->closed || inode->epoch != epoch || inode->version != version) return -ESTALE;
+    int result = check_segments(generation, segments, count, &reference->total);
+    if (result < 0) return result;
+    return pr_pages_free(generation, usable ? place : NULL, segments, count) ? 0 : -EAGAIN;
+}
+
+void pr_reference_take(struct pr_reference *reference, struct pr_generation *generation) {
+    struct pr_counters *counters = &generation->relay->counters;
+    reference->generation = generation;
+    pr_list_append(&generation->inode->references, &reference->references);
+    generation->holds++;
+    counters->references++;
+    pr_events_promise(generation->relay, 1);
+    counters->held_bytes += reference->total;
+    counters->by_state[reference->state]++;
+    count_pages(reference);
+}
+
+/* Giving back. */
+
+/* How much of the body can be given back when its first `done` bytes are done: a page counts only as a whole. */
+static uint64_t releasable(const struct pr_reference *reference, uint64_t done) {
+    uint64_t page = reference->generation->info.backing.page_size, before = 0;
+    if (done >= reference->total) return reference->total;
+    for (size_t index = 0; index < reference->segment_count; index++) {
+        const struct pr_segment *segment = &reference->segments[index];
+        if (done >= before + segment->length) {
+            before += segment->length;
+            continue;
+        }
+        if (segment->literal) return done;
+        uint64_t inside = done - before, tail = (segment->offset + inside) % page;
+        return tail < inside ? done - tail : before;
+    }
+    return reference->total;
+}
+
+static void give_back(struct pr_reference *reference, uint64_t bytes) {
+    struct pr_counters *counters = &reference->generation->relay->counters;
+    counters->held_bytes -= bytes;
+    if (reference->state == PR_QUARANTINED) counters->quarantined_bytes -= bytes;
+}
+
+uint64_t pr_reference_extent_bytes(const struct pr_reference *reference, uint64_t from, uint64_t bytes) {
+    uint64_t before = 0, end = from + bytes, count = 0;
+    for (size_t index = 0; index < reference->segment_count && before < end; index++) {
+        const struct pr_segment *segment = &reference->segments[index];
+        uint64_t first = before > from ? before : from, last = before + segment->length;
+        if (last > end) last = end;
+        if (!segment->literal && last > first) count += last - first;
+        before += segment->length;
+    }
+    return count;
+}
+
+void pr_reference_sent(struct pr_reference *reference, uint64_t bytes) {
+    reference->sent += bytes;
+    pr_claims_settle_sent(reference->generation->inode);
+}
+
+void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
+    uint64_t released = releasable(reference, done);
+    if (released <= reference->released) return;
+    give_back(reference, released - reference->released);
+    reference->released = released;
+    count_pages(reference);
+    pr_claims_settle(reference->generation->inode);
+}
+
+void pr_reference_cut(struct pr_reference *reference) {
+    give_back(reference, reference->total - reference->sent);
+    reference->total = reference->sent;
+    count_pages(reference);
+    pr_claims_settle(reference->generation->inode);
+}
+
+void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, uint64_t *by_time, double *sum) {
+    static const double bounds[] = PR_HOLD_BOUNDS;
+    _Static_assert(sizeof bounds / sizeof *bounds == PR_HOLD_BUCKETS - 1, "one bucket has no bound");
+    double seconds = (double)(now - reference->held_since) / 1e9;
+    size_t bucket = 0;
+    while (bucket < PR_HOLD_BUCKETS - 1 && seconds > bounds[bucket]) bucket++;
+    by_time[bucket]++;
+    *sum += seconds;
+}
+
+void pr_reference_state(struct pr_reference *reference, enum pr_state state) {
+    _Static_assert(PR_QUARANTINED + 1 == PR_TRANSMISSION_STATES, "each is counted");
+    uint64_t *by_state = reference->generation->relay->counters.by_state;
+    by_state[reference->state]--;
+    by_state[state]++;
+    reference->state = state;
+}
+
+void pr_reference_quarantine(struct pr_reference *reference) {
+    struct pr_counters *counters = &reference->generation->relay->counters;
+    pr_reference_state(reference, PR_QUARANTINED);
+    counters->quarantined++;
+    counters->quarantined_bytes += reference->total - reference->released;
+    pr_claims_settle(reference->generation->inode);
+}
+
+void pr_reference_give(struct pr_reference *reference, uint64_t now) {
+    struct pr_generation *generation = reference->generation;
+    struct pr_counters *counters = &generation->relay->counters;
+    give_back(reference, reference->total - reference->released);
+    counters->references--;
+    pr_events_promise(generation->relay, -1);
+    if (reference->state == PR_QUARANTINED) counters->quarantined--;
+    counters->by_state[reference->state]--;
+    counters->held_pages -= reference->pages;
+    pr_reference_count_duration(reference, now, counters->holds_by_time, &counters->hold_seconds);
+    pr_list_remove(&reference->references);
+    generation->holds--;
+    pr_claims_settle(generation->inode);
+    pr_generation_settle(generation);
+}
+
+void pr_reference_range(const struct pr_reference *reference, uint64_t *first, uint64_t *last) {
+    *first = UINT64_MAX;
+    *last = 0;
+    for (struct held held = {0}; next_held(reference, &held);) {
+        if (held.first < *first) *first = held.first;
+        if (held.end - 1 > *last) *last = held.end - 1;
+    }
+    if (*first > *last) *first = *last;
+}

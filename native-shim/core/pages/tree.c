@@ -1,0 +1,108 @@
+#include "pages/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/shared.h"
+#include "base/sys.h"
+#include "pages/file.h"
+#include "pages/links.h"
+
+int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *id) {
+    struct pr_tree *tree = pr_allocate(1, sizeof *tree);
+    if (!tree) return -ENOMEM;
+    int result = -ENOMEM;
+    tree->lock_fd = -1;
+    if (path[0] == '/') {
+        tree->path = pr_allocate(1, strlen(path) + 1);
+        if (!tree->path) goto free_tree;
+        strcpy(tree->path, path);
+    }
+    tree->fd = pr_sys.open(AT_FDCWD, path, false, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (tree->fd < 0) {
+        result = -errno;
+        goto free_tree;
+    }
+    pr_lock(relay);
+    result = pr_slots_add(&relay->slots, PR_KIND_TREE, tree, &tree->id);
+    pr_unlock(relay);
+    if (result < 0) goto close_tree;
+    *id = tree->id;
+    return 0;
+
+close_tree:
+    close(tree->fd);
+free_tree:
+    pr_free(tree->path);
+    pr_free(tree);
+    return result;
+}
+
+static struct pr_tree *find_tree(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
+    pr_unlock(relay);
+    return tree;
+}
+
+int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = find_tree(relay, id);
+    return tree ? tree->fd : -EBADF;
+}
+
+int pr_tree_close(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = find_tree(relay, id);
+    if (!tree) return -EBADF;
+    pr_lock(relay);
+    pr_slots_remove(&relay->slots, id);
+    pr_unlock(relay);
+    close(tree->fd);
+    if (tree->lock_fd >= 0) close(tree->lock_fd);
+    pr_free(tree->path);
+    pr_free(tree);
+    return 0;
+}
+
+/* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
+ * may lead back in: EXDEV. */
+int pr_tree_open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
+    struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
+    if (tree_id && !tree) return -EBADF;
+    int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
+    return fd == -EXDEV && tree ? pr_links_open(tree->fd, tree->path, path, flags) : fd;
+}
+
+int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path) {
+    return pr_tree_open_in(relay, tree, path, O_PATH | O_DIRECTORY);
+}
+
+int pr_tree_file(struct pr_relay *relay, uint64_t tree, const char *path) {
+    int fd = pr_tree_open_in(relay, tree, path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    struct stat status;
+    if (fd < 0) return fd;
+    int result = pr_sys.fstat(fd, &status) < 0 ? -errno : S_ISREG(status.st_mode) ? fd : -EINVAL;
+    if (result < 0) close(fd);
+    return result;
+}
+
+static int lock_descriptor(struct pr_relay *relay, struct pr_tree *tree, const char *path) {
+    if (tree->lock_fd >= 0) return tree->lock_fd;
+    tree->lock_fd = pr_tree_open_in(relay, tree->id, path, O_RDWR);
+    /* Who may not write the lock file can still share it. */
+    if (tree->lock_fd == -EACCES || tree->lock_fd == -EROFS)
+        tree->lock_fd = pr_tree_open_in(relay, tree->id, path, O_RDONLY);
+    return tree->lock_fd;
+}
+
+int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned byte, enum pr_lock_mode mode) {
+    static const short types[] = {[PR_UNLOCKED] = F_UNLCK, [PR_SHARED] = F_RDLCK, [PR_EXCLUSIVE] = F_WRLCK};
+    struct pr_tree *tree = find_tree(relay, id);
+    if (!tree) return -EBADF;
+    int fd = lock_descriptor(relay, tree, path);
+    if (fd < 0) return fd;
+    struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}

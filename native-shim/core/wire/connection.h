@@ -1,0 +1,123 @@
+/*
+ * Connections: TCP connections that carry transmissions, for as long as their peers can read pages of them.
+ *
+ * A connection's bytes have one owner at a time. One that a lane has accepted (door.c) begins with LANE, as if it had
+ * been granted; Node takes it when it is told of it.
+ *
+ *        pr_send, not finished inline
+ *   NODE ─────────────────────────────▶ LANE ──▶ accepted: back to NODE
+ *    │ ▲   pr_grant                        │
+ *    │ └───────────────────────────────────┼──▶ answers requests itself until the grant is over: back to NODE
+ *    │                                    │
+ *    │ pr_connection_close                │ broken off
+ *    ▼                                    ▼
+ *   LANE, under watch until nothing is undone ──▶ descriptor closed
+ *                     │ too many of these
+ *                     ▼
+ *                   reset: what is undone is quarantined
+ */
+#ifndef PR_CONNECTION_H
+#define PR_CONNECTION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/shared.h"
+#include "base/words.h"
+#include "wire/peer.h"
+#include "wire/poller.h"
+#include "wire/transmission.h"
+
+struct pr_express;
+struct pr_ledger;
+struct pr_unread;
+
+/* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, RETURNED or ARRIVED, twice.
+ */
+enum { PR_EVENTS_OF_ONE = 5 };
+
+enum pr_owner { PR_OWNER_NODE, PR_OWNER_LANE };
+
+struct pr_connection {
+    uint64_t id;
+    struct pr_relay *relay;
+    struct pr_poller *poller;
+    int fd;
+    bool
+        in_epoll; /* its poller's thread's alone, without the lock: apart from those that are read in one go under it */
+    struct pr_peer peer;
+    enum pr_owner owner;
+    unsigned pins; /* threads that use it without the lock; it lives as long */
+    struct pr_transmission *current;
+    struct pr_list undone;
+    unsigned begun_since_look;
+    uint64_t round;       /* of looks for a page of references: the last one that it was looked at in */
+    uint64_t watermark;   /* bytes from the connection's start that are done */
+    uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
+    uint64_t look_at, look_interval;
+    uint64_t vanished_at;
+    atomic_int abort;         /* -errno: what the lane shall break it off with */
+    atomic_bool blind;        /* a peer that is not seen may still read; set before our FIN can make it so */
+    atomic_bool upper_layer;  /* a protocol above TCP was seen on the peer's socket: it can't be asked any more */
+    struct pr_ledger *ledger; /* engine zerocopy; NULL before its first */
+    /* Of the layer that answers requests: what the lane may answer, and what it has read; NULL when nothing. */
+    struct pr_express *express;
+    struct pr_unread *unread;
+    bool at_door; /* a lane has accepted it, and Node does not know of it */
+    bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
+    struct pr_list ready, watch, broken_off;
+    struct pr_garbage garbage;
+};
+
+/* What a layer above that answers requests is told of connections that have `express`. All under the lock. */
+struct pr_answering {
+    /* The response that the lane is in has ended. */
+    void (*answered)(struct pr_connection *connection, const struct pr_transmission *transmission,
+                     enum pr_outcome outcome, int error, uint64_t now);
+    /* It shall come back to Node after the response that it is in. */
+    void (*finish)(struct pr_connection *connection);
+    /* It has come back, or is gone. */
+    void (*ended)(struct pr_connection *connection, enum pr_return why, int error);
+};
+
+/*
+ * A connection that has arrived is Node's from now on; what the lane has read of it is asked for before (pr_unread).
+ * Returns a descriptor that the caller closes, or -errno, and it is closed. Where descriptors are short that is the
+ * relay's own, which has `forgotten` the connection: it can be adopted like any other.
+ */
+int pr_connection_take(struct pr_relay *relay, uint64_t connection, enum pr_peer_kind *kind, bool *forgotten);
+
+/* Duplicates the descriptor, finds out who the peer is, gives it a lane (on `node`, where one is). */
+int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,
+                        enum pr_peer_kind *kind);
+
+/*
+ * May a FIN go out now? 1, or 0: an event will tell. Not in mid-body; and not while bytes to a local peer are undone:
+ * one that has sent its own FIN vanishes from the kernel's tables with ours, while its process can still read the pages
+ * in its queue.
+ */
+int pr_connection_finish(struct pr_relay *relay, uint64_t connection);
+
+/* Breaks off a connection that Node owns: no more bytes, and the peer can tell. */
+int pr_connection_break(struct pr_relay *relay, uint64_t connection);
+
+/* Node has closed its descriptor. Ours closes when nothing of the connection is undone. */
+int pr_connection_close(struct pr_relay *relay, uint64_t connection);
+
+/* For the other parts of the core. */
+
+/* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
+int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
+                      struct pr_connection **connection);
+/* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
+void pr_connection_settle(struct pr_connection *connection);
+/* Without the lock: a thread is through with it. */
+void pr_connection_unpin(struct pr_connection *connection);
+/* The owner, with a pin, without the lock. */
+void pr_break_off(struct pr_connection *connection, int error);
+
+/* Under the lock: whether its lane sends on it, or answers. What Node has closed is a lane's without either. */
+bool pr_is_with_lane(const struct pr_connection *connection);
+
+#endif

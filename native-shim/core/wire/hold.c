@@ -1,0 +1,172 @@
+#include "wire/hold.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/shared.h"
+#include "base/sys.h"
+#include "wire/connection.h"
+#include "wire/engine.h"
+#include "wire/layer.h"
+
+static size_t literal_bytes(const struct pr_segment *segments, size_t count) {
+    size_t bytes = 0;
+    for (size_t index = 0; index < count; index++)
+        if (segments[index].literal) bytes += (size_t)segments[index].length;
+    return bytes;
+}
+
+struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segment *segments, size_t count) {
+    size_t size = sizeof(struct pr_transmission) + count * sizeof *segments + literal_bytes(segments, count);
+    struct pr_transmission *transmission = pr_allocate(1, size);
+    if (!transmission) return NULL;
+    transmission->engine = engine;
+    transmission->peer_kind = PR_PEER_UNASKABLE;
+    memcpy(transmission->segments, segments, count * sizeof *segments);
+    char *literals = (char *)&transmission->segments[count];
+    for (size_t index = 0; index < count; index++) {
+        if (!segments[index].literal) continue;
+        memcpy(literals, segments[index].literal, (size_t)segments[index].length);
+        transmission->segments[index].literal = literals;
+        literals += segments[index].length;
+    }
+    pr_reference_init(&transmission->reference, transmission->segments, count);
+    pr_list_init(&transmission->undone);
+    return transmission;
+}
+
+/* Under the lock. */
+static int take(struct pr_relay *relay, struct pr_generation *generation, uint64_t epoch, uint64_t version,
+                const struct pr_claim *place, struct pr_transmission *transmission) {
+    int result = pr_reference_check(&transmission->reference, generation, epoch, version, place);
+    /* Its own, and what pr_send asks for: that must not fail for want of memory when a head is half out. */
+    if (result == 0) result = pr_events_reserve(relay, 3);
+    if (result == 0 && transmission->engine == PR_ENGINE_SPLICE)
+        result = pr_pipe_take(&relay->wire->pipes, &transmission->pipe);
+    if (result < 0) return result;
+    result = pr_slots_add(&relay->slots, PR_KIND_TRANSMISSION, transmission, &transmission->id);
+    if (result == 0) pr_reference_take(&transmission->reference, generation);
+    if (result < 0 && transmission->pipe) pr_pipe_give(&relay->wire->pipes, transmission->pipe);
+    return result;
+}
+
+int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
+            uint64_t place_id, const struct pr_segment *segments, size_t count, uint64_t *id) {
+    int result = pr_generation_check(relay, generation_id);
+    struct pr_transmission *transmission = result == 0 ? pr_hold_new(engine, segments, count) : NULL;
+    if (result == 0 && !transmission) result = -ENOMEM;
+    pr_lock(relay);
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
+    struct pr_claim *place = pr_place_find(relay, place_id);
+    if (result == 0) result = take(relay, generation, epoch, version, place, transmission);
+    if (result == 0) *id = transmission->id;
+    if (place && result != -ESTALE && result != -EAGAIN) pr_claim_end(place); /* now that the reference is there */
+    pr_unlock(relay);
+    if (result < 0) pr_free(transmission);
+    return result;
+}
+
+int pr_hold_take(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version,
+                 struct pr_transmission *transmission) {
+    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
+    return take(relay, generation, epoch, version, NULL, transmission);
+}
+
+static enum pr_locality locality_of(const struct pr_transmission *transmission) {
+    int node = transmission->reference.generation->info.backing.node;
+    if (!transmission->connection || node < 0) return PR_LOCALITY_UNKNOWN;
+    return transmission->connection->poller->node == node ? PR_LOCALITY_LOCAL : PR_LOCALITY_REMOTE;
+}
+
+void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes, bool copied) {
+    struct pr_counters *counters = &transmission->reference.generation->relay->counters;
+    const struct pr_reference *reference = &transmission->reference;
+    uint64_t of_region = pr_reference_extent_bytes(reference, reference->sent, bytes);
+    if (copied || pr_engine_copies(transmission->engine, transmission->reference.generation))
+        counters->copied_bytes[transmission->engine] += of_region;
+    else if (transmission->engine != PR_ENGINE_ZEROCOPY)
+        counters->uncopied_bytes[transmission->engine] += of_region;
+    counters->sent_bytes[transmission->engine] += bytes;
+    counters->bytes_by_locality[locality_of(transmission)] += bytes;
+    pr_reference_sent(&transmission->reference, bytes);
+}
+
+void pr_hold_acknowledged(struct pr_transmission *transmission, uint64_t now) {
+    struct pr_durations *acknowledged = &transmission->reference.generation->relay->counters.acknowledged;
+    transmission->acknowledged = true;
+    pr_reference_count_duration(&transmission->reference, now, acknowledged->by_time, &acknowledged->seconds);
+}
+
+void pr_hold_drop(struct pr_transmission *transmission, uint64_t now) {
+    struct pr_relay *relay = transmission->reference.generation->relay;
+    pr_list_remove(&transmission->undone);
+    pr_slots_remove(&relay->slots, transmission->id);
+    pr_give_pipe_back(transmission);
+    pr_file_window_close(&transmission->window);
+    pr_reference_give(&transmission->reference, now);
+    pr_free(transmission->kept_head);
+    pr_free(transmission);
+}
+
+void pr_hold_quarantine(struct pr_transmission *transmission) {
+    struct pr_relay *relay = transmission->reference.generation->relay;
+    if (transmission->connection)
+        pr_peer_name(&transmission->connection->peer, transmission->peer, sizeof transmission->peer);
+    transmission->connection = NULL;
+    pr_list_remove(&transmission->undone);
+    pr_list_append(&relay->wire->quarantined, &transmission->undone);
+    pr_reference_quarantine(&transmission->reference);
+}
+
+void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome, uint64_t now) {
+    struct pr_counters *counters = &transmission->reference.generation->relay->counters;
+    counters->transmissions[transmission->engine][outcome]++;
+    if (outcome == PR_OUTCOME_COMPLETE)
+        pr_reference_count_duration(&transmission->reference, now, counters->accepted.by_time,
+                                    &counters->accepted.seconds);
+}
+
+/* For transmissions that no connection carries. */
+
+static struct pr_transmission *unconnected(struct pr_relay *relay, uint64_t id) {
+    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
+    return transmission && transmission->reference.state == PR_HELD ? transmission : NULL;
+}
+
+int pr_change_to_stream(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = unconnected(relay, id);
+    if (transmission) {
+        pr_give_pipe_back(transmission);
+        transmission->engine = PR_ENGINE_STREAM;
+    }
+    pr_unlock(relay);
+    return transmission ? 0 : -EBADF;
+}
+
+int pr_advance(struct pr_relay *relay, uint64_t id, uint64_t bytes) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = unconnected(relay, id);
+    int result = !transmission                                                          ? -EBADF
+                 : bytes > transmission->reference.total - transmission->reference.sent ? -ERANGE
+                                                                                        : 0;
+    if (result == 0) {
+        pr_hold_sent(transmission, bytes, false);
+        pr_reference_shrink(&transmission->reference, transmission->reference.sent);
+    }
+    pr_unlock(relay);
+    return result;
+}
+
+int pr_release(struct pr_relay *relay, uint64_t id, enum pr_outcome outcome) {
+    pr_lock(relay);
+    struct pr_transmission *transmission = unconnected(relay, id);
+    uint64_t now = pr_now();
+    if (transmission) {
+        pr_count_outcome(transmission, outcome, now);
+        pr_hold_drop(transmission, now);
+    }
+    pr_unlock(relay);
+    return transmission ? 0 : -EBADF;
+}

@@ -1,0 +1,39 @@
+#include "wire/layer.h"
+
+#include "wire/connection.h"
+#include "wire/hold.h"
+
+int pr_wire_open(struct pr_relay *relay) {
+    pr_list_init(&relay->wire->pipes.idle);
+    pr_list_init(&relay->wire->pollers);
+    pr_list_init(&relay->wire->quarantined);
+    pr_list_init(&relay->wire->broken_off);
+    return pr_prober_open(&relay->wire->prober);
+}
+
+static void drop_all(struct pr_list *undone, uint64_t now) {
+    pr_list_each(node, undone) pr_hold_drop(pr_container(node, struct pr_transmission, undone), now);
+}
+
+static void end_connection(struct pr_connection *connection, uint64_t now) {
+    struct pr_transmission *current = connection->current;
+    connection->current = NULL;
+    if (current) pr_count_outcome(current, PR_OUTCOME_CANCELLED, now);
+    if (current && pr_list_empty(&current->undone)) pr_hold_drop(current, now);
+    drop_all(&connection->undone, now);
+    connection->node_closed = true;
+    pr_connection_settle(connection);
+}
+
+void pr_wire_end(struct pr_relay *relay, uint64_t now) {
+    uint32_t cursor = 0;
+    void *object;
+    while ((object = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) end_connection(object, now);
+    drop_all(&relay->wire->quarantined, now);
+    for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor));) pr_hold_drop(object, now);
+}
+
+void pr_wire_close(struct pr_relay *relay) {
+    pr_pipes_free(&relay->wire->pipes);
+    pr_prober_close(&relay->wire->prober);
+}

@@ -1,0 +1,58 @@
+#include "wire/poller.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "wire/connection.h"
+#include "wire/layer.h"
+
+void pr_poller_init(struct pr_poller *poller, struct pr_relay *relay, int node) {
+    *poller = (struct pr_poller){.epoll = -1, .wake = -1, .node = node, .prober = {.diag = -1, .route = -1}};
+    poller->next_look = UINT64_MAX;
+    pr_list_init(&poller->ready);
+    pr_list_init(&poller->watch);
+    pr_list_append(&relay->wire->pollers, &poller->pollers);
+}
+
+int pr_poller_open(struct pr_poller *poller) {
+    int result = pr_prober_open(&poller->prober);
+    if (result < 0) return result;
+    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+    poller->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (poller->epoll < 0 || poller->wake < 0) return -errno;
+    /* Each write is an edge, so nobody has to read it. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
+    return pr_sys.epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->wake, &event) < 0 ? -errno : 0;
+}
+
+void pr_poller_close(struct pr_poller *poller) {
+    if (poller->wake >= 0) close(poller->wake);
+    if (poller->epoll >= 0) close(poller->epoll);
+    poller->wake = poller->epoll = -1;
+    pr_prober_close(&poller->prober);
+}
+
+void pr_poller_wake(struct pr_poller *poller) {
+    uint64_t one = 1;
+    ssize_t written = write(poller->wake, &one, sizeof one);
+    (void)written; /* it counts to 2^64 before it is full */
+}
+
+struct pr_poller *pr_poller_for(struct pr_relay *relay, int node) {
+    struct pr_poller *best = NULL;
+    pr_list_each(entry, &relay->wire->pollers) {
+        struct pr_poller *poller = pr_container(entry, struct pr_poller, pollers);
+        bool nearer = best && poller->node == node && best->node != node;
+        bool as_near = best && (poller->node == node) == (best->node == node);
+        if (!best || nearer || (as_near && poller->connections < best->connections)) best = poller;
+    }
+    return best;
+}
+
+bool pr_poller_ready(struct pr_connection *connection) {
+    struct pr_poller *poller = connection->poller;
+    if (pr_list_empty(&connection->ready)) pr_list_append(&poller->ready, &connection->ready);
+    return poller->asleep;
+}
