@@ -107,22 +107,24 @@ export class Digests {
     stop.abort();
   }
 
-  /** Whether the connection is still there. */
+  /** Whether the connection is still there. One that is closed says so no more, so nothing is kept of it. */
   #remember(content: JudgedContent, { askers }: Computation, asker: Asker): boolean {
     askers.add(asker);
-    const asked = this.#asked.get(asker);
-    if (asked) {
-      asked.add(content);
-      return true;
-    }
-    const all = new Set([content]);
-    this.#asked.set(asker, all);
-    const leave = () => {
-      for (const each of all) this.#leave(each, asker);
-    };
-    if (asker.destroyed === true) leave();
-    else asker.once('close', leave);
+    if (asker.destroyed === true) this.#leave(content, asker);
+    else this.#askedBy(asker).add(content);
     return asker.destroyed !== true;
+  }
+
+  #askedBy(asker: Asker): Set<JudgedContent> {
+    const known = this.#asked.get(asker);
+    if (known) return known;
+    const asked = new Set<JudgedContent>();
+    this.#asked.set(asker, asked);
+    asker.once('close', () => {
+      this.#asked.delete(asker);
+      for (const each of asked) this.#leave(each, asker);
+    });
+    return asked;
   }
 
   #leave(content: JudgedContent, asker: Asker): void {

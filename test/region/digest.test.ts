@@ -137,8 +137,12 @@ test('a connection that is closed already starts nothing that lasts', async (t) 
   const { digests, hole } = setUp(t, 'native');
   const gone = new Connection();
   gone.close();
-  assert.equal(await digests.of(hole('file', huge), gone), undefined);
-  await until(() => digests.running === 0, 'it has ended');
+  for (const name of ['first', 'second']) {
+    assert.equal(await digests.of(hole(name, huge), gone), undefined);
+    await until(() => digests.running === 0, `${name} has ended`);
+  }
+  assert.equal(digests.outcomes.cancelled, 2);
+  assert.equal(gone.listenerCount('close'), 0);
 });
 
 test('a connection has one listener, whatever it asks for', async (t) => {
