@@ -8,11 +8,19 @@ import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { changedAt, identityOf, isSameChange } from '../relay/file-identity.ts';
 import type { FileIdentity } from '../relay/relay.ts';
 
-/** Of one inode: the ctimes (`changedAt`) that the service has given it, and whether it is about to give it another. */
+/** Of one inode: the latest ctimes (`changedAt`) that the service has given it, and whether it is about to give it another. */
 type Move = { readonly before: FileIdentity; readonly given: Set<bigint>; now: FileIdentity; underWay: number };
 
 // fs.constants does not have O_PATH: nothing is opened by it, so it works on whatever has a name.
 const pathOnly = 0o10000000 | constants.O_NOFOLLOW;
+
+/**
+ * So many ctimes are known of one inode, the latest. A file has the last of them; those before it are only of looks that
+ * somebody remembers, such as that at a region which nobody has read since. A look that is older still is taken for one at
+ * a file that others have changed: the region is opened anew, with the entity-tag that it had, and counted in
+ * `pagerelay_external_changes_total`.
+ */
+const mostGiven = 64;
 
 /** Knows by which ctimes files are the ones that they were. */
 export class OwnMoves {
@@ -82,8 +90,16 @@ export class OwnMoves {
       return;
     }
     move.now = now;
-    move.given.add(changedAt(now));
+    give(move, changedAt(now));
   }
+}
+
+// A clock that was set back can give a ctime again: it is the latest then.
+function give({ given }: Move, changed: bigint): void {
+  given.delete(changed);
+  given.add(changed);
+  const [oldest] = given;
+  if (oldest !== undefined && given.size > mostGiven) given.delete(oldest);
 }
 
 // By whatever but ctime tells.

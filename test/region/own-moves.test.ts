@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { OwnMoves } from '../../src/region/own-moves.ts';
 import { identityOf, isSameChange } from '../../src/relay/file-identity.ts';
+import type { FileIdentity } from '../../src/relay/relay.ts';
 import { until } from '../support/poll.ts';
 import { makeFolder } from '../support/regions.ts';
 
@@ -52,6 +53,19 @@ test('moves of one file add up', async (t) => {
   await moves.during(path, () => moves.during(path, () => moveNames(path, other)));
   await moves.during(path, () => moveNames(path, other));
   assert.deepEqual(moves.asBefore(look(path)), before);
+});
+
+test('of a file that is moved again and again, the latest 64 ctimes are known', async (t) => {
+  const { path, other, before, moves } = makeFile(t);
+  const looks: FileIdentity[] = [];
+  for (let each = 0; each < 66; each++) {
+    await moves.during(path, () => moveNames(path, other));
+    looks.push(look(path));
+    assert.deepEqual(moves.asBefore(look(path)), before);
+  }
+  const forgotten = looks.splice(0, 2);
+  for (const known of looks) assert.deepEqual(moves.asBefore(known), before);
+  for (const old of forgotten) assert.equal(moves.asBefore(old), old);
 });
 
 test('a file whose ctime others have moved after the service did is another one', async (t) => {
