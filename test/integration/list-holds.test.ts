@@ -85,6 +85,36 @@ test('references to one region are those to every file that it has had', async (
   assert.deepEqual(await pages(client, 'references', '?region=none'), [[]]);
 });
 
+test('others are answered while many references are listed', async (t) => {
+  const dir = makeFolder(t, 'tmpfs');
+  writeRegion(dir, 'a', 4096);
+  const { service, port } = await startService(t, { dir });
+  const { content } = service.catalog.find('a');
+  const holds = Array.from({ length: 20_000 }, () =>
+    service.relay.hold(content, 'stream', [{ offset: 0, length: 4096 }]),
+  );
+  const [lister, other] = await Promise.all([RawClient.connect(t, port), RawClient.connect(t, port)]);
+  const asked = 30;
+  lister.write('GET /references HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(asked));
+  let isListed = false;
+  const listing = (async () => {
+    for (let page = 0; page < asked; page++) {
+      const { status, body } = await lister.response();
+      assert.equal(status, 200);
+      assert.equal(JSON.parse(body.toString()).references.length, 1000);
+    }
+    isListed = true;
+  })();
+  let answers = 0;
+  while (!isListed) {
+    assert.equal((await get(other, '/healthz')).status, 200);
+    answers += isListed ? 0 : 1;
+  }
+  await listing;
+  assert.ok(answers >= 5, `${answers} answers meanwhile`);
+  for (const hold of holds) if (typeof hold === 'number') service.relay.release(hold, 'cancelled');
+});
+
 test('what is done when a page is made is not in it', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'a', size);
