@@ -13,6 +13,7 @@ import type { Leaving } from './http/read/outgoing.ts';
 import type { GivenFields, RegionFields } from './http/read/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { boundSilence } from './node/deadlines.ts';
+import { reportMissing } from './node/feature-test.ts';
 import { answerInTurn, hasTurn, itsTurn } from './node/turn.ts';
 import { watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
@@ -119,6 +120,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   await opened.ready();
   if (opened.relay instanceof NativeRelay) logRefused(app.log, opened.relay.refused);
   logEngines(app.log, await opened.engines());
+  reportMissing(app.log, ['sending']);
   let deadline = 0;
   app.addHook('preClose', async () => {
     deadline = performance.now() + (options.drain ?? 30) * 1000;

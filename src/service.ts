@@ -1,5 +1,5 @@
 /** The standalone service: an HTTP server of its own over what the plugin is made of. @module */
-import { type IncomingMessage, METHODS, type Server } from 'node:http';
+import { type IncomingMessage, METHODS } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import { watchHeads } from './http/express/received.ts';
@@ -17,7 +17,8 @@ import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
 import { openDoor } from './node/door.ts';
-import { canAnswerOneByOne } from './node/feature-test.ts';
+import { reportMissing } from './node/feature-test.ts';
+import { allowHalfOpen } from './node/internals.ts';
 import { answerInTurn } from './node/turn.ts';
 import { logAnswer, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
@@ -112,7 +113,7 @@ export function createService(options: ServiceOptions): Service {
     for (const tokens of [guards.readTokens, guards.writeTokens]) tokens?.onChange(() => feed.endAll());
   });
   if (relay instanceof NativeRelay) logRefused(app.log, relay.refused);
-  if (!canAnswerOneByOne()) app.log.error({ node: process.version }, pipeliningIsUnbounded);
+  reportMissing(app.log, ['pipelining', 'sending', 'accepting']);
   if (relay.portableBecause) app.log.warn({ because: relay.portableBecause }, 'no native shim: every byte is copied');
   return {
     app,
@@ -132,10 +133,6 @@ export function createService(options: ServiceOptions): Service {
     },
   };
 }
-
-const pipeliningIsUnbounded =
-  'requests of a connection are not held back in this release of Node: a client that pipelines them and reads no answer ' +
-  'takes memory without a bound; run the service with a release that it is tested on';
 
 function openGuards({ allowHosts, readTokenFile, writeTokenFile }: ServiceOptions): Guards {
   const tokens = (path: string | undefined) => (path === undefined ? undefined : Tokens.fromFile(path));
@@ -181,8 +178,7 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
   // So that a method which exists elsewhere is a 405 here (RFC 9110 15.5.6), not an unknown address.
   const others = METHODS.filter((method) => !app.supportedMethods.includes(method) && method !== 'CONNECT');
   for (const method of others) app.addHttpMethod(method, { hasBody: true });
-  // A client that has said all it has to say (FIN) still gets its whole response.
-  (app.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  allowHalfOpen(app.server);
   boundConnections(app.server, metrics, options);
   return app as unknown as FastifyInstance;
 }

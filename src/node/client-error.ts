@@ -3,6 +3,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import { uriReference } from '../http/guard/request-target.ts';
 import { type ProblemCode, problemContentType, problemDocument } from '../http/problem/problems.ts';
+import { requestOf, responseDue } from './internals.ts';
 import { linger } from './lingering.ts';
 
 /** Node's 'checkExpectation': an Expect that is not 100-continue (RFC 9110 10.1.1). */
@@ -12,25 +13,19 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
   response.end(body);
 }
 
-/** The response whose turn it is, and the request that is read. */
-type HttpSocket = Socket & {
-  _httpMessage?: ServerResponse | null;
-  parser?: { readonly incoming?: IncomingMessage | null } | null;
-};
-
 /**
  * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered where that is still
  * possible, and the connection ends. Where a response has begun, nothing else may be written any more: it is broken off.
  */
-export function answerClientError(error: NodeJS.ErrnoException, socket: HttpSocket): void {
-  const due = socket._httpMessage;
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  const due = responseDue(socket);
   if (error.code === 'ECONNRESET' || !socket.writable || due?.headersSent) socket.destroy();
-  else if (due || socket.parser?.incoming?.complete !== false) answerUnparsed(error, socket, due?.req.method);
+  else if (due || requestOf(socket)?.complete !== false) answerUnparsed(error, socket, due?.req.method);
   // Else the rest of a request that has been answered before it was read so far.
   linger(socket);
 }
 
-function answerUnparsed(error: NodeJS.ErrnoException, socket: HttpSocket, method?: string): void {
+function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket, method?: string): void {
   const codes: Record<string, ProblemCode> = {
     HPE_HEADER_OVERFLOW: 'headers-too-large',
     ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',

@@ -5,41 +5,27 @@
  * @module
  */
 import { type OutgoingHttpHeaders, type Server, ServerResponse } from 'node:http';
-import { type BlockList, Socket } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import type { HeldTransmission, WayOut, WaysOut } from '../http/read/way-out.ts';
 import type { Grant, Returned } from '../relay/grants.ts';
 import type { ConnectionListener, NativeRelay } from '../relay/native-relay.ts';
 import type { PeerKind, Sent, TransmissionId } from '../relay/relay.ts';
+import { canSendNatively } from './feature-test.ts';
+import {
+  descriptorOf,
+  type Finish,
+  finalize,
+  isAnswering,
+  isReading,
+  markAnswering,
+  queuedBytes,
+  replaceFinal,
+  serverOf,
+  startReading,
+  stopReading,
+} from './internals.ts';
 import { holdBack, letGo } from './reading.ts';
 import { sendHeld } from './send.ts';
-
-/** What Node keeps to itself of a socket: undocumented, stable since Node 0.x, and tested for at every use. */
-type SocketInternals = {
-  _handle?: {
-    readonly fd?: number;
-    readonly writeQueueSize?: number;
-    readonly reading?: boolean;
-    readStart?: () => number;
-    readStop?: () => number;
-  } | null;
-  _final?: (callback: Finish) => void;
-  _httpMessage?: unknown;
-  readonly server?: Server;
-};
-
-type Finish = (error?: Error | null) => void;
-
-// What Node's HTTP server asks of a response that it takes for one under way (closeIdleConnections, 'timeout').
-const laneAnswers = Object.freeze({ finished: false, _headerSent: true, emit: () => false });
-
-/** The descriptor of a plain TCP socket; undefined for TLS, pipes and what is no socket at all. */
-function descriptorOf(socket: Socket): number | undefined {
-  if (!(socket instanceof Socket) || 'encrypted' in socket || socket.destroyed) return undefined;
-  const { _handle, _final } = socket as SocketInternals;
-  const fd = _handle?.fd;
-  const known = typeof fd === 'number' && typeof _handle?.writeQueueSize === 'number' && typeof _final === 'function';
-  return known && fd >= 0 && socket.remoteFamily !== undefined ? fd : undefined;
-}
 
 /** Requests that Node answers after a grant that came to nothing, at most: their number doubles. */
 const mostSkipped = 63;
@@ -110,7 +96,7 @@ export class Connection implements ConnectionListener, WayOut {
     this.#other = connections.get(socket);
     connections.set(socket, this);
     if (this.#other) return;
-    (socket as SocketInternals)._final = finishWhenDone;
+    replaceFinal(socket, finishWhenDone);
     socket.once('close', closed);
   }
 
@@ -127,7 +113,7 @@ export class Connection implements ConnectionListener, WayOut {
 
   /** Whether Node itself has nothing queued: only then may native bytes follow. */
   get flushed(): boolean {
-    return this.#socket.writableLength === 0 && (this.#socket as SocketInternals)._handle?.writeQueueSize === 0;
+    return this.#socket.writableLength === 0 && queuedBytes(this.#socket) === 0;
   }
 
   answer(response: ServerResponse, held: HeldTransmission, fields: OutgoingHttpHeaders = {}): Promise<Sent> {
@@ -157,14 +143,13 @@ export class Connection implements ConnectionListener, WayOut {
   }
 
   grant(grant: Grant): void {
-    const { _handle: handle, _httpMessage: response } = this.#socket as SocketInternals;
-    const quiet = this.flushed && this.#socket.readableLength === 0 && !this.#socket.destroyed && !response;
-    if (!quiet || !handle?.readStop || !handle.readStart || handle.reading !== true) return;
-    // Not pause(), which goes on reading into the stream's buffer. The flag `reading` stays: nobody else starts it.
-    handle.readStop();
+    const socket = this.#socket;
+    const quiet = this.flushed && socket.readableLength === 0 && !socket.destroyed && !isAnswering(socket);
+    if (!quiet || !isReading(socket)) return;
+    stopReading(socket);
     const returned = this.#relay.grant(this.#id, grant);
     if (returned) void this.#whileGranted(returned);
-    else handle.readStart();
+    else startReading(socket);
   }
 
   /** Ends a connection whose peer must be able to tell that a body ends short. */
@@ -182,7 +167,7 @@ export class Connection implements ConnectionListener, WayOut {
     this.#finish = undefined;
     if (!finish || this.#socket.destroyed) return;
     if (this.#other) this.#other.finish(finish);
-    else (Socket.prototype as SocketInternals)._final?.call(this.#socket, finish);
+    else finalize(this.#socket, finish);
   }
 
   closed(): void {
@@ -212,27 +197,25 @@ export class Connection implements ConnectionListener, WayOut {
 
   async #whileGranted(end: Promise<Returned>): Promise<void> {
     const socket = this.#socket;
-    const internals = socket as SocketInternals;
     const timeAgain = stopTime(socket);
-    internals._httpMessage = laneAnswers;
+    markAnswering(socket, true);
     const { whole, answers } = await end;
-    internals._httpMessage = null;
+    markAnswering(socket, false);
     this.#skipped = 0;
     this.#useless = answers > 0 ? 0 : Math.min(2 * this.#useless + 1, mostSkipped);
     if (!whole) socket.destroy();
     if (socket.destroyed) return;
     timeAgain();
     this.#readOn();
-    closeIdleLater(internals.server);
+    closeIdleLater(serverOf(socket));
   }
 
   // As if Node had read it itself.
   #readOn(): void {
-    const { _handle: handle } = this.#socket as SocketInternals;
     try {
       const unread = this.#relay.unread(this.#id);
       if (unread.length > 0) this.#socket.push(unread);
-      handle?.readStart?.();
+      startReading(this.#socket);
     } catch (error) {
       this.#socket.destroy(error as Error);
     }
@@ -254,7 +237,7 @@ export class Connections implements WaysOut {
     if (!socket) return undefined;
     const known = Connection.of(this.#relay, socket);
     if (known) return known;
-    const fd = descriptorOf(socket);
+    const fd = canSendNatively() ? descriptorOf(socket) : undefined;
     if (fd === undefined) return undefined;
     return new Connection(this.#relay, socket, this.#relay.adopt(fd, this.#isListed(socket), node));
   }

@@ -1,10 +1,8 @@
 /** Clients that do not read what they have asked for, or do not send what they have announced. @module */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { queuedBytes } from './internals.ts';
 import { isHeldBack } from './reading.ts';
-
-/** What Node keeps to itself of a socket: the bytes that the kernel has not taken yet. */
-type SocketInternals = { _handle?: { readonly writeQueueSize?: number } | null };
 
 /** So often within the time that is given, progress is looked for. */
 const looks = 8;
@@ -45,7 +43,7 @@ function isStuck(socket: Socket, progress: Progress): boolean {
 // What is still to be taken by the kernel; undefined when nothing is.
 function leftOf(socket: Socket): string | undefined {
   if (socket.writableLength === 0) return undefined;
-  return `${socket.bytesWritten} ${(socket as SocketInternals)._handle?.writeQueueSize}`;
+  return `${socket.bytesWritten} ${queuedBytes(socket)}`;
 }
 
 /**

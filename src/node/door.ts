@@ -8,18 +8,8 @@ import type { Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import { Connection } from './connection.ts';
-
-/** What Node keeps to itself of a server and its sockets: undocumented, and tested for before anything is changed. */
-type ServerInternals = { _handle?: ListeningHandle | null; _connections?: number };
-type ListeningHandle = {
-  readonly fd?: number;
-  getsockname(into: object): number;
-  close(callback?: () => void): void;
-  ref(): void;
-  unref(): void;
-  hasRef?(): boolean;
-};
-type AcceptedInternals = { server?: Server; _server?: Server };
+import { canAcceptInLanes } from './feature-test.ts';
+import { countAmong, type ListeningHandle, listeningHandleOf, replaceListeningHandle } from './internals.ts';
 
 const longest = 2 ** 31 - 1; // of a timer, milliseconds
 
@@ -74,14 +64,14 @@ class DoorHandle implements ListeningHandle {
  * @returns whether they do
  */
 export function openDoor(server: Server, relay: NativeRelay): boolean {
-  const internals = server as unknown as ServerInternals;
-  const { _handle: handle } = internals;
+  const handle = canAcceptInLanes() ? listeningHandleOf(server) : undefined;
+  const { fd = -1 } = handle ?? {};
   const address = server.address();
-  const isKnown = typeof handle?.fd === 'number' && handle.fd >= 0 && typeof internals._connections === 'number';
-  if (!isKnown || typeof address !== 'object' || address === null || server.maxConnections !== undefined) return false;
-  const door = relay.openDoor(handle.fd as number, (arrival) => receive(server, relay, arrival));
+  const isTcp = handle && fd >= 0 && typeof address === 'object' && address !== null;
+  if (!isTcp || server.maxConnections !== undefined) return false;
+  const door = relay.openDoor(fd, (arrival) => receive(server, relay, arrival));
   if (door === undefined) return false;
-  internals._handle = new DoorHandle(server, relay, door, address);
+  replaceListeningHandle(server, new DoorHandle(server, relay, door, address));
   handle.close(); // The relay has a descriptor of its own.
   return true;
 }
@@ -123,13 +113,9 @@ function unreadOf(relay: NativeRelay, id: number): Buffer | undefined {
   }
 }
 
-// As a server's own: its `close` waits for it.
 function socketOf(server: Server, fd: number): Socket {
   const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
-  const internals = socket as AcceptedInternals;
-  internals.server = server;
-  internals._server = server;
-  (server as unknown as { _connections: number })._connections++;
+  countAmong(server, socket);
   return socket;
 }
 

@@ -8,10 +8,8 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isParserPaused, parserOf } from './internals.ts';
 import { holdBack, letGo } from './reading.ts';
-
-/** What Node's HTTP server keeps to itself of a socket. While `_paused`, its parser must be given nothing. */
-type HttpSocket = Socket & { _paused?: boolean };
 
 type Listener = (...values: unknown[]) => void;
 
@@ -81,7 +79,7 @@ type Own = {
 
 /** The requests of one connection. */
 export class Pipeline {
-  readonly #socket: HttpSocket;
+  readonly #socket: Socket;
   readonly #own: Own;
   #unparsed: Buffer[] = [];
   #length = 0;
@@ -187,7 +185,7 @@ export class Pipeline {
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded || this.isDiscarding) return false;
     if (this.#response && this.#request?.complete === true) return false;
-    if (!socket._paused) return true;
+    if (!isParserPaused(socket)) return true;
     this.#parseOnAfterDrain();
     return false;
   }
@@ -274,8 +272,8 @@ export function answerOneByOne(
   mostInAll = usualMostInAll,
 ): void {
   server.on('connection', (socket: Socket) => {
-    const parse = ownListener(socket, 'data');
-    const parseEnd = ownListener(socket, 'end');
+    const parse = parserOf(socket, 'data');
+    const parseEnd = parserOf(socket, 'end');
     if (!parse || !parseEnd) return; // Everything is as Node does it (feature-test.ts).
     const pipeline = new Pipeline(socket, { parse, parseEnd, onFull, mostInAll });
     socket.on('data', (chunk: Buffer) => pipeline.receive(chunk));
@@ -290,10 +288,4 @@ export function answerOneByOne(
       pipelines.get(request.socket)?.begin(request, response),
     );
   }
-}
-
-const names = { data: 'bound socketOnData', end: 'bound socketOnEnd' } as const;
-
-function ownListener(socket: Socket, event: 'data' | 'end'): Listener | undefined {
-  return socket.listeners(event).find(({ name }) => name === names[event]) as Listener | undefined;
 }

@@ -4,9 +4,7 @@ import type { HeldTransmission } from '../http/read/way-out.ts';
 import type { NativeRelay } from '../relay/native-relay.ts';
 import type { Sent } from '../relay/relay.ts';
 import type { Connection } from './connection.ts';
-
-/** What Node keeps to itself of a response; undocumented, and the same since Node 0.x. */
-type ResponseInternals = { _header?: string | null; _headerSent?: boolean };
+import { responseDue, takeHead } from './internals.ts';
 
 /** The shim's limit for a head that goes out natively; Node writes a longer one. */
 const longestHead = 32 * 1024;
@@ -34,7 +32,7 @@ export async function sendHeld(
 async function sendBody(held: HeldForConnection, response: ServerResponse): Promise<Sent> {
   const { relay, connection, transmission, length } = held;
   relay.onUnwanted(transmission, () => response.destroy());
-  const head = takeHead(response, connection);
+  const head = takeHeadFor(connection, response);
   if (head === undefined && !((await headIsOut(response)) && connection.flushed)) {
     const outcome = response.destroyed ? 'aborted' : 'failed';
     relay.release(transmission, outcome);
@@ -51,12 +49,8 @@ async function sendBody(held: HeldForConnection, response: ServerResponse): Prom
 }
 
 // The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
-function takeHead(response: ServerResponse, connection: Connection): string | undefined {
-  const internals = response as unknown as ResponseInternals;
-  if (!isCurrent(response) || !connection.flushed || internals._headerSent !== false) return undefined;
-  if (!internals._header || internals._header.length >= longestHead) return undefined;
-  internals._headerSent = true;
-  return internals._header;
+function takeHeadFor(connection: Connection, response: ServerResponse): string | undefined {
+  return isCurrent(response) && connection.flushed ? takeHead(response, longestHead) : undefined;
 }
 
 // Else Node writes it. The callback of an empty write comes when all that was queued before is with the kernel.
@@ -68,6 +62,6 @@ function headIsOut(response: ServerResponse): Promise<boolean> {
 }
 
 function isCurrent(response: ServerResponse): boolean {
-  const socket = response.socket as (ServerResponse['socket'] & { _httpMessage?: unknown }) | null;
-  return socket?.writable === true && socket._httpMessage === response;
+  const { socket } = response;
+  return socket?.writable === true && responseDue(socket) === response;
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { descriptorOf } from '../../src/node/internals.ts';
 import type { Scope } from './scope.ts';
 
 /** Both ends of a TCP connection over loopback, and the descriptor of the accepted one. */
@@ -17,6 +18,5 @@ export async function makeSocketPair(scope: Scope): Promise<SocketPair> {
     scope.after(() => socket.destroy());
   }
   server.close();
-  const { _handle } = accepted as Socket & { _handle?: { fd: number } };
-  return { client, accepted, fd: _handle?.fd ?? -1 };
+  return { client, accepted, fd: descriptorOf(accepted) ?? -1 };
 }
