@@ -7,20 +7,24 @@ import { type Dotfiles, dotfileRules, isRegionName } from '../region/name.ts';
 import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
 import type { EngineChoice } from '../relay/engine.ts';
 import { engines as everyEngine } from '../relay/relay.ts';
+import {
+  bytes,
+  bytesOrNone,
+  type Flag,
+  many,
+  one,
+  oneOf,
+  onePath,
+  onOff,
+  readPath,
+  seconds,
+  secondsAboveZero,
+  whole,
+} from './flag-kinds.ts';
 
 const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const maxLanes = 256;
-// Node fires a timer of 2^31 milliseconds or more at once.
-const maxSeconds = 2_147_483;
-const byteUnits = new Map([
-  ['KiB', 2 ** 10],
-  ['MiB', 2 ** 20],
-  ['GiB', 2 ** 30],
-  ['TiB', 2 ** 40],
-]);
-const aboveZero = `a number of seconds above 0, at most ${maxSeconds}`;
-const someBytes = 'a whole number of bytes from 1 to 2^53 - 1, alone or in KiB, MiB, GiB or TiB, such as 64MiB';
 
 /** The least severe messages that are logged. */
 export type LogLevel = (typeof logLevels)[number];
@@ -72,78 +76,35 @@ export type ServeOptions = {
   readonly headers: readonly GivenField[];
 };
 
-type JsonType = 'string' | 'number' | 'boolean';
-
-/** One option of `pagerelay serve`: how it is written and read in each of its sources. */
-export type Flag<Value> = {
-  /** Without the dashes. The environment variable and the configuration key are derived from it. */
-  readonly flag: string;
-  /** Empty: on the command line the flag takes no value, and means `true`. */
-  readonly placeholder: string;
-  readonly meaning: string;
-  /** How usage text shows the default. */
-  readonly shownDefault: string;
-  readonly repeatable: boolean;
-  /** What parts the values of one environment variable; by default a comma. */
-  readonly separator?: string;
-  /** What the configuration file may write the value as. */
-  readonly json: readonly JsonType[];
-  readonly fallback: () => Value;
-  /** Completes the sentence "--flag must be ..." */
-  readonly rule: string;
-  /** Takes at least one text; undefined breaks the rule. */
-  readonly read: (texts: readonly string[]) => Value | undefined;
-};
-
 /** The flag of each option. */
 export type Flags = { readonly [Key in keyof ServeOptions]: Flag<ServeOptions[Key]> };
 /** What the reading of sources needs to know of a flag. */
 export type AnyFlag = Omit<Flags[keyof Flags], 'read' | 'fallback'>;
-type Kind<Value> = Omit<Flag<Value>, 'flag' | 'meaning'>;
 
-const onOff: Kind<boolean> = {
-  placeholder: '',
-  shownDefault: 'off',
-  repeatable: false,
-  json: ['boolean'],
-  fallback: () => false,
-  rule: '1, true, 0 or false',
-  read: (texts) => lastText(texts, readSwitch),
-};
-
-const onePath: Kind<string | undefined> = {
-  placeholder: 'PATH',
-  shownDefault: 'none',
-  repeatable: false,
-  json: ['string'],
-  fallback: () => undefined,
-  rule: 'a path that is not empty',
-  read: (texts) => lastText(texts, readPath),
-};
+const files = many({
+  placeholder: 'NAME=PATH',
+  rule: 'NAME=PATH with a region name that is given once and a path that is not empty',
+  read: readRegion,
+});
 
 /** In the order of usage text. */
 export const flags: Flags = {
   host: {
     flag: 'host',
-    placeholder: 'HOST',
     meaning: 'address to listen on',
-    shownDefault: '127.0.0.1',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => '127.0.0.1',
-    rule: 'a host name or an address',
-    read: (texts) => lastText(texts, (text) => (/^[^\s/]+$/.test(text) ? text : undefined)),
+    ...one(
+      {
+        placeholder: 'HOST',
+        rule: 'a host name or an address',
+        read: (text) => (/^[^\s/]+$/.test(text) ? text : undefined),
+      },
+      '127.0.0.1',
+    ),
   },
   port: {
     flag: 'port',
-    placeholder: 'PORT',
     meaning: 'port to listen on; 0 picks one',
-    shownDefault: '8080',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => 8080,
-    rule: 'a whole number from 0 to 65535',
-    read: (texts) => lastText(texts, (text) => readWhole(text, 0, 65_535)),
+    ...whole('PORT', 0, 65_535, 8080),
   },
   dir: {
     flag: 'dir',
@@ -152,14 +113,8 @@ export const flags: Flags = {
   },
   dotfiles: {
     flag: 'dotfiles',
-    placeholder: 'RULE',
     meaning: 'whether names may have segments that begin with a dot: allow or deny',
-    shownDefault: 'allow',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => 'allow',
-    rule: `one of ${dotfileRules.join(', ')}`,
-    read: (texts) => lastText(texts, (text) => dotfileRules.find((rule) => rule === text)),
+    ...oneOf('RULE', dotfileRules, 'allow'),
   },
   writable: {
     flag: 'writable',
@@ -168,14 +123,12 @@ export const flags: Flags = {
   },
   allowHosts: {
     flag: 'allow-host',
-    placeholder: 'NAME',
     meaning: 'another host that a service on the loopback answers to, with or without a port; * is any',
-    shownDefault: 'none',
-    repeatable: true,
-    json: ['string'],
-    fallback: () => [],
-    rule: 'a host with or without a port, such as files.example or [fd00::1]:8080, or *',
-    read: (texts) => readAll(texts, (text) => (isAllowable(text) ? text : undefined)),
+    ...many({
+      placeholder: 'NAME',
+      rule: 'a host with or without a port, such as files.example or [fd00::1]:8080, or *',
+      read: (text) => (isAllowable(text) ? text : undefined),
+    }),
   },
   writeTokenFile: {
     flag: 'write-token-file',
@@ -189,14 +142,9 @@ export const flags: Flags = {
   },
   regions: {
     flag: 'region',
-    placeholder: 'NAME=PATH',
     meaning: 'one file or device, served in place',
-    shownDefault: 'none',
-    repeatable: true,
-    json: ['string'],
-    fallback: () => [],
-    rule: 'NAME=PATH with a region name that is given once and a path that is not empty',
-    read: readRegions,
+    ...files,
+    read: (texts) => withDifferentNames(files.read(texts)),
   },
   portableEtags: {
     flag: 'portable-etags',
@@ -205,48 +153,35 @@ export const flags: Flags = {
   },
   maxDigestBytes: {
     flag: 'max-digest-bytes',
-    placeholder: 'BYTES',
     meaning: 'the largest region whose digest is computed when it is asked for; 0: none is',
-    shownDefault: '1GiB',
-    repeatable: false,
-    json: ['number', 'string'],
-    fallback: () => 2 ** 30,
-    rule: `0, or ${someBytes}`,
-    read: (texts) => lastText(texts, (text) => (text === '0' ? 0 : readBytes(text))),
+    ...bytesOrNone('1GiB', 2 ** 30),
   },
   cacheControl: {
     flag: 'cache-control',
-    placeholder: 'VALUE',
     meaning: 'Cache-Control of every answer of a region',
-    shownDefault: 'no-cache',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => 'no-cache',
-    rule: 'a field value of visible ASCII characters, with spaces only between them',
-    read: (texts) => lastText(texts, (text) => (isFieldValue(text) ? text : undefined)),
+    ...one(
+      {
+        placeholder: 'VALUE',
+        rule: 'a field value of visible ASCII characters, with spaces only between them',
+        read: (text) => (isFieldValue(text) ? text : undefined),
+      },
+      'no-cache',
+    ),
   },
   headers: {
     flag: 'header',
-    placeholder: 'NAME:VALUE',
     meaning: 'a field that every answer of a region has as well',
-    shownDefault: 'none',
-    repeatable: true,
+    ...many({
+      placeholder: 'NAME:VALUE',
+      rule: `a field name, a colon and a value of visible ASCII characters, other than ${[...ownFields].join(', ')}`,
+      read: readField,
+    }),
     separator: '\n',
-    json: ['string'],
-    fallback: () => [],
-    rule: `a field name, a colon and a value of visible ASCII characters, other than ${[...ownFields].join(', ')}`,
-    read: (texts) => readAll(texts, readField),
   },
   engine: {
     flag: 'engine',
-    placeholder: 'ENGINE',
     meaning: 'how bytes reach the socket',
-    shownDefault: 'auto',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => 'auto',
-    rule: `one of ${engines.join(', ')}`,
-    read: (texts) => lastText(texts, (text) => engines.find((engine) => engine === text)),
+    ...oneOf('ENGINE', engines, 'auto'),
   },
   noExpress: {
     flag: 'no-express',
@@ -255,164 +190,67 @@ export const flags: Flags = {
   },
   copyBelow: {
     flag: 'copy-below',
-    placeholder: 'BYTES',
     meaning: 'copy bodies that are shorter',
-    shownDefault: '0',
-    repeatable: false,
-    json: ['number', 'string'],
-    fallback: () => 0,
-    rule: `0, or ${someBytes}`,
-    read: (texts) => lastText(texts, (text) => (text === '0' ? 0 : readBytes(text))),
+    ...bytesOrNone('0', 0),
   },
   lanes: {
     flag: 'lanes',
-    placeholder: 'N',
     meaning: 'native threads that carry responses',
+    ...whole('N', 1, maxLanes, Math.min(maxLanes, Math.max(1, availableParallelism() - 1))),
     shownDefault: 'cores - 1',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => Math.min(maxLanes, Math.max(1, availableParallelism() - 1)),
-    rule: `a whole number from 1 to ${maxLanes}`,
-    read: (texts) => lastText(texts, (text) => readWhole(text, 1, maxLanes)),
   },
   unaskable: {
     flag: 'unaskable',
-    placeholder: 'CIDR',
     meaning: 'peers that this kernel may hold out of sight, such as containers behind NAT',
-    shownDefault: 'none',
-    repeatable: true,
-    json: ['string'],
-    fallback: () => [],
-    rule: 'an IPv4 or IPv6 address with a prefix length, such as 10.0.0.0/8 or fd00::/8',
-    read: (texts) => readAll(texts, parseAddressBlock),
+    ...many({
+      placeholder: 'CIDR',
+      rule: 'an IPv4 or IPv6 address with a prefix length, such as 10.0.0.0/8 or fd00::/8',
+      read: parseAddressBlock,
+    }),
   },
   maxHold: {
     flag: 'max-hold',
-    placeholder: 'SECONDS',
     meaning: 'how long a response may make no progress before it is broken off',
-    shownDefault: '300',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => 300,
-    rule: aboveZero,
-    read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
+    ...secondsAboveZero(300),
   },
   breakHolds: {
     flag: 'break-holds',
-    placeholder: 'SECONDS',
     meaning: 'how long a writer waits for an older response before that is broken off',
-    shownDefault: '30',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => 30,
-    rule: aboveZero,
-    read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
+    ...secondsAboveZero(30),
   },
   bodyTimeout: {
     flag: 'body-timeout',
-    placeholder: 'SECONDS',
     meaning: 'how long the body of a request may bring no byte before the connection is closed',
-    shownDefault: '60',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => 60,
-    rule: aboveZero,
-    read: (texts) => lastText(texts, (text) => readSeconds(text) || undefined),
+    ...secondsAboveZero(60),
   },
   maxWait: {
     flag: 'max-wait',
-    placeholder: 'SECONDS',
     meaning: 'how long a reader waits for a lease or a writer before it is refused',
-    shownDefault: '30',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => 30,
-    rule: `a number of seconds from 0 to ${maxSeconds}`,
-    read: (texts) => lastText(texts, readSeconds),
+    ...seconds(30),
   },
   maxPartial: {
     flag: 'max-partial',
-    placeholder: 'BYTES',
     meaning: 'the largest overwrite in place',
-    shownDefault: '64MiB',
-    repeatable: false,
-    json: ['number', 'string'],
-    fallback: () => 64 * 2 ** 20,
-    rule: someBytes,
-    read: (texts) => lastText(texts, readBytes),
+    ...bytes('64MiB', 64 * 2 ** 20),
   },
   maxBytes: {
     flag: 'max-bytes',
-    placeholder: 'BYTES',
     meaning: 'what all regions of --dir may take up together',
-    shownDefault: 'none',
-    repeatable: false,
-    json: ['number', 'string'],
-    fallback: () => undefined,
-    rule: someBytes,
-    read: (texts) => lastText(texts, readBytes),
+    ...bytes('none', undefined),
   },
   drain: {
     flag: 'drain',
-    placeholder: 'SECONDS',
     meaning: 'how long SIGTERM waits for responses on their way',
-    shownDefault: '30',
-    repeatable: false,
-    json: ['number'],
-    fallback: () => 30,
-    rule: `a number of seconds from 0 to ${maxSeconds}`,
-    read: (texts) => lastText(texts, readSeconds),
+    ...seconds(30),
   },
   logLevel: {
     flag: 'log-level',
-    placeholder: 'LEVEL',
     meaning: 'the least severe messages to log',
-    shownDefault: 'info',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => 'info',
-    rule: `one of ${logLevels.join(', ')}`,
-    read: (texts) => lastText(texts, (text) => logLevels.find((level) => level === text)),
+    ...oneOf('LEVEL', logLevels, 'info'),
   },
 };
 
-function lastText<Value>(texts: readonly string[], read: (text: string) => Value): Value | undefined {
-  const text = texts.at(-1);
-  return text === undefined ? undefined : read(text);
-}
-
-function readAll<Item>(texts: readonly string[], read: (text: string) => Item | undefined): Item[] | undefined {
-  const items = texts.map(read).filter((item) => item !== undefined);
-  return items.length === texts.length ? items : undefined;
-}
-
-function readWhole(text: string, least: number, most: number): number | undefined {
-  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : -1;
-  return value >= least && value <= most ? value : undefined;
-}
-
-function readSeconds(text: string): number | undefined {
-  const value = /^[0-9]+(?:\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
-  return value <= maxSeconds ? value : undefined;
-}
-
-function readBytes(text: string): number | undefined {
-  const [, digits = '', unit = ''] = /^([0-9]{1,16})(KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
-  const bytes = Number(digits) * (byteUnits.get(unit) ?? 1);
-  return bytes >= 1 && bytes <= Number.MAX_SAFE_INTEGER ? bytes : undefined;
-}
-
-function readSwitch(text: string): boolean | undefined {
-  if (text === '1' || text === 'true') return true;
-  return text === '0' || text === 'false' ? false : undefined;
-}
-
-function readPath(text: string): string | undefined {
-  return text === '' || text.includes('\0') ? undefined : text;
-}
-
-function readRegions(texts: readonly string[]): readonly NamedFile[] | undefined {
-  const regions = readAll(texts, readRegion);
+function withDifferentNames(regions: readonly NamedFile[] | undefined): readonly NamedFile[] | undefined {
   const names = new Set(regions?.map(({ name }) => name));
   return names.size === regions?.length ? regions : undefined;
 }

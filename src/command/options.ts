@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
 import { isRegionName } from '../region/name.ts';
-import { type AnyFlag, type Flag, flags, type ServeOptions } from './flags.ts';
+import type { Flag } from './flag-kinds.ts';
+import { type AnyFlag, flags, type ServeOptions } from './flags.ts';
 
 export type { LogLevel, ServeOptions } from './flags.ts';
 
