@@ -34,6 +34,10 @@ export async function itsTurn(response: unknown): Promise<boolean> {
   const { socket } = response.req;
   const closed = new AbortController();
   response.once('close', () => closed.abort());
+  // Node 22 closes no response that has not had its turn; the request's end it tells of.
+  response.req.once('close', () => {
+    if (socket.destroyed) closed.abort();
+  });
   count(socket, 1);
   try {
     await once(response, 'socket', { signal: closed.signal });
