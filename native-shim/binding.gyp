@@ -20,6 +20,7 @@
         "core/base/beneath.c",
         "core/base/clock.c",
         "core/base/events.c",
+        "core/base/faults.c",
         "core/base/needed.c",
         "core/base/nudge.c",
         "core/base/shared.c",

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/faults.h"
 #include "base/needed.h"
 #include "base/nudge.h"
 #include "base/sys.h"

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/events.h"
+#include "base/faults.h"
 #include "base/nudge.h"
 #include "base/shared.h"
 #include "base/sys.h"

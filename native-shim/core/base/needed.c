@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/sys.h"
+
 const char *const pr_needed_names[PR_NEEDED_COUNT] = {
     [PR_NEEDED_OPENAT2] = "openat2",       [PR_NEEDED_VMSPLICE] = "vmsplice",
     [PR_NEEDED_STATX] = "statx",           [PR_NEEDED_GET_MEMPOLICY] = "get_mempolicy",
@@ -23,6 +25,7 @@ static long closed(long fd) {
     return fd;
 }
 
+/* Not as pr_sys.open, which has another way. */
 static long try_openat2(void) {
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
     return closed(syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof how));
@@ -32,8 +35,8 @@ static long try_vmsplice(void) {
     int ends[2];
     char byte = 0;
     struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return 0; /* of the call itself this says nothing */
-    long result = vmsplice(ends[1], &vector, 1, SPLICE_F_NONBLOCK);
+    if (pr_sys.pipe(ends) < 0) return 0; /* of the call itself this says nothing */
+    long result = pr_sys.vmsplice(ends[1], &vector, 1, SPLICE_F_NONBLOCK);
     int error = errno;
     close(ends[0]);
     close(ends[1]);
@@ -45,7 +48,7 @@ static long try_move_pages(void) {
     char byte = 0;
     void *page = &byte;
     int status = 0;
-    return syscall(SYS_move_pages, 0, 1ul, &page, NULL, &status, 0);
+    return pr_sys.move_pages(&page, &status);
 }
 
 static long make(enum pr_needed call) {
@@ -54,10 +57,10 @@ static long make(enum pr_needed call) {
     switch (call) {
     case PR_NEEDED_OPENAT2: return try_openat2();
     case PR_NEEDED_VMSPLICE: return try_vmsplice();
-    case PR_NEEDED_STATX: return syscall(SYS_statx, AT_FDCWD, "/", 0, STATX_TYPE, &extended);
-    case PR_NEEDED_GET_MEMPOLICY: return syscall(SYS_get_mempolicy, &mode, NULL, 0ul, NULL, 0ul);
+    case PR_NEEDED_STATX: return pr_sys.statx(AT_FDCWD, "/", 0, STATX_TYPE, &extended);
+    case PR_NEEDED_GET_MEMPOLICY: return pr_sys.get_mempolicy(&mode, NULL, 0);
     case PR_NEEDED_MOVE_PAGES: return try_move_pages();
-    case PR_NEEDED_NETLINK: return closed(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+    case PR_NEEDED_NETLINK: return closed(pr_sys.socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG));
     default: return 0;
     }
 }

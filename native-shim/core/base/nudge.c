@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/nudge.h"
+#include "base/sys.h"
 
 /* Its own thread, so that nobody else's affinity is touched. */
 static void *visit_cpus(void *argument) {
@@ -21,7 +22,7 @@ static void *visit_cpus(void *argument) {
         CPU_SET(cpu, &one);
         if (!CPU_ISSET(cpu, &allowed) || sched_setaffinity(0, sizeof one, &one) < 0) continue;
         char byte = 0;
-        if (send(fd, &byte, 1, MSG_DONTWAIT) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1) reached++;
+        if (pr_sys.send(fd, &byte, 1, MSG_DONTWAIT) == 1 && pr_sys.recv(fd, &byte, 1, MSG_DONTWAIT) == 1) reached++;
     }
     ((int *)argument)[1] = reached;
     return NULL;
@@ -30,13 +31,13 @@ static void *visit_cpus(void *argument) {
 int pr_nudge(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = pr_sys.socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0) return -errno;
     int result = 0, argument[2] = {fd, 0};
     pthread_t thread;
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) < 0 ||
-        connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    if (pr_sys.bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        pr_sys.getsockname(fd, (struct sockaddr *)&address, &length) < 0 ||
+        pr_sys.connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         result = -errno;
     if (result == 0) result = -pthread_create(&thread, NULL, visit_cpus, argument);
     if (result == 0) pthread_join(thread, NULL);

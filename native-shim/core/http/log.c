@@ -29,7 +29,7 @@ static void await_room(int fd) {
 
 static int write_all(int fd, const char *bytes, size_t length, size_t *done) {
     while (*done < length) {
-        ssize_t written = write(fd, bytes + *done, length - *done);
+        ssize_t written = pr_sys.write(fd, bytes + *done, length - *done);
         if (written > 0)
             *done += (size_t)written;
         else if (written == 0)

@@ -27,8 +27,8 @@ enum { MOST_DOORS = 16 };
 static int check_listens(int fd) {
     int listens = 0, protocol = 0;
     socklen_t length = sizeof listens;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0) return -errno;
-    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0) return -errno;
+    if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0) return -errno;
+    if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0) return -errno;
     return listens && protocol == IPPROTO_TCP ? 0 : -EINVAL;
 }
 
@@ -66,7 +66,7 @@ static void close_door(struct pr_door *door) {
 static bool is_loopback(int fd) {
     union pr_address address;
     socklen_t length = sizeof address;
-    if (getsockname(fd, &address.any, &length) < 0) return false;
+    if (pr_sys.getsockname(fd, &address.any, &length) < 0) return false;
     if (address.any.sa_family == AF_INET) return ntohl(address.four.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     return address.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address.six.sin6_addr);
 }
@@ -80,22 +80,22 @@ static void pace_nothing(int fd) {
     static const char paced[] = "bbr", plain[] = "reno"; /* which every kernel has */
     char name[16] = "";
     socklen_t length = sizeof name;
-    if (!is_loopback(fd) || getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) < 0) return;
+    if (!is_loopback(fd) || pr_sys.getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) < 0) return;
     if (strncmp(name, paced, sizeof paced - 1) == 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
+        pr_sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
 }
 
 static int spare_descriptor(void) {
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return pr_sys.open(AT_FDCWD, "/dev/null", false, O_RDONLY | O_CLOEXEC);
 }
 
 static int open_door(struct pr_door *door, int fd) {
-    int yes = 1, flags = fcntl(fd, F_GETFL);
+    int yes = 1, flags = pr_sys.fcntl(fd, F_GETFL, 0);
     door->fd = pr_sys.dup(fd);
     if (door->fd < 0) return -errno;
-    if (flags < 0 || fcntl(door->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+    if (flags < 0 || pr_sys.fcntl(door->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
     /* What is accepted inherits it, as Node would set it: a short last packet waits for no acknowledgement. */
-    if (setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) < 0) return -errno;
+    if (pr_sys.setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) < 0) return -errno;
     pace_nothing(door->fd);
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
@@ -154,7 +154,7 @@ static bool turn_away(struct pr_door *door) {
     int spare = atomic_exchange(&door->spare, -1); /* another lane's */
     if (spare < 0) return false;
     close(spare);
-    int fd = pr_sys.accept(door->fd);
+    int fd = pr_sys.accept(door->fd, SOCK_NONBLOCK);
     if (fd >= 0) close(fd);
     door->spare = spare_descriptor();
     return fd >= 0;
@@ -163,7 +163,7 @@ static bool turn_away(struct pr_door *door) {
 /* Returns when the door is to be looked at again, if it is not heard of earlier. */
 static uint64_t answer(struct pr_lane *lane, struct pr_door *door) {
     for (unsigned count = 0; count < ACCEPT_AT_ONCE; count++) {
-        int fd = pr_sys.accept(door->fd);
+        int fd = pr_sys.accept(door->fd, SOCK_NONBLOCK);
         if (fd >= 0) {
             let_in(lane, fd);
             continue;

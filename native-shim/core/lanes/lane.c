@@ -58,7 +58,7 @@ static void accepted(struct pr_connection *connection) {
 static int why_aborted(const struct pr_connection *connection) {
     struct tcp_info info = {0};
     socklen_t length = sizeof info;
-    getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+    pr_sys.getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length);
     return info.tcpi_state == TCP_CLOSE ? -ECONNRESET : connection->abort;
 }
 
@@ -269,7 +269,7 @@ static void *run(void *argument) {
     struct pr_lane *lane = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
     do {
-        int count = epoll_wait(lane->poller.epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
+        int count = pr_sys.epoll_wait(lane->poller.epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
         hear(lane, events, count);
         lane->relay->lanes->serving->begin_round(lane);
         pr_doors_answer(lane);

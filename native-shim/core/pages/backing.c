@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -38,7 +37,7 @@ static int devdax(const struct stat *status, struct pr_backing_info *info) {
     char path[64], target[PATH_MAX];
     unsigned high = major(status->st_rdev), low = minor(status->st_rdev);
     snprintf(path, sizeof path, "/sys/dev/char/%u:%u/subsystem", high, low);
-    ssize_t length = readlink(path, target, sizeof target - 1);
+    ssize_t length = pr_sys.readlinkat(AT_FDCWD, path, target, sizeof target - 1);
     if (length < 0) return -EINVAL;
     target[length] = '\0';
     const char *subsystem = strrchr(target, '/');
@@ -58,14 +57,14 @@ static int devdax(const struct stat *status, struct pr_backing_info *info) {
 static bool is_memfd(int fd) {
     char path[64], target[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(path, target, sizeof target);
+    ssize_t length = pr_sys.readlinkat(AT_FDCWD, path, target, sizeof target);
     return length >= 7 && memcmp(target, "/memfd:", 7) == 0;
 }
 
 /* The file system's word (STATX_ATTR_DAX) and the mapping's: MAP_SYNC is refused where pages are not the medium's own.
  */
 static bool maps_synchronously(int fd) {
-    void *address = mmap(NULL, 1, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+    void *address = pr_sys.mmap(NULL, 1, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
     if (address == MAP_FAILED) return false;
     munmap(address, 1);
     return true;
@@ -73,18 +72,15 @@ static bool maps_synchronously(int fd) {
 
 static bool is_fsdax(int fd) {
     struct statx extended;
-    /*
-     * Where a filter refuses statx, the mapping's word has to do. The C library's own statx answers ENOSYS by what
-     * fstat knows, which is nothing of DAX.
-     */
-    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &extended) < 0) return maps_synchronously(fd);
+    /* Where a filter refuses statx, the mapping's word has to do. */
+    if (pr_sys.statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &extended) < 0) return maps_synchronously(fd);
     return (extended.stx_attributes_mask & STATX_ATTR_DAX) != 0 && (extended.stx_attributes & STATX_ATTR_DAX) != 0 &&
            maps_synchronously(fd);
 }
 
 static int regular_file(int fd, const struct stat *status, struct pr_backing_info *info) {
     struct statfs filesystem;
-    if (fstatfs(fd, &filesystem) < 0) return -errno;
+    if (pr_sys.fstatfs(fd, &filesystem) < 0) return -errno;
     info->size = (uint64_t)status->st_size;
     info->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     info->node = -1;
@@ -115,13 +111,13 @@ static int node_by_move_pages(const void *address) {
     int node = -1;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *start = (void *)(uintptr_t)((uintptr_t)address & ~((uintptr_t)page - 1));
-    if (madvise(start, page, MADV_POPULATE_READ) < 0) return -1;
-    return syscall(SYS_move_pages, 0, 1ul, &start, NULL, &node, 0) == 0 && node >= 0 ? node : -1;
+    if (pr_sys.madvise(start, page, MADV_POPULATE_READ) < 0) return -1;
+    return pr_sys.move_pages(&start, &node) == 0 && node >= 0 ? node : -1;
 }
 
 int pr_node_of_page(const void *address) {
     int node = -1;
-    long result = syscall(SYS_get_mempolicy, &node, NULL, 0, address, MPOL_F_NODE | MPOL_F_ADDR);
+    long result = pr_sys.get_mempolicy(&node, address, MPOL_F_NODE | MPOL_F_ADDR);
     if (result == 0) return node;
     return errno == EPERM || errno == ENOSYS ? node_by_move_pages(address) : -1;
 }

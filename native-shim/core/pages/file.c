@@ -84,18 +84,18 @@ static int64_t end_of_data(int fd, uint64_t offset, uint64_t end) {
     if (pr_sys.fstat(fd, &status) < 0) return -errno;
     uint64_t size = (uint64_t)status.st_size;
     if (size <= end || (size - end) / PASSED_FOR_ONE_ASKED <= end - offset) {
-        off_t hole = lseek(fd, (off_t)offset, SEEK_HOLE);
+        off_t hole = pr_sys.lseek(fd, (off_t)offset, SEEK_HOLE);
         if (hole < 0) return errno == ENXIO ? (int64_t)end : -errno; /* it was cut since: its end will be noticed */
         at = (uint64_t)hole > offset ? (uint64_t)hole : at;          /* or a hole was made since */
     } else {
-        while (at < end && lseek(fd, (off_t)at, SEEK_DATA) == (off_t)at) at += page;
+        while (at < end && pr_sys.lseek(fd, (off_t)at, SEEK_DATA) == (off_t)at) at += page;
     }
     return (int64_t)(at < end ? at : end);
 }
 
 int64_t pr_file_alike(int fd, uint64_t offset, uint64_t length, bool *hole) {
     uint64_t end = offset + length;
-    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+    off_t data = pr_sys.lseek(fd, (off_t)offset, SEEK_DATA);
     if (data < 0 && errno != ENXIO) return -errno;
     *hole = data != (off_t)offset;
     if (data < 0) return (int64_t)length; /* a hole up to the end of the file */

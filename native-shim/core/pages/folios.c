@@ -176,14 +176,14 @@ static int is_mapped_by_pages(const struct view *view, uint64_t offset, uint64_t
         .all_of = IS_PRESENT | IS_HUGE,
         .wanted = IS_PRESENT,
     };
-    int found = ioctl(view->pagemap, SCAN_PAGEMAP, &scan);
+    int found = pr_sys.scan_pagemap(view->pagemap, SCAN_PAGEMAP, &scan);
     return found < 0 ? -errno : found == 1 && region.start == scan.start && region.end == scan.end;
 }
 
 /* `offset` is a page's. */
 static int data_is_small(const struct view *view, int fd, uint64_t offset, uint64_t end) {
     size_t length = (size_t)((end - offset + view->page - 1) / view->page * view->page);
-    if (madvise(at_in(view, offset), length, MADV_POPULATE_READ) < 0) return -errno;
+    if (pr_sys.madvise(at_in(view, offset), length, MADV_POPULATE_READ) < 0) return -errno;
     if (view->flags >= 0) {
         int small = pages_are_small(view, offset, end);
         if (small != -EPERM) return small;

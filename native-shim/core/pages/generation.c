@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/nudge.h"
@@ -205,7 +204,7 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
     generation->file_size = generation->info.backing.size;
     generation->info.size = generation->file_size < limit ? generation->file_size : limit;
     generation->mincore_tells =
-        status.st_uid == geteuid() || faccessat(generation->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
+        status.st_uid == geteuid() || pr_sys.faccessat(generation->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) == 0;
     return pr_generation_map(generation);
 }
 
@@ -322,9 +321,7 @@ const char *pr_generation_at(struct pr_relay *relay, uint64_t id, uint64_t offse
 }
 
 int pr_copy_mapped(const char *from, void *into, size_t length) {
-    struct iovec theirs = {.iov_base = (void *)(uintptr_t)from, .iov_len = length};
-    struct iovec ours = {.iov_base = into, .iov_len = length};
-    ssize_t copied = length > 0 ? process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0) : 0;
+    ssize_t copied = length > 0 ? pr_sys.read_mapped(from, into, length) : 0;
     return copied < 0 ? -errno : (int)copied;
 }
 

@@ -26,7 +26,7 @@ static int read_link(int tree, const char *path, char target[PATH_MAX]) {
     int fd = pr_file_open(tree, path, true, O_PATH | O_NOFOLLOW);
     if (fd < 0) return fd;
     ssize_t length = pr_sys.fstat(fd, &status);
-    if (length == 0 && S_ISLNK(status.st_mode)) length = readlinkat(fd, "", target, PATH_MAX);
+    if (length == 0 && S_ISLNK(status.st_mode)) length = pr_sys.readlinkat(fd, "", target, PATH_MAX);
     int error = errno;
     close(fd);
     if (length < 0) return -error;
@@ -51,7 +51,7 @@ static const char *behind(const char *folder, const char *path) {
 static const char *inside(int tree, const char *given, const char *target) {
     char link[32], own[PATH_MAX];
     snprintf(link, sizeof link, "/proc/self/fd/%d", tree);
-    ssize_t length = readlink(link, own, sizeof own - 1);
+    ssize_t length = pr_sys.readlinkat(AT_FDCWD, link, own, sizeof own - 1);
     const char *rest = NULL;
     if (length > 0 && own[0] == '/') {
         own[length] = '\0';

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "pages/tree.h"
 
 /* Nanoseconds: half of what a list takes of one turn of the event loop. */
@@ -20,7 +21,7 @@ static bool is_name(const char *name) {
 
 static int look_at(int folder, const char *name, struct stat *status) {
     if (!is_name(name)) return -EINVAL;
-    if (fstatat(folder, name, status, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+    if (pr_sys.fstatat(folder, name, status, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
     return S_ISREG(status->st_mode) ? 0 : S_ISLNK(status->st_mode) ? -ELOOP : -EINVAL;
 }
 

@@ -101,7 +101,7 @@ static bool readable_at_once(const struct pr_generation *generation, uint64_t fi
     struct iovec vector = {.iov_base = &byte, .iov_len = 1};
     for (uint64_t index = first; index < first + pages; index++) {
         off_t offset = (off_t)(index * generation->info.backing.page_size);
-        if (preadv2(generation->fd, &vector, 1, offset, RWF_NOWAIT) != 1) return false;
+        if (pr_sys.preadv2(generation->fd, &vector, 1, offset, RWF_NOWAIT) != 1) return false;
     }
     return true;
 }

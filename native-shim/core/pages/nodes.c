@@ -45,8 +45,8 @@ static bool is_there(const struct pr_generation *generation, void *address, uint
     case PR_BACKING_TMPFS:
     case PR_BACKING_MEMFD:
         /* To those who neither own a file nor may write it, mincore says that all of it is there (since Linux 5.2). */
-        if (generation->mincore_tells) return mincore(address, 1, &state) == 0 && (state & 1) != 0;
-        return lseek(generation->fd, (off_t)offset, SEEK_DATA) == (off_t)offset;
+        if (generation->mincore_tells) return pr_sys.mincore(address, 1, &state) == 0 && (state & 1) != 0;
+        return pr_sys.lseek(generation->fd, (off_t)offset, SEEK_DATA) == (off_t)offset;
     default: return true;
     }
 }

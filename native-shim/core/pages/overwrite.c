@@ -61,12 +61,12 @@ static int write_note(struct work *work) {
     int fd = pr_file_open(AT_FDCWD, unfinished, false, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0) return fd;
     int result = pr_file_write(fd, work->note, length, 0);
-    if (result == 0 && rename(unfinished, path) < 0) result = -errno;
+    if (result == 0 && pr_sys.rename(unfinished, path) < 0) result = -errno;
     if (result == 0) {
         work->note_fd = fd;
         return 0;
     }
-    unlink(unfinished);
+    pr_sys.unlink(unfinished);
     close(fd);
     return result;
 }
@@ -74,7 +74,7 @@ static int write_note(struct work *work) {
 /* A note that outlived what was written since would undo that: one that can't be removed is emptied. */
 static int drop_note(struct work *work) {
     if (work->note_fd < 0) return 0;
-    bool gone = unlink(work->overwrite->note) == 0 || errno == ENOENT;
+    bool gone = pr_sys.unlink(work->overwrite->note) == 0 || errno == ENOENT;
     if (!gone && pr_sys.ftruncate(work->note_fd, 0) < 0) return -errno;
     close(work->note_fd);
     work->note_fd = -1;

@@ -103,6 +103,6 @@ int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned
     int fd = lock_descriptor(relay, tree, path);
     if (fd < 0) return fd;
     struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
+    if (pr_sys.lock(fd, &lock) == 0) return 0;
     return errno == EACCES ? -EAGAIN : -errno;
 }

@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,9 +17,8 @@
 /* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
 static void discard_received(int fd) {
     enum { READS = 16, AT_ONCE = 1 << 20 };
-    /* The bare call: ThreadSanitizer believes that recv writes to its buffer, and there is none. */
     for (int reads = 0; reads < READS; reads++)
-        if (syscall(SYS_recvfrom, fd, NULL, AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL) <= 0) return;
+        if (pr_sys.discard(fd, AT_ONCE, MSG_DONTWAIT) <= 0) return;
 }
 
 static void dispose(struct pr_connection *connection) {
@@ -241,10 +239,10 @@ static bool keep_peer_in_sight(int fd) {
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
     struct sock_fprog program = {.len = sizeof drop_fin / sizeof *drop_fin, .filter = drop_fin};
-    bool filtered = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+    bool filtered = pr_sys.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
     struct tcp_info info = {0};
     socklen_t length = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return false;
+    if (pr_sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return false;
     if (info.tcpi_state == TCP_CLOSE) return true; /* the peer reset it: its queue is gone, there is nothing to see */
     return filtered && info.tcpi_state == TCP_ESTABLISHED;
 }
@@ -252,7 +250,7 @@ static bool keep_peer_in_sight(int fd) {
 /* An immediate reset, even while Node holds another descriptor of the socket. */
 static void reset(int fd) {
     struct sockaddr none = {.sa_family = AF_UNSPEC};
-    connect(fd, &none, sizeof none);
+    pr_sys.connect(fd, &none, sizeof none);
 }
 
 /* Under the lock. */

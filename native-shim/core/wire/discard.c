@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/sys.h"
+
 enum { PATIENCE = 10 /* s without a byte */, AT_ONCE = 1 << 20 };
 
 static double now(void) {
@@ -24,11 +26,11 @@ static int connect_to(uint16_t port) {
     struct timeval patience = {.tv_sec = PATIENCE};
     int on = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = pr_sys.socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0) return -errno;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0) {
+    if (pr_sys.connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        pr_sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+        pr_sys.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0) {
         int error = errno;
         close(fd);
         return -error;
@@ -36,10 +38,10 @@ static int connect_to(uint16_t port) {
     return fd;
 }
 
-/* Bytes into `into`, or with MSG_TRUNC nowhere (tcp(7)): at least one, or -errno. */
+/* Bytes into `into`, or nowhere: at least one, or -errno. */
 static ssize_t receive(int fd, char *into, size_t room) {
     ssize_t got;
-    do got = recv(fd, into, room, into ? 0 : MSG_TRUNC);
+    do got = into ? pr_sys.recv(fd, into, room, 0) : pr_sys.discard(fd, room, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0) return errno == EAGAIN ? -ETIMEDOUT : -errno;
     return got == 0 ? -ECONNRESET : got;
@@ -64,7 +66,7 @@ static ssize_t read_head(int fd, char *head, size_t room) {
 
 static int one_answer(int fd, const struct pr_reading *reading, struct pr_discarded *discarded) {
     char head[2048];
-    ssize_t sent = send(fd, reading->request, reading->request_length, MSG_NOSIGNAL);
+    ssize_t sent = pr_sys.send(fd, reading->request, reading->request_length, MSG_NOSIGNAL);
     if (sent != (ssize_t)reading->request_length) return sent < 0 ? -errno : -EIO;
     ssize_t got = read_head(fd, head, sizeof head);
     if (got < 0) return (int)got;

@@ -11,11 +11,9 @@
 #include "wire/done.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -42,7 +40,7 @@ struct tcp_state {
 static int tcp_state_of(int fd, struct tcp_state *state) {
     unsigned char info[TCP_INFO_SIZE] = {0};
     socklen_t length = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) < 0) return -errno;
+    if (pr_sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) < 0) return -errno;
     state->state = info[0];
     memcpy(&state->acknowledged, info + OFFSET_OF_BYTES_ACKED, sizeof state->acknowledged);
     return 0;
@@ -55,9 +53,9 @@ static int tcp_state_of(int fd, struct tcp_state *state) {
 uint64_t pr_position(int fd) {
     struct tcp_state before, after = {0};
     int queued = 0;
-    if (ioctl(fd, SIOCOUTQ, &queued) == 0 && queued == 0 && tcp_state_of(fd, &after) == 0) return after.acknowledged;
+    if (pr_sys.queued(fd, &queued) == 0 && queued == 0 && tcp_state_of(fd, &after) == 0) return after.acknowledged;
     do { /* an acknowledgement between the calls would be counted twice or not at all: then again */
-        if (tcp_state_of(fd, &before) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0 || tcp_state_of(fd, &after) < 0) return 0;
+        if (tcp_state_of(fd, &before) < 0 || pr_sys.queued(fd, &queued) < 0 || tcp_state_of(fd, &after) < 0) return 0;
     } while (before.acknowledged != after.acknowledged);
     return after.acknowledged + (uint64_t)queued;
 }
@@ -98,7 +96,7 @@ static struct sight look_at_local(struct pr_connection *connection, struct pr_pr
 static bool has_error(int fd) {
     int error = 0;
     socklen_t length = sizeof error;
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    pr_sys.getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
     return error != 0;
 }
 

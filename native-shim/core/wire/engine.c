@@ -35,7 +35,7 @@ int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
         return -error;
     }
     /* Beyond what a user may have (pipe(7): pipe-user-pages-soft) it stays as small as it is. */
-    fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES);
+    pr_sys.fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES);
     fresh->read_end = ends[0];
     fresh->write_end = ends[1];
     pr_list_init(&fresh->pooled);
@@ -96,7 +96,7 @@ enum { READ_BYTES = 256 << 10, LEAST_ROOM = 16 << 10 };
 static size_t room_in(int socket) {
     uint32_t memory[SK_MEMINFO_VARS];
     socklen_t length = sizeof memory;
-    if (getsockopt(socket, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0) return READ_BYTES;
+    if (pr_sys.getsockopt(socket, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0) return READ_BYTES;
     uint32_t limit = memory[SK_MEMINFO_SNDBUF], queued = memory[SK_MEMINFO_WMEM_QUEUED];
     return limit > queued + LEAST_ROOM ? limit - queued : LEAST_ROOM;
 }

@@ -22,10 +22,10 @@ _Static_assert(TCP_LISTEN == 10 && TCP_TIME_WAIT == 6, "TCP states differ from t
 /* Netlink. */
 
 static int netlink_socket(int protocol) {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    int fd = pr_sys.socket(AF_NETLINK, SOCK_RAW, protocol);
     if (fd < 0) return -errno;
     struct timeval second = {.tv_sec = 1};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+    pr_sys.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
     return fd;
 }
 
@@ -39,7 +39,7 @@ static ssize_t ask(struct pr_prober *prober, int fd, struct nlmsghdr *request, s
     request->nlmsg_seq = ++prober->sequence;
     if (pr_sys.diag(fd, request, request->nlmsg_len) < 0) return -errno;
     for (;;) {
-        ssize_t got = recv(fd, answer, sizeof *answer, 0);
+        ssize_t got = pr_sys.diag_answer(fd, answer, sizeof *answer);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return -errno;
         if (!NLMSG_OK(&answer->header, (size_t)got)) return -EBADMSG;
@@ -232,13 +232,13 @@ static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer
 static int addresses_of(int fd, struct pr_peer *peer) {
     int type = 0;
     socklen_t length = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
+    if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
     if (type != IPPROTO_TCP) return -EPROTOTYPE;
     memset(peer, 0, sizeof *peer);
     length = sizeof peer->here;
-    if (getsockname(fd, &peer->here.any, &length) < 0) return -errno;
+    if (pr_sys.getsockname(fd, &peer->here.any, &length) < 0) return -errno;
     length = sizeof peer->there;
-    if (getpeername(fd, &peer->there.any, &length) < 0) return -errno;
+    if (pr_sys.getpeername(fd, &peer->there.any, &length) < 0) return -errno;
     if (!same_family(&peer->here, &peer->there)) return -EPROTOTYPE;
     bool six = peer->there.any.sa_family == AF_INET6;
     unmap(&peer->here);
@@ -275,19 +275,19 @@ static int connect_pair(int protocol, int fds[2]) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     fds[0] = fds[1] = -1;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int listener = pr_sys.socket(AF_INET, SOCK_STREAM, 0);
     if (listener < 0) return -errno;
     int result = -ECONNREFUSED;
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &length) < 0)
+    if (pr_sys.bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || pr_sys.listen(listener, 1) < 0 ||
+        pr_sys.getsockname(listener, (struct sockaddr *)&address, &length) < 0)
         goto out;
-    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+    fds[0] = pr_sys.socket(AF_INET, SOCK_STREAM, protocol);
     if (fds[0] < 0) {
         result = -errno;
         goto out;
     }
-    if (connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
-    fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (pr_sys.connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
+    fds[1] = pr_sys.accept(listener, 0);
     if (fds[1] >= 0) result = 0;
 out:
     close(listener);
@@ -311,7 +311,7 @@ static bool diag_counts_unread(struct pr_prober *prober) {
         peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
         struct pollfd arrival = {.fd = fds[0], .events = POLLIN}; /* under load the loopback device has a delay */
         uint32_t unread = 0;
-        counted = send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && poll(&arrival, 1, 1000) == 1 &&
+        counted = pr_sys.send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && poll(&arrival, 1, 1000) == 1 &&
                   pr_peer_look(prober, &peer, &unread) == PR_SIGHT_QUEUE && unread == 1;
     }
     close_pair(fds);

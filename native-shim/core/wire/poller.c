@@ -1,7 +1,6 @@
 #include "wire/poller.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -19,8 +18,8 @@ void pr_poller_init(struct pr_poller *poller, struct pr_relay *relay, int node) 
 int pr_poller_open(struct pr_poller *poller) {
     int result = pr_prober_open(&poller->prober);
     if (result < 0) return result;
-    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
-    poller->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    poller->epoll = pr_sys.epoll_create();
+    poller->wake = pr_sys.eventfd();
     if (poller->epoll < 0 || poller->wake < 0) return -errno;
     /* Each write is an edge, so nobody has to read it. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0};
@@ -36,7 +35,7 @@ void pr_poller_close(struct pr_poller *poller) {
 
 void pr_poller_wake(struct pr_poller *poller) {
     uint64_t one = 1;
-    ssize_t written = write(poller->wake, &one, sizeof one);
+    ssize_t written = pr_sys.write(poller->wake, &one, sizeof one);
     (void)written; /* it counts to 2^64 before it is full */
 }
 

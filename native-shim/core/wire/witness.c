@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <linux/errqueue.h>
 #include <linux/falloc.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -56,7 +54,7 @@ static int send_by_copy(int socket, int fd, char *address, off_t offset) {
 static int send_by_zerocopy(int socket, int fd, char *address, off_t offset) {
     (void)fd;
     int on = 1;
-    if (setsockopt(socket, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) < 0) return -errno;
+    if (pr_sys.setsockopt(socket, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) < 0) return -errno;
     ssize_t sent = pr_sys.send(socket, address + offset, LENGTH, MSG_NOSIGNAL | MSG_ZEROCOPY);
     return sent == LENGTH ? 0 : sent < 0 ? -errno : -EIO;
 }
@@ -91,7 +89,7 @@ static sender sender_of(enum pr_engine engine) {
 static int wait_until_acknowledged(int socket) {
     int queued = 1;
     for (int tries = 0; tries < PATIENCE; tries++) {
-        if (ioctl(socket, SIOCOUTQ, &queued) < 0) return -errno;
+        if (pr_sys.queued(socket, &queued) < 0) return -errno;
         if (queued == 0) return 0;
         poll(NULL, 0, 1);
     }
@@ -104,7 +102,7 @@ static int read_byte(int socket) {
     for (size_t got = 0; got < LENGTH;) {
         struct pollfd arrival = {.fd = socket, .events = POLLIN};
         if (poll(&arrival, 1, PATIENCE) != 1) return -ETIMEDOUT;
-        ssize_t some = recv(socket, bytes + got, LENGTH - got, 0);
+        ssize_t some = pr_sys.recv(socket, bytes + got, LENGTH - got, 0);
         if (some <= 0) return some < 0 ? -errno : -ECONNRESET;
         got += (size_t)some;
     }
@@ -123,9 +121,9 @@ static void close_pair(const int pair[2]) {
 int pr_scratch_open(enum pr_scratch kind, const char *path, int *fd, uint64_t *size) {
     struct pr_backing_info info;
     if (kind == PR_SCRATCH_MEMFD || kind == PR_SCRATCH_HUGETLB)
-        *fd = memfd_create("pagerelay-scratch", MFD_CLOEXEC | (kind == PR_SCRATCH_HUGETLB ? MFD_HUGETLB : 0));
+        *fd = pr_sys.memfd_create("pagerelay-scratch", MFD_CLOEXEC | (kind == PR_SCRATCH_HUGETLB ? MFD_HUGETLB : 0));
     else
-        *fd = open(path, O_RDWR | O_CLOEXEC | (kind == PR_SCRATCH_FOLDER ? O_TMPFILE : 0), 0600);
+        *fd = pr_sys.open(AT_FDCWD, path, false, O_RDWR | O_CLOEXEC | (kind == PR_SCRATCH_FOLDER ? O_TMPFILE : 0));
     if (*fd < 0) return -errno;
     int result = pr_backing_of(*fd, &info);
     if (result == 0 && kind == PR_SCRATCH_DEVICE && info.backing != PR_BACKING_DEVDAX) result = -ENODEV;
@@ -134,13 +132,13 @@ int pr_scratch_open(enum pr_scratch kind, const char *path, int *fd, uint64_t *s
     /* hugetlbfs hides the size of a memfd's pages from statfs: 2 MiB is what MFD_HUGETLB alone means on x86. */
     if (kind == PR_SCRATCH_HUGETLB && *size < 2u << 20) *size = 2u << 20;
     /* Set aside now: on a full file system a store through the mapping would be SIGBUS. */
-    if (result == 0 && kind != PR_SCRATCH_DEVICE && fallocate(*fd, 0, 0, (off_t)*size) < 0) result = -errno;
+    if (result == 0 && kind != PR_SCRATCH_DEVICE && pr_sys.fallocate(*fd, 0, 0, (off_t)*size) < 0) result = -errno;
     if (result < 0) close(*fd);
     return result;
 }
 
 int pr_huge_memfd(const char *name, uint64_t size) {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_HUGETLB);
+    int fd = pr_sys.memfd_create(name, MFD_CLOEXEC | MFD_HUGETLB);
     if (fd < 0) return -errno;
     if (pr_sys.fallocate(fd, 0, 0, (off_t)size) == 0) return fd;
     int error = errno;
@@ -166,7 +164,7 @@ static int copy_free(int fd, char *address, sender send_pages) {
 static int on_mapping(int fd, uint64_t size, sender send_pages, int (*act)(int fd, char *address, sender send_pages)) {
     char *kept = pr_allocate(1, LENGTH);
     if (!kept) return -ENOMEM;
-    char *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char *address = pr_sys.mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     int result = address == MAP_FAILED ? -errno : 0;
     if (result == 0) {
         memcpy(kept, address, LENGTH);
@@ -264,7 +262,7 @@ static int tells_large_folios(int fd) {
         if (at > 0 && pr_sys.ftruncate(fd, SCRATCH - WINDOW / 2) < 0) result = -errno;
         char *mapped = pr_sys.mmap(window, WINDOW, PROT_READ, MAP_SHARED | MAP_FIXED, fd, at);
         if (mapped == MAP_FAILED) result = -errno;
-        bool large = result == 1 && madvise(window, WINDOW, MADV_COLLAPSE) == 0;
+        bool large = result == 1 && pr_sys.madvise(window, WINDOW, MADV_COLLAPSE) == 0;
         if (large && pr_folios_are_small(fd, (uint64_t)at, LENGTH)) result = 0;
     }
     munmap(reserved, SCRATCH);
@@ -272,9 +270,9 @@ static int tells_large_folios(int fd) {
 }
 
 int pr_witness_fresh_pages(const char *path) {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = pr_sys.open(AT_FDCWD, path, false, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC);
     if (fd < 0) return -errno;
-    unlink(path);
+    pr_sys.unlink(path);
     /* Written before it is mapped, as regions are: only so ext4 gives it large folios. */
     int result = fill(fd);
     if (result == 0) result = on_mapping(fd, SCRATCH, send_by_sendfile, keeps_old_pages);

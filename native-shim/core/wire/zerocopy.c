@@ -22,7 +22,7 @@ enum { LEAST = 10 << 10 };
 int pr_zerocopy_prepare(struct pr_connection *connection) {
     int on = 1;
     if (connection->ledger) return 0;
-    if (setsockopt(connection->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) < 0) return -errno;
+    if (pr_sys.setsockopt(connection->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) < 0) return -errno;
     connection->ledger = pr_allocate(1, sizeof *connection->ledger);
     return connection->ledger ? 0 : -ENOMEM;
 }
