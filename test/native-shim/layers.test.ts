@@ -48,3 +48,15 @@ test('a function is declared by the layer that defines it, so that nobody below 
     [],
   );
 });
+
+test('no two static functions of one name do different things', () => {
+  const homes = new Map<string, Set<string>>();
+  for (const { name, path } of found(/^static (?:[\w]+[\s*]+)+(\w+)\([^;{}]*\) \{/gm, '.c')) {
+    homes.set(name, (homes.get(name) ?? new Set()).add(path));
+  }
+  assert.ok(homes.size > 200, 'functions were found');
+  assert.deepEqual(
+    [...homes].filter(([, paths]) => paths.size > 1).map(([name, paths]) => [name, ...paths]),
+    [],
+  );
+});

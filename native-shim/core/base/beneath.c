@@ -33,7 +33,7 @@ static int fail(int error) {
 }
 
 /* Puts `text` in the place of what is from `from` to `to`. */
-static int put(struct walk *walk, size_t from, size_t to, const char *text, size_t length) {
+static int put_text(struct walk *walk, size_t from, size_t to, const char *text, size_t length) {
     size_t rest = strlen(walk->path + to);
     if (from + length + rest >= sizeof walk->path) return fail(ENAMETOOLONG);
     memmove(walk->path + from + length, walk->path + to, rest + 1);
@@ -50,7 +50,7 @@ static int go_back(struct walk *walk, size_t end) {
     while (from > 0 && walk->path[from - 1] == '/') from--;
     if (from == 0) return fail(EXDEV);
     while (from > 0 && walk->path[from - 1] != '/') from--;
-    put(walk, from, end, "", 0);
+    put_text(walk, from, end, "", 0);
     walk->at = 0;
     stand_at(walk, walk->folder);
     return 0;
@@ -63,7 +63,7 @@ static int follow(struct walk *walk, int fd, size_t end) {
     if (length < 0) return -1;
     if (length == sizeof target) return fail(ENAMETOOLONG);
     if (length == 0) return fail(ENOENT);
-    return target[0] == '/' ? fail(EXDEV) : put(walk, walk->at, end, target, (size_t)length);
+    return target[0] == '/' ? fail(EXDEV) : put_text(walk, walk->at, end, target, (size_t)length);
 }
 
 static bool is_dots(const char *name, size_t length, size_t dots) {
@@ -96,14 +96,14 @@ static int as_asked(int fd, const struct stat *status, int flags) {
 }
 
 /* One name further: a descriptor of the last one, -1 and errno, or AGAIN. */
-static int step(struct walk *walk, int flags, int *links) {
+static int walk_on(struct walk *walk, int flags, int *links) {
     char name[PATH_MAX];
     struct stat status;
     size_t end = next_name(walk, name), length = end - walk->at;
     if (length == 0) return openat(walk->here, ".", flags);
     if (is_dots(name, length, 2)) return go_back(walk, end) < 0 ? -1 : AGAIN;
     bool last = walk->path[end + strspn(walk->path + end, "/")] == '\0';
-    if (is_dots(name, length, 1)) return put(walk, walk->at, end, "", 0) < 0 ? -1 : AGAIN;
+    if (is_dots(name, length, 1)) return put_text(walk, walk->at, end, "", 0) < 0 ? -1 : AGAIN;
     if (last && walk->path[end] == '\0' && (flags & O_NOFOLLOW)) return open_last(walk, name, flags);
     int fd = openat(walk->here, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -130,8 +130,8 @@ int pr_open_beneath(int folder, const char *path, int flags) {
     int links = 0, fd = AGAIN;
     if (path[0] == '/') return fail(EXDEV);
     if (path[0] == '\0') return fail(ENOENT);
-    if (put(&walk, 0, 0, path, strlen(path)) < 0) return -1;
-    for (int steps = 0; fd == AGAIN; steps++) fd = steps < MOST_STEPS ? step(&walk, flags, &links) : fail(ELOOP);
+    if (put_text(&walk, 0, 0, path, strlen(path)) < 0) return -1;
+    for (int steps = 0; fd == AGAIN; steps++) fd = steps < MOST_STEPS ? walk_on(&walk, flags, &links) : fail(ELOOP);
     int error = errno;
     stand_at(&walk, folder);
     errno = error;

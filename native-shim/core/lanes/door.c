@@ -45,7 +45,7 @@ static int listen_at(struct pr_lane *lane, const struct pr_door *door) {
 }
 
 /* Under the lock, when nobody uses it. */
-static void dispose(struct pr_door *door) {
+static void dispose_door(struct pr_door *door) {
     if (!door->closed || door->pins > 0) return;
     if (door->fd >= 0) close(door->fd);
     if (door->spare >= 0) close(door->spare);
@@ -59,7 +59,7 @@ static void close_door(struct pr_door *door) {
             pr_sys.epoll_ctl(relay->lanes->list[index].poller.epoll, EPOLL_CTL_DEL, door->fd, NULL);
     pr_lock(relay);
     door->closed = true;
-    dispose(door);
+    dispose_door(door);
     pr_unlock(relay);
 }
 
@@ -201,7 +201,7 @@ static void unpin(struct pr_door *door) {
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
     door->pins--;
-    dispose(door);
+    dispose_door(door);
     pr_unlock(relay);
 }
 

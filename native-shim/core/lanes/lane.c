@@ -265,7 +265,7 @@ static bool wake_up(struct pr_lane *lane) {
     return !stop;
 }
 
-static void *run(void *argument) {
+static void *run_lane(void *argument) {
     struct pr_lane *lane = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
     do {
@@ -320,7 +320,7 @@ static int start_lane(struct pr_lane *lane, bool bind_to_node) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    result = -pthread_create(&lane->thread, NULL, run, lane);
+    result = -pthread_create(&lane->thread, NULL, run_lane, lane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (result < 0) return result;
     lane->started = true;

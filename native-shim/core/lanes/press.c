@@ -16,7 +16,7 @@ enum { AT_ONCE = 128 };
 #define MOST_BETWEEN 500000000u /* ns; a waiting writer presses every 50 ms */
 
 /* Under the lock: what a reference costs is the time that writers wait for it, not its age. */
-static void count_waiting(struct pr_reference *reference, uint64_t now) {
+static void count_time_waited(struct pr_reference *reference, uint64_t now) {
     uint64_t since = now - reference->waited_for_at;
     bool goes_on = reference->waited_for_at > 0 && since < MOST_BETWEEN;
     reference->waited_for += goes_on ? since : 1;
@@ -24,7 +24,7 @@ static void count_waiting(struct pr_reference *reference, uint64_t now) {
 }
 
 /* Under the lock: the references of an inode that a writer waits for; those that were not looked at for longest. */
-static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
+static size_t collect_waited_for(struct pr_inode *inode, uint64_t *ids, size_t most) {
     uint64_t now = pr_now();
     size_t count = 0;
     struct pr_list looked_at;
@@ -33,7 +33,7 @@ static size_t collect(struct pr_inode *inode, uint64_t *ids, size_t most) {
         struct pr_reference *reference = pr_container(node, struct pr_reference, references);
         if (count == most) break;
         if (!pr_is_waited_for(reference)) continue;
-        count_waiting(reference, now);
+        count_time_waited(reference, now);
         ids[count++] = pr_transmission_of(reference)->id;
         pr_list_remove(node);
         pr_list_append(&looked_at, node);
@@ -76,12 +76,7 @@ static bool press_one(struct pr_relay *relay, uint64_t id, uint64_t longest) {
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
     struct pr_connection *connection = transmission ? transmission->connection : NULL;
     if (connection && transmission->reference.state != PR_QUARANTINED) {
-        connection->pins++;
-        pr_unlock(relay);
-        pr_look(connection, &relay->wire->prober);
-        pr_lock(relay);
-        connection->pins--;
-        pr_connection_settle(connection);
+        pr_pin_and_look(connection);
         transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
     }
     struct pr_poller *wake = NULL;
@@ -100,7 +95,7 @@ static size_t collect_all(struct pr_relay *relay, uint64_t *ids) {
     pr_list_each(node, &relay->pages->inodes) {
         struct pr_inode *inode = pr_container(node, struct pr_inode, inodes);
         if (count == AT_ONCE) break;
-        if (!pr_list_empty(&inode->claims)) count += collect(inode, ids + count, AT_ONCE - count);
+        if (!pr_list_empty(&inode->claims)) count += collect_waited_for(inode, ids + count, AT_ONCE - count);
         pr_list_remove(node);
         pr_list_append(&looked_at, node);
     }

@@ -176,7 +176,7 @@ static struct pr_claim *new_claim(bool writer, enum pr_needs needs, size_t count
 }
 
 /* Under the lock: joins the queue. 1 when granted at once, 0, or -errno: then the claim is gone. */
-static int enter(struct pr_claim *claim, struct pr_generation *generation, bool wait, uint64_t *id) {
+static int join_queue(struct pr_claim *claim, struct pr_generation *generation, bool wait, uint64_t *id) {
     struct pr_relay *relay = generation->relay;
     claim->generation = generation;
     int result = pr_events_reserve(relay, 1);
@@ -234,7 +234,7 @@ int pr_lease(struct pr_relay *relay, uint64_t generation_id, uint64_t offset, ui
     if (result == 0) {
         claim->count = 1;
         claim->pages[0] = pages_of(generation, offset, length);
-        result = enter(claim, generation, wait, id);
+        result = join_queue(claim, generation, wait, id);
         claim = NULL;
     }
     pr_unlock(relay);
@@ -306,7 +306,7 @@ int pr_place(struct pr_relay *relay, uint64_t generation_id, const struct pr_seg
         if (!segments[index].literal)
             claim->pages[claim->count++] = pages_of(generation, segments[index].offset, segments[index].length);
     if (result == 0) {
-        result = enter(claim, generation, true, id);
+        result = join_queue(claim, generation, true, id);
         claim = NULL;
     }
     pr_unlock(relay);

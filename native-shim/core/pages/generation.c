@@ -11,7 +11,7 @@
 #include "pages/mapping.h"
 #include "pages/tree.h"
 
-static void describe(const struct stat *status, struct pr_generation_info *info) {
+static void describe_status(const struct stat *status, struct pr_generation_info *info) {
     info->device = status->st_dev;
     info->inode = status->st_ino;
     info->size = (uint64_t)status->st_size;
@@ -23,11 +23,11 @@ static void describe(const struct stat *status, struct pr_generation_info *info)
 }
 
 /* 0 or -errno; `status` may be NULL. */
-static int look_at(int fd, struct pr_generation_info *info, struct stat *status) {
+static int stat_descriptor(int fd, struct pr_generation_info *info, struct stat *status) {
     struct stat own, *seen = status ? status : &own;
     if (pr_sys.fstat(fd, seen) < 0) return -errno;
     memset(info, 0, sizeof *info);
-    describe(seen, info);
+    describe_status(seen, info);
     return 0;
 }
 
@@ -36,7 +36,7 @@ int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, 
     int fd = pr_tree_open_in(relay, tree, path, O_PATH);
     if (fd < 0) return fd;
     struct stat status;
-    int result = look_at(fd, info, &status);
+    int result = stat_descriptor(fd, info, &status);
     close(fd);
     if (result < 0) return result;
     return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && !tree) ? 0 : -EINVAL;
@@ -78,7 +78,7 @@ static int stat_open(struct pr_relay *relay, uint64_t id, struct pr_generation_i
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     int fd = !generation ? -EBADF : generation->closed ? -ESTALE : generation->fd;
     pr_unlock(relay);
-    return fd < 0 ? fd : look_at(fd, now, NULL);
+    return fd < 0 ? fd : stat_descriptor(fd, now, NULL);
 }
 
 int pr_generation_check(struct pr_relay *relay, uint64_t id) {
@@ -94,7 +94,7 @@ int pr_generation_check(struct pr_relay *relay, uint64_t id) {
 
 int pr_generation_is_unchanged(const struct pr_generation *generation) {
     struct pr_generation_info now;
-    int result = look_at(generation->fd, &now, NULL);
+    int result = stat_descriptor(generation->fd, &now, NULL);
     if (result < 0) return result;
     pr_lock(generation->relay);
     /* Who replaces or removes a file takes a name from it. */
@@ -177,14 +177,14 @@ static bool let_go_beside(struct pr_generation *generation) {
     return false;
 }
 
-static void dispose(struct pr_generation *generation) {
+static void dispose_generation(struct pr_generation *generation) {
     bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
     pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
     if (!fsdax || !let_go_beside(generation)) let_go(generation);
 }
 
-static void dispose_garbage(struct pr_garbage *garbage) {
-    dispose(pr_container(garbage, struct pr_generation, garbage));
+static void dispose_unused_generation(struct pr_garbage *garbage) {
+    dispose_generation(pr_container(garbage, struct pr_generation, garbage));
 }
 
 /* Opening. */
@@ -198,7 +198,7 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
     if (generation->fd < 0) return generation->fd;
     struct stat status;
     if (pr_sys.fstat(generation->fd, &status) < 0) return -errno;
-    describe(&status, &generation->info);
+    describe_status(&status, &generation->info);
     result = pr_backing_of(generation->fd, &generation->info.backing);
     if (result < 0) return result;
     generation->file_size = generation->info.backing.size;
@@ -209,7 +209,7 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
 }
 
 /* Under the lock: what can be held from now on. */
-static int enter(struct pr_relay *relay, struct pr_generation *generation) {
+static int register_generation(struct pr_relay *relay, struct pr_generation *generation) {
     generation->inode = pr_inode_take(relay, generation->info.device, generation->info.inode);
     if (!generation->inode) return -ENOMEM;
     int result = pr_slots_add(&relay->slots, PR_KIND_GENERATION, generation, &generation->id);
@@ -222,17 +222,17 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
                        struct pr_generation_info *info) {
     struct pr_generation *generation = pr_allocate(1, sizeof *generation);
     if (!generation) return -ENOMEM;
-    pr_garbage_init(&generation->garbage, dispose_garbage);
+    pr_garbage_init(&generation->garbage, dispose_unused_generation);
     generation->fd = -1;
     generation->relay = relay;
     int result = open_generation(relay, tree, path, limit, generation);
     if (result == 0) {
         pr_lock(relay);
-        result = enter(relay, generation);
+        result = register_generation(relay, generation);
         pr_unlock(relay);
     }
     if (result < 0) {
-        dispose(generation);
+        dispose_generation(generation);
         return result;
     }
     pr_nodes_find(generation);

@@ -61,7 +61,7 @@ static const char *inside(int tree, const char *given, const char *target) {
 }
 
 /* Puts `target` in the place of what is from `from` to `end`. */
-static int put(struct way *way, size_t from, size_t end, const char *target) {
+static int put_target(struct way *way, size_t from, size_t end, const char *target) {
     size_t length = strlen(target), rest = strlen(way->path + end);
     if (from + length + rest >= sizeof way->path) return -ENAMETOOLONG;
     memmove(way->path + from + length, way->path + end, rest + 1);
@@ -74,7 +74,7 @@ static int put(struct way *way, size_t from, size_t end, const char *target) {
 }
 
 /* Goes over the next name of the way, or puts what it links to in its place: 1 then, else 0 or -errno. */
-static int step(int tree, const char *given, struct way *way) {
+static int follow_name(int tree, const char *given, struct way *way) {
     char target[PATH_MAX];
     size_t end = way->at + strcspn(way->path + way->at, "/");
     char behind_name = way->path[end];
@@ -88,7 +88,7 @@ static int step(int tree, const char *given, struct way *way) {
     }
     const char *rest = target[0] == '/' ? inside(tree, given, target) : target;
     if (!rest) return -EXDEV;
-    int result = put(way, target[0] == '/' ? 0 : way->at, end, rest);
+    int result = put_target(way, target[0] == '/' ? 0 : way->at, end, rest);
     return result < 0 ? result : 1;
 }
 
@@ -100,11 +100,11 @@ static bool is_last(const struct way *way) {
 int pr_links_open(int tree, const char *given, const char *path, int flags) {
     struct way way = {.at = 0};
     if (path[0] == '/') return -EXDEV;
-    int result = put(&way, 0, 0, path);
+    int result = put_target(&way, 0, 0, path);
     for (int links = 0; result >= 0;) {
         way.at += strspn(way.path + way.at, "/");
         if (way.path[way.at] == '\0' || (is_last(&way) && (flags & O_NOFOLLOW))) break;
-        result = step(tree, given, &way);
+        result = follow_name(tree, given, &way);
         if (result == 1 && ++links > MOST_LINKS) result = -ELOOP;
     }
     if (result < 0) return result;

@@ -19,7 +19,7 @@ static bool is_name(const char *name) {
     return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-static int look_at(int folder, const char *name, struct stat *status) {
+static int stat_name(int folder, const char *name, struct stat *status) {
     if (!is_name(name)) return -EINVAL;
     if (pr_sys.fstatat(folder, name, status, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
     return S_ISREG(status->st_mode) ? 0 : S_ISLNK(status->st_mode) ? -ELOOP : -EINVAL;
@@ -42,7 +42,7 @@ int pr_looks(struct pr_relay *relay, uint64_t tree, const char *folder, char *na
         char *slash = strchr(name, '/');
         if (slash) *slash = 0;
         struct stat status;
-        int result = look_at(fd, name, &status);
+        int result = stat_name(fd, name, &status);
         double *of_this = numbers + looks * PR_LOOK_NUMBERS;
         if (result < 0)
             *of_this = result;

@@ -94,7 +94,7 @@ static int punch(struct work *work, uint64_t first, uint64_t end) {
     return 0;
 }
 
-static int put(struct work *work, const char *bytes, uint64_t first, uint64_t end) {
+static int write_part(struct work *work, const char *bytes, uint64_t first, uint64_t end) {
     uint64_t reached = first;
     int result = pr_file_write_on(work->overwrite->to, bytes, (size_t)(end - first), &reached);
     if (reached > work->changed) work->changed = reached;
@@ -111,9 +111,9 @@ static int write_chunk(struct work *work, char *buffer, uint64_t first, uint64_t
     int result = 0;
     if (buffer) result = pr_file_read(overwrite->from, buffer, (size_t)(to - from), from - overwrite->offset);
     if (result == 0 && overwrite->fresh) result = punch(work, first, end);
-    if (result == 0) result = put(work, work->old + (first - work->first), first, from);
-    if (result == 0) result = put(work, bytes, from, to);
-    if (result == 0) result = put(work, work->old + (to - work->first), to, end);
+    if (result == 0) result = write_part(work, work->old + (first - work->first), first, from);
+    if (result == 0) result = write_part(work, bytes, from, to);
+    if (result == 0) result = write_part(work, work->old + (to - work->first), to, end);
     return result;
 }
 

@@ -105,7 +105,7 @@ static uint64_t releasable(const struct pr_reference *reference, uint64_t done) 
     return reference->total;
 }
 
-static void give_back(struct pr_reference *reference, uint64_t bytes) {
+static void count_given_back(struct pr_reference *reference, uint64_t bytes) {
     struct pr_counters *counters = &reference->generation->relay->counters;
     counters->held_bytes -= bytes;
     if (reference->state == PR_QUARANTINED) counters->quarantined_bytes -= bytes;
@@ -131,14 +131,14 @@ void pr_reference_sent(struct pr_reference *reference, uint64_t bytes) {
 void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
     uint64_t released = releasable(reference, done);
     if (released <= reference->released) return;
-    give_back(reference, released - reference->released);
+    count_given_back(reference, released - reference->released);
     reference->released = released;
     count_pages(reference);
     pr_claims_settle(reference->generation->inode);
 }
 
 void pr_reference_cut(struct pr_reference *reference) {
-    give_back(reference, reference->total - reference->sent);
+    count_given_back(reference, reference->total - reference->sent);
     reference->total = reference->sent;
     count_pages(reference);
     pr_claims_settle(reference->generation->inode);
@@ -173,7 +173,7 @@ void pr_reference_quarantine(struct pr_reference *reference) {
 void pr_reference_give(struct pr_reference *reference, uint64_t now) {
     struct pr_generation *generation = reference->generation;
     struct pr_counters *counters = &generation->relay->counters;
-    give_back(reference, reference->total - reference->released);
+    count_given_back(reference, reference->total - reference->released);
     counters->references--;
     pr_events_promise(generation->relay, -1);
     if (reference->state == PR_QUARANTINED) counters->quarantined--;

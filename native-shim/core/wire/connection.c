@@ -21,7 +21,7 @@ static void discard_received(int fd) {
         if (pr_sys.discard(fd, AT_ONCE, MSG_DONTWAIT) <= 0) return;
 }
 
-static void dispose(struct pr_connection *connection) {
+static void dispose_connection(struct pr_connection *connection) {
     if (connection->fd >= 0) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
         if (connection->in_epoll && !connection->at_door)
@@ -34,8 +34,8 @@ static void dispose(struct pr_connection *connection) {
     pr_free(connection);
 }
 
-static void dispose_garbage(struct pr_garbage *garbage) {
-    dispose(pr_container(garbage, struct pr_connection, garbage));
+static void dispose_unused_connection(struct pr_garbage *garbage) {
+    dispose_connection(pr_container(garbage, struct pr_connection, garbage));
 }
 
 /* Opening. */
@@ -50,7 +50,7 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
     pr_list_init(&connection->ready);
     pr_list_init(&connection->watch);
     pr_list_init(&connection->broken_off);
-    pr_garbage_init(&connection->garbage, dispose_garbage);
+    pr_garbage_init(&connection->garbage, dispose_unused_connection);
     return connection;
 }
 
@@ -64,7 +64,7 @@ static int classify(struct pr_connection *connection, struct pr_prober *prober, 
 }
 
 /* Under the lock. */
-static int enter(struct pr_connection *connection, int node) {
+static int register_connection(struct pr_connection *connection, int node) {
     struct pr_relay *relay = connection->relay;
     int result = pr_events_reserve(relay, PR_EVENTS_OF_ONE + 1);
     if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CONNECTION, connection, &connection->id);
@@ -83,13 +83,13 @@ int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, 
     connection->fd = fd;
     int result = classify(connection, prober, unaskable);
     pr_lock(relay);
-    if (result == 0) result = enter(connection, node);
+    if (result == 0) result = register_connection(connection, node);
     bool first = result == 0 && connection->poller->connections == 1;
     pr_unlock(relay);
     if (first) pr_poller_wake(connection->poller); /* from now on it looks at the clock */
     if (result < 0) {
         connection->fd = -1;
-        dispose(connection);
+        dispose_connection(connection);
         return result;
     }
     *made = connection;
@@ -206,11 +206,7 @@ int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
         pr_unlock(relay);
         return connection ? 1 : -EBADF;
     }
-    connection->pins++;
-    pr_unlock(relay);
-    pr_look(connection, &relay->wire->prober);
-    pr_lock(relay);
-    connection->pins--;
+    pr_pin_and_look(connection);
     bool now = pr_may_finish(connection);
     struct pr_poller *wake = now ? NULL : connection->poller;
     if (connection->express) relay->wire->answering->finish(connection);

@@ -100,7 +100,7 @@ static bool has_error(int fd) {
     return error != 0;
 }
 
-static struct sight look_at(struct pr_connection *connection, struct pr_prober *prober) {
+static struct sight sight_of(struct pr_connection *connection, struct pr_prober *prober) {
     struct tcp_state tcp;
     if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
     if (tcp.state == TCP_CLOSING || tcp.state == TCP_LAST_ACK) connection->blind = true; /* both FINs are out */
@@ -184,7 +184,7 @@ void pr_tell_if_drained(struct pr_connection *connection) {
 
 void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     struct pr_relay *relay = connection->relay;
-    struct sight sight = look_at(connection, prober);
+    struct sight sight = sight_of(connection, prober);
     if (connection->ledger) pr_zerocopy_drain(connection);
     pr_lock(relay);
     relay->counters.looks++;
@@ -193,6 +193,16 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     if (sight.known && !connection->reset) apply(connection, &sight);
     pr_tell_if_drained(connection);
     pr_unlock(relay);
+}
+
+void pr_pin_and_look(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    connection->pins++;
+    pr_unlock(relay);
+    pr_look(connection, &relay->wire->prober);
+    pr_lock(relay);
+    connection->pins--;
+    pr_connection_settle(connection);
 }
 
 /* When to look. */

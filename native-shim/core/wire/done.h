@@ -16,6 +16,12 @@ uint64_t pr_position(int fd);
 
 /* The rest is under the lock. */
 
+/*
+ * Looks, by the relay's own thread: the lock is given up meanwhile, with the connection pinned. What it is not needed
+ * for any more is settled; it can be looked into until the lock is given back.
+ */
+void pr_pin_and_look(struct pr_connection *connection);
+
 /* May a FIN go out (pr_connection_finish)? */
 bool pr_may_finish(const struct pr_connection *connection);
 void pr_tell_if_drained(struct pr_connection *connection);

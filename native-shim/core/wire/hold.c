@@ -37,8 +37,8 @@ struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segme
 }
 
 /* Under the lock. */
-static int take(struct pr_relay *relay, struct pr_generation *generation, uint64_t epoch, uint64_t version,
-                const struct pr_claim *place, struct pr_transmission *transmission) {
+static int take_pages(struct pr_relay *relay, struct pr_generation *generation, uint64_t epoch, uint64_t version,
+                      const struct pr_claim *place, struct pr_transmission *transmission) {
     int result = pr_reference_check(&transmission->reference, generation, epoch, version, place);
     /* Its own, and what pr_send asks for: that must not fail for want of memory when a head is half out. */
     if (result == 0) result = pr_events_reserve(relay, 3);
@@ -59,7 +59,7 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
     struct pr_claim *place = pr_place_find(relay, place_id);
-    if (result == 0) result = take(relay, generation, epoch, version, place, transmission);
+    if (result == 0) result = take_pages(relay, generation, epoch, version, place, transmission);
     if (result == 0) *id = transmission->id;
     if (place && result != -ESTALE && result != -EAGAIN) pr_claim_end(place); /* now that the reference is there */
     pr_unlock(relay);
@@ -70,7 +70,7 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
 int pr_hold_take(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version,
                  struct pr_transmission *transmission) {
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, generation_id);
-    return take(relay, generation, epoch, version, NULL, transmission);
+    return take_pages(relay, generation, epoch, version, NULL, transmission);
 }
 
 static enum pr_locality locality_of(const struct pr_transmission *transmission) {

@@ -298,7 +298,7 @@ int pr_socket_pair(int fds[2]) {
     return connect_pair(0, fds);
 }
 
-static void close_pair(const int fds[2]) {
+void pr_socket_pair_close(const int fds[2]) {
     for (int end = 0; end < 2; end++)
         if (fds[end] >= 0) close(fds[end]);
 }
@@ -314,7 +314,7 @@ static bool diag_counts_unread(struct pr_prober *prober) {
         counted = pr_sys.send(fds[1], "x", 1, MSG_NOSIGNAL) == 1 && poll(&arrival, 1, 1000) == 1 &&
                   pr_peer_look(prober, &peer, &unread) == PR_SIGHT_QUEUE && unread == 1;
     }
-    close_pair(fds);
+    pr_socket_pair_close(fds);
     return counted;
 }
 
@@ -333,7 +333,7 @@ static bool diag_tells_upper_layers(struct pr_prober *prober) {
         peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
         result = pr_peer_look(prober, &peer, &unread);
     }
-    close_pair(fds);
+    pr_socket_pair_close(fds);
     return none || result == PR_SIGHT_UPPER_LAYER;
 }
 

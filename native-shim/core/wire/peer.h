@@ -44,6 +44,8 @@ int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
 
 /* A connection of our own over loopback: 0, or -errno with both ends -1 or open. fds[1] is the accepted end. */
 int pr_socket_pair(int fds[2]);
+/* Those of its ends that are open. */
+void pr_socket_pair_close(const int fds[2]);
 
 enum pr_sight {
     PR_SIGHT_QUEUE,  /* the peer's socket was seen: `unread` counts, a queued FIN as 1 */

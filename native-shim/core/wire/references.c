@@ -14,7 +14,7 @@
 /* So many slots are passed before others may have the lock. */
 enum { PASSED_AT_ONCE = 4096 };
 
-static struct pr_reference_info describe(const struct pr_transmission *transmission, uint64_t now) {
+static struct pr_reference_info describe_reference(const struct pr_transmission *transmission, uint64_t now) {
     static const enum pr_reference_state states[] = {
         [PR_HELD] = PR_REFERENCE_UNSENT, [PR_SENDING] = PR_REFERENCE_UNSENT,          [PR_ACCEPTED] = PR_REFERENCE_SENT,
         [PR_BROKEN] = PR_REFERENCE_SENT, [PR_QUARANTINED] = PR_REFERENCE_QUARANTINED,
@@ -77,7 +77,7 @@ static int by_id(const void *left, const void *right) {
 }
 
 /* The ids of a page, in their order. */
-static void collect(struct pr_relay *relay, uint64_t generation, uint64_t after, struct lowest *lowest) {
+static void collect_page(struct pr_relay *relay, uint64_t generation, uint64_t after, struct lowest *lowest) {
     struct pr_transmission *transmission;
     uint32_t cursor = 0;
     pr_lock(relay);
@@ -93,7 +93,7 @@ static void collect(struct pr_relay *relay, uint64_t generation, uint64_t after,
 }
 
 /* What is done by now is let go of. Each connection is looked at once, whatever it has of the page. */
-static void look_at(struct pr_relay *relay, const struct lowest *page) {
+static void look_at_page(struct pr_relay *relay, const struct lowest *page) {
     pr_lock(relay);
     uint64_t round = ++relay->wire->rounds;
     for (size_t index = 0; index < page->count; index++) {
@@ -101,12 +101,7 @@ static void look_at(struct pr_relay *relay, const struct lowest *page) {
         struct pr_connection *connection = transmission ? transmission->connection : NULL;
         if (!connection || connection->round == round || pr_list_empty(&connection->undone)) continue;
         connection->round = round;
-        connection->pins++;
-        pr_unlock(relay);
-        pr_look(connection, &relay->wire->prober);
-        pr_lock(relay);
-        connection->pins--;
-        pr_connection_settle(connection);
+        pr_pin_and_look(connection);
     }
     pr_unlock(relay);
 }
@@ -117,7 +112,7 @@ static size_t describe_page(struct pr_relay *relay, const struct lowest *page, s
     pr_lock(relay);
     for (size_t index = 0; index < page->count; index++) {
         struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, page->ids[index]);
-        if (transmission) into[count++] = describe(transmission, now);
+        if (transmission) into[count++] = describe_reference(transmission, now);
     }
     pr_unlock(relay);
     return count;
@@ -127,8 +122,8 @@ int pr_references(struct pr_relay *relay, uint64_t generation, uint64_t after, s
                   size_t capacity, struct pr_page *page) {
     struct lowest lowest = {.ids = pr_allocate(capacity, sizeof *lowest.ids), .capacity = capacity};
     if (!lowest.ids) return -ENOMEM;
-    collect(relay, generation, after, &lowest);
-    look_at(relay, &lowest);
+    collect_page(relay, generation, after, &lowest);
+    look_at_page(relay, &lowest);
     page->count = describe_page(relay, &lowest, into);
     page->next = lowest.more ? lowest.ids[lowest.count - 1] : 0;
     pr_free(lowest.ids);

@@ -125,7 +125,8 @@ static int push_small_copy(struct pr_connection *connection, struct pr_transmiss
     return PR_PUSHED_ALL;
 }
 
-static ssize_t step(struct pr_connection *connection, struct pr_transmission *transmission, struct pr_chunk *chunk) {
+static ssize_t send_chunk(struct pr_connection *connection, struct pr_transmission *transmission,
+                          struct pr_chunk *chunk) {
     if (transmission->engine != PR_ENGINE_ZEROCOPY || chunk->literal)
         return pr_engine_step(transmission->engine, connection->fd, transmission->pipe, chunk);
     ssize_t sent;
@@ -152,7 +153,7 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
     while (transmission->segment < transmission->reference.segment_count) {
         if (budget == 0) return PR_PUSHED_BUDGET;
         struct pr_chunk chunk = next_chunk(transmission, budget);
-        ssize_t sent = step(connection, transmission, &chunk);
+        ssize_t sent = send_chunk(connection, transmission, &chunk);
         if (sent == -EAGAIN) return PR_PUSHED_FULL;
         if (sent == 0) return -ENODATA;
         if (sent < 0) return (int)sent;
@@ -186,7 +187,7 @@ void pr_accepted(struct pr_connection *connection) {
 
 /* Beginning. */
 
-static int check(const struct pr_connection *connection, const struct pr_transmission *transmission) {
+static int may_begin(const struct pr_connection *connection, const struct pr_transmission *transmission) {
     if (!connection || !transmission) return -EBADF;
     if (transmission->reference.state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
     if (connection->current || connection->node_closed || connection->owner != PR_OWNER_NODE) return -EBUSY;
@@ -266,7 +267,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, connection_id);
     struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, transmission_id);
-    int result = check(connection, transmission);
+    int result = may_begin(connection, transmission);
     /* For its end, should the caller not have taken the last one's yet. */
     if (result == 0) result = pr_events_reserve(relay, 1);
     if (sent) *sent = 0;

@@ -111,11 +111,6 @@ static int read_byte(int socket) {
     return bytes[0];
 }
 
-static void close_pair(const int pair[2]) {
-    for (int end = 0; end < 2; end++)
-        if (pair[end] >= 0) close(pair[end]);
-}
-
 /* Whether pages are copied. */
 
 int pr_scratch_open(enum pr_scratch kind, const char *path, int *fd, uint64_t *size) {
@@ -156,7 +151,7 @@ static int copy_free(int fd, char *address, sender send_pages) {
         memset(address, NEW, LENGTH);
         result = read_byte(pair[0]);
     }
-    close_pair(pair);
+    pr_socket_pair_close(pair);
     return result < 0 ? result : result == NEW;
 }
 
@@ -202,7 +197,7 @@ static int notice_says_copied(int fd, char *address, sender send_pages) {
     int result = pr_socket_pair(pair);
     if (result == 0) result = send_pages(pair[1], fd, address, 0);
     if (result == 0) result = wait_for_notice(pair[1]);
-    close_pair(pair);
+    pr_socket_pair_close(pair);
     return result;
 }
 
@@ -243,7 +238,7 @@ static int keeps_old_pages(int fd, char *address, sender send_pages) {
     if (result == 0) result = wait_until_acknowledged(pair[1]);
     if (result == 0) result = rewrite(fd);
     if (result == 0) result = read_byte(pair[0]);
-    close_pair(pair);
+    pr_socket_pair_close(pair);
     if (result == -EILSEQ) return 0;
     return result < 0 ? result : result == OLD;
 }

@@ -95,7 +95,7 @@ static ssize_t send_copied(struct pr_connection *connection, const struct pr_chu
 }
 
 /* Under the lock, before the send: its end can be told before this thread goes on. */
-static bool enter(struct pr_connection *connection, uint64_t position) {
+static bool push_to_ledger(struct pr_connection *connection, uint64_t position) {
     pr_lock(connection->relay);
     struct pr_ledger *ledger = connection->ledger;
     bool room = !pr_ledger_full(ledger);
@@ -114,7 +114,7 @@ static void correct(struct pr_connection *connection, uint64_t before, uint32_t 
 
 static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmission *transmission, const char *bytes,
                              size_t length, int flags) {
-    if (!enter(connection, transmission->reference.sent)) return -EAGAIN;
+    if (!push_to_ledger(connection, transmission->reference.sent)) return -EAGAIN;
     ssize_t sent = pr_sys.send(connection->fd, bytes, length, flags | MSG_ZEROCOPY);
     int error = errno;
     correct(connection, transmission->reference.sent, sent > 0 ? (uint32_t)sent : 0);
