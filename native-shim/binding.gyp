@@ -17,6 +17,7 @@
         "binding/relays.c",
         "binding/segments.c",
         "binding/values.c",
+        "core/base/assert.c",
         "core/base/beneath.c",
         "core/base/clock.c",
         "core/base/events.c",

@@ -1,6 +1,9 @@
 /* The hold table against a naive model that knows each page of each body. */
 #include "test.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SIZE = 1 << 20, PAGE = 4096, MOST_EXTENTS = 5 };
@@ -273,6 +276,38 @@ static void pages_have_each_reference_once_in_the_order_of_ids(void) {
     pr_relay_destroy(relay);
 }
 
+/* In a process of its own, which ends by it; what it says is in `said`. */
+static void break_an_invariant(struct pr_relay *relay, uint64_t id, char *said, size_t size) {
+    int ends[2], status;
+    MUST(pipe(ends));
+    pid_t child = (pid_t)MUST(fork());
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        dup2(ends[1], STDERR_FILENO);
+        struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
+        pr_reference_sent(&transmission->reference, transmission->reference.total + 1);
+        _exit(0);
+    }
+    close(ends[1]);
+    ssize_t length = MUST(read(ends[0], said, size - 1));
+    said[length] = '\0';
+    close(ends[0]);
+    MUST(waitpid(child, &status, 0));
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void a_process_whose_bookkeeping_is_wrong_ends_and_says_why(void) {
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_create(relay, 64 << 10);
+    uint64_t id = hold(relay, &region, PR_ENGINE_COPY, 0, 100);
+    char said[256];
+    break_an_invariant(relay, id, said, sizeof said);
+    CHECK(strstr(said, "reference->sent <= reference->total"));
+    CHECK_EQUAL(pr_release(relay, id, PR_OUTCOME_CANCELLED), 0);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+}
+
 int main(void) {
     RUN(pages_have_each_reference_once_in_the_order_of_ids);
     RUN(a_moved_generation_is_stale);
@@ -280,5 +315,6 @@ int main(void) {
     RUN(the_portable_engine_gives_back_as_it_copies);
     RUN(the_table_equals_a_naive_model);
     RUN(what_is_told_is_what_is_held);
+    RUN(a_process_whose_bookkeeping_is_wrong_ends_and_says_why);
     return 0;
 }

@@ -1,8 +1,8 @@
 #include "base/events.h"
 
-#include <assert.h>
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/shared.h"
 #include "base/sys.h"
 
@@ -15,6 +15,7 @@ static size_t enlarged(size_t capacity) {
 }
 
 void pr_events_promise(struct pr_relay *relay, int change) {
+    pr_assert(change >= 0 || relay->ring.promised >= (size_t)-change);
     relay->ring.promised += (size_t)(ptrdiff_t)change;
 }
 
@@ -36,7 +37,7 @@ int pr_events_reserve(struct pr_relay *relay, size_t more) {
 
 void pr_event_add(struct pr_relay *relay, struct pr_event event) {
     struct pr_ring *ring = &relay->ring;
-    assert(ring->used < ring->capacity);
+    pr_assert(ring->used < ring->capacity);
     if (ring->used == 0) relay->notify_due = true;
     ring->events[(ring->first + ring->used++) % ring->capacity] = event;
 }

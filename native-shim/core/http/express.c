@@ -116,7 +116,7 @@ int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant, 
         enter(connection, express);
         if (pattern) *pattern = express->pattern->id;
         if (grant->open) pr_pattern_open(express->pattern);
-        connection->pins++;
+        pr_pin(connection);
     }
     pr_unlock(relay);
     if (result < 0) return result;
@@ -124,7 +124,7 @@ int pr_grant(struct pr_relay *relay, uint64_t id, const struct pr_grant *grant, 
     /* What came meanwhile is reported at once, to a lane that finds the grant: it need not be woken for it. */
     result = listen_to(connection, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP);
     pr_lock(relay);
-    connection->pins--;
+    pr_unpin(connection);
     bool back = connection->express != express; /* its time is over already: an event tells */
     if (result < 0 && !known) connection->in_epoll = false;
     if (result < 0 && !known && !back) {
@@ -164,7 +164,7 @@ void pr_express_let_in(struct pr_connection *connection) {
     struct pr_express *express = new_guest(connection);
     pr_lock(relay);
     connection->at_door = true;
-    connection->pins++;
+    pr_pin(connection);
     relay->counters.accepted_connections++;
     bool guest = express && pr_patterns_open(relay) > 0;
     if (guest)
@@ -258,7 +258,7 @@ static struct pr_connection *take_expired(struct pr_lane *lane) {
         if (taken || express->until > now) break;
         if (express->connection->current) continue;
         taken = express->connection;
-        taken->pins++;
+        pr_pin(taken);
     }
     pr_unlock(lane->relay);
     return taken;

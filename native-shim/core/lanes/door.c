@@ -200,6 +200,7 @@ static size_t pin_doors(struct pr_relay *relay, struct pr_door *doors[MOST_DOORS
 static void unpin(struct pr_door *door) {
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
+    pr_assert(door->pins > 0);
     door->pins--;
     dispose_door(door);
     pr_unlock(relay);

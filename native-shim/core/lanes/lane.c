@@ -126,13 +126,13 @@ static void turn(struct pr_connection *connection) {
 static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connection *before) {
     struct pr_connection *taken = NULL;
     pr_lock(lane->relay);
-    if (before) before->pins--;
+    if (before) pr_unpin(before);
     if (before) pr_connection_settle(before);
     while (!taken && !pr_list_empty(&lane->poller.ready)) {
         struct pr_connection *connection = pr_container(lane->poller.ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
         if (!pr_is_with_lane(connection)) continue;
-        connection->pins++;
+        pr_pin(connection);
         taken = connection;
     }
     pr_unlock(lane->relay);
@@ -187,7 +187,7 @@ static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64
             lane->stalled_at = connection->progress_at;
         if (connection->look_at <= now && count < LOOKS_AT_ONCE) {
             pr_look_later(connection);
-            connection->pins++;
+            pr_pin(connection);
             into[count++] = connection;
         }
         if (connection->look_at < lane->poller.next_look) lane->poller.next_look = connection->look_at;

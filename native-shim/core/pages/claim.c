@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/shared.h"
 #include "base/sys.h"
 #include "pages/generation.h"
@@ -118,12 +119,14 @@ static void remove_claim(struct pr_claim *claim) {
     struct pr_relay *relay = generation->relay;
     if (!claim->granted) count_waiting(claim, -1);
     if (claim->granted && claim->writer) relay->counters.leases--;
+    pr_assert(!claim->begun || generation->inode->changing > 0);
     if (claim->begun) generation->inode->changing--;
     relay->counters.claims--;
     pr_events_promise(relay, -1);
     pr_list_remove(&claim->queue);
     pr_slots_remove(&relay->slots, claim->id);
     pr_free(claim);
+    pr_assert(generation->holds > 0);
     generation->holds--;
     pr_generation_settle(generation);
 }

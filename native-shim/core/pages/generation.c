@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/nudge.h"
 #include "base/sys.h"
 #include "pages/layer.h"
@@ -178,6 +179,7 @@ static bool let_go_beside(struct pr_generation *generation) {
 }
 
 static void dispose_generation(struct pr_generation *generation) {
+    pr_assert(generation->holds == 0);
     bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
     pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
     if (!fsdax || !let_go_beside(generation)) let_go(generation);

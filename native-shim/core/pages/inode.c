@@ -1,5 +1,6 @@
 #include "pages/inode.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "pages/layer.h"
 
@@ -29,7 +30,9 @@ struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t
 }
 
 void pr_inode_give(struct pr_inode *inode) {
+    pr_assert(inode->generations > 0);
     if (--inode->generations > 0) return;
+    pr_assert(pr_list_empty(&inode->references) && pr_list_empty(&inode->claims));
     struct pr_relay *relay = inode->relay;
     if (inode->retired) {
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_GONE, .id = inode->retired});

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/shared.h"
 
@@ -88,6 +89,10 @@ void pr_reference_take(struct pr_reference *reference, struct pr_generation *gen
 
 /* Giving back. */
 
+static void check_order(const struct pr_reference *reference) {
+    pr_assert(reference->released <= reference->sent && reference->sent <= reference->total);
+}
+
 /* How much of the body can be given back when its first `done` bytes are done: a page counts only as a whole. */
 static uint64_t releasable(const struct pr_reference *reference, uint64_t done) {
     uint64_t page = reference->generation->info.backing.page_size, before = 0;
@@ -107,6 +112,7 @@ static uint64_t releasable(const struct pr_reference *reference, uint64_t done) 
 
 static void count_given_back(struct pr_reference *reference, uint64_t bytes) {
     struct pr_counters *counters = &reference->generation->relay->counters;
+    pr_assert(bytes <= counters->held_bytes);
     counters->held_bytes -= bytes;
     if (reference->state == PR_QUARANTINED) counters->quarantined_bytes -= bytes;
 }
@@ -125,6 +131,7 @@ uint64_t pr_reference_extent_bytes(const struct pr_reference *reference, uint64_
 
 void pr_reference_sent(struct pr_reference *reference, uint64_t bytes) {
     reference->sent += bytes;
+    check_order(reference);
     pr_claims_settle_sent(reference->generation->inode);
 }
 
@@ -133,6 +140,7 @@ void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
     if (released <= reference->released) return;
     count_given_back(reference, released - reference->released);
     reference->released = released;
+    check_order(reference);
     count_pages(reference);
     pr_claims_settle(reference->generation->inode);
 }
@@ -140,6 +148,7 @@ void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
 void pr_reference_cut(struct pr_reference *reference) {
     count_given_back(reference, reference->total - reference->sent);
     reference->total = reference->sent;
+    check_order(reference);
     count_pages(reference);
     pr_claims_settle(reference->generation->inode);
 }
@@ -157,6 +166,7 @@ void pr_reference_count_duration(const struct pr_reference *reference, uint64_t 
 void pr_reference_state(struct pr_reference *reference, enum pr_state state) {
     _Static_assert(PR_QUARANTINED + 1 == PR_TRANSMISSION_STATES, "each is counted");
     uint64_t *by_state = reference->generation->relay->counters.by_state;
+    pr_assert(by_state[reference->state] > 0);
     by_state[reference->state]--;
     by_state[state]++;
     reference->state = state;
@@ -181,6 +191,7 @@ void pr_reference_give(struct pr_reference *reference, uint64_t now) {
     counters->held_pages -= reference->pages;
     pr_reference_count_duration(reference, now, counters->holds_by_time, &counters->hold_seconds);
     pr_list_remove(&reference->references);
+    pr_assert(generation->holds > 0);
     generation->holds--;
     pr_claims_settle(generation->inode);
     pr_generation_settle(generation);

@@ -35,7 +35,7 @@ struct pr_reference {
     size_t segment_count;
     const struct pr_segment *segments;
     uint64_t total, sent;   /* bytes of the body */
-    uint64_t released;      /* of them given back, from the front, by whole pages; <= sent <= total */
+    uint64_t released;      /* of them given back, from the front, by whole pages; released <= sent <= total */
     uint64_t pages;         /* that it holds */
     uint64_t held_since;    /* ns */
     uint64_t waited_for;    /* ns: how long writers have waited for its pages, all in all */

@@ -22,6 +22,7 @@ static void discard_received(int fd) {
 }
 
 static void dispose_connection(struct pr_connection *connection) {
+    pr_assert(connection->pins == 0 && !connection->current && pr_list_empty(&connection->undone));
     if (connection->fd >= 0) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
         if (connection->in_epoll && !connection->at_door)
@@ -123,7 +124,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
     bool there = connection && connection->at_door && connection->owner == PR_OWNER_NODE && !connection->node_closed;
-    if (there) connection->pins++;
+    if (there) pr_pin(connection);
     pr_unlock(relay);
     if (!there) return -EBADF;
     int fd = pr_sys.dup(connection->fd), error = errno;
@@ -131,7 +132,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
         pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     *kind = connection->peer.kind;
     pr_lock(relay);
-    connection->pins--;
+    pr_unpin(connection);
     connection->at_door = false;
     if (fd < 0) connection->in_epoll = false;
     *forgotten = fd < 0 && pr_list_empty(&connection->undone);
@@ -158,6 +159,7 @@ void pr_connection_settle(struct pr_connection *connection) {
     if (connection->express) relay->wire->answering->ended(connection, PR_RETURN_CLOSED, 0);
     if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
     pr_list_remove(&connection->broken_off);
+    pr_assert(connection->poller->connections > 0);
     connection->poller->connections--;
     relay->counters.connections--;
     pr_events_promise(relay, -PR_EVENTS_OF_ONE);
@@ -172,7 +174,7 @@ bool pr_is_with_lane(const struct pr_connection *connection) {
 void pr_connection_unpin(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     pr_lock(relay);
-    connection->pins--;
+    pr_unpin(connection);
     pr_connection_settle(connection);
     pr_unlock(relay);
 }
@@ -319,7 +321,7 @@ int pr_connection_break(struct pr_relay *relay, uint64_t id) {
         pr_unlock(relay);
         return connection ? -EBUSY : -EBADF;
     }
-    connection->pins++;
+    pr_pin(connection);
     pr_unlock(relay);
     pr_break_off(connection, -ETIMEDOUT);
     pr_connection_unpin(connection);

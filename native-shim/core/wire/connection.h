@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/shared.h"
 #include "base/words.h"
 #include "wire/peer.h"
@@ -110,6 +111,16 @@ int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 /* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
 int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
                       struct pr_connection **connection);
+/* Under the lock: who uses it without the lock pins it meanwhile. */
+static inline void pr_pin(struct pr_connection *connection) {
+    connection->pins++;
+}
+
+static inline void pr_unpin(struct pr_connection *connection) {
+    pr_assert(connection->pins > 0);
+    connection->pins--;
+}
+
 /* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
 void pr_connection_settle(struct pr_connection *connection);
 /* Without the lock: a thread is through with it. */

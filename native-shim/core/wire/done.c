@@ -197,11 +197,11 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
 
 void pr_pin_and_look(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
-    connection->pins++;
+    pr_pin(connection);
     pr_unlock(relay);
     pr_look(connection, &relay->wire->prober);
     pr_lock(relay);
-    connection->pins--;
+    pr_unpin(connection);
     pr_connection_settle(connection);
 }
 

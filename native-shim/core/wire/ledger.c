@@ -1,6 +1,9 @@
 #include "wire/ledger.h"
 
+#include "base/assert.h"
+
 void pr_ledger_push(struct pr_ledger *ledger, uint64_t position) {
+    pr_assert(!pr_ledger_full(ledger));
     uint64_t place = ledger->next % PR_LEDGER_WINDOW;
     ledger->positions[place] = position;
     ledger->lengths[place] = 0;
@@ -17,6 +20,7 @@ static void count_bytes(struct pr_ledger *ledger, bool copied, uint32_t length) 
 
 void pr_ledger_correct(struct pr_ledger *ledger, uint64_t position, uint32_t length) {
     if (length == 0) {
+        pr_assert(!pr_ledger_empty(ledger));
         ledger->next--;
         return;
     }

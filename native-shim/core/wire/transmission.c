@@ -67,6 +67,7 @@ static void advance(struct pr_connection *connection, struct pr_transmission *tr
     connection->progress_at = pr_now();
     pr_unlock(connection->relay);
     transmission->segment_sent += bytes;
+    pr_assert(transmission->segment_sent <= transmission->segments[transmission->segment].length);
     if (transmission->segment_sent < transmission->segments[transmission->segment].length) return;
     transmission->segment++;
     transmission->segment_sent = 0;
@@ -171,6 +172,7 @@ void pr_give_pipe_back(struct pr_transmission *transmission) {
 void pr_accepted(struct pr_connection *connection) {
     struct pr_transmission *transmission = connection->current;
     uint64_t now = connection->progress_at;
+    pr_assert(transmission->reference.sent == transmission->reference.total);
     connection->current = NULL;
     /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
      */
@@ -208,6 +210,7 @@ static void copy_to_the_unaskable(const struct pr_connection *connection, struct
 
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
               size_t head_length, uint64_t start, uint64_t now) {
+    pr_assert(!connection->current && transmission->reference.state == PR_HELD);
     pr_reference_state(&transmission->reference, PR_SENDING);
     transmission->head = head;
     transmission->head_length = head_length;
@@ -275,7 +278,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
         pr_unlock(relay);
         return result;
     }
-    connection->pins++;
+    pr_pin(connection);
     bool look = pr_much_is_undone(connection);
     pr_unlock(relay);
 
@@ -299,7 +302,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     } else if (result >= 0) {
         wake = hand_over(connection);
     }
-    connection->pins--;
+    pr_unpin(connection);
     struct pr_poller *lane = connection->poller;
     pr_connection_settle(connection);
     pr_unlock(relay);
