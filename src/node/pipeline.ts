@@ -9,58 +9,14 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { isParserPaused, parserOf } from './internals.ts';
+import { inTurn } from './loop-turns.ts';
 import { holdBack, letGo } from './reading.ts';
+import { bytesInAll, Unparsed } from './unparsed.ts';
 
 type Listener = (...values: unknown[]) => void;
 
-/** A connection is not read on while it has sent so many bytes, or more, that wait to be parsed. */
-const mostUnparsed = 64 * 1024;
-
-/** And not while these came in so many pieces, each of which costs memory of its own. */
-const mostPieces = 64;
-
 /** So many bytes of all connections together may wait. One that goes beyond is closed behind its current response. */
 const usualMostInAll = 64 * 1024 * 1024;
-
-const endOfHead = Buffer.from('\r\n\r\n');
-
-let unparsedInAll = 0;
-
-/** Milliseconds of one turn of the event loop for which waiting requests are taken. */
-const turnMilliseconds = 2;
-
-/** And so many of them at most. */
-const mostInTurn = 32;
-
-const waiting: (() => void)[] = [];
-let isPlanned = false;
-
-// A few waiting requests in each turn of the event loop, of whichever connections: what has just come is looked at in
-// between, however many connections have sent too much at once. What Node does at the end of a response is done by then.
-function inTurn(act: () => void): void {
-  waiting.push(act);
-  if (!isPlanned) planTurn();
-}
-
-// Each is an immediate of its own: what it goes on with in microtasks happens before the next one, and its time counts.
-function planTurn(): void {
-  isPlanned = true;
-  let began: number | undefined;
-  const planned = Math.min(waiting.length, mostInTurn);
-  for (let left = planned - 1; left >= 0; left--) {
-    setImmediate(() => {
-      began ??= performance.now();
-      const act = performance.now() - began < turnMilliseconds ? waiting.shift() : undefined;
-      if (left === 0) endTurn();
-      act?.();
-    });
-  }
-}
-
-function endTurn(): void {
-  isPlanned = false;
-  if (waiting.length > 0) planTurn();
-}
 
 const pipelines = new WeakMap<Socket, Pipeline>();
 
@@ -81,10 +37,7 @@ type Own = {
 export class Pipeline {
   readonly #socket: Socket;
   readonly #own: Own;
-  #unparsed: Buffer[] = [];
-  #length = 0;
-  /** Of what was parsed last, the bytes that could begin the end of a head. */
-  #tail = '';
+  readonly #unparsed = new Unparsed();
   #request: IncomingMessage | undefined;
   #response: ServerResponse | undefined;
   /** Bytes of the request's body that were not parsed yet; Infinity where only the parser finds its end. */
@@ -112,7 +65,7 @@ export class Pipeline {
 
   /** Whether the client has not sent all of a request, or more than that. */
   get expectsMore(): boolean {
-    return this.#length > 0 || this.#isFull || this.#request?.complete === false;
+    return this.#unparsed.length > 0 || this.#isFull || this.#request?.complete === false;
   }
 
   /** The parser has found a request. */
@@ -131,7 +84,7 @@ export class Pipeline {
       return;
     }
     if (this.#isFull) return;
-    this.#keep(chunk);
+    this.#unparsed.push(chunk);
     this.#parseOn();
   }
 
@@ -149,26 +102,18 @@ export class Pipeline {
 
   /** What waits is given up. */
   forget(): void {
-    unparsedInAll -= this.#length;
-    this.#unparsed = [];
-    this.#length = 0;
-  }
-
-  #keep(chunk: Buffer): void {
-    this.#unparsed.push(chunk);
-    this.#length += chunk.length;
-    unparsedInAll += chunk.length;
+    this.#unparsed.clear();
   }
 
   #parseOn(): void {
     if (this.#socket.destroyed) return; // Its parser may be another connection's by now.
-    while (this.#length > 0 && this.#mayParse()) this.#own.parse(this.#take());
-    const isMuch = this.#length >= mostUnparsed || this.#unparsed.length >= mostPieces;
-    if (isMuch) holdBack(this.#socket, 'unparsed bytes');
+    const unparsed = this.#unparsed;
+    while (unparsed.length > 0 && this.#mayParse()) this.#own.parse(this.#take());
+    if (unparsed.isMuch) holdBack(this.#socket, 'unparsed bytes');
     else letGo(this.#socket, 'unparsed bytes');
     // What a connection sends while it is answered: others have room too.
-    if (this.#length > 0 && unparsedInAll > this.#own.mostInAll) this.#giveUp();
-    if (this.#ended && this.#length === 0 && !this.isDiscarding) this.#parseEndOnce();
+    if (unparsed.length > 0 && bytesInAll() > this.#own.mostInAll) this.#giveUp();
+    if (this.#ended && unparsed.length === 0 && !this.isDiscarding) this.#parseEndOnce();
   }
 
   // RFC 9112 9.3.2: a client sends again what a close has left unanswered.
@@ -208,43 +153,15 @@ export class Pipeline {
   #answered(response: ServerResponse): void {
     if (this.#response === response) this.#response = undefined;
     if (this.#isFull) this.#socket.destroySoon();
-    else if (this.#length > 0 || this.#ended) inTurn(() => this.#parseOn());
+    else if (this.#unparsed.length > 0 || this.#ended) inTurn(() => this.#parseOn());
   }
 
-  // No more than one request: up to the end of a head, or of a body whose length is known.
   #take(): Buffer {
-    const first = this.#unparsed.shift() ?? Buffer.alloc(0);
-    const length = this.#lengthOfPiece(first);
-    this.#length -= length;
-    unparsedInAll -= length;
-    if (length === first.length) return first; // Most requests come in one piece.
-    this.#unparsed.unshift(first.subarray(length));
-    return first.subarray(0, length);
+    const isInBody = this.#request?.complete === false && Number.isFinite(this.#bodyLeft);
+    const piece = this.#unparsed.take(isInBody ? this.#bodyLeft : 0);
+    if (isInBody) this.#bodyLeft = Math.max(0, this.#bodyLeft - piece.length);
+    return piece;
   }
-
-  #lengthOfPiece(chunk: Buffer): number {
-    if (this.#request?.complete === false && this.#bodyLeft > 0 && this.#bodyLeft !== Number.POSITIVE_INFINITY) {
-      const length = Math.min(this.#bodyLeft, chunk.length);
-      this.#bodyLeft -= length;
-      this.#tail = '';
-      return length;
-    }
-    // A body in chunks ends by the same bytes (RFC 9112 7.1).
-    const end = endIn(this.#tail, chunk);
-    this.#tail =
-      end === undefined ? (this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - 3))).slice(-3) : '';
-    return end ?? chunk.length;
-  }
-}
-
-// Behind the end of a head, which may have begun in what came before.
-function endIn(tail: string, chunk: Buffer): number | undefined {
-  if (tail !== '') {
-    const across = (tail + chunk.toString('latin1', 0, endOfHead.length - 1)).indexOf(endOfHead.toString());
-    if (across >= 0) return across + endOfHead.length - tail.length;
-  }
-  const at = chunk.indexOf(endOfHead);
-  return at < 0 ? undefined : at + endOfHead.length;
 }
 
 function lengthOfBody({ headers }: IncomingMessage): number {
