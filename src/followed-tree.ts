@@ -17,8 +17,8 @@ export type OfTree = {
   readonly lock: TreeLock | undefined;
   /** What is known of the regions of a tree. */
   statesOf(tree: Tree): RegionStates;
-  /** Takes all connections back from lanes that answer by themselves. */
-  endGrants(): void;
+  /** Has lanes answer for nothing until it is published again. */
+  withdraw(): void;
 };
 
 /**
@@ -31,12 +31,12 @@ export function watchTree(tree: Tree, dir: string, parts: OfTree | undefined, re
   return new TreeWatch(tree, dir, { follow: parts && (() => follow(parts, dir)), report });
 }
 
-function follow({ relay, catalog, lock, statesOf, endGrants }: OfTree, dir: string): Tree {
+function follow({ relay, catalog, lock, statesOf, withdraw }: OfTree, dir: string): Tree {
   const before = catalog.tree;
   const next = relay.openTree(dir);
   const left = catalog.moveTo(next, statesOf(next));
   lock?.moveTo(next);
-  endGrants();
+  withdraw();
   if (before) void closeWhenRead(relay, before, left);
   return next;
 }

@@ -1,8 +1,8 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchTree } from './followed-tree.ts';
-import { Express } from './http/express/express.ts';
 import { Outgoing } from './http/read/outgoing.ts';
+import { Publisher } from './http/read/publish.ts';
 import type { Writer } from './http/write/writer.ts';
 import { Connections } from './node/connection.ts';
 import { Metrics, type Observed } from './observe/metrics.ts';
@@ -30,6 +30,12 @@ import { openRelay, type RelayOptions } from './relay/open-relay.ts';
 import type { Relay, Tree } from './relay/relay.ts';
 import { enginesOfSources } from './sources.ts';
 
+/** Who may read what lanes answer by themselves. */
+export type Express = {
+  /** Whether whoever has this Authorization may; undefined: everybody may. */
+  readonly mayRead: ((authorization: string | undefined) => boolean) | undefined;
+};
+
 /** What is served, and how. */
 export type OpenOptions = RelayOptions & {
   readonly dir: string | undefined;
@@ -37,10 +43,8 @@ export type OpenOptions = RelayOptions & {
   /** Whether entity-tags of files that others made are told by size and mtime alone, alike on all machines. */
   readonly portableEtags: boolean;
   readonly engine: EngineChoice;
-  /** Whether lanes answer requests that repeat themselves (docs/express.md). */
-  readonly express: boolean;
-  /** Whether they answer them on any connection: where no hook of an application may want to know. */
-  readonly openGrants: boolean;
+  /** Whether lanes answer requests by themselves (docs/express.md), and who may read then; undefined: they don't. */
+  readonly express: Express | undefined;
   /** Bytes: shorter bodies are copied. */
   readonly copyBelow: number;
   /** Peers that may be in this kernel, out of its sight: they get copies. */
@@ -70,6 +74,8 @@ export type Pagerelay = {
   /** Undefined where there is no tree. */
   readonly treeWatch: TreeWatch | undefined;
   readonly outgoing: Outgoing;
+  /** Undefined where lanes answer nothing by themselves. */
+  readonly publisher: Publisher | undefined;
   readonly digests: Digests;
   readonly metrics: Metrics;
   /** Undefined where there is no tree. */
@@ -82,8 +88,6 @@ export type Pagerelay = {
   ready(): Promise<void>;
   /** How each backing of what is served is sent, for the log; tries engines where that was not done yet. */
   engines(): Promise<EngineOfSources[]>;
-  /** Takes all connections back from lanes that answer by themselves, for good or until they are granted again. */
-  endGrants(forGood: boolean): void;
   /** Whether anything is on its way that somebody could still see change. */
   inFlight(): boolean;
   /** Waits until nothing is in flight or the deadline (`performance.now()`) has passed; then gives everything back. */
@@ -124,31 +128,24 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
   const statesOf = (next: Tree) => openStates(relay, next, tags, options);
-  const followed = { relay, catalog, lock, statesOf, endGrants: () => endGrants(false) };
+  const followed = { relay, catalog, lock, statesOf, withdraw: () => publisher?.withdraw() };
   const treeWatch = tree && watchTree(tree, dir ?? tree.path, options.writable ? undefined : followed, options.report);
   if (treeWatch) closers.push(() => treeWatch.close());
   const writer = options.writable ? openWriter(relay, catalog, states, lock, treeWatch, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
-  const express =
-    options.express && connections
-      ? new Express({ copyBelow: options.copyBelow, open: options.openGrants }, () => lock?.share() ?? true)
-      : undefined;
-  const outgoing = new Outgoing(relay, connections, express, options);
+  const publisher = publisherFor(relay, catalog, options);
+  const outgoing = new Outgoing(relay, connections, options);
   const digests = new Digests(relay, options.maxDigestBytes);
   closers.push(() => digests.close());
   const metrics = new Metrics(relay, observed(catalog, outgoing, digests, writer, options.lostLogLines));
   closers.push(() => metrics.close());
-  const endGrants = (forGood: boolean) => {
-    if (forGood) express?.close();
-    express?.revoke();
-    if (relay instanceof NativeRelay) relay.endGrants();
-  };
   const inFlight = watchHeld(relay);
   return {
     relay,
     catalog,
     treeWatch,
     outgoing,
+    publisher,
     digests,
     metrics,
     lock,
@@ -159,7 +156,6 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       await writer?.start.begin();
     },
     engines: () => enginesOfSources(catalog, outgoing, files),
-    endGrants,
     inFlight,
     async close(deadline) {
       digests.close();
@@ -173,6 +169,11 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       demo?.close();
     },
   };
+}
+
+function publisherFor(relay: Relay, catalog: Catalog, { express, copyBelow }: OpenOptions): Publisher | undefined {
+  if (!express || !(relay instanceof NativeRelay)) return undefined;
+  return new Publisher(relay, { copyBelow, mayRead: express.mayRead, locate: (name) => catalog.locate(name) });
 }
 
 function warnOfSecrets(tree: Tree, report: Report): void {

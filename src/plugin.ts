@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import { watchHeads } from './http/express/received.ts';
+import { tokenCheck } from './http/guard/bearer.ts';
 import { addPageRoutes } from './http/page-routes.ts';
 import { answerError } from './http/problem/errors.ts';
 import { answerRegion } from './http/read/get-region.ts';
@@ -14,16 +14,20 @@ import type { GivenFields, RegionFields } from './http/read/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { boundSilence } from './node/deadlines.ts';
 import { reportMissing } from './node/feature-test.ts';
+import { giveToLanes } from './node/lane-server.ts';
 import { answerInTurn, hasTurn, itsTurn } from './node/turn.ts';
-import { watchRequest } from './observe/access-log.ts';
+import { lineOfLanes, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
-import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
-import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
+import { isTraced } from './observe/tracing.ts';
+import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
 import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
+
+/** Who may read what lanes answer by themselves: everybody, or who has one of these bearer tokens (RFC 6750). */
+export type PluginExpress = { readonly access: 'public' } | { readonly tokens: readonly string[] };
 
 /** Options of `app.register(pagerelay, options)`. Without `dir` and `regions` it serves a built-in region, `demo`. */
 export type PagerelayOptions = {
@@ -56,10 +60,12 @@ export type PagerelayOptions = {
   /** How bytes reach the socket. Default `auto`. */
   readonly engine?: EngineChoice;
   /**
-   * Whether lanes answer requests that repeat themselves on a connection, without the application's hooks hearing of
-   * them (docs/express.md). Default false. Only over plain HTTP/1.
+   * Has lanes accept the connections of the application's server and answer requests for the plugin's own route by
+   * themselves, without the application's hooks hearing of them (docs/express.md): to everybody (`access: 'public'`), or
+   * to who has one of these bearer tokens. Everything else goes to the application. Default: they answer nothing. Only
+   * over plain HTTP/1.
    */
-  readonly express?: boolean;
+  readonly express?: PluginExpress;
   /** Bytes: shorter bodies are copied. Default 0. */
   readonly copyBelow?: number;
   /** Native threads. Default cores - 1, at least 1. */
@@ -124,10 +130,18 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   let deadline = 0;
   app.addHook('preClose', async () => {
     deadline = performance.now() + (options.drain ?? 30) * 1000;
-    opened.endGrants(true);
+    opened.publisher?.close();
     opened.digests.close();
   });
-  if (options.express && app.server instanceof Server) watchHeads(app.server);
+  if (opened.publisher) {
+    app.addHook('onListen', async () => {
+      const { server } = app;
+      const guarded = options.express !== undefined && 'tokens' in options.express;
+      const isPlain = server instanceof Server && (options.unaskable ?? []).length === 0;
+      if (isPlain && opened.relay instanceof NativeRelay)
+        giveToLanes(server, opened.relay, { guarded, ...lineOfLanes() });
+    });
+  }
   app.addHook('onClose', () => opened.close(deadline));
   decorate(app, opened, pick(options), 'as-payload');
   if (options.routes === false && !options.page) return;
@@ -187,8 +201,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     dotfiles: readDotfiles(options.dotfiles),
     portableEtags: options.portableEtags ?? false,
     engine: options.engine ?? 'auto',
-    express: options.express ?? false,
-    openGrants: false,
+    express: readExpress(options.express),
     copyBelow: options.copyBelow ?? 0,
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
@@ -199,9 +212,15 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     maxPartial: options.maxPartial ?? 64 * 1024 * 1024,
     maxDigestBytes: options.maxDigestBytes ?? 2 ** 30,
     maxBytes: options.maxBytes,
-    onAnswer: areAnswersTraced() ? traceAnswer : undefined,
     report: (message, details) => app.log.warn(details, message),
   };
+}
+
+function readExpress(given: PluginExpress | undefined): Express | undefined {
+  if (given === undefined || isTraced()) return undefined;
+  if (typeof given === 'object' && 'tokens' in given) return { mayRead: tokenCheck(given.tokens) };
+  if (typeof given === 'object' && given.access === 'public') return { mayRead: undefined };
+  throw new TypeError("express: who may read is to be said, by { access: 'public' } or { tokens: [...] }");
 }
 
 function readDotfiles(given: string | undefined): Dotfiles | undefined {

@@ -2,7 +2,6 @@
 import { type IncomingMessage, METHODS } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
-import { watchHeads } from './http/express/received.ts';
 import { AllowedHosts } from './http/guard/allowed-hosts.ts';
 import { Tokens } from './http/guard/bearer.ts';
 import { type Guards, refusalOf } from './http/guard/guard.ts';
@@ -16,22 +15,23 @@ import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
-import { openDoor } from './node/door.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { allowHalfOpen } from './node/internals.ts';
+import { giveToLanes, type LaneOptions } from './node/lane-server.ts';
 import { answerInTurn } from './node/turn.ts';
-import { logAnswer, watchRequest } from './observe/access-log.ts';
+import { lineOfLanes, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { areAnswersTraced, traceAnswer } from './observe/tracing.ts';
-import { type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
+import { isTraced } from './observe/tracing.ts';
+import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
-import type { OnAnswer } from './relay/grants.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = Omit<OpenOptions, 'openGrants' | 'report' | 'onAnswer' | 'lostLogLines'> & {
+export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLogLines'> & {
+  /** Whether lanes answer requests by themselves (docs/express.md). */
+  readonly express: boolean;
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
   /** How long the body of a request may bring no byte before the connection is closed. */
@@ -69,17 +69,12 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
 export function createService(options: ServiceOptions): Service {
   const guards = openGuards(options);
   let log: FastifyInstance['log'] | undefined;
-  const logged = logs(options.logLevel);
-  const told = options.express && (logged || areAnswersTraced());
-  const onAnswer: OnAnswer = (about, answer) => {
-    traceAnswer(about, answer);
-    if (log && logged) logAnswer(log, about, answer);
-  };
+  // Lanes tell of no step of a transmission.
+  const express = options.express && !isTraced() ? { mayRead: readingBy(guards) } : undefined;
   const opened = openPagerelay({
     ...options,
+    express,
     report: (message, details) => log?.warn(details, message),
-    openGrants: true,
-    onAnswer: told ? onAnswer : undefined,
     lostLogLines: () => options.log?.lost ?? 0,
   });
   const { relay, catalog, metrics, writer } = opened;
@@ -87,10 +82,10 @@ export function createService(options: ServiceOptions): Service {
   log = app.log;
   if (options.log) options.log.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
   watchTokens(guards, log, opened);
-  if (options.express && !relay.portableBecause) watchHeads(app.server);
   app.addHook('onListen', async () => {
     // Who may be in this kernel without being seen is known by a list that lanes do not have.
-    if (options.express && options.unaskable.length === 0 && relay instanceof NativeRelay) openDoor(app.server, relay);
+    const may = opened.publisher && options.unaskable.length === 0;
+    if (may && relay instanceof NativeRelay) giveToLanes(app.server, relay, laneOptions(options, express));
   });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
@@ -126,7 +121,7 @@ export function createService(options: ServiceOptions): Service {
     close() {
       draining = true;
       opened.digests.close();
-      opened.endGrants(true);
+      opened.publisher?.close();
       guards.readTokens?.close();
       guards.writeTokens?.close();
       return close(app, opened, options.drain);
@@ -140,6 +135,17 @@ function openGuards({ allowHosts, readTokenFile, writeTokenFile }: ServiceOption
   return { hosts, readTokens: tokens(readTokenFile), writeTokens: tokens(writeTokenFile) };
 }
 
+// Who may write may read.
+function readingBy({ readTokens, writeTokens }: Guards): Express['mayRead'] {
+  if (!readTokens) return undefined;
+  return (authorization) => readTokens.accepts(authorization) || writeTokens?.accepts(authorization) === true;
+}
+
+function laneOptions({ log, logLevel }: ServiceOptions, express: Express | undefined): LaneOptions {
+  const guarded = express?.mayRead !== undefined;
+  return { guarded, log: logs(logLevel) ? log?.native : undefined, ...lineOfLanes() };
+}
+
 /** Whether a line for each request is written at this level. */
 function logs(level: string): boolean {
   return ['trace', 'debug', 'info'].includes(level);
@@ -148,7 +154,7 @@ function logs(level: string): boolean {
 function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['log'], opened: Pagerelay): void {
   for (const tokens of [readTokens, writeTokens]) {
     tokens?.onChange(({ error }) => {
-      opened.endGrants(false); // A lane knows of no tokens: what it may answer was judged with the old ones.
+      opened.publisher?.withdraw(); // What lanes may answer, and to whom, was judged with the old ones.
       if (error) log.error({ err: error }, 'no token is valid until the file is mended');
       else log.info('tokens were read again');
     });

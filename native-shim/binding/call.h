@@ -35,6 +35,11 @@ bool open_call(napi_env env, napi_callback_info info, struct call *call);
 
 bool want_id(struct call *call, size_t place, const char *name, uint64_t *id);
 
+struct pr_log;
+
+/* A log that is open; false after a TypeError. */
+bool want_log(napi_env env, napi_value value, struct pr_log **log);
+
 extern const napi_type_tag relay_tag;
 extern const char *const engine_names[PR_ENGINE_COUNT];
 extern const char *const outcome_names[PR_OUTCOME_COUNT];
@@ -56,6 +61,6 @@ struct exports {
 #define EXPORTS(list)                                                                                                  \
     { list, sizeof list / sizeof *list }
 extern const struct exports relay_exports, generation_exports, hold_exports, connection_exports, counter_exports,
-    process_exports, lease_exports, job_exports, grant_exports, log_exports;
+    process_exports, lease_exports, job_exports, responder_exports, log_exports;
 
 #endif

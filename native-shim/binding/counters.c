@@ -58,16 +58,20 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     pr_counters(call.relay, &counters);
     static const char *const localities[PR_LOCALITIES] = {"local", "remote", "unknown"};
     static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
-    static const char *const answers[] = {"whole", "ranged"};
+    static const char *const answers[PR_ANSWERED_COUNT] = {"whole", "ranged", "head", "notModified",
+                                                           "headNotModified"};
     /* enum pr_state */
     static const char *const states[PR_TRANSMISSION_STATES] = {"held", "sending", "accepted", "broken", "quarantined"};
-    static const char *const returns[PR_RETURN_COUNT] = {
-        [PR_RETURN_TIME] = "time",     [PR_RETURN_SPENT] = "spent",     [PR_RETURN_REQUEST] = "request",
-        [PR_RETURN_PIECES] = "pieces", [PR_RETURN_CHANGED] = "changed", [PR_RETURN_WRITER] = "writer",
-        [PR_RETURN_LOG] = "log",       [PR_RETURN_REVOKED] = "revoked", [PR_RETURN_CLOSED] = "closed",
-        [PR_RETURN_BROKEN] = "broken", [PR_RETURN_FAILED] = "failed",
+    static const char *const fed[PR_FED_COUNT] = {
+        [PR_FED_UNPUBLISHED] = "unpublished", [PR_FED_REQUEST] = "request", [PR_FED_GUARD] = "guard",
+        [PR_FED_CHANGED] = "changed",         [PR_FED_WRITER] = "writer",   [PR_FED_FAILED] = "failed",
     };
-    const uint64_t counted[] = {counters.answers_whole, counters.answers_ranged};
+    static const char *const handed_over[PR_HANDED_COUNT] = {
+        [PR_HANDED_GRAMMAR] = "grammar",
+        [PR_HANDED_END] = "end",
+        [PR_HANDED_LATE] = "late",
+        [PR_HANDED_CLOSING] = "closing",
+    };
     napi_value object;
     napi_create_object(env, &object);
     set(env, object, "sentBytes", by_engine(env, counters.sent_bytes));
@@ -96,14 +100,14 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     set_number(env, object, "waitingWriters", (double)counters.waiting_writers);
     set_number(env, object, "waitingReaders", (double)counters.waiting_readers);
     set_number(env, object, "breaks", (double)counters.breaks);
-    set_number(env, object, "grants", (double)counters.grants);
-    set_number(env, object, "granted", (double)counters.granted);
     set_number(env, object, "acceptedConnections", (double)counters.accepted_connections);
-    set_number(env, object, "openPatterns", (double)counters.open_patterns);
-    set(env, object, "answers", named(env, answers, counted, 2));
+    set_number(env, object, "published", (double)counters.published);
+    set_number(env, object, "reading", (double)counters.reading);
+    set(env, object, "answers", named(env, answers, counters.answers, PR_ANSWERED_COUNT));
     set(env, object, "wholeByEngine", by_engine(env, counters.whole_by_engine));
     set(env, object, "rangedByEngine", by_engine(env, counters.ranged_by_engine));
-    set(env, object, "returns", named(env, returns, counters.returns, PR_RETURN_COUNT));
+    set(env, object, "fed", named(env, fed, counters.fed, PR_FED_COUNT));
+    set(env, object, "handedOver", named(env, handed_over, counters.handed_over, PR_HANDED_COUNT));
     set_number(env, object, "allocatedBytes", (double)counters.allocated_bytes);
     return object;
 }

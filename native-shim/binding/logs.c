@@ -18,6 +18,7 @@ struct log_handle {
 static void close_log(void *data) {
     struct log_handle *handle = data;
     if (!handle->log) return;
+    pr_log_end(handle->log);
     pr_log_close(handle->log); /* never waits; after it, nobody calls on_written */
     handle->log = NULL;
     napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
@@ -80,9 +81,7 @@ static napi_value open_log(napi_env env, napi_callback_info info) {
     return object;
 }
 
-static struct log_handle *want_log(struct call *call) {
-    napi_env env = call->env;
-    napi_value value = call->arguments[0];
+static struct log_handle *want_handle(napi_env env, napi_value value) {
     bool tagged = false;
     void *data = NULL;
     napi_valuetype type;
@@ -94,18 +93,43 @@ static struct log_handle *want_log(struct call *call) {
     return NULL;
 }
 
+bool want_log(napi_env env, napi_value value, struct pr_log **log) {
+    struct log_handle *handle = want_handle(env, value);
+    if (handle && handle->log) {
+        *log = handle->log;
+        return true;
+    }
+    if (handle) napi_throw_type_error(env, "ERR_INVALID_ARG", "log must be open");
+    return false;
+}
+
 static napi_value write_log(napi_env env, napi_callback_info info) {
     struct call call;
     void *bytes = NULL;
     size_t length;
     if (!take_arguments(env, info, &call)) return NULL;
-    struct log_handle *handle = want_log(&call);
+    struct log_handle *handle = want_handle(env, call.arguments[0]);
     if (!handle || !want_bytes(env, call.arguments[1], "bytes", &bytes, &length)) return NULL;
     return number(env, handle->log ? pr_log_write(handle->log, bytes, length) : -EBADF);
+}
+
+/* Lines of lanes that were lost so far, and whether some wait to be written. */
+static napi_value log_state(napi_env env, napi_callback_info info) {
+    struct call call;
+    napi_value object, idle;
+    if (!take_arguments(env, info, &call)) return NULL;
+    struct log_handle *handle = want_handle(env, call.arguments[0]);
+    if (!handle) return NULL;
+    napi_create_object(env, &object);
+    set_number(env, object, "lost", handle->log ? (double)pr_log_lost(handle->log) : 0);
+    napi_get_boolean(env, !handle->log || pr_log_is_idle(handle->log), &idle);
+    set(env, object, "isIdle", idle);
+    return object;
 }
 
 static const struct export list[] = {
     {"openLog", open_log},
     {"writeLog", write_log},
+    {"logState", log_state},
 };
 const struct exports log_exports = EXPORTS(list);

@@ -65,7 +65,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 }
 
 static bool read_options(napi_env env, napi_value object, struct pr_options *options) {
-    uint64_t lanes, broken_off, answers = 0;
+    uint64_t lanes, broken_off;
     napi_value value;
     if (!want_property(env, object, "lanes", &value) || !want_integer(env, value, "lanes", 256, &lanes)) return false;
     if (!want_property(env, object, "maxHoldSeconds", &value) ||
@@ -73,9 +73,6 @@ static bool read_options(napi_env env, napi_value object, struct pr_options *opt
         return false;
     if (!want_property(env, object, "maxBrokenOff", &value) ||
         !want_integer(env, value, "maxBrokenOff", 1 << 20, &broken_off))
-        return false;
-    if (!optional_property(env, object, "logAnswers", &value) ||
-        (value && !want_integer(env, value, "logAnswers", 1 << 20, &answers)))
         return false;
     options->peer_override = -1;
     if (!optional_property(env, object, "peerKind", &value) ||
@@ -86,7 +83,6 @@ static bool read_options(napi_env env, napi_value object, struct pr_options *opt
         return false;
     options->lanes = lanes > 0 ? (unsigned)lanes : 1;
     options->max_broken_off = (unsigned)broken_off;
-    options->log_answers = (unsigned)answers;
     return true;
 }
 

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "http/layer.h"
-#include "http/pattern.h"
 #include "lanes/layer.h"
 #include "pages/layer.h"
 #include "wire/layer.h"
@@ -40,8 +39,8 @@ int pr_relay_create(const struct pr_options *options, struct pr_relay **created)
     pr_shared_open(relay, options->notify, options->context);
     pr_pages_open(relay);
     pr_lanes_open(relay);
-    int wire = pr_wire_open(relay), http = pr_http_open(relay, options->log_answers);
-    int result = wire < 0 ? wire : http;
+    pr_http_open(relay);
+    int result = pr_wire_open(relay);
     if (result == 0) result = pr_lanes_start(relay, options->lanes);
     if (result < 0) {
         pr_relay_destroy(relay);
@@ -55,7 +54,6 @@ void pr_relay_destroy(struct pr_relay *relay) {
     pr_lanes_end(relay);
     pr_lock(relay);
     pr_wire_end(relay, pr_now());
-    pr_patterns_withdraw(relay);
     pr_pages_end(relay);
     relay->notify_due = false;
     relay->notify = NULL;
@@ -70,9 +68,7 @@ void pr_relay_destroy(struct pr_relay *relay) {
 
 void pr_counters(struct pr_relay *relay, struct pr_counters *into) {
     pr_lock(relay);
-    unsigned open = pr_patterns_open(relay); /* forgets those that are over */
     *into = relay->counters;
-    into->open_patterns = open;
     into->stalled_seconds = pr_stalled_seconds(relay);
     pr_unlock(relay);
     into->allocated_bytes = pr_allocated_bytes();

@@ -17,7 +17,6 @@ struct pr_options {
     double max_hold_seconds;
     unsigned max_broken_off;       /* descriptors of broken-off local connections that stay under watch */
     int peer_override;             /* tests: a pr_peer_kind that every peer is taken for, or -1 */
-    unsigned log_answers;          /* so many answers of lanes are kept until pr_answers takes them; 0: none is */
     bool release_when_accepted;    /* tests: a done rule that is wrong, to show that the tests would see it */
     void (*notify)(void *context); /* any thread: events became readable */
     void *context;

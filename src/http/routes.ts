@@ -35,7 +35,7 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
   scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',
-    config: { openapi: readRoute },
+    config: { openapi: readRoute, answeredByLanes: true },
     handler: (request, reply) => reply.sendRegion(regionName(request)),
   });
   scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => listRegions(routes, request, reply));

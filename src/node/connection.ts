@@ -4,31 +4,16 @@
  *
  * @module
  */
-import { type OutgoingHttpHeaders, type Server, ServerResponse } from 'node:http';
+import { type OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { BlockList, Socket } from 'node:net';
 import type { HeldTransmission, WayOut, WaysOut } from '../http/read/way-out.ts';
-import type { Grant, Returned } from '../relay/grants.ts';
 import type { ConnectionListener, NativeRelay } from '../relay/native-relay.ts';
+import type { Return } from '../relay/publication.ts';
 import type { PeerKind, Sent, TransmissionId } from '../relay/relay.ts';
 import { canSendNatively } from './feature-test.ts';
-import {
-  descriptorOf,
-  type Finish,
-  finalize,
-  isAnswering,
-  isReading,
-  markAnswering,
-  queuedBytes,
-  replaceFinal,
-  serverOf,
-  startReading,
-  stopReading,
-} from './internals.ts';
-import { holdBack, letGo } from './reading.ts';
+import { descriptorOf, type Finish, finalize, queuedBytes, replaceFinal } from './internals.ts';
+import { holdBack, letGo, stopTime } from './reading.ts';
 import { sendHeld } from './send.ts';
-
-/** Requests that Node answers after a grant that came to nothing, at most: their number doubles. */
-const mostSkipped = 63;
 
 const connections = new WeakMap<Socket, Connection>();
 
@@ -53,26 +38,6 @@ function ignoreRest(socket: Socket): void {
 
 function ignore(): void {}
 
-// Node's timer of a socket sees no progress of native bytes. Returns what sets it as it was.
-function stopTime(socket: Socket): () => void {
-  const timeout = socket.timeout ?? 0;
-  socket.setTimeout(0);
-  return () => socket.setTimeout(timeout);
-}
-
-const closing = new WeakSet<Server>();
-const closeAfter = 20; // milliseconds, in which Node reads what has come
-
-// A server that closes has closed the connections that were idle then, but for those that lanes had.
-function closeIdleLater(server: Server | undefined): void {
-  if (!server || server.listening || closing.has(server)) return;
-  closing.add(server);
-  setTimeout(() => {
-    closing.delete(server);
-    server.closeIdleConnections();
-  }, closeAfter);
-}
-
 /** One adopted connection. */
 export class Connection implements ConnectionListener, WayOut {
   readonly peerKind: PeerKind;
@@ -82,9 +47,8 @@ export class Connection implements ConnectionListener, WayOut {
   /** Of the same socket, adopted by another relay: an application can have several. */
   readonly #other: Connection | undefined;
   #finish: Finish | undefined;
-  #skipped = 0;
-  /** So many responses are skipped before the next grant. */
-  #useless = 1;
+  /** Is told when a lane that has read the connection gives it to Node. */
+  onReturned: ((how: Return) => void) | undefined;
 
   /** @param known what the relay knows it as */
   constructor(relay: NativeRelay, socket: Socket, known: { readonly id: number; readonly peerKind: PeerKind }) {
@@ -130,28 +94,6 @@ export class Connection implements ConnectionListener, WayOut {
     return end instanceof Promise ? await this.#whileLaneOwns(end) : end;
   }
 
-  /**
-   * Whether it is worth while to grant it to its lane after one more response: not after the first one, for many
-   * connections have no other, and seldom when the last grants came to nothing.
-   *
-   * @param isKnown the request has come before: then its first response will do
-   */
-  isWorthGranting(isKnown: boolean): boolean {
-    if (this.#skipped === this.#useless || (isKnown && this.#useless <= 1)) return true;
-    this.#skipped++;
-    return false;
-  }
-
-  grant(grant: Grant): void {
-    const socket = this.#socket;
-    const quiet = this.flushed && socket.readableLength === 0 && !socket.destroyed && !isAnswering(socket);
-    if (!quiet || !isReading(socket)) return;
-    stopReading(socket);
-    const returned = this.#relay.grant(this.#id, grant);
-    if (returned) void this.#whileGranted(returned);
-    else startReading(socket);
-  }
-
   /** Ends a connection whose peer must be able to tell that a body ends short. */
   breakOff(): void {
     this.#relay.breakOff(this.#id);
@@ -160,6 +102,10 @@ export class Connection implements ConnectionListener, WayOut {
 
   stalled(): void {
     this.breakOff();
+  }
+
+  returned(how: Return): void {
+    this.onReturned?.(how);
   }
 
   drained(): void {
@@ -193,32 +139,6 @@ export class Connection implements ConnectionListener, WayOut {
       letGo(socket, 'lane');
     }
     return ended;
-  }
-
-  async #whileGranted(end: Promise<Returned>): Promise<void> {
-    const socket = this.#socket;
-    const timeAgain = stopTime(socket);
-    markAnswering(socket, true);
-    const { whole, answers } = await end;
-    markAnswering(socket, false);
-    this.#skipped = 0;
-    this.#useless = answers > 0 ? 0 : Math.min(2 * this.#useless + 1, mostSkipped);
-    if (!whole) socket.destroy();
-    if (socket.destroyed) return;
-    timeAgain();
-    this.#readOn();
-    closeIdleLater(serverOf(socket));
-  }
-
-  // As if Node had read it itself.
-  #readOn(): void {
-    try {
-      const unread = this.#relay.unread(this.#id);
-      if (unread.length > 0) this.#socket.push(unread);
-      startReading(this.#socket);
-    } catch (error) {
-      this.#socket.destroy(error as Error);
-    }
   }
 }
 

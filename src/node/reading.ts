@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { startReading, stopReading } from './internals.ts';
 
 /**
- * Why a socket is not read: a lane sends on it, too many of its requests wait, or it has sent more than is parsed at a
- * time.
+ * Why a socket is not read: a lane sends on it, a lane reads it, too many of its requests wait, or it has sent more than
+ * is parsed at a time.
  */
-export type HeldBackBy = 'lane' | 'waiting requests' | 'unparsed bytes';
+export type HeldBackBy = 'lane' | 'lane reads' | 'waiting requests' | 'unparsed bytes';
 
 const reasons = new WeakMap<Socket, Set<HeldBackBy>>();
 
@@ -32,4 +32,11 @@ export function letGoOfAll(socket: Socket): void {
 /** Whether a socket is not read. */
 export function isHeldBack(socket: Socket): boolean {
   return (reasons.get(socket)?.size ?? 0) > 0;
+}
+
+/** Stops the timer of a socket, which sees no progress of native bytes. Returns what sets it as it was. */
+export function stopTime(socket: Socket): () => void {
+  const timeout = socket.timeout ?? 0;
+  socket.setTimeout(0);
+  return () => socket.setTimeout(timeout);
 }

@@ -41,10 +41,8 @@ async function sendBody(held: HeldForConnection, response: ServerResponse): Prom
   }
   held.sending?.();
   const sent = await connection.send(transmission, head ?? '', length);
-  if (sent.outcome === 'complete') {
-    if (head !== undefined) held.whole?.(response, head);
-    response.end();
-  } else response.destroy();
+  if (sent.outcome === 'complete') response.end();
+  else response.destroy();
   return sent;
 }
 

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
-import type { Answer, GrantedRequest } from '../relay/grants.ts';
+import { hostname } from 'node:os';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine, Sent } from '../relay/relay.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -47,17 +47,8 @@ async function log(request: FastifyRequest, reply: FastifyReply, milliseconds: n
   request.log.info({ ...fields, ...body }, 'request');
 }
 
-/** Logs what a lane has answered by itself. `endedAt` is in milliseconds since 1970; the line itself comes later. */
-export function logAnswer(logger: FastifyBaseLogger, about: GrantedRequest, answer: Answer): void {
-  const { length, offset, took, ago, ...end } = answer;
-  const fields = {
-    method: 'GET',
-    url: about.url,
-    range: `${offset}-${offset + length - 1}`,
-    remoteAddress: about.remoteAddress,
-    milliseconds: Math.round(took * 1e6) / 1000,
-    endedAt: Math.round(Date.now() - ago * 1000),
-    grantedBy: about.requestId,
-  };
-  logger.info({ ...fields, ...end }, 'express');
+/** What stands in a line of a lane's answer before its time, and between that and its number (native-shim/core/http/accesslog.c). */
+export function lineOfLanes(): { readonly beforeTime: string; readonly behindTime: string } {
+  const name = JSON.stringify(hostname());
+  return { beforeTime: '{"level":30,"time":', behindTime: `,"pid":${process.pid},"hostname":${name},"reqId":"lane-` };
 }

@@ -2,10 +2,13 @@
 import { write as writeFd } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { errnoName, loadShim, type Shim } from '../relay/shim.ts';
+import { errnoName, loadShim, type Shim, type ShimLog } from '../relay/shim.ts';
 
 const writeToFd = promisify(writeFd);
 const retryMilliseconds = 20;
+
+/** A log of the shim, and how it is with the lines of lanes. */
+export type NativeLog = { readonly log: ShimLog; readonly state: () => ReturnType<Shim['logState']> };
 
 /** How far a write came. */
 export type Written = {
@@ -23,6 +26,8 @@ export type Descriptor = {
   write(bytes: Uint8Array): Promise<Written>;
   /** Whether a write that does not return keeps `process.exit` from returning, too. */
   readonly holdsExit: boolean;
+  /** The same descriptor for lanes, which add lines of their own; undefined without the shim. */
+  readonly native?: NativeLog;
 };
 
 /** A descriptor of this process, written by a thread of its own where the shim is there, else by libuv's pool. */
@@ -37,6 +42,7 @@ function byThread(shim: Shim, fd: number): Descriptor | undefined {
   if (typeof log === 'number') return undefined;
   return {
     holdsExit: false,
+    native: { log, state: () => shim.logState(log) },
     write(bytes) {
       const { promise, resolve } = Promise.withResolvers<Written>();
       tell = resolve;

@@ -1,8 +1,11 @@
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import type { ShimLog } from '../relay/shim.ts';
 import { type Descriptor, openDescriptor } from './descriptor.ts';
 
 /** Bytes of lines that wait to be written; what comes beyond them is lost. */
 const mostBytes = 1 << 20;
+
+const pollMilliseconds = 5;
 
 const newline = '\n'.charCodeAt(0);
 
@@ -31,14 +34,19 @@ export class LogOutput {
     return new LogOutput(openDescriptor(fd));
   }
 
-  /** Lines that were lost so far. */
+  /** Lines that were lost so far, those of lanes among them. */
   get lost(): number {
-    return this.#lost;
+    return this.#lost + (this.#descriptor.native?.state().lost ?? 0);
   }
 
   /** Whether every line has been written, or is lost. */
   get isIdle(): boolean {
-    return !this.#busy;
+    return !this.#busy && (this.#descriptor.native?.state().isIdle ?? true);
+  }
+
+  /** For lanes, which add lines of their own; undefined without the shim. */
+  get native(): ShimLog | undefined {
+    return this.#descriptor.native?.log;
   }
 
   /** Whether a write that may never return keeps `process.exit` from ending the process. */
@@ -60,12 +68,15 @@ export class LogOutput {
 
   /** Resolves when it is idle, or so many milliseconds have passed. */
   async flush(milliseconds: number): Promise<void> {
-    if (this.isIdle) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, milliseconds);
-    this.#idle.push(resolve);
-    await promise;
-    clearTimeout(timer);
+    const deadline = performance.now() + milliseconds;
+    if (this.#busy) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, milliseconds);
+      this.#idle.push(resolve);
+      await promise;
+      clearTimeout(timer);
+    }
+    while (!this.isIdle && performance.now() < deadline) await delay(pollMilliseconds); // Lanes tell nobody.
   }
 
   async #run(): Promise<void> {
@@ -89,8 +100,9 @@ export class LogOutput {
   }
 
   #report(): void {
-    const lines = this.#lost - this.#reported;
-    this.#reported = this.#lost;
+    const { lost } = this;
+    const lines = lost - this.#reported;
+    this.#reported = lost;
     if (lines > 0) this.onRecovery?.(lines);
   }
 }

@@ -110,13 +110,14 @@ export class Metrics {
     return new Shared(async () => ({ contentType: format.contentType, body: Buffer.from(await this.text(format)) }));
   }
 
-  #requestFamily({ wholeByEngine, rangedByEngine }: Counters): Family {
+  #requestFamily({ wholeByEngine, rangedByEngine, answers }: Counters): Family {
     const counts = new Map(this.#requests);
+    const add = (key: string, count: number) => count > 0 && counts.set(key, (counts.get(key) ?? 0) + count);
     for (const [status, byEngine] of Object.entries({ 200: wholeByEngine, 206: rangedByEngine }))
-      for (const [engine, count] of Object.entries(byEngine)) {
-        const key = requestKey('GET', status, engine);
-        if (count > 0) counts.set(key, (counts.get(key) ?? 0) + count);
-      }
+      for (const [engine, count] of Object.entries(byEngine)) add(requestKey('GET', status, engine), count);
+    add(requestKey('HEAD', '200', 'none'), answers.head);
+    add(requestKey('GET', '304', 'none'), answers.notModified);
+    add(requestKey('HEAD', '304', 'none'), answers.headNotModified);
     const samples = [...counts].map(([key, value]): Sample => {
       const [method = '', status = '', engine = ''] = key.split(' ');
       return { labels: { method, status, engine }, value };

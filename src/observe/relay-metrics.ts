@@ -130,7 +130,6 @@ function sharing(now: Counters): Family[] {
 function work(now: Counters, lanes: readonly Lane[]): Family[] {
   const ofLanes = (read: (lane: Lane) => number) =>
     lanes.map((lane, at) => ({ labels: { lane: `${at}` }, value: read(lane) }));
-  const { whole, ranged } = now.answers;
   return [
     single(
       'gauge',
@@ -160,36 +159,27 @@ function work(now: Counters, lanes: readonly Lane[]): Family[] {
       'Connections that lanes have accepted, in place of Node.',
       now.acceptedConnections,
     ),
-    single(
-      'gauge',
-      'pagerelay_express_open_patterns',
-      'Requests that lanes answer on any connection now.',
-      now.openPatterns,
-    ),
-    single(
-      'counter',
-      'pagerelay_express_grants_total',
-      'Connections given to lanes: granted by Node, or accepted by the lane while it knew a request.',
-      now.grants,
-    ),
-    single(
-      'gauge',
-      'pagerelay_express_connections',
-      'Connections that lanes answer on by themselves now.',
-      now.granted,
-    ),
+    single('gauge', 'pagerelay_express_connections', 'Connections whose requests lanes read now.', now.reading),
+    single('gauge', 'pagerelay_published_regions', 'Regions that lanes answer for by themselves.', now.published),
     single(
       'counter',
       'pagerelay_express_requests_total',
       'Requests that lanes answered by themselves.',
-      whole + ranged,
+      Object.values(now.answers).reduce((all, count) => all + count, 0),
     ),
     byLabel(
       'counter',
-      'pagerelay_express_returns_total',
-      'Connections that lanes have given back, by why.',
+      'pagerelay_fed_requests_total',
+      'Requests that lanes have read and fed to Node, by why.',
       'reason',
-      now.returns,
+      now.fed,
+    ),
+    byLabel(
+      'counter',
+      'pagerelay_handed_over_connections_total',
+      'Connections that lanes have handed over to Node for good, by why.',
+      'reason',
+      now.handedOver,
     ),
     single('gauge', 'pagerelay_native_allocated_bytes', 'Memory that the shim has set aside.', now.allocatedBytes),
   ];

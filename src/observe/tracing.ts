@@ -5,7 +5,6 @@
  * @module
  */
 import { channel } from 'node:diagnostics_channel';
-import type { Answer, GrantedRequest } from '../relay/grants.ts';
 import { referencePages } from '../relay/reference-pages.ts';
 import type { Engine, Relay, Sent, TransmissionId } from '../relay/relay.ts';
 
@@ -16,7 +15,6 @@ export const channels = {
   accepted: channel('pagerelay:transmission:accepted'),
   ended: channel('pagerelay:transmission:ended'),
   done: channel('pagerelay:transmission:done'),
-  answered: channel('pagerelay:express:answered'),
 } as const;
 
 /** What every step of a transmission tells. */
@@ -39,27 +37,17 @@ export type TracedEnd = TracedTransmission & Sent;
 /** What `done` tells besides: since the reference was taken. */
 export type TracedDone = TracedTransmission & { readonly seconds: number };
 
-/** An answer of a lane: `requestId` is that of the request that the connection was granted after. */
-export type TracedAnswer = GrantedRequest & Answer;
-
 /** Milliseconds between two looks at what is done, while somebody listens for it. */
 const lookEvery = 50;
 
 /** The trace of a transmission that was just held; undefined where nobody listens. */
 export function traceHeld(relay: Relay, about: () => TracedTransmission): Trace | undefined {
-  const { held, sending, accepted, ended, done } = channels;
-  const heard = [held, sending, accepted, ended, done].some(({ hasSubscribers }) => hasSubscribers);
-  return heard ? new Trace(relay, about()) : undefined;
+  return isTraced() ? new Trace(relay, about()) : undefined;
 }
 
-/** Whether somebody listens to what lanes answer. They keep answers only if so when they are started. */
-export function areAnswersTraced(): boolean {
-  return channels.answered.hasSubscribers;
-}
-
-/** Tells of an answer of a lane, some time after it. */
-export function traceAnswer(about: GrantedRequest, answer: Answer): void {
-  if (channels.answered.hasSubscribers) channels.answered.publish({ ...about, ...answer } satisfies TracedAnswer);
+/** Whether somebody listens to any step now. Lanes tell of none, so they answer nothing then. */
+export function isTraced(): boolean {
+  return Object.values(channels).some(({ hasSubscribers }) => hasSubscribers);
 }
 
 /** Tells of each step of one transmission. */

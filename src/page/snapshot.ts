@@ -52,7 +52,7 @@ export type Snapshot = {
 /** Since the service began, or now. Bytes and counts. */
 export type Totals = Pick<
   Counters,
-  'sentBytes' | 'references' | 'heldBytes' | 'quarantinedBytes' | 'connections' | 'granted' | 'breaks'
+  'sentBytes' | 'references' | 'heldBytes' | 'quarantinedBytes' | 'connections' | 'reading' | 'breaks'
 > & {
   readonly copiedBytes: number;
   /** Response bodies that ended, and those of them that a lane answered by itself. */
@@ -152,7 +152,7 @@ function firstToEnd(leases: readonly Lease[]): Some<ShownLease> {
 }
 
 function totalsOf(counters: Counters): Totals {
-  const { sentBytes, references, heldBytes, quarantinedBytes, connections, granted, breaks } = counters;
+  const { sentBytes, references, heldBytes, quarantinedBytes, connections, reading, breaks } = counters;
   const { waitingReaders, waitingWriters, answers } = counters;
   const byEngine = Object.values(counters.transmissions);
   return {
@@ -161,13 +161,13 @@ function totalsOf(counters: Counters): Totals {
     heldBytes,
     quarantinedBytes,
     connections,
-    granted,
+    reading,
     breaks,
     waitingReaders,
     waitingWriters,
     copiedBytes: sum(Object.values(counters.copiedBytes)),
     responses: sum(byEngine.flatMap((outcomes) => Object.values(outcomes))),
-    express: answers.whole + answers.ranged,
+    express: Object.values(answers).reduce((all, count) => all + count, 0),
   };
 }
 

@@ -146,7 +146,7 @@ export class Catalog {
     const region = this.#describe(name);
     this.#open.set(name, region);
     this.#remember(region.content.generation.id, name);
-    const { tree, path } = this.#locate(name);
+    const { tree, path } = this.locate(name);
     this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
     return region;
   }
@@ -290,7 +290,8 @@ export class Catalog {
     return [...this.#names].flatMap(([id, itsName]) => (itsName === name ? [id] : []));
   }
 
-  #locate(name: string): { tree: Tree | undefined; path: string } {
+  /** The path of a region's file, in its tree or absolute. @throws SystemError `ENOENT` without a tree */
+  locate(name: string): { tree: Tree | undefined; path: string } {
     const file = this.#files.get(name);
     if (file !== undefined) return { tree: undefined, path: file };
     if (!this.tree) throw new SystemError('ENOENT', name);
@@ -323,7 +324,7 @@ export class Catalog {
 
   // How much of a file is served is known before it is opened; another one may have its name by then.
   #describe(name: string): Region {
-    const { tree, path } = this.#locate(name);
+    const { tree, path } = this.locate(name);
     if (tree && this.#states?.isRefused(name)) throw new SystemError('EAGAIN', name);
     if (tree && leadsIntoState(tree.root, path)) throw new SystemError('EXDEV', name);
     for (let tries = 0; tries < mostTries; tries++) {
@@ -366,7 +367,7 @@ export class Catalog {
 
   // A region whose file is gone or another one is closed: it would keep deleted pages in memory.
   #isCurrent(name: string, region: Region): boolean {
-    const { tree, path } = this.#locate(name);
+    const { tree, path } = this.locate(name);
     try {
       if (this.#relay.isAt(region.content.generation, tree, path)) return true;
       this.#countUnlessOurs(name, region.content.generation, this.#relay.identify(tree, path));

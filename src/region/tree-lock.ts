@@ -22,6 +22,8 @@ export class TreeLock {
   #exists: boolean;
   readonly #sweeper: NodeJS.Timeout;
   #shared = false;
+  /** What lanes had answered at the last look. */
+  #answered = 0;
   #changes = 0;
   #waiting: Promise<void> | undefined;
 
@@ -100,9 +102,17 @@ export class TreeLock {
     }
   }
 
+  // What lanes answer for takes the lock for granted: they forget it when they were asked for nothing for a while.
   #sweep(): void {
-    const { references, granted, openPatterns } = this.#relay.counters();
-    if (!this.#shared || this.#changes > 0 || references + granted + openPatterns > 0) return;
+    if (!this.#shared || this.#changes > 0) return;
+    const { references, published, answers } = this.#relay.counters();
+    const answered = sum(answers);
+    if (references > 0 || answered > this.#answered) {
+      this.#answered = answered;
+      return;
+    }
+    if (published > 0) this.#relay.withdraw();
+    if (this.#relay.counters().references > 0) return;
     this.#shared = false;
     this.#lock(bytes.references, 'unlocked');
   }
@@ -110,4 +120,8 @@ export class TreeLock {
   #lock(byte: number, mode: 'unlocked' | 'shared' | 'exclusive'): boolean {
     return this.#relay.lockTree(this.#tree, lockFile, byte, mode);
   }
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((all, count) => all + count, 0);
 }

@@ -2,10 +2,10 @@ import { isAbsolute } from 'node:path';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { Files } from './files.ts';
-import { type Grant, Grants, type OnAnswer, type Returned } from './grants.ts';
 import { Looks, mostLooks } from './looks.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
+import { type Publication, type Responding, type Return, returns } from './publication.ts';
 import { Reads } from './reads.ts';
 import { type RefusedCalls, tryCalls } from './refused.ts';
 import {
@@ -39,10 +39,12 @@ export type ConnectionListener = {
   drained(): void;
   /** No progress for the longest time that pages may be held: the connection is to be broken off. */
   stalled(): void;
+  /** Its lane, which has read it, gives it to Node. */
+  returned(how: Return): void;
 };
 
-/** A connection that a lane has accepted and can not go on with, after so many answers. */
-export type Arrival = { readonly id: number; readonly answers: number };
+/** A connection that a lane has accepted, and gives to Node. */
+export type Arrival = { readonly id: number; readonly how: Return };
 
 // enum pr_event_kind
 const eventKinds = {
@@ -54,14 +56,9 @@ const eventKinds = {
   unwanted: 5,
   gone: 6,
   returned: 7,
-  answers: 8,
-  forgotten: 9,
-  arrived: 10,
+  arrived: 8,
 } as const;
 const fieldsOfEvent = 5;
-
-// At 100,000 a second, and a look every 100 ms, half of it.
-const keptAnswers = 1 << 14;
 
 const noLimit = Number.MAX_SAFE_INTEGER;
 
@@ -84,7 +81,6 @@ export class NativeRelay implements Relay {
   readonly #reads = new Reads();
   readonly #looks = new Looks();
   readonly #press: Press;
-  readonly #grants: Grants;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   /** Descriptors of open trees, by their ids. */
   #closed = false;
@@ -92,13 +88,10 @@ export class NativeRelay implements Relay {
   /**
    * @param breakHolds seconds that a writer waits for a reference before it is broken off
    * @param claims for tests: what the witness says, whatever it sees
-   * @param onAnswer is told of what lanes answer
    */
-  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claims?: Claims, onAnswer?: OnAnswer) {
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claims?: Claims) {
     this.#shim = shim;
-    const logAnswers = onAnswer && keptAnswers;
-    this.#relay = shim.createRelay({ ...options, logAnswers }, (events) => this.#deliver(events));
-    this.#grants = new Grants(shim, this.#relay, onAnswer);
+    this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
     this.#press = new Press(() => shim.press(this.#relay, breakHolds));
     this.files = new Files(shim);
     this.witness = new Witness(shim, claims);
@@ -315,7 +308,6 @@ export class NativeRelay implements Relay {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#grants.close();
     this.#closed = true;
     await this.#reads.ended();
     this.#shim.closeRelay(this.#relay);
@@ -345,8 +337,8 @@ export class NativeRelay implements Relay {
    *
    * @returns undefined where they can't: there is one such socket already, or lanes sit on several NUMA nodes
    */
-  openDoor(fd: number, onArrival: (arrival: Arrival) => void): number | undefined {
-    if (this.#onArrival) return undefined;
+  openDoor(fd: number, responding: Responding, onArrival: (arrival: Arrival) => void): number | undefined {
+    if (this.#onArrival || this.#shim.respond(this.#relay, responding) < 0) return undefined;
     const door = this.#shim.openDoor(this.#relay, fd);
     if (door < 0) return undefined;
     this.#onArrival = onArrival;
@@ -387,22 +379,41 @@ export class NativeRelay implements Relay {
     return { outcome: result.outcome, code: errnoName(result.errno), bytes: result.bytes };
   }
 
-  /**
-   * Has a connection's lane answer by itself; undefined when it can't. Resolves when the connection is Node's again, or
-   * gone.
-   */
-  grant(connection: number, grant: Grant): Promise<Returned> | undefined {
-    return this.#closed ? undefined : this.#grants.grant(connection, grant);
+  /** Has lanes answer for a region. Whether they do: not for what was closed meanwhile. */
+  publish(publication: Publication): boolean {
+    return !this.#closed && this.#shim.publish(this.#relay, publication) === 0;
   }
 
-  /** What the lane of a connection that came back has read, and not answered. @throws SystemError */
+  /** Has lanes answer requests with this Host, which was judged. */
+  allowHost(host: string): void {
+    if (!this.#closed) this.#shim.allowHost(this.#relay, host);
+  }
+
+  /** Has lanes answer requests with this Authorization, which was judged, where not everybody's are. */
+  allowReader(authorization: string): void {
+    if (!this.#closed) this.#shim.allowReader(this.#relay, authorization);
+  }
+
+  /** Has lanes answer for nothing, by no host and to nobody, until it is said again. */
+  withdraw(): void {
+    if (!this.#closed) this.#shim.withdraw(this.#relay);
+  }
+
+  /** What Node shall read of a connection that its lane gives to it. @throws SystemError */
   unread(connection: number): Buffer {
-    return this.#grants.unread(connection);
+    const bytes = this.#shim.unread(this.#relay, connection);
+    if (typeof bytes === 'number') throw new SystemError(errnoName(bytes), 'unread');
+    return bytes;
   }
 
-  /** Has all connections given back, each after the response that it is in. */
-  endGrants(): void {
-    if (!this.#closed) this.#shim.endGrants(this.#relay);
+  /** Has a lane read on what it has fed to Node. Whether it does. */
+  resume(connection: number): boolean {
+    return !this.#closed && this.#shim.resume(this.#relay, connection) === 0;
+  }
+
+  /** Has lanes answer no more: every connection is Node's, after the response that it is in. */
+  handOverAll(): void {
+    if (!this.#closed) this.#shim.handOverAll(this.#relay);
   }
 
   /** Whether our FIN may go out now; if not, `drained` will tell. */
@@ -417,7 +428,6 @@ export class NativeRelay implements Relay {
   /** Node's descriptor is closed; the relay's closes when nothing of the connection is undone. */
   closeConnection(connection: number): void {
     this.#listeners.delete(connection);
-    this.#grants.end(connection, { whole: false, answers: 0 });
     if (!this.#closed) this.#shim.closeConnection(this.#relay, connection);
   }
 
@@ -436,10 +446,8 @@ export class NativeRelay implements Relay {
       else if (kind === eventKinds.granted) this.#settleClaim(id, errno === 0);
       else if (kind === eventKinds.unwanted) this.#unwanted.get(id)?.();
       else if (kind === eventKinds.gone) this.#gone(id);
-      else if (kind === eventKinds.returned) this.#grants.end(id, { whole: errno === 0, answers: bytes });
-      else if (kind === eventKinds.answers) this.#grants.take();
-      else if (kind === eventKinds.forgotten) this.#grants.forget(id);
-      else if (kind === eventKinds.arrived) this.#onArrival?.({ id, answers: bytes });
+      else if (kind === eventKinds.returned) this.#listeners.get(id)?.returned(returns[bytes] ?? 'closed');
+      else if (kind === eventKinds.arrived) this.#onArrival?.({ id, how: returns[bytes] ?? 'closed' });
       else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
   }

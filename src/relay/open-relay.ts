@@ -1,4 +1,3 @@
-import type { OnAnswer } from './grants.ts';
 import { NativeRelay } from './native-relay.ts';
 import { PortableRelay } from './portable-relay.ts';
 import type { PeerKind } from './relay.ts';
@@ -18,8 +17,6 @@ export type RelayOptions = {
    * the oldest is reset, and its bytes are quarantined.
    */
   readonly maxBrokenOff?: number | undefined;
-  /** Is told of what lanes answer by themselves; undefined: nothing is kept of it. */
-  readonly onAnswer?: OnAnswer | undefined;
   /** For tests: what every peer is taken for. */
   readonly treatPeersAs?: PeerKind | undefined;
   /** For tests: a wrong done rule, to show that they would see one. */
@@ -42,6 +39,6 @@ export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
     peerKind: options.treatPeersAs,
     releaseWhenAccepted: options.releaseWhenAccepted,
   };
-  const { breakHolds = defaultBreakHolds, witnessSays, onAnswer } = options;
-  return new NativeRelay(verdict.shim, shimOptions, breakHolds, witnessSays, onAnswer);
+  const { breakHolds = defaultBreakHolds, witnessSays } = options;
+  return new NativeRelay(verdict.shim, shimOptions, breakHolds, witnessSays);
 }

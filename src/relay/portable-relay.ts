@@ -241,14 +241,14 @@ export class PortableRelay implements Relay {
       zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
       ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0, waits: { writer: never, reader: never } },
       ...{
-        grants: 0,
-        granted: 0,
         acceptedConnections: 0,
-        openPatterns: 0,
-        answers: { whole: 0, ranged: 0 },
+        reading: 0,
+        published: 0,
+        answers: { whole: 0, ranged: 0, head: 0, notModified: 0, headNotModified: 0 },
         wholeByEngine: zeros(engines),
         rangedByEngine: zeros(engines),
-        returns: {},
+        fed: {},
+        handedOver: {},
       },
     };
   }

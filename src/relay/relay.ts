@@ -152,21 +152,24 @@ export type Counters = {
   readonly waits: Readonly<Record<'writer' | 'reader', Durations>>;
   /** References that were broken off for a writer. */
   readonly breaks: number;
-  /** Connections that were granted to their lanes, and those that are now. */
-  readonly grants: number;
-  readonly granted: number;
-  /** Connections that lanes have accepted. */
+  /** Connections that lanes have accepted, and those whose requests they read now. */
   readonly acceptedConnections: number;
-  /** Requests that any connection like theirs may be answered to by its lane. */
-  readonly openPatterns: number;
-  /** What lanes have answered by themselves: whole regions, and ranges of them. */
-  readonly answers: Readonly<Record<'whole' | 'ranged', number>>;
+  readonly reading: number;
+  /** Regions that lanes answer for. */
+  readonly published: number;
+  /** What lanes have answered by themselves. */
+  readonly answers: Readonly<Record<Answered, number>>;
+  /** The bodies among them. */
   readonly wholeByEngine: Readonly<Record<Engine, number>>;
   readonly rangedByEngine: Readonly<Record<Engine, number>>;
-  /** Connections that lanes have given back, by why. */
-  readonly returns: Readonly<Record<string, number>>;
+  /** Requests that lanes have fed to Node, and connections that they have handed over to it for good, by why. */
+  readonly fed: Readonly<Record<string, number>>;
+  readonly handedOver: Readonly<Record<string, number>>;
   readonly allocatedBytes: number;
 };
+
+/** Answers of lanes: whole regions, ranges of them, to HEAD, and that nothing has changed. */
+export type Answered = 'whole' | 'ranged' | 'head' | 'notModified' | 'headNotModified';
 
 /** What becomes of a transmission: held, on its way, all with the socket, broken off, or out of sight. */
 export type TransmissionState = 'held' | 'sending' | 'accepted' | 'broken' | 'quarantined';

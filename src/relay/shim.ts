@@ -7,7 +7,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import type { Grant } from './grants.ts';
+import type { Publication, Responding } from './publication.ts';
 import type {
   Backing,
   Counters,
@@ -35,8 +35,6 @@ export type ShimOptions = {
   readonly lanes: number;
   readonly maxHoldSeconds: number;
   readonly maxBrokenOff: number;
-  /** So many answers of lanes are kept until they are taken; default none. */
-  readonly logAnswers?: number | undefined;
   /** For tests: what every peer is taken for. */
   readonly peerKind?: PeerKind | undefined;
   /** For tests: a wrong done rule, to show that they would see one. */
@@ -128,13 +126,20 @@ export type Shim = {
   finish(relay: ShimRelay, connection: number): number;
   breakOff(relay: ShimRelay, connection: number): number;
   closeConnection(relay: ShimRelay, connection: number): number;
-  /** The number of the pattern that lanes answer by. */
-  grant(relay: ShimRelay, connection: number, grant: Omit<Grant, 'about'>): number;
-  /** What a lane has read and not answered of a connection that came back; the socket comes after it. */
+  /** Lanes answer for a region. -ESTALE when its generation is closed, -EINVAL for what they can't send. */
+  publish(relay: ShimRelay, publication: Publication): number;
+  /** They answer for none, and know no host and no reader. */
+  withdraw(relay: ShimRelay): void;
+  allowHost(relay: ShimRelay, host: string): number;
+  allowReader(relay: ShimRelay, authorization: string): number;
+  /** How lanes answer; before a socket is given to them. */
+  respond(relay: ShimRelay, responding: Responding): number;
+  /** What Node shall read of a connection that a lane gives to it. */
   unread(relay: ShimRelay, connection: number): Buffer | number;
-  endGrants(relay: ShimRelay): void;
-  /** pattern, remote address, offset, length, bytes sent, engine, outcome, errno, seconds taken and ago of each, one after the other. */
-  answers(relay: ShimRelay): readonly (number | string)[];
+  /** The lane reads on. -EBUSY when the connection is Node's for good. */
+  resume(relay: ShimRelay, connection: number): number;
+  /** All connections become Node's for good. */
+  handOverAll(relay: ShimRelay): void;
   counters(relay: ShimRelay): Omit<Counters, 'waits'>;
   lanes(relay: ShimRelay): readonly Lane[] | number;
   /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
@@ -182,6 +187,8 @@ export type Shim = {
   openLog(fd: number, onWritten: (bytes: number, errno: number) => void): ShimLog | number;
   /** -EBUSY until the piece before is told of. */
   writeLog(log: ShimLog, bytes: Uint8Array): number;
+  /** Lines of lanes that were lost so far, and whether nothing waits to be written. */
+  logState(log: ShimLog): { readonly lost: number; readonly isIdle: boolean };
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };

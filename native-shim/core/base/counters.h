@@ -52,11 +52,10 @@ struct pr_counters {
     uint64_t connections, accepted_connections, broken_off, inline_sends, lane_sends, looks;
     uint64_t zerocopy_sends[PR_ZEROCOPY_RESULTS];
     uint64_t claims, leases, waiting_writers, waiting_readers, breaks;
-    uint64_t grants, granted;         /* given so far, connections that have one now */
-    uint64_t patterns, open_patterns; /* that are in use; of these, that any connection may be answered by */
-    uint64_t answers_whole, answers_ranged;
-    uint64_t whole_by_engine[PR_ENGINE_COUNT], ranged_by_engine[PR_ENGINE_COUNT];
-    uint64_t returns[PR_RETURN_COUNT];
+    uint64_t published, reading; /* regions that lanes answer for, and connections whose requests they read */
+    uint64_t answers[PR_ANSWERED_COUNT];
+    uint64_t whole_by_engine[PR_ENGINE_COUNT], ranged_by_engine[PR_ENGINE_COUNT]; /* the bodies among them */
+    uint64_t fed[PR_FED_COUNT], handed_over[PR_HANDED_COUNT];
     size_t allocated_bytes;
 };
 

@@ -20,10 +20,8 @@ enum pr_event_kind {
     PR_EVENT_GRANTED,   /* a claim was granted, or with `error` EBUSY refused and gone */
     PR_EVENT_UNWANTED,  /* a transmission that no connection carries holds a writer up for too long: release it */
     PR_EVENT_GONE,      /* nothing refers to a retired generation's file any more */
-    PR_EVENT_RETURNED,  /* a granted connection is Node's again, after so many answers (`bytes`); `error`: broken off */
-    PR_EVENT_ANSWERS,   /* half of the room for answers is used */
-    PR_EVENT_FORGOTTEN, /* nothing is answered by a pattern any more */
-    PR_EVENT_ARRIVED,   /* as RETURNED, of a connection that a lane has accepted, and Node does not know yet: take it */
+    PR_EVENT_RETURNED,  /* a connection that its lane has read is Node's: `bytes` is an enum pr_return */
+    PR_EVENT_ARRIVED,   /* the same of one that Node does not know yet: take it */
 };
 
 struct pr_event {
@@ -31,7 +29,7 @@ struct pr_event {
     enum pr_outcome outcome : 8;
     int16_t error;
     uint64_t bytes; /* of the body, that the socket took (ACCEPTED, BROKEN) */
-    uint64_t id;    /* of the transmission (ACCEPTED, BROKEN, UNWANTED), connection, claim, generation or pattern */
+    uint64_t id;    /* of the transmission (ACCEPTED, BROKEN, UNWANTED), connection, claim or generation */
 };
 
 /* The oldest first, at most `capacity`; they are taken. */

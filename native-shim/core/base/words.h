@@ -23,20 +23,42 @@ enum pr_outcome {
     PR_OUTCOME_COUNT,
 };
 
-/* Why a connection came back from its lane. */
+/* What lanes have answered by themselves. */
+enum pr_answered {
+    PR_ANSWERED_WHOLE,
+    PR_ANSWERED_RANGE,
+    PR_ANSWERED_HEAD,
+    PR_ANSWERED_NOT_MODIFIED,
+    PR_ANSWERED_HEAD_NOT_MODIFIED,
+    PR_ANSWERED_COUNT
+};
+
+/* Why a lane did not answer a request by itself. */
+enum pr_fed {
+    PR_FED_UNPUBLISHED, /* for all it knows: another route, a region that was not asked for before */
+    PR_FED_REQUEST,     /* something in it only Node understands: several ranges, a digest, a date */
+    PR_FED_GUARD,       /* a host or credentials that Node has not judged */
+    PR_FED_CHANGED,     /* the region is not what was published any more */
+    PR_FED_WRITER,      /* a writer has pages of it, or waits for them */
+    PR_FED_FAILED,      /* out of memory or descriptors */
+    PR_FED_COUNT
+};
+
+/* Why a connection is Node's for good. */
+enum pr_handed {
+    PR_HANDED_GRAMMAR, /* it sent what is no head in strict grammar, or more than a head: a body, an upgrade */
+    PR_HANDED_END,     /* the client has sent its FIN behind a request that Node answers */
+    PR_HANDED_LATE,    /* its head took too long */
+    PR_HANDED_CLOSING, /* lanes answer no more */
+    PR_HANDED_COUNT
+};
+
+/* What becomes of a connection that a lane has read. */
 enum pr_return {
-    PR_RETURN_TIME,    /* the grant's time was over */
-    PR_RETURN_SPENT,   /* it was used up */
-    PR_RETURN_REQUEST, /* another request */
-    PR_RETURN_PIECES,  /* a head that is not whole yet */
-    PR_RETURN_CHANGED, /* the region is not what was judged any more */
-    PR_RETURN_WRITER,  /* a writer has pages of it, or waits for them */
-    PR_RETURN_LOG,     /* answers come faster than they are taken for the log */
-    PR_RETURN_REVOKED,
-    PR_RETURN_CLOSED, /* the client, or Node */
-    PR_RETURN_BROKEN, /* broken off: the event's `error` says why */
-    PR_RETURN_FAILED, /* out of memory or descriptors */
-    PR_RETURN_COUNT
+    PR_RETURN_FED,    /* Node answers one request, and the lane reads on then */
+    PR_RETURN_HANDED, /* it is Node's for good */
+    PR_RETURN_LATE,   /* the same, and its head took too long */
+    PR_RETURN_CLOSED, /* it ends */
 };
 
 #endif

@@ -1,42 +1,39 @@
 #include "http/layer.h"
 
-#include <errno.h>
+#include <sys/random.h>
 
 #include "base/sys.h"
-#include "http/express.h"
 #include "lanes/layer.h"
 #include "wire/layer.h"
 
 static const struct pr_answering answering = {
-    .answered = pr_express_answered,
-    .finish = pr_express_finish,
-    .ended = pr_express_end,
+    .answered = pr_responder_answered,
+    .finish = pr_responder_finish,
+    .ended = pr_responder_ended,
 };
 
 static const struct pr_serving serving = {
-    .open = pr_express_open,
-    .close = pr_express_close,
-    .begin_round = pr_express_begin_round,
-    .expire = pr_express_expire,
-    .let_in = pr_express_let_in,
-    .peer_ended = pr_express_peer_ended,
+    .open = pr_responder_open,
+    .close = pr_responder_close,
+    .expire = pr_responder_expire,
+    .let_in = pr_responder_let_in,
+    .peer_ended = pr_responder_peer_ended,
     .begin_turn = pr_window_clear,
-    .next = pr_express_next,
+    .next = pr_responder_next,
     .end_turn = pr_window_keep,
 };
 
-int pr_http_open(struct pr_relay *relay, unsigned log_answers) {
+void pr_http_open(struct pr_relay *relay) {
     struct pr_http_layer *http = relay->http;
     relay->wire->answering = &answering;
     relay->lanes->serving = &serving;
-    pr_list_init(&http->patterns);
-    pr_events_promise(relay, 1); /* ANSWERS */
-    if (log_answers == 0) return 0;
-    http->answers.list = pr_allocate(log_answers, sizeof *http->answers.list);
-    http->answers.capacity = log_answers;
-    return http->answers.list ? 0 : -ENOMEM;
+    pr_list_init(&http->hosts);
+    pr_list_init(&http->readers);
+    /* What is in memory anyway has to do where there is no randomness yet. */
+    if (getrandom(http->key, sizeof http->key, GRND_NONBLOCK) < 0) http->key[0] = (uint64_t)(uintptr_t)http;
 }
 
 void pr_http_close(struct pr_relay *relay) {
-    pr_free(relay->http->answers.list);
+    pr_published_close(relay);
+    pr_responding_free(&relay->http->responding);
 }

@@ -3,25 +3,29 @@
 #define PR_HTTP_LAYER_H
 
 #include "base/shared.h"
-#include "http/answers.h"
+#include "http/answer.h"
+#include "http/published.h"
+#include "http/responder.h"
 #include "http/window.h"
 
 struct pr_http_layer {
-    struct pr_answers answers;
-    struct pr_list patterns; /* the open ones */
-    unsigned open_patterns;
-    uint64_t last_pattern; /* number */
+    struct pr_responding responding; /* its strings and its log are the relay's own */
+    struct pr_table published;
+    struct pr_list hosts, readers; /* that Node has allowed */
+    uint64_t key[2];               /* of the hashes of those */
+    bool hands_over;               /* lanes answer no more */
+    uint64_t answers;              /* of lanes so far: they are numbered in the log */
 };
 
 struct pr_lane_http {
-    struct pr_list granted; /* in the order in which they end */
+    struct pr_list idle, in_head; /* responders: before the first byte of a request, and behind it; by their deadlines */
     struct pr_window window;
-    uint64_t checked; /* a generation whose file was looked at in this round */
-    char *head;       /* of the response that is being begun */
+    struct pr_head_end head_end; /* what all heads of its responses have alike */
+    char head[PR_LONGEST_FIELDS + PR_HEAD_ROOM]; /* of the response that is being begun */
 };
 
-/* Registers with the layers below. So many answers are kept until they are taken for the log; 0: none is. */
-int pr_http_open(struct pr_relay *relay, unsigned log_answers);
+/* Registers with the layers below. */
+void pr_http_open(struct pr_relay *relay);
 void pr_http_close(struct pr_relay *relay);
 
 #endif

@@ -4,21 +4,32 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 
+/* Bytes of lines that wait to be written; what comes beyond them is lost. */
+enum { QUEUE = 1 << 20 };
+
+/* Lines of so many nanoseconds are written together: waking the thread for each would cost more than the line. */
+enum { GATHER = 5000000 };
+
 struct pr_log {
     pthread_mutex_t lock;
     pthread_cond_t told;
-    pr_log_written *written;
+    pr_log_written *written; /* NULL: nobody is to be told any more */
     void *context;
     char *piece; /* NULL: nothing is to be written */
     size_t length;
+    char *queue, *writing; /* of QUEUE bytes each, from the first line on; the second is the thread's */
+    size_t queued;
+    uint64_t lost;
+    bool is_writing; /* lines of the queue */
+    bool torn;       /* the last byte that was written is within a line of the queue */
+    unsigned users;
     int fd;
-    bool closed;
 };
 
 /* Somebody else may have set O_NONBLOCK on the descriptor. */
@@ -42,27 +53,77 @@ static int write_all(int fd, const char *bytes, size_t length, size_t *done) {
     return 0;
 }
 
+/* A line that a full file system has cut is ended first: what follows begins on a line of its own. */
+static int write_lines(struct pr_log *log, const char *bytes, size_t length, size_t *done) {
+    size_t ended = 0;
+    int error = log->torn ? write_all(log->fd, "\n", 1, &ended) : 0;
+    if (error != 0) return error;
+    log->torn = false;
+    return write_all(log->fd, bytes, length, done);
+}
+
 static void log_free(struct pr_log *log) {
     pthread_cond_destroy(&log->told);
     pthread_mutex_destroy(&log->lock);
     pr_free(log->piece);
+    pr_free(log->queue);
+    pr_free(log->writing);
     pr_free(log);
+}
+
+static uint64_t lines_in(const char *bytes, size_t length) {
+    uint64_t lines = 0;
+    for (const char *at = bytes, *end = bytes + length; (at = memchr(at, '\n', (size_t)(end - at))); at++) lines++;
+    return lines;
+}
+
+/* Under the lock, which it gives up while it writes. */
+static void write_piece(struct pr_log *log) {
+    size_t done = 0;
+    pthread_mutex_unlock(&log->lock);
+    int error = write_lines(log, log->piece, log->length, &done);
+    pthread_mutex_lock(&log->lock);
+    pr_free(log->piece);
+    log->piece = NULL;
+    /* Under the lock: after pr_log_end there is nobody to be told. */
+    if (log->written) log->written(log->context, done, error);
+}
+
+/* The same. */
+static void write_queue(struct pr_log *log) {
+    char *lines = log->queue;
+    size_t length = log->queued, done = 0;
+    log->queue = log->writing;
+    log->writing = lines;
+    log->queued = 0;
+    log->is_writing = true;
+    pthread_mutex_unlock(&log->lock);
+    int error = write_lines(log, lines, length, &done);
+    uint64_t lost = error != 0 ? lines_in(lines + done, length - done) : 0;
+    log->torn = log->torn || (done > 0 && lines[done - 1] != '\n');
+    pthread_mutex_lock(&log->lock);
+    log->lost += lost;
+    log->is_writing = false;
+}
+
+static void gather(struct pr_log *log) {
+    struct timespec moment = {.tv_nsec = GATHER};
+    pthread_mutex_unlock(&log->lock);
+    nanosleep(&moment, NULL);
+    pthread_mutex_lock(&log->lock);
 }
 
 static void *run(void *argument) {
     struct pr_log *log = argument;
     pthread_mutex_lock(&log->lock);
-    for (;;) {
-        while (!log->piece && !log->closed) pthread_cond_wait(&log->told, &log->lock);
-        if (log->closed) break;
-        size_t done = 0;
-        pthread_mutex_unlock(&log->lock);
-        int error = write_all(log->fd, log->piece, log->length, &done);
-        pthread_mutex_lock(&log->lock);
-        pr_free(log->piece);
-        log->piece = NULL;
-        /* Under the lock: after pr_log_close there is nobody to be told. */
-        if (!log->closed) log->written(log->context, done, error);
+    while (log->users > 0 || log->queued > 0) {
+        if (log->piece)
+            write_piece(log);
+        else if (log->queued > 0) {
+            if (log->queued < QUEUE / 4) gather(log);
+            write_queue(log);
+        } else
+            pthread_cond_wait(&log->told, &log->lock);
     }
     pthread_mutex_unlock(&log->lock);
     log_free(log);
@@ -88,6 +149,7 @@ int pr_log_open(int fd, pr_log_written *written, void *context, struct pr_log **
     struct pr_log *made = pr_allocate(1, sizeof *made);
     if (!made) return -ENOMEM;
     made->fd = fd;
+    made->users = 1;
     made->written = written;
     made->context = context;
     pthread_mutex_init(&made->lock, NULL);
@@ -116,9 +178,57 @@ int pr_log_write(struct pr_log *log, const void *bytes, size_t length) {
     return result;
 }
 
+void pr_log_end(struct pr_log *log) {
+    pthread_mutex_lock(&log->lock);
+    log->written = NULL;
+    pthread_mutex_unlock(&log->lock);
+}
+
+/* Room for both queues is made for the first line: most logs have none. */
+static bool has_room(struct pr_log *log, size_t most) {
+    if (!log->queue) log->queue = pr_allocate(1, QUEUE);
+    if (!log->writing) log->writing = pr_allocate(1, QUEUE);
+    return log->queue && log->writing && most <= QUEUE - log->queued;
+}
+
+char *pr_log_room(struct pr_log *log, size_t most) {
+    pthread_mutex_lock(&log->lock);
+    if (has_room(log, most)) return log->queue + log->queued;
+    log->lost++;
+    pthread_mutex_unlock(&log->lock);
+    return NULL;
+}
+
+void pr_log_add(struct pr_log *log, size_t length) {
+    bool first = log->queued == 0;
+    log->queued += length;
+    if (first) pthread_cond_signal(&log->told);
+    pthread_mutex_unlock(&log->lock);
+}
+
+uint64_t pr_log_lost(struct pr_log *log) {
+    pthread_mutex_lock(&log->lock);
+    uint64_t lost = log->lost;
+    pthread_mutex_unlock(&log->lock);
+    return lost;
+}
+
+bool pr_log_is_idle(struct pr_log *log) {
+    pthread_mutex_lock(&log->lock);
+    bool idle = !log->piece && log->queued == 0 && !log->is_writing;
+    pthread_mutex_unlock(&log->lock);
+    return idle;
+}
+
+void pr_log_keep(struct pr_log *log) {
+    pthread_mutex_lock(&log->lock);
+    log->users++;
+    pthread_mutex_unlock(&log->lock);
+}
+
 void pr_log_close(struct pr_log *log) {
     pthread_mutex_lock(&log->lock);
-    log->closed = true;
+    log->users--;
     pthread_cond_signal(&log->told);
     pthread_mutex_unlock(&log->lock);
 }

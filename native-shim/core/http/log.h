@@ -2,11 +2,16 @@
  * A log: one descriptor, written by a thread of its own. The descriptor may block for as long as its other end likes,
  * and its flags stay as they are, for other processes share them (O_NONBLOCK would be theirs too). So nobody waits for
  * the thread, not even at the end of the process.
+ *
+ * JavaScript gives it pieces of many lines, one at a time, and is told of each. Lanes add lines to a queue: those that it
+ * has no room for are lost, and counted.
  */
 #ifndef PR_LOG_H
 #define PR_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pr_log;
 
@@ -22,7 +27,22 @@ int pr_log_open(int fd, pr_log_written *written, void *context, struct pr_log **
 /* Has the thread write a copy of the bytes. -EBUSY until it has told of the piece before; -ENOMEM. */
 int pr_log_write(struct pr_log *log, const void *bytes, size_t length);
 
-/* `written` is called no more. The thread goes when the write that it is in has returned, and frees the log. */
+/* `written` is called no more. */
+void pr_log_end(struct pr_log *log);
+
+/*
+ * Room in the queue for a line of at most so many bytes, or NULL, and the line is lost. The caller writes it there and
+ * calls pr_log_add with its length: nobody else does anything with the log in between.
+ */
+char *pr_log_room(struct pr_log *log, size_t most);
+void pr_log_add(struct pr_log *log, size_t length);
+
+/* Lines of the queue that were lost so far, and whether some wait to be written. */
+uint64_t pr_log_lost(struct pr_log *log);
+bool pr_log_is_idle(struct pr_log *log);
+
+/* One user more, and one less: with the last the thread goes, when the write that it is in has returned. */
+void pr_log_keep(struct pr_log *log);
 void pr_log_close(struct pr_log *log);
 
 #endif

@@ -5,8 +5,8 @@
 #include <sys/socket.h>
 
 #include "base/sys.h"
-#include "http/express.h"
 #include "http/layer.h"
+#include "http/responder.h"
 
 static struct pr_window *window_of(const struct pr_connection *connection) {
     return &pr_lane_of(connection)->http->window;
@@ -20,7 +20,7 @@ bool pr_window_keep(struct pr_connection *connection) {
     window->at = window->length; /* lost or kept, it is nobody else's */
     struct pr_unread *unread = pr_allocate(1, sizeof *unread + length);
     if (!unread) return false;
-    unread->length = length;
+    unread->length = length; /* pr_allocate clears: nothing of it is taken */
     memcpy(unread->bytes, bytes, length);
     pr_lock(connection->relay);
     connection->unread = unread;
@@ -39,8 +39,8 @@ static bool fill_from_unread(struct pr_connection *connection) {
     struct pr_window *window = window_of(connection);
     struct pr_unread *unread = take_unread(connection);
     if (!unread) return false;
-    memcpy(window->bytes, unread->bytes, unread->length);
-    window->length = unread->length;
+    window->length = unread->length - unread->at;
+    memcpy(window->bytes, unread->bytes + unread->at, window->length);
     pr_free(unread);
     return true;
 }
@@ -70,7 +70,7 @@ enum pr_window_sight pr_window_look(struct pr_connection *connection) {
         window->full = true; /* nobody has looked for more */
         return PR_WINDOW_BYTES;
     }
-    bool more = first || window->full || connection->express->ended;
+    bool more = first || window->full || connection->responder->ended;
     return more ? pr_window_read_on(connection) : PR_WINDOW_EMPTY;
 }
 
@@ -80,14 +80,24 @@ void pr_window_clear(struct pr_lane *lane) {
     window->at = window->length = 0;
 }
 
+/* Under the lock: takes the first bytes, and lets go of what has nothing left. */
+static void take_some(struct pr_connection *connection, void *into, size_t length) {
+    struct pr_unread *unread = connection->unread;
+    memcpy(into, unread->bytes + unread->at, length);
+    unread->at += length;
+    if (unread->at == unread->length) pr_free(take_unread(connection));
+}
+
 size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool ours = connection && connection->owner == PR_OWNER_NODE && connection->unread;
-    size_t length = ours ? connection->unread->length : 0;
-    struct pr_unread *unread = ours && length <= capacity ? take_unread(connection) : NULL;
+    bool ours = connection && connection->owner == PR_OWNER_NODE;
+    const struct pr_unread *unread = ours ? connection->unread : NULL;
+    size_t length = unread ? unread->length - unread->at : 0;
+    if (ours && length > connection->fed) length = connection->fed;
+    bool taken = ours && into && length <= capacity;
+    if (taken && length > 0) take_some(connection, into, length);
+    if (taken) connection->fed = 0;
     pr_unlock(relay);
-    if (unread) memcpy(into, unread->bytes, length);
-    pr_free(unread);
     return length;
 }

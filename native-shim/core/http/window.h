@@ -23,13 +23,13 @@ struct pr_window {
 
 /* What a lane has read of a connection and not answered. */
 struct pr_unread {
-    size_t length;
+    size_t at, length; /* taken up to `at` */
     char bytes[];
 };
 
 /*
- * What a lane has read of a connection that came back, and not answered: to be read before the socket is. Returns how
- * much that is; it is taken when it fits.
+ * What Node shall read of a connection that its lane gives to it; before the socket where that is Node's for good.
+ * Returns how much that is; it is taken when it fits.
  */
 size_t pr_unread(struct pr_relay *relay, uint64_t connection, void *into, size_t capacity);
 

@@ -25,9 +25,8 @@ struct pr_door {
 };
 
 /*
- * Has the lanes accept the connections of a listening socket: they answer those that begin with a request that an open
- * pattern is for, and an event tells of all others. Duplicates the descriptor. -EINVAL when it does not listen for TCP,
- * -EXDEV where lanes sit on several NUMA nodes: which one a connection belongs to is known with its first request.
+ * Has the lanes accept the connections of a listening socket, and read their requests. Duplicates the descriptor.
+ * -EINVAL when it does not listen for TCP, -EXDEV where lanes sit on several NUMA nodes: which one a connection belongs to is known with its first request.
  */
 int pr_door_open(struct pr_relay *relay, int fd, uint64_t *door);
 

@@ -49,7 +49,7 @@ static void accepted(struct pr_connection *connection) {
     struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->reference.sent, .id = transmission->id};
     pr_lane_of(connection)->now = connection->progress_at;
     pr_accepted(connection);
-    if (!connection->express) pr_event_add(relay, event);
+    if (!connection->responder) pr_event_add(relay, event);
     pr_tell_if_drained(connection);
     pr_unlock(relay);
 }
@@ -62,6 +62,11 @@ static int why_aborted(const struct pr_connection *connection) {
     return info.tcpi_state == TCP_CLOSE ? -ECONNRESET : connection->abort;
 }
 
+static void spend(uint64_t *budget, uint64_t sent) {
+    uint64_t cost = sent > LEAST_BYTES ? sent : LEAST_BYTES;
+    *budget -= cost < *budget ? cost : *budget;
+}
+
 /* Sends on, and takes what was sent off the budget. */
 static int carry(struct pr_connection *connection, uint64_t *budget) {
     struct pr_transmission *transmission = connection->current;
@@ -71,8 +76,7 @@ static int carry(struct pr_connection *connection, uint64_t *budget) {
     if (result == 0) result = pr_push(connection, transmission, *budget);
     bool lent = transmission->head != transmission->kept_head;
     int kept = lent ? pr_keep_rest_of_head(transmission) : 0;
-    uint64_t sent = transmission->reference.sent - before, cost = sent > LEAST_BYTES ? sent : LEAST_BYTES;
-    *budget -= cost < *budget ? cost : *budget;
+    spend(budget, transmission->reference.sent - before);
     return result >= 0 && kept < 0 ? kept : result;
 }
 
@@ -82,9 +86,9 @@ static void turn_again(struct pr_connection *connection) {
     pr_unlock(connection->relay);
 }
 
-/* Whether another response was begun. */
-static bool begin_next(struct pr_connection *connection) {
-    return connection->express && connection->relay->lanes->serving->next(connection);
+static enum pr_next begin_next(struct pr_connection *connection) {
+    if (connection->current) return PR_NEXT_BEGUN;
+    return connection->responder ? connection->relay->lanes->serving->next(connection) : PR_NEXT_NOTHING;
 }
 
 /*
@@ -94,12 +98,17 @@ static bool begin_next(struct pr_connection *connection) {
 static int send_in_turn(struct pr_connection *connection) {
     for (uint64_t budget = TURN_BYTES;;) {
         if (!connection->current && budget == 0) return PR_PUSHED_BUDGET;
-        if (!connection->current && !begin_next(connection)) return PR_PUSHED_ALL;
-        bool granted = connection->express != NULL;
+        enum pr_next next = begin_next(connection);
+        if (next == PR_NEXT_NOTHING) return PR_PUSHED_ALL;
+        if (next == PR_NEXT_ANSWERED) {
+            spend(&budget, 0);
+            continue;
+        }
+        bool reads = connection->responder != NULL;
         int result = carry(connection, &budget);
         if (result != PR_PUSHED_ALL) return result;
         accepted(connection);
-        if (!granted) return PR_PUSHED_ALL;
+        if (!reads) return PR_PUSHED_ALL;
     }
 }
 
@@ -226,8 +235,10 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
     if (connection && pr_is_with_lane(connection)) {
         bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-        if (connection->express && ended) relay->lanes->serving->peer_ended(connection);
+        if (connection->responder && ended) relay->lanes->serving->peer_ended(connection);
         pr_poller_ready(connection);
+    } else if (connection && connection->is_fed && (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
+        relay->lanes->serving->peer_ended(connection);
     } else if (connection && (event->events & (EPOLLERR | EPOLLHUP))) {
         connection->look_at = lane->poller.next_look = pr_now(); /* a reset can end what is undone */
     } else if (pr_slots_find(&relay->slots, PR_KIND_DOOR, event->data.u64)) {
@@ -271,7 +282,6 @@ static void *run_lane(void *argument) {
     do {
         int count = pr_sys.epoll_wait(lane->poller.epoll, events, EVENTS_AT_ONCE, fall_asleep(lane));
         hear(lane, events, count);
-        lane->relay->lanes->serving->begin_round(lane);
         pr_doors_answer(lane);
         look_at_due(lane);
         lane->relay->lanes->serving->expire(lane);

@@ -32,28 +32,31 @@ static inline struct pr_lane *pr_lane_of(const struct pr_connection *connection)
     return pr_container(connection->poller, struct pr_lane, poller);
 }
 
+/* What became of the next request of a connection. */
+enum pr_next {
+    PR_NEXT_NOTHING,  /* none has come, or the connection is Node's */
+    PR_NEXT_BEGUN,    /* a response was begun, and has to be sent */
+    PR_NEXT_ANSWERED, /* a response without a body is out */
+};
+
 /* What a layer above that answers requests does in a lane. By the lane itself, without the lock, if it says no more. */
 struct pr_serving {
     /* The memory of a lane that begins: 0 or -ENOMEM; given back when there are no connections. The relay's thread. */
     int (*open)(struct pr_lane *lane);
     void (*close)(struct pr_lane *lane);
 
-    /* A round begins; what is due by the clock. */
-    void (*begin_round)(struct pr_lane *lane);
+    /* What is due by the clock. */
     void (*expire)(struct pr_lane *lane);
 
     /* A connection was accepted just now: its own lane answers it, or an event tells Node of it. */
     void (*let_in)(struct pr_connection *connection);
-    /* Under the lock: the peer of a connection that has `express` will send nothing more. */
+    /* Under the lock: the peer of a connection that has a responder, or is fed to Node, will send nothing more. */
     void (*peer_ended)(struct pr_connection *connection);
 
     /* A turn begins, or its connection is broken off: what was read of it is nobody else's. */
     void (*begin_turn)(struct pr_lane *lane);
-    /*
-     * With a pin, when the connection has nothing to send: whether the next request was begun, so that it has. False
-     * when none has come, or the connection is Node's again.
-     */
-    bool (*next)(struct pr_connection *connection);
+    /* With a pin, when the connection has nothing to send, and a responder. */
+    enum pr_next (*next)(struct pr_connection *connection);
     /* A turn ends: keeps what was read and not answered. False: no memory, and it is lost. */
     bool (*end_turn)(struct pr_connection *connection);
 };

@@ -40,38 +40,57 @@ free_tree:
     return result;
 }
 
-static struct pr_tree *find_tree(struct pr_relay *relay, uint64_t id) {
+/* Pinned, so that it can be used without the lock. */
+static struct pr_tree *pin(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
+    if (tree) tree->pins++;
     pr_unlock(relay);
     return tree;
 }
 
-int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = find_tree(relay, id);
-    return tree ? tree->fd : -EBADF;
-}
-
-int pr_tree_close(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = find_tree(relay, id);
-    if (!tree) return -EBADF;
-    pr_lock(relay);
-    pr_slots_remove(&relay->slots, id);
-    pr_unlock(relay);
+static void dispose_tree(struct pr_tree *tree) {
     close(tree->fd);
     if (tree->lock_fd >= 0) close(tree->lock_fd);
     pr_free(tree->path);
     pr_free(tree);
+}
+
+static void unpin(struct pr_relay *relay, struct pr_tree *tree) {
+    pr_lock(relay);
+    bool last = --tree->pins == 0 && tree->closed;
+    pr_unlock(relay);
+    if (last) dispose_tree(tree);
+}
+
+int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = pin(relay, id);
+    if (!tree) return -EBADF;
+    int fd = tree->fd;
+    unpin(relay, tree);
+    return fd;
+}
+
+int pr_tree_close(struct pr_relay *relay, uint64_t id) {
+    struct pr_tree *tree = pin(relay, id);
+    if (!tree) return -EBADF;
+    pr_lock(relay);
+    pr_slots_remove(&relay->slots, id);
+    tree->closed = true;
+    pr_unlock(relay);
+    unpin(relay, tree);
     return 0;
 }
 
 /* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
  * may lead back in: EXDEV. */
 int pr_tree_open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
-    struct pr_tree *tree = tree_id ? find_tree(relay, tree_id) : NULL;
+    struct pr_tree *tree = tree_id ? pin(relay, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
     int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
-    return fd == -EXDEV && tree ? pr_links_open(tree->fd, tree->path, path, flags) : fd;
+    if (fd == -EXDEV && tree) fd = pr_links_open(tree->fd, tree->path, path, flags);
+    if (tree) unpin(relay, tree);
+    return fd;
 }
 
 int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path) {
@@ -98,9 +117,10 @@ static int lock_descriptor(struct pr_relay *relay, struct pr_tree *tree, const c
 
 int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned byte, enum pr_lock_mode mode) {
     static const short types[] = {[PR_UNLOCKED] = F_UNLCK, [PR_SHARED] = F_RDLCK, [PR_EXCLUSIVE] = F_WRLCK};
-    struct pr_tree *tree = find_tree(relay, id);
+    struct pr_tree *tree = pin(relay, id);
     if (!tree) return -EBADF;
     int fd = lock_descriptor(relay, tree, path);
+    unpin(relay, tree); /* only this thread closes it */
     if (fd < 0) return fd;
     struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     if (pr_sys.lock(fd, &lock) == 0) return 0;

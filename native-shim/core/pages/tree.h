@@ -2,12 +2,15 @@
 #ifndef PR_TREE_H
 #define PR_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pr_relay;
 
 struct pr_tree {
     uint64_t id;
+    unsigned pins; /* threads that use it without the lock; it lives as long */
+    bool closed;
     int fd; /* O_PATH */
     int lock_fd;
     char *path; /* absolute, as it was given; NULL where that was relative */

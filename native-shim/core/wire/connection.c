@@ -55,12 +55,17 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
     return connection;
 }
 
-static int classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
+int pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
     struct pr_relay *relay = connection->relay;
-    int result = pr_peer_classify(prober, connection->fd, &connection->peer);
+    struct pr_peer peer;
+    int result = pr_peer_classify(prober, connection->fd, &peer);
     if (result < 0) return result;
-    if (relay->wire->peer_override >= 0) connection->peer.kind = (enum pr_peer_kind)relay->wire->peer_override;
-    if (unaskable && connection->peer.kind == PR_PEER_REMOTE) connection->peer.kind = PR_PEER_UNASKABLE;
+    if (relay->wire->peer_override >= 0) peer.kind = (enum pr_peer_kind)relay->wire->peer_override;
+    if (unaskable && peer.kind == PR_PEER_REMOTE) peer.kind = PR_PEER_UNASKABLE;
+    pr_lock(relay);
+    connection->peer = peer;
+    connection->classified = true;
+    pr_unlock(relay);
     return 0;
 }
 
@@ -77,12 +82,12 @@ static int register_connection(struct pr_connection *connection, int node) {
     return 0;
 }
 
-int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
-                      struct pr_connection **made) {
+int pr_connection_new(struct pr_relay *relay, int fd, int node, struct pr_connection **made) {
     struct pr_connection *connection = allocate(relay);
     if (!connection) return -ENOMEM;
     connection->fd = fd;
-    int result = classify(connection, prober, unaskable);
+    int result = pr_peer_addresses(fd, &connection->peer);
+    connection->peer.kind = PR_PEER_UNASKABLE; /* until it is classified */
     pr_lock(relay);
     if (result == 0) result = register_connection(connection, node);
     bool first = result == 0 && connection->poller->connections == 1;
@@ -102,14 +107,16 @@ int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node
     struct pr_connection *connection;
     int ours = pr_sys.dup(fd);
     if (ours < 0) return -errno;
-    int result = pr_connection_new(relay, &relay->wire->prober, ours, unaskable, node, &connection);
+    int result = pr_connection_new(relay, ours, node, &connection);
     if (result < 0) {
         close(ours);
         return result;
     }
+    result = pr_connection_classify(connection, &relay->wire->prober, unaskable);
     *id = connection->id;
     *kind = connection->peer.kind;
-    return 0;
+    if (result < 0) pr_connection_close(relay, connection->id);
+    return result;
 }
 
 /* Under the lock: it has no descriptor any more, and nothing undone. */
@@ -127,6 +134,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     if (there) pr_pin(connection);
     pr_unlock(relay);
     if (!there) return -EBADF;
+    if (!connection->classified) pr_connection_classify(connection, &relay->wire->prober, false);
     int fd = pr_sys.dup(connection->fd), error = errno;
     if (fd < 0 && connection->in_epoll)
         pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
@@ -135,7 +143,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_unpin(connection);
     connection->at_door = false;
     if (fd < 0) connection->in_epoll = false;
-    *forgotten = fd < 0 && pr_list_empty(&connection->undone);
+    *forgotten = fd < 0 && pr_list_empty(&connection->undone) && !connection->unread;
     if (*forgotten)
         fd = forget(connection);
     else if (fd < 0) {
@@ -156,7 +164,7 @@ void pr_connection_settle(struct pr_connection *connection) {
     if (!connection->node_closed || connection->pins > 0 || pr_is_garbage(&connection->garbage)) return;
     struct pr_relay *relay = connection->relay;
     pr_list_remove(&connection->ready);
-    if (connection->express) relay->wire->answering->ended(connection, PR_RETURN_CLOSED, 0);
+    if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
     if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
     pr_list_remove(&connection->broken_off);
     pr_assert(connection->poller->connections > 0);
@@ -168,7 +176,7 @@ void pr_connection_settle(struct pr_connection *connection) {
 }
 
 bool pr_is_with_lane(const struct pr_connection *connection) {
-    return connection->owner == PR_OWNER_LANE && (connection->current || connection->express);
+    return connection->owner == PR_OWNER_LANE && (connection->current || connection->responder);
 }
 
 void pr_connection_unpin(struct pr_connection *connection) {
@@ -186,7 +194,8 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
     if (connection && !connection->node_closed) {
         connection->node_closed = true;
         pr_look_soon(connection);
-        if (connection->current || connection->express) {
+        if (connection->responder) relay->wire->answering->finish(connection);
+        if (connection->current || connection->responder) {
             connection->abort = connection->current ? -ECANCELED : 0;
             pr_poller_ready(connection);
             wake = connection->poller;
@@ -211,7 +220,7 @@ int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
     pr_pin_and_look(connection);
     bool now = pr_may_finish(connection);
     struct pr_poller *wake = now ? NULL : connection->poller;
-    if (connection->express) relay->wire->answering->finish(connection);
+    if (connection->responder) relay->wire->answering->finish(connection);
     if (!now) {
         connection->drain_wanted = true;
         pr_look_soon(connection);
@@ -283,8 +292,8 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     struct pr_event event = {.kind = PR_EVENT_BROKEN, .outcome = outcome, .error = (int16_t)-error};
     event.bytes = transmission->reference.sent;
     event.id = transmission->id;
-    if (connection->express)
-        connection->relay->wire->answering->answered(connection, transmission, outcome, -error, now);
+    if (connection->responder)
+        connection->relay->wire->answering->answered(connection, transmission, outcome, -error);
     else if (by_lane)
         pr_event_add(connection->relay, event);
     pr_reference_cut(&transmission->reference);
@@ -307,7 +316,7 @@ void pr_break_off(struct pr_connection *connection, int error) {
     connection->broken = true;
     connection->owner = PR_OWNER_NODE;
     end_current(connection, error, by_lane);
-    if (connection->express) relay->wire->answering->ended(connection, PR_RETURN_BROKEN, error);
+    if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
     if (!pr_list_empty(&connection->undone)) watch_broken(connection);
     pr_unlock(relay);
     pr_look(connection, by_lane ? &connection->poller->prober : &relay->wire->prober);

@@ -1,13 +1,13 @@
 /*
  * Connections: TCP connections that carry transmissions, for as long as their peers can read pages of them.
  *
- * A connection's bytes have one owner at a time. One that a lane has accepted (door.c) begins with LANE, as if it had
- * been granted; Node takes it when it is told of it.
+ * A connection's bytes have one owner at a time. One that a lane has accepted (lanes/door.c) begins with LANE, which
+ * reads requests from it; Node takes it when it is told of it.
  *
  *        pr_send, not finished inline
  *   NODE ─────────────────────────────▶ LANE ──▶ accepted: back to NODE
- *    │ ▲   pr_grant                        │
- *    │ └───────────────────────────────────┼──▶ answers requests itself until the grant is over: back to NODE
+ *    │ ▲   pr_resume                       │
+ *    │ └───────────────────────────────────┼──▶ reads and answers requests until one is Node's: back to NODE
  *    │                                    │
  *    │ pr_connection_close                │ broken off
  *    ▼                                    ▼
@@ -30,8 +30,8 @@
 #include "wire/poller.h"
 #include "wire/transmission.h"
 
-struct pr_express;
 struct pr_ledger;
+struct pr_responder;
 struct pr_unread;
 
 /* What one connection can have in the ring at a time: ACCEPTED or BROKEN, DRAINED, STALLED, RETURNED or ARRIVED, twice.
@@ -62,24 +62,27 @@ struct pr_connection {
     atomic_bool blind;        /* a peer that is not seen may still read; set before our FIN can make it so */
     atomic_bool upper_layer;  /* a protocol above TCP was seen on the peer's socket: it can't be asked any more */
     struct pr_ledger *ledger; /* engine zerocopy; NULL before its first */
-    /* Of the layer that answers requests: what the lane may answer, and what it has read; NULL when nothing. */
-    struct pr_express *express;
+    /* Of the layer that answers requests: while the lane reads them; what it has read, NULL when nothing. */
+    struct pr_responder *responder;
     struct pr_unread *unread;
-    bool at_door; /* a lane has accepted it, and Node does not know of it */
+    size_t fed;      /* bytes of these that Node shall have */
+    bool is_fed;     /* Node answers what it was fed, and the lane reads on then */
+    bool at_door;    /* a lane has accepted it, and Node does not know of it */
+    bool classified; /* its peer's kind is known; until then it is sent copies alone */
     bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off;
     struct pr_garbage garbage;
 };
 
-/* What a layer above that answers requests is told of connections that have `express`. All under the lock. */
+/* What a layer above that answers requests is told of connections that have a responder. All under the lock. */
 struct pr_answering {
     /* The response that the lane is in has ended. */
     void (*answered)(struct pr_connection *connection, const struct pr_transmission *transmission,
-                     enum pr_outcome outcome, int error, uint64_t now);
-    /* It shall come back to Node after the response that it is in. */
+                     enum pr_outcome outcome, int error);
+    /* It shall be Node's after the response that it is in. */
     void (*finish)(struct pr_connection *connection);
-    /* It has come back, or is gone. */
-    void (*ended)(struct pr_connection *connection, enum pr_return why, int error);
+    /* It is Node's, or ends. */
+    void (*ended)(struct pr_connection *connection, enum pr_return what);
 };
 
 /*
@@ -109,8 +112,9 @@ int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 /* For the other parts of the core. */
 
 /* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
-int pr_connection_new(struct pr_relay *relay, struct pr_prober *prober, int fd, bool unaskable, int node,
-                      struct pr_connection **connection);
+int pr_connection_new(struct pr_relay *relay, int fd, int node, struct pr_connection **connection);
+/* Without the lock, with a pin, by the one thread that is about to send on it: finds out who its peer is. */
+int pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable);
 /* Under the lock: who uses it without the lock pins it meanwhile. */
 static inline void pr_pin(struct pr_connection *connection) {
     connection->pins++;

@@ -173,7 +173,7 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
 
 bool pr_may_finish(const struct pr_connection *connection) {
     bool local = connection->peer.kind == PR_PEER_LOCAL && !connection->broken;
-    return !connection->current && !connection->express && (!local || pr_list_empty(&connection->undone));
+    return !connection->current && !connection->responder && (!local || pr_list_empty(&connection->undone));
 }
 
 void pr_tell_if_drained(struct pr_connection *connection) {

@@ -229,7 +229,7 @@ static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer
     return device > 0 && device_is_physical(prober, device) == 1;
 }
 
-static int addresses_of(int fd, struct pr_peer *peer) {
+int pr_peer_addresses(int fd, struct pr_peer *peer) {
     int type = 0;
     socklen_t length = sizeof type;
     if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
@@ -248,7 +248,7 @@ static int addresses_of(int fd, struct pr_peer *peer) {
 }
 
 int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
-    int result = addresses_of(fd, peer);
+    int result = pr_peer_addresses(fd, peer);
     if (result < 0) return result;
     peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
     struct found found;
@@ -307,7 +307,7 @@ static bool diag_counts_unread(struct pr_prober *prober) {
     int fds[2];
     struct pr_peer peer;
     bool counted = false;
-    if (pr_socket_pair(fds) == 0 && addresses_of(fds[1], &peer) == 0) {
+    if (pr_socket_pair(fds) == 0 && pr_peer_addresses(fds[1], &peer) == 0) {
         peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
         struct pollfd arrival = {.fd = fds[0], .events = POLLIN}; /* under load the loopback device has a delay */
         uint32_t unread = 0;
@@ -328,7 +328,7 @@ static bool diag_tells_upper_layers(struct pr_prober *prober) {
     uint32_t unread = 0;
     int result = connect_pair(IPPROTO_MPTCP, fds);
     bool none = result == -EPROTONOSUPPORT || result == -ENOPROTOOPT || result == -EPERM || result == -EACCES;
-    if (result == 0) result = addresses_of(fds[1], &peer);
+    if (result == 0) result = pr_peer_addresses(fds[1], &peer);
     if (result == 0) {
         peer.cookie[0] = peer.cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
         result = pr_peer_look(prober, &peer, &unread);

@@ -39,6 +39,9 @@ struct pr_peer {
 int pr_prober_open(struct pr_prober *prober);
 void pr_prober_close(struct pr_prober *prober);
 
+/* Fills in the addresses alone. -EPROTOTYPE when fd is no TCP connection. */
+int pr_peer_addresses(int fd, struct pr_peer *peer);
+
 /* Fills in the addresses, the kind and the cookie. -EPROTOTYPE when fd is no TCP connection. */
 int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
 

@@ -176,8 +176,8 @@ void pr_accepted(struct pr_connection *connection) {
     connection->current = NULL;
     /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
      */
-    if (connection->express)
-        connection->relay->wire->answering->answered(connection, transmission, PR_OUTCOME_COMPLETE, 0, now);
+    if (connection->responder)
+        connection->relay->wire->answering->answered(connection, transmission, PR_OUTCOME_COMPLETE, 0);
     else
         connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE, now);

@@ -57,10 +57,7 @@ export class Tokens {
    * compared, whole, with each.
    */
   accepts(authorization: string | undefined): boolean {
-    const [, token] = credentials.exec(authorization ?? '') ?? [];
-    if (token === undefined) return false;
-    const hash = hashOf(token);
-    return this.#hashes.filter((known) => timingSafeEqual(known, hash)).length > 0;
+    return isAmong(this.#hashes, authorization);
   }
 
   /**
@@ -128,6 +125,25 @@ function hashesOf(path: string, text: string): Buffer[] {
 
 function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
+}
+
+/**
+ * Tells whether an Authorization field has one of these tokens, taking as long whichever it is.
+ *
+ * @throws TypeError for what is no bearer token
+ */
+export function tokenCheck(tokens: readonly string[]): (authorization: string | undefined) => boolean {
+  if (!tokens.every((token) => tokenSyntax.test(token)))
+    throw new TypeError('a token is no bearer token (RFC 6750 2.1)');
+  const hashes = tokens.map(hashOf);
+  return (authorization) => isAmong(hashes, authorization);
+}
+
+function isAmong(hashes: readonly Buffer[], authorization: string | undefined): boolean {
+  const [, token] = credentials.exec(authorization ?? '') ?? [];
+  if (token === undefined) return false;
+  const hash = hashOf(token);
+  return hashes.filter((known) => timingSafeEqual(known, hash)).length > 0;
 }
 
 // Undefined for what can't be looked at: reading then says why.

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Catalog } from '../../region/catalog.ts';
 import type { Digests } from '../../region/digest.ts';
+import type { Region } from '../../region/region.ts';
 import type { TreeLock } from '../../region/tree-lock.ts';
 import type { TreeWatch } from '../../region/tree-watch.ts';
 import { ProblemError } from '../problem/problems.ts';
@@ -15,15 +16,25 @@ import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
 import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
+import type { Publisher } from './publish.ts';
 import { contentFields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
 
 /** A region that others keep changing is judged again so often. */
 const mostJudgements = 5;
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether lanes may answer for the route by themselves. */
+    answeredByLanes?: boolean;
+  }
+}
+
 /** What answering with a region needs. */
 export type RegionService = {
   readonly catalog: Catalog;
   readonly outgoing: Outgoing;
+  /** Undefined where lanes answer nothing by themselves. */
+  readonly publisher: Publisher | undefined;
   readonly digests: Digests;
   /** Undefined where there is no tree. */
   readonly treeWatch: TreeWatch | undefined;
@@ -33,6 +44,13 @@ export type RegionService = {
   readonly maxWait: number;
   readonly leaving: Leaving;
 };
+
+// What a user's own route answers with, only that route knows.
+function publish({ publisher, outgoing }: RegionService, request: FastifyRequest, region: Region, given: GivenFields) {
+  if (publisher && request.routeOptions.config.answeredByLanes) {
+    publisher.publish(request, region, given, outgoing.engineOf(region));
+  }
+}
 
 /**
  * Answers GET and HEAD with a region: 200, 206, 304.
@@ -50,6 +68,7 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       if (service.lock?.share() === false) await behind.otherService();
       const region = service.catalog.find(name);
       const verdict = judge(method, headers, region, new Date(), given.contentType);
+      publish(service, reply.request, region, given);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }

@@ -8,10 +8,9 @@ import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards 
 import { NativeRelay } from '../../relay/native-relay.ts';
 import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../../relay/relay.ts';
 import { type Seen, unseen } from '../../relay/witness.ts';
-import type { Express, Pattern } from '../express/express.ts';
 import { asTransmission, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
-import type { HeldTransmission, WayOut, WaysOut } from './way-out.ts';
+import type { WayOut, WaysOut } from './way-out.ts';
 
 /** How bodies are sent. */
 export type OutgoingOptions = {
@@ -37,26 +36,18 @@ export class Outgoing {
   readonly #choice: EngineChoice;
   readonly #maxHold: number;
   readonly #copyBelow: number;
-  readonly #express: Express | undefined;
   /** Of what is open: asked for with each response, and always the same. */
   readonly #engines = new WeakMap<Generation, BackingEngine>();
 
   /**
    * @param connections undefined without the shim
-   * @param express undefined where lanes answer nothing by themselves
    */
-  constructor(
-    relay: Relay,
-    connections: WaysOut | undefined,
-    express: Express | undefined,
-    { engine, maxHold, copyBelow }: OutgoingOptions,
-  ) {
+  constructor(relay: Relay, connections: WaysOut | undefined, { engine, maxHold, copyBelow }: OutgoingOptions) {
     this.relay = relay;
     this.#connections = connections;
     this.#choice = engine;
     this.#maxHold = maxHold;
     this.#copyBelow = copyBelow;
-    this.#express = express;
   }
 
   /** The engine that a region is sent by, the peer left aside. */
@@ -101,8 +92,7 @@ export class Outgoing {
     const { transmission, engine } = held;
     const { content } = region;
     const trace = traceHeld(relay, () => traced(reply, region, plan, { id: transmission, engine }));
-    const whole = connection && this.#whole({ reply, region, plan, connection, ...engines });
-    const more = { ...(trace && { trace }), ...(whole && { whole }) };
+    const more = trace && { trace };
     return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
   }
 
@@ -129,13 +119,6 @@ export class Outgoing {
         if (!isShort || engine === usual) throw error;
       }
     }
-  }
-
-  #whole(pattern: Pattern): HeldTransmission['whole'] {
-    const express = this.#express;
-    if (!express) return undefined;
-    const { revoked } = express;
-    return (response, head) => express.after(pattern, response, head, revoked);
   }
 
   #connectionFor(reply: FastifyReply, region: Region): WayOut | undefined {

@@ -20,14 +20,11 @@ export type HeldBody = {
   readonly maxHold: number;
   /** Undefined where nobody listens. */
   readonly trace?: Trace;
-  /** Is told when it is out, where a lane may answer the next requests. */
-  readonly whole?: HeldTransmission['whole'];
 };
 
 /** A held body as what a connection sends. */
-export function asTransmission({ transmission, plan, trace, whole }: HeldBody): HeldTransmission {
-  const told = { ...(trace && { sending: () => trace.sending() }), ...(whole && { whole }) };
-  return { transmission, length: plan.length, ...told };
+export function asTransmission({ transmission, plan, trace }: HeldBody): HeldTransmission {
+  return { transmission, length: plan.length, ...(trace && { sending: () => trace.sending() }) };
 }
 
 /**

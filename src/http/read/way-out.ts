@@ -4,7 +4,6 @@
  * @module
  */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Grant } from '../../relay/grants.ts';
 import type { PeerKind, Sent, TransmissionId } from '../../relay/relay.ts';
 
 /** A held transmission of `length` bytes. */
@@ -13,8 +12,6 @@ export type HeldTransmission = {
   readonly length: number;
   /** Is told when it is the body's turn. */
   readonly sending?: () => void;
-  /** Is told of a head that went out natively, and of its whole body after it, before the response is ended. */
-  readonly whole?: (response: ServerResponse, head: string) => void;
 };
 
 /** A connection on which held bytes can go out natively. */
@@ -28,10 +25,6 @@ export type WayOut = {
    * another response can follow. Never rejects.
    */
   answer(response: ServerResponse, held: HeldTransmission, fields?: OutgoingHttpHeaders): Promise<Sent>;
-  /** Whether it is worth while to grant it to its lane after one more response. */
-  isWorthGranting(isKnown: boolean): boolean;
-  /** Has the lane answer by itself for a while, when nothing of Node's is on its way in or out. */
-  grant(grant: Grant): void;
 };
 
 /** Finds the way out of a response. */

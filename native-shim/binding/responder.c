@@ -1,0 +1,150 @@
+/* Express: what lanes answer by themselves, and what they give to Node. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "call.h"
+#include "http/published.h"
+#include "http/responder.h"
+#include "http/window.h"
+
+/* The strings of one call, one after the other. */
+struct texts {
+    size_t used;
+    char bytes[PR_LONGEST_HEAD + 2 * PR_LONGEST_FIELDS];
+};
+
+static bool want_text(napi_env env, napi_value value, const char *name, struct texts *texts, struct pr_text *text) {
+    if (!want_string(env, value, name, texts->bytes + texts->used, sizeof texts->bytes - texts->used)) return false;
+    text->at = texts->bytes + texts->used;
+    text->length = strlen(text->at);
+    texts->used += text->length + 1;
+    return true;
+}
+
+static bool text_property(napi_env env, napi_value object, const char *key, struct texts *texts, struct pr_text *text) {
+    napi_value value;
+    return want_property(env, object, key, &value) && want_text(env, value, key, texts, text);
+}
+
+static bool integer_property(napi_env env, napi_value object, const char *key, uint64_t most, uint64_t *integer) {
+    napi_value value;
+    return want_property(env, object, key, &value) && want_integer(env, value, key, most, integer);
+}
+
+static bool engine_property(napi_env env, napi_value object, const char *key, enum pr_engine *engine) {
+    napi_value value;
+    int place;
+    if (!want_property(env, object, key, &value) || !want_name(env, value, key, engine_names, PR_ENGINE_COUNT, &place))
+        return false;
+    *engine = (enum pr_engine)place;
+    return true;
+}
+
+static bool want_publication(napi_env env, napi_value object, struct texts *texts, struct pr_publication *is) {
+    return text_property(env, object, "path", texts, &is->path) &&
+           text_property(env, object, "name", texts, &is->name) &&
+           text_property(env, object, "etag", texts, &is->etag) &&
+           text_property(env, object, "lastModified", texts, &is->last_modified) &&
+           text_property(env, object, "fields", texts, &is->fields) &&
+           text_property(env, object, "contentType", texts, &is->content_type) &&
+           text_property(env, object, "others", texts, &is->others) &&
+           integer_property(env, object, "tree", MOST_INTEGER, &is->tree) &&
+           integer_property(env, object, "generation", MOST_INTEGER, &is->generation) &&
+           integer_property(env, object, "epoch", MOST_INTEGER, &is->epoch) &&
+           integer_property(env, object, "version", MOST_INTEGER, &is->version) &&
+           integer_property(env, object, "copyBelow", MOST_INTEGER, &is->copy_below) &&
+           integer_property(env, object, "largeFrom", MOST_INTEGER, &is->large_from) &&
+           engine_property(env, object, "engine", &is->engine) && engine_property(env, object, "large", &is->large);
+}
+
+/* 0, or -errno when it can't be published. */
+static napi_value publish(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct texts texts;
+    struct pr_publication publication = {0};
+    texts.used = 0;
+    if (!open_call(env, info, &call) || !want_publication(env, call.arguments[1], &texts, &publication)) return NULL;
+    return number(env, pr_publish(call.relay, &publication));
+}
+
+static napi_value withdraw(napi_env env, napi_callback_info info) {
+    struct call call;
+    if (open_call(env, info, &call)) pr_withdraw(call.relay);
+    return NULL;
+}
+
+static napi_value with_text(napi_env env, napi_callback_info info, const char *name,
+                            int (*act)(struct pr_relay *, struct pr_text)) {
+    struct call call;
+    struct texts texts;
+    struct pr_text text;
+    texts.used = 0;
+    if (!open_call(env, info, &call) || !want_text(env, call.arguments[1], name, &texts, &text)) return NULL;
+    return number(env, act(call.relay, text));
+}
+
+static napi_value allow_host(napi_env env, napi_callback_info info) {
+    return with_text(env, info, "host", pr_allow_host);
+}
+
+static napi_value allow_reader(napi_env env, napi_callback_info info) {
+    return with_text(env, info, "authorization", pr_allow_reader);
+}
+
+static bool want_responding(napi_env env, napi_value object, struct texts *texts, struct pr_responding *responding) {
+    napi_value value;
+    uint64_t keep_alive, head;
+    if (!integer_property(env, object, "keepAliveSeconds", INT32_MAX, &keep_alive) ||
+        !integer_property(env, object, "headSeconds", INT32_MAX, &head) ||
+        !want_property(env, object, "guarded", &value) || !want_boolean(env, value, "guarded", &responding->guarded) ||
+        !text_property(env, object, "beforeTime", texts, &responding->before_time) ||
+        !text_property(env, object, "behindTime", texts, &responding->behind_time) ||
+        !optional_property(env, object, "log", &value) || (value && !want_log(env, value, &responding->log)))
+        return false;
+    responding->keep_alive = (unsigned)keep_alive;
+    responding->head = (unsigned)head;
+    return true;
+}
+
+static napi_value respond(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct texts texts;
+    struct pr_responding responding = {0};
+    texts.used = 0;
+    if (!open_call(env, info, &call) || !want_responding(env, call.arguments[1], &texts, &responding)) return NULL;
+    return number(env, pr_respond(call.relay, &responding));
+}
+
+/* A buffer, empty when nothing was read, or -ENOMEM. */
+static napi_value unread(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t connection;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
+    size_t length = pr_unread(call.relay, connection, NULL, 0);
+    void *bytes;
+    napi_value buffer;
+    if (napi_create_buffer(env, length, &bytes, &buffer) != napi_ok) return number(env, -ENOMEM);
+    char nothing;
+    pr_unread(call.relay, connection, length > 0 ? bytes : &nothing, length);
+    return buffer;
+}
+
+static napi_value resume(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t connection;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
+    return number(env, pr_resume(call.relay, connection));
+}
+
+static napi_value hand_over_all(napi_env env, napi_callback_info info) {
+    struct call call;
+    if (open_call(env, info, &call)) pr_hand_over_all(call.relay);
+    return NULL;
+}
+
+static const struct export list[] = {
+    {"publish", publish}, {"withdraw", withdraw}, {"allowHost", allow_host}, {"allowReader", allow_reader},
+    {"respond", respond}, {"unread", unread},     {"resume", resume},        {"handOverAll", hand_over_all},
+};
+const struct exports responder_exports = EXPORTS(list);

@@ -1,0 +1,166 @@
+#include "http/answer.h"
+
+#include <string.h>
+
+/* So many digits are below 2^63. Who writes more is answered by Node, which knows what saturates (RFC 9110 14.1.2). */
+enum { MOST_DIGITS = 18 };
+
+static const struct pr_answer by_node = {0};
+
+/* Judging. */
+
+struct number {
+    uint64_t value;
+    unsigned digits;
+};
+
+/* The digits that follow. */
+static struct number take_number(struct pr_text *text) {
+    struct number number = {0};
+    for (; text->length > 0 && *text->at >= '0' && *text->at <= '9'; text->at++, text->length--) {
+        if (number.digits < MOST_DIGITS) number.value = number.value * 10 + (uint64_t)(*text->at - '0');
+        number.digits++;
+    }
+    return number;
+}
+
+/* One plain range that is satisfiable: `a-b`, `a-` or `-n` (RFC 9110 14.1.2). */
+static struct pr_answer judge_range(struct pr_text value, uint64_t size) {
+    static const char unit[] = "bytes=";
+    struct pr_answer answer = {.status = PR_STATUS_PARTIAL, .has_body = true};
+    if (value.length < sizeof unit - 1 || memcmp(value.at, unit, sizeof unit - 1) != 0) return by_node;
+    value.at += sizeof unit - 1;
+    value.length -= sizeof unit - 1;
+    struct number first = take_number(&value);
+    if (value.length == 0 || *value.at != '-') return by_node;
+    value.at++, value.length--;
+    struct number last = take_number(&value);
+    if (value.length > 0 || first.digits > MOST_DIGITS || last.digits > MOST_DIGITS) return by_node;
+    if (first.digits == 0) {
+        if (last.digits == 0 || last.value == 0) return by_node;
+        answer.length = last.value < size ? last.value : size;
+        answer.offset = size - answer.length;
+        return answer;
+    }
+    uint64_t end = last.digits > 0 && last.value < size ? last.value : size - 1;
+    if (first.value > end || (last.digits > 0 && last.value < first.value)) return by_node;
+    answer.offset = first.value;
+    answer.length = end - first.value + 1;
+    return answer;
+}
+
+static bool is_weak(struct pr_text tag) {
+    return tag.length > 2 && tag.at[0] == 'W' && tag.at[1] == '/';
+}
+
+/* One entity-tag, strong or weak, and nothing besides (RFC 9110 8.8.3). */
+static bool is_one_tag(struct pr_text text) {
+    if (is_weak(text)) text.at += 2, text.length -= 2;
+    if (text.length < 2 || text.at[0] != '"' || text.at[text.length - 1] != '"') return false;
+    return !memchr(text.at + 1, '"', text.length - 2) && !memchr(text.at, ' ', text.length) &&
+           !memchr(text.at, '\t', text.length);
+}
+
+/* RFC 9110 13.1.2: compared weakly. */
+static bool matches_weakly(struct pr_text tag, struct pr_text current) {
+    if (is_weak(tag)) tag.at += 2, tag.length -= 2;
+    return pr_text_equal(tag, current);
+}
+
+enum condition { HOLDS, FAILS, UNSURE };
+
+/* Whether the region is another one than the client has: If-None-Match, and only without it the date (13.2.2). */
+static enum condition is_modified(const struct pr_publication *region, const struct pr_head *head) {
+    if (head->if_none_match.at) {
+        if (!is_one_tag(head->if_none_match)) return UNSURE;
+        return matches_weakly(head->if_none_match, region->etag) ? FAILS : HOLDS;
+    }
+    if (!head->if_modified_since.at) return HOLDS;
+    return region->last_modified.length > 0 && pr_text_equal(head->if_modified_since, region->last_modified) ? FAILS
+                                                                                                             : UNSURE;
+}
+
+/* RFC 9110 13.1.5, by a strong tag. Whether a date is strong enough depends on the time. */
+static enum condition range_counts(const struct pr_publication *region, const struct pr_head *head) {
+    if (!head->if_range.at) return HOLDS;
+    if (!is_one_tag(head->if_range)) return UNSURE;
+    return pr_text_equal(head->if_range, region->etag) ? HOLDS : FAILS;
+}
+
+struct pr_answer pr_answer_judge(const struct pr_publication *region, uint64_t size, const struct pr_head *head) {
+    if (!head->is_plain || !(head->is_get || head->is_head)) return by_node;
+    enum condition modified = is_modified(region, head);
+    if (modified == UNSURE) return by_node;
+    if (modified == FAILS) return (struct pr_answer){.status = PR_STATUS_NOT_MODIFIED};
+    struct pr_answer whole = {.status = PR_STATUS_OK, .has_body = head->is_get, .length = size};
+    if (!head->range.at || head->is_head) return whole; /* RFC 9110 14.2: Range means something on GET alone */
+    switch (range_counts(region, head)) {
+    case HOLDS: return judge_range(head->range, size);
+    case FAILS: return whole;
+    default: return by_node;
+    }
+}
+
+/* Writing. */
+
+static char *write_text(char *at, struct pr_text text) {
+    memcpy(at, text.at, text.length);
+    return at + text.length;
+}
+
+#define WRITE(into, literal) write_text(into, (struct pr_text){.at = (literal), .length = sizeof(literal) - 1})
+
+/* A number without snprintf, which would be a tenth of the time that a whole answer takes. */
+static char *write_number(char *at, uint64_t number) {
+    char digits[20];
+    size_t count = 0;
+    do digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (count > 0) *at++ = digits[--count];
+    return at;
+}
+
+/* RFC 9110 5.6.7; made anew once a second. */
+static struct pr_text date_of(struct pr_head_end *end) {
+    time_t now = time(NULL);
+    if (now != end->second) {
+        struct tm parts;
+        gmtime_r(&now, &parts);
+        end->date_length = strftime(end->date, sizeof end->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+        end->second = now;
+    }
+    return (struct pr_text){.at = end->date, .length = end->date_length};
+}
+
+static char *write_status(char *at, unsigned status) {
+    if (status == PR_STATUS_PARTIAL) return WRITE(at, "HTTP/1.1 206 Partial Content\r\n");
+    if (status == PR_STATUS_OK) return WRITE(at, "HTTP/1.1 200 OK\r\n");
+    return WRITE(at, "HTTP/1.1 304 Not Modified\r\n");
+}
+
+/* RFC 9110 8.6, 14.4. */
+static char *write_content(char *at, const struct pr_published *region, const struct pr_answer *answer) {
+    at = write_text(at, region->is.content_type);
+    at = write_number(WRITE(at, "content-length: "), answer->length);
+    if (answer->status == PR_STATUS_PARTIAL) {
+        at = write_number(WRITE(at, "\r\ncontent-range: bytes "), answer->offset);
+        at = write_number(WRITE(at, "-"), answer->offset + answer->length - 1);
+        at = write_number(WRITE(at, "/"), region->size);
+    }
+    return write_text(WRITE(at, "\r\n"), region->is.others);
+}
+
+size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_answer *answer, bool keeps,
+                      unsigned keep_alive, struct pr_head_end *end) {
+    char *at = write_text(write_status(into, answer->status), region->is.fields);
+    if (answer->status != PR_STATUS_NOT_MODIFIED) at = write_content(at, region, answer);
+    at = write_text(at, date_of(end));
+    if (!keeps)
+        at = WRITE(at, "Connection: close\r\n");
+    else if (keep_alive > 0)
+        at = WRITE(write_number(WRITE(at, "Connection: keep-alive\r\nKeep-Alive: timeout="), keep_alive), "\r\n");
+    else
+        at = WRITE(at, "Connection: keep-alive\r\n");
+    at = WRITE(at, "\r\n");
+    return (size_t)(at - into);
+}

@@ -1,0 +1,38 @@
+/* What a published region answers to a request (RFC 9110 13, 14), and the head of the response. */
+#ifndef PR_ANSWER_H
+#define PR_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "http/head.h"
+#include "http/published.h"
+
+enum { PR_STATUS_OK = 200, PR_STATUS_PARTIAL = 206, PR_STATUS_NOT_MODIFIED = 304 };
+
+struct pr_answer {
+    unsigned status;         /* 0: only Node can tell */
+    bool has_body;           /* of `length` bytes from `offset` */
+    uint64_t offset, length; /* bytes of the region */
+};
+
+/* Judges a plain GET or HEAD of a region of `size` bytes (at least 1), by its validators. */
+struct pr_answer pr_answer_judge(const struct pr_publication *region, uint64_t size, const struct pr_head *head);
+
+/* What all heads of a lane have alike. */
+struct pr_head_end {
+    char date[64]; /* "Date: …\r\n" */
+    size_t date_length;
+    time_t second; /* that it is of */
+};
+
+/* A head has at most so many bytes besides the fields of its region. */
+enum { PR_HEAD_ROOM = 512 };
+
+/* Writes the head of a response, as Node would; returns its length. `keep_alive`: seconds, 0 for none told. */
+size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_answer *answer, bool keeps,
+                      unsigned keep_alive, struct pr_head_end *end);
+
+#endif

@@ -1,0 +1,245 @@
+#include "http/published.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/shared.h"
+#include "base/sys.h"
+#include "http/layer.h"
+#include "base/siphash.h"
+#include "pages/generation.h"
+
+/* More are all forgotten, and published anew when they are asked for. */
+enum { MOST_PUBLISHED = 1 << 17 };
+
+/* Hosts, and credentials, that Node has judged. More are all forgotten, and judged again. */
+enum { MOST_KNOWN = 1024 };
+
+enum { FIRST_BUCKETS = 64 };
+
+/* FNV-1a. Who could choose paths that collide may write regions. */
+static size_t bucket_of(const struct pr_table *table, struct pr_text path) {
+    uint64_t hash = 14695981039346656037u;
+    for (size_t at = 0; at < path.length; at++) hash = (hash ^ (unsigned char)path.at[at]) * 1099511628211u;
+    return (size_t)(hash ^ hash >> 32) & (table->capacity - 1);
+}
+
+static struct pr_list *new_buckets(size_t count) {
+    struct pr_list *buckets = pr_allocate(count, sizeof *buckets);
+    for (size_t at = 0; buckets && at < count; at++) pr_list_init(&buckets[at]);
+    return buckets;
+}
+
+/* Room for one more. */
+static int enlarge(struct pr_table *table) {
+    if (table->used < table->capacity) return 0;
+    struct pr_table larger = {.capacity = table->capacity ? 2 * table->capacity : FIRST_BUCKETS, .used = table->used};
+    larger.buckets = new_buckets(larger.capacity);
+    if (!larger.buckets) return -ENOMEM;
+    for (size_t at = 0; at < table->capacity; at++) pr_list_each(node, &table->buckets[at]) {
+            struct pr_published *published = pr_container(node, struct pr_published, bucket);
+            pr_list_remove(node);
+            pr_list_append(&larger.buckets[bucket_of(&larger, published->is.path)], node);
+        }
+    pr_free(table->buckets);
+    *table = larger;
+    return 0;
+}
+
+static struct pr_published *at_path(const struct pr_table *table, struct pr_text path) {
+    if (table->used == 0) return NULL;
+    pr_list_each(node, &table->buckets[bucket_of(table, path)]) {
+        struct pr_published *published = pr_container(node, struct pr_published, bucket);
+        if (pr_text_equal(published->is.path, path)) return published;
+    }
+    return NULL;
+}
+
+struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path) {
+    struct pr_published *published = at_path(&relay->http->published, path);
+    if (published) published->uses++;
+    return published;
+}
+
+void pr_published_give(struct pr_published *published) {
+    if (--published->uses == 0) pr_free(published);
+}
+
+void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published) {
+    if (pr_list_empty(&published->bucket)) return;
+    pr_list_remove(&published->bucket);
+    relay->http->published.used--;
+    relay->counters.published--;
+    pr_published_give(published);
+}
+
+static void withdraw_all(struct pr_relay *relay) {
+    struct pr_table *table = &relay->http->published;
+    for (size_t at = 0; at < table->capacity; at++)
+        pr_list_each(node, &table->buckets[at])
+            pr_published_withdraw(relay, pr_container(node, struct pr_published, bucket));
+}
+
+/* A copy of a text behind the struct, at `*end`, which moves on. */
+static struct pr_text keep(char **end, struct pr_text text) {
+    struct pr_text kept = {.at = *end, .length = text.length};
+    memcpy(*end, text.at, text.length);
+    *end += text.length;
+    return kept;
+}
+
+static struct pr_published *copy_of(const struct pr_publication *given) {
+    const size_t texts = given->path.length + given->etag.length + given->last_modified.length + given->fields.length +
+                         given->content_type.length + given->others.length;
+    struct pr_published *published = pr_allocate(1, sizeof *published + texts + given->name.length + 1);
+    if (!published) return NULL;
+    char *end = (char *)&published[1];
+    published->is = *given;
+    published->is.path = keep(&end, given->path);
+    published->is.etag = keep(&end, given->etag);
+    published->is.last_modified = keep(&end, given->last_modified);
+    published->is.fields = keep(&end, given->fields);
+    published->is.content_type = keep(&end, given->content_type);
+    published->is.others = keep(&end, given->others);
+    published->is.name = keep(&end, given->name);
+    *end = '\0';
+    published->uses = 1;
+    pr_list_init(&published->bucket);
+    return published;
+}
+
+static bool is_lanes(enum pr_engine engine) {
+    return engine != PR_ENGINE_STREAM && engine != PR_ENGINE_ZEROCOPY;
+}
+
+static int check(const struct pr_publication *given) {
+    const size_t head = given->fields.length + given->content_type.length + given->others.length;
+    if (!is_lanes(given->engine) || !is_lanes(given->large)) return -EINVAL;
+    if (given->path.length == 0 || given->name.length == 0 || given->etag.length == 0) return -EINVAL;
+    return head <= PR_LONGEST_FIELDS && given->path.length <= PR_LONGEST_HEAD ? 0 : -EINVAL;
+}
+
+/* Under the lock. */
+static int enter(struct pr_relay *relay, struct pr_published *published) {
+    struct pr_table *table = &relay->http->published;
+    const struct pr_generation *generation =
+        pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
+    if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
+    struct pr_published *before = at_path(table, published->is.path);
+    if (before) pr_published_withdraw(relay, before);
+    if (table->used >= MOST_PUBLISHED) withdraw_all(relay);
+    int result = enlarge(table);
+    if (result < 0) return result;
+    published->size = generation->info.size;
+    published->looked_at = pr_now();
+    pr_list_append(&table->buckets[bucket_of(table, published->is.path)], &published->bucket);
+    table->used++;
+    relay->counters.published++;
+    return 0;
+}
+
+int pr_publish(struct pr_relay *relay, const struct pr_publication *given) {
+    int result = check(given);
+    if (result < 0) return result;
+    struct pr_published *published = copy_of(given);
+    if (!published) return -ENOMEM;
+    pr_lock(relay);
+    result = enter(relay, published);
+    pr_unlock(relay);
+    if (result < 0) pr_free(published);
+    return result;
+}
+
+/* Hosts and credentials. */
+
+struct pr_known {
+    struct pr_list list;
+    uint64_t hash;
+    size_t length;
+    char bytes[];
+};
+
+static void forget_all(struct pr_list *list) {
+    pr_list_each(node, list) {
+        pr_list_remove(node);
+        pr_free(pr_container(node, struct pr_known, list));
+    }
+}
+
+void pr_withdraw(struct pr_relay *relay) {
+    pr_lock(relay);
+    withdraw_all(relay);
+    forget_all(&relay->http->hosts);
+    forget_all(&relay->http->readers);
+    pr_unlock(relay);
+}
+
+/* Whether they are alike; how long it takes says nothing about where they differ. */
+static bool is_same(const struct pr_known *known, struct pr_text text) {
+    unsigned char differs = known->length != text.length;
+    size_t length = known->length < text.length ? known->length : text.length;
+    for (size_t at = 0; at < length; at++) differs |= (unsigned char)(known->bytes[at] ^ text.at[at]);
+    return differs == 0;
+}
+
+/*
+ * By hashes that nobody outside can compute: with what a client sends it can't find out by time how far it is like what
+ * is known.
+ */
+static bool is_among(const struct pr_relay *relay, const struct pr_list *list, struct pr_text text) {
+    uint64_t hash = pr_siphash(relay->http->key, text.at, text.length);
+    pr_list_each(node, list) {
+        const struct pr_known *known = pr_container(node, struct pr_known, list);
+        if (known->hash == hash && is_same(known, text)) return true;
+    }
+    return false;
+}
+
+static struct pr_known *new_known(const struct pr_relay *relay, struct pr_text text) {
+    struct pr_known *known = pr_allocate(1, sizeof *known + text.length);
+    if (!known) return NULL;
+    known->hash = pr_siphash(relay->http->key, text.at, text.length);
+    known->length = text.length;
+    memcpy(known->bytes, text.at, text.length);
+    pr_list_init(&known->list);
+    return known;
+}
+
+static int remember(struct pr_relay *relay, struct pr_list *list, struct pr_text text) {
+    struct pr_known *known = new_known(relay, text);
+    if (!known) return -ENOMEM;
+    size_t count = 0;
+    pr_lock(relay);
+    bool there = is_among(relay, list, text);
+    pr_list_each(node, list) count++;
+    if (!there && count == MOST_KNOWN) forget_all(list);
+    if (!there) pr_list_append(list, &known->list);
+    pr_unlock(relay);
+    if (there) pr_free(known);
+    return 0;
+}
+
+int pr_allow_host(struct pr_relay *relay, struct pr_text host) {
+    return remember(relay, &relay->http->hosts, host);
+}
+
+int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization) {
+    return remember(relay, &relay->http->readers, authorization);
+}
+
+bool pr_host_is_known(const struct pr_relay *relay, struct pr_text host) {
+    return is_among(relay, &relay->http->hosts, host);
+}
+
+bool pr_may_read(const struct pr_relay *relay, struct pr_text authorization) {
+    if (!relay->http->responding.guarded) return true;
+    return authorization.at && is_among(relay, &relay->http->readers, authorization);
+}
+
+void pr_published_close(struct pr_relay *relay) {
+    withdraw_all(relay);
+    forget_all(&relay->http->hosts);
+    forget_all(&relay->http->readers);
+    pr_free(relay->http->published.buckets);
+}

@@ -1,0 +1,82 @@
+/*
+ * Published regions: what lanes need to answer for a region by themselves. Node fills the table when it has answered for
+ * a region, and lanes find in it what a request asks for, by the path exactly as it stands in the request. So it is with
+ * hosts and credentials: what Node has let pass before, lanes let pass.
+ */
+#ifndef PR_PUBLISHED_H
+#define PR_PUBLISHED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/words.h"
+#include "http/head.h"
+
+struct pr_relay;
+
+/* A region that lanes answer for. Strings are copied. */
+struct pr_publication {
+    struct pr_text path; /* as it stands in a request for it, percent-encoded */
+    uint64_t generation, epoch, version;
+    uint64_t tree;                       /* in which `name` is, or 0 */
+    struct pr_text name;                 /* the path of its file: lanes look whether that is still the generation's */
+    struct pr_text etag, last_modified;  /* values; the second may be empty */
+    struct pr_text fields;               /* of every answer: whole lines, the validators among them */
+    struct pr_text content_type, others; /* lines before and behind Content-Length and Content-Range */
+    enum pr_engine engine;               /* sendfile, splice or copy */
+    enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
+    uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
+};
+
+/* The longest fields of one region, bytes. */
+enum { PR_LONGEST_FIELDS = 16 << 10 };
+
+/* From now on lanes may answer for it. -EINVAL for what no lane can send, -ESTALE when the generation is closed. */
+int pr_publish(struct pr_relay *relay, const struct pr_publication *publication);
+
+/* Nothing is published any more, and no host and nobody's credentials are known. */
+void pr_withdraw(struct pr_relay *relay);
+
+/* Requests with this Host may be answered: Node has judged it. */
+int pr_allow_host(struct pr_relay *relay, struct pr_text host);
+
+/* Requests with this Authorization may be answered, where not everybody's may. */
+int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization);
+
+/* For the other parts of the core. */
+
+struct pr_published {
+    struct pr_list bucket;    /* of the table; empty once it is withdrawn */
+    unsigned uses;            /* the table's own, and answers under way */
+    uint64_t size;            /* of the region, bytes; not 0 */
+    uint64_t looked_at;       /* ns: when its path was last looked at */
+    struct pr_publication is; /* its strings follow the struct */
+};
+
+/* By paths: lists of those whose hashes are alike. */
+struct pr_table {
+    struct pr_list *buckets;
+    size_t capacity, used;
+};
+
+/* The rest is under the lock. */
+
+/* The region at a path, with one use of it for the caller; NULL where none is published. */
+struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path);
+
+/* Ends a use. */
+void pr_published_give(struct pr_published *published);
+
+/* No further request is answered by it. */
+void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published);
+
+/* Whether this Host may be asked by, and these credentials may read. */
+bool pr_host_is_known(const struct pr_relay *relay, struct pr_text host);
+bool pr_may_read(const struct pr_relay *relay, struct pr_text authorization);
+
+/* Frees all of it, when no lane runs any more. */
+void pr_published_close(struct pr_relay *relay);
+
+#endif

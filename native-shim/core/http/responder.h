@@ -1,0 +1,79 @@
+/*
+ * The responder: what a lane does with the connections whose requests it reads.
+ *
+ * It reads the head of each request and answers those of published regions. What it can't answer it feeds to Node, one
+ * head at a time, and reads on when Node has answered it. What may not be one head and nothing else goes to Node with
+ * the connection, for good.
+ */
+#ifndef PR_RESPONDER_H
+#define PR_RESPONDER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/answer.h"
+#include "http/published.h"
+#include "lanes/lane.h"
+
+struct pr_log;
+
+/* How lanes answer: times in seconds. */
+struct pr_responding {
+    bool guarded;        /* only who is allowed may read (pr_allow_reader) */
+    unsigned keep_alive; /* that a connection may be idle */
+    unsigned head;       /* that a head may take */
+    /* Where a line for each answer goes, and what stands in it before and behind the time; NULL for none. */
+    struct pr_log *log;
+    struct pr_text before_time, behind_time;
+};
+
+/* Before a door is opened. The strings are copied; the log is kept until the relay is destroyed. 0 or -ENOMEM. */
+int pr_respond(struct pr_relay *relay, const struct pr_responding *responding);
+
+/*
+ * Node has answered what it was fed, and nothing of that is on its way any more: the lane reads on. -EBUSY when the
+ * connection is Node's for good, as an event tells, or was from the start.
+ */
+int pr_resume(struct pr_relay *relay, uint64_t connection);
+
+/* All connections become Node's for good, each after the response that it is in, and so does who comes from now on. */
+void pr_hand_over_all(struct pr_relay *relay);
+
+/* For the other parts of the core. */
+
+/* On its connection, while the lane reads it. Its lane has it, but for what others may set under the lock. */
+struct pr_responder {
+    struct pr_connection *connection;
+    struct pr_list waiting;         /* of its lane: idle or in_head */
+    uint64_t until;                 /* ns: how long it waits there */
+    uint64_t position;              /* how many bytes the connection has ever sent; 0 while it is not known */
+    struct pr_published *published; /* what is being answered by; a use of it */
+    struct pr_answer answer;
+    struct pr_unread *unsent; /* of a response without a body that the socket did not take; mostly NULL */
+    uint64_t begun;           /* ns: the answer */
+    enum pr_answered kind;
+    bool closes;      /* after the answer */
+    bool in_head;     /* a part of the next request is there */
+    bool ended;       /* the client will send nothing more; what it has sent may be unread */
+    atomic_bool over; /* Node shall have it after the response that it is in */
+};
+
+/* Gives back what pr_respond has kept. */
+void pr_responding_free(struct pr_responding *responding);
+
+/* As of struct pr_serving. */
+int pr_responder_open(struct pr_lane *lane);
+void pr_responder_close(struct pr_lane *lane);
+void pr_responder_expire(struct pr_lane *lane);
+void pr_responder_let_in(struct pr_connection *connection);
+void pr_responder_peer_ended(struct pr_connection *connection);
+enum pr_next pr_responder_next(struct pr_connection *connection);
+
+/* As of struct pr_answering. */
+void pr_responder_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
+                           enum pr_outcome outcome, int error);
+void pr_responder_finish(struct pr_connection *connection);
+void pr_responder_ended(struct pr_connection *connection, enum pr_return what);
+
+#endif

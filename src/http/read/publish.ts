@@ -1,0 +1,119 @@
+/** Having lanes answer for what Node has answered for (docs/express.md). @module */
+import type { FastifyRequest } from 'fastify';
+import { planWhole } from '../../range/plan.ts';
+import type { Region } from '../../region/region.ts';
+import type { BackingEngine } from '../../relay/engine.ts';
+import type { NativeRelay } from '../../relay/native-relay.ts';
+import type { Engine, Tree } from '../../relay/relay.ts';
+import { contentFields, type Fields, type GivenFields, validatorFields } from './region-headers.ts';
+
+/** What publishing needs to know of the service. */
+export type PublisherOptions = {
+  /** Bytes: shorter bodies are copied. */
+  readonly copyBelow: number;
+  /** The path of a region's file, and the tree that it is in. */
+  readonly locate: (name: string) => { readonly tree: Tree | undefined; readonly path: string };
+  /** Whether whoever has this Authorization may read; undefined: everybody may. */
+  readonly mayRead: ((authorization: string | undefined) => boolean) | undefined;
+};
+
+// Paths that stand in a request, in a log and in JSON as they are.
+const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*$/;
+const printable = /^[\x20-\x7e\r\n]*$/;
+
+/** Hosts and readers that are known to lanes, at most. */
+const mostKnown = 64;
+
+/** Tells lanes what they may answer by themselves, by whom they may be asked, and who may read. */
+export class Publisher {
+  readonly #relay: NativeRelay;
+  readonly #options: PublisherOptions;
+  readonly #hosts = new Set<string>();
+  readonly #readers = new Set<string>();
+  #isOver = false;
+
+  constructor(relay: NativeRelay, options: PublisherOptions) {
+    this.#relay = relay;
+    this.#options = options;
+  }
+
+  /**
+   * Has lanes answer requests like this one for a region, as it is now. Called for a request that every guard has let
+   * pass, and that the region can be answered with.
+   *
+   * @param engines what the region is sent by
+   */
+  publish(request: FastifyRequest, region: Region, given: GivenFields, engines: BackingEngine): void {
+    const path = request.raw.url ?? '';
+    if (this.#isOver || !plainPath.test(path) || !this.#introduce(request)) return;
+    const { generation, epoch, version } = region.content;
+    const { engine, large, largeFrom } = engines;
+    const { lastModified } = region;
+    // A time in the future is told as that of each message (RFC 9110 8.8.2.1).
+    const isAhead = lastModified !== undefined && lastModified.getTime() > Date.now();
+    if (isAhead || generation.size === 0 || !isOfLanes(engine) || !isOfLanes(large)) return;
+    const { tree, path: file } = this.#options.locate(region.name);
+    const texts = textsOf(region, given);
+    if (!printable.test(texts.fields + texts.contentType + texts.others)) return;
+    this.#relay.publish({
+      ...{ path, generation: generation.id, epoch, version, tree: tree?.id ?? 0, name: file },
+      ...{ etag: region.etag, lastModified: region.lastModifiedField ?? '', ...texts },
+      ...{ engine, large, largeFrom, copyBelow: this.#options.copyBelow },
+    });
+  }
+
+  /** Lanes answer for nothing until it is published again. */
+  withdraw(): void {
+    this.#hosts.clear();
+    this.#readers.clear();
+    this.#relay.withdraw();
+  }
+
+  /** They answer for nothing any more, and read nothing. */
+  close(): void {
+    this.#isOver = true;
+    this.#relay.handOverAll();
+  }
+
+  // Whether lanes may answer whoever asks like this. Tokens are asked for again: they may have been exchanged since.
+  #introduce({ headers }: FastifyRequest): boolean {
+    const { mayRead } = this.#options;
+    const { host, authorization } = headers;
+    if (mayRead && !mayRead(authorization)) return false;
+    if (mayRead && authorization !== undefined && isNew(this.#readers, authorization)) {
+      this.#relay.allowReader(authorization);
+    }
+    if (host !== undefined && isNew(this.#hosts, host)) this.#relay.allowHost(host);
+    return true;
+  }
+}
+
+function isNew(known: Set<string>, value: string): boolean {
+  if (known.has(value)) return false;
+  if (known.size >= mostKnown) known.clear();
+  known.add(value);
+  return true;
+}
+
+function isOfLanes(engine: Engine): boolean {
+  return engine !== 'zerocopy' && engine !== 'stream';
+}
+
+// As Node would write them, in their order.
+function textsOf(region: Region, given: GivenFields) {
+  const plan = planWhole({ size: 0, contentType: given.contentType ?? region.contentType });
+  const all = contentFields(region, plan, given);
+  const same = Object.keys(validatorFields(region, given));
+  const others = Object.keys(all).filter((name) => !same.includes(name) && !ofContent.has(name));
+  return {
+    fields: linesOf(all, same),
+    contentType: linesOf(all, ['content-type']),
+    others: linesOf(all, others),
+  };
+}
+
+const ofContent: ReadonlySet<string> = new Set(['content-type', 'content-length', 'content-range']);
+
+function linesOf(fields: Fields, names: readonly string[]): string {
+  return names.flatMap((name) => [fields[name] ?? []].flat().map((value) => `${name}: ${value}\r\n`)).join('');
+}

@@ -1,0 +1,220 @@
+/**
+ * A server whose connections lanes accept and read. Node's own server is given the requests that they do not answer, one
+ * at a time, as if it had read them; and the connections whose bytes they can't tell apart, for good.
+ *
+ * @module
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
+import type { Responding, Return } from '../relay/publication.ts';
+import { Connection } from './connection.ts';
+import { canAcceptInLanes } from './feature-test.ts';
+import {
+  countAmong,
+  isAnswering,
+  type ListeningHandle,
+  listeningHandleOf,
+  markAnswering,
+  replaceListeningHandle,
+  serverOf,
+} from './internals.ts';
+import { holdBack, letGo, stopTime } from './reading.ts';
+
+const longest = 2 ** 31 - 1; // of a timer, milliseconds
+
+/**
+ * In place of the handle that a server listens by: so that it can be closed, and asked for its address, as ever. Node's
+ * cluster module does the same in its workers.
+ */
+class LanesHandle implements ListeningHandle {
+  readonly #relay: NativeRelay;
+  readonly #door: number;
+  readonly #address: object;
+  // A listening handle keeps its process alive.
+  readonly #alive = setInterval(() => {}, longest);
+
+  constructor(relay: NativeRelay, door: number, address: object) {
+    this.#relay = relay;
+    this.#door = door;
+    this.#address = address;
+  }
+
+  getsockname(into: object): number {
+    Object.assign(into, this.#address);
+    return 0;
+  }
+
+  close(callback?: () => void): void {
+    clearInterval(this.#alive);
+    this.#relay.closeDoor(this.#door);
+    if (callback) setImmediate(callback);
+  }
+
+  ref(): void {
+    this.#alive.ref();
+  }
+
+  unref(): void {
+    this.#alive.unref();
+  }
+
+  hasRef(): boolean {
+    return this.#alive.hasRef();
+  }
+}
+
+/** How lanes answer, but for the times, which are the server's. */
+export type LaneOptions = Omit<Responding, 'keepAliveSeconds' | 'headSeconds'>;
+
+/**
+ * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on to.
+ *
+ * @param server one that speaks HTTP/1 over plain TCP, with no limit to its connections
+ * @returns whether they do
+ */
+export function giveToLanes(server: Server, relay: NativeRelay, options: LaneOptions): boolean {
+  const handle = canAcceptInLanes() ? listeningHandleOf(server) : undefined;
+  const { fd = -1 } = handle ?? {};
+  const address = server.address();
+  const isTcp = handle && fd >= 0 && typeof address === 'object' && address !== null;
+  if (!isTcp || server.maxConnections !== undefined) return false;
+  const times = { keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) };
+  const door = relay.openDoor(fd, { ...options, ...times }, (arrival) => receive(server, relay, arrival));
+  if (door === undefined) return false;
+  // Before others: what they do to a response shall find the connection followed.
+  server.prependListener('request', follow);
+  replaceListeningHandle(server, new LanesHandle(relay, door, address));
+  handle.close(); // The relay has a descriptor of its own.
+  return true;
+}
+
+// A time of 0 is none.
+function seconds(milliseconds: number): number {
+  return milliseconds > 0 ? Math.max(1, Math.floor(milliseconds / 1000)) : longest;
+}
+
+/** Connections that lanes read, or have read. */
+const read = new WeakMap<Socket, ReadByLane>();
+
+function follow(request: IncomingMessage, response: ServerResponse): void {
+  read.get(request.socket)?.follow(response);
+}
+
+/** One connection that a lane reads while Node has nothing to answer. */
+class ReadByLane {
+  readonly #relay: NativeRelay;
+  readonly #socket: Socket;
+  readonly #id: number;
+  readonly #connection: Connection;
+  #timeAgain: (() => void) | undefined;
+  #isNodes = false;
+
+  constructor(relay: NativeRelay, socket: Socket, id: number, connection: Connection) {
+    this.#relay = relay;
+    this.#socket = socket;
+    this.#id = id;
+    this.#connection = connection;
+    connection.onReturned = (how) => this.returned(how);
+    read.set(socket, this);
+    holdBack(socket, 'lane reads');
+  }
+
+  /** Node has the connection, for one request or for good. */
+  returned(how: Return): void {
+    if (how === 'closed') this.#socket.destroy();
+    if (this.#socket.destroyed) return;
+    this.#leaveLane();
+    try {
+      this.take(how, this.#relay.unread(this.#id));
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+    }
+  }
+
+  /** The same, with what the lane has read. */
+  take(how: Return, bytes: Buffer): void {
+    if (bytes.length > 0) this.#socket.push(bytes);
+    if (how === 'fed') return;
+    this.#isNodes = true;
+    letGo(this.#socket, 'lane reads');
+    const server = serverOf(this.#socket);
+    if (how === 'late') server?.emit('clientError', late(), this.#socket);
+    else closeIdleLater(server);
+  }
+
+  /** The lane reads on when this response has ended. */
+  follow(response: ServerResponse): void {
+    if (!this.#isNodes) response.once('close', () => this.#giveBack());
+  }
+
+  // Nothing of Node's may be on its way when a lane sends. Where something is, the connection stays Node's.
+  #giveBack(): void {
+    const socket = this.#socket;
+    if (this.#isNodes || socket.destroyed || !socket.writable) return;
+    const isQuiet = this.#connection.flushed && socket.readableLength === 0 && !isAnswering(socket);
+    if (!isQuiet || !this.#relay.resume(this.#id)) {
+      this.returned('handed over');
+      return;
+    }
+    this.#timeAgain = stopTime(socket);
+    markAnswering(socket, true);
+  }
+
+  #leaveLane(): void {
+    if (!this.#timeAgain) return;
+    markAnswering(this.#socket, false);
+    this.#timeAgain();
+    this.#timeAgain = undefined;
+  }
+}
+
+// As Node reports a head that is late.
+function late(): NodeJS.ErrnoException {
+  return Object.assign(new Error('the head of a request took too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+}
+
+function receive(server: Server, relay: NativeRelay, arrival: Arrival): void {
+  try {
+    welcome(server, relay, arrival);
+  } catch {
+    relay.closeConnection(arrival.id); // The others are to arrive.
+  }
+}
+
+function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void {
+  const bytes = relay.unread(id);
+  const taken = relay.take(id);
+  if (!taken) return;
+  const { fd, peerKind } = taken;
+  const socket = socketOf(server, fd);
+  // Who has asked for nothing is closed when its server is.
+  if (bytes.length === 0 && !server.listening) {
+    socket.destroy();
+    return;
+  }
+  // Where descriptors are short, the relay has forgotten it: it is like any that Node has accepted.
+  const known = peerKind && new ReadByLane(relay, socket, id, new Connection(relay, socket, { id, peerKind }));
+  server.emit('connection', socket);
+  if (known) known.take(how, bytes);
+  else socket.push(bytes);
+}
+
+function socketOf(server: Server, fd: number): Socket {
+  const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+  countAmong(server, socket);
+  return socket;
+}
+
+const closing = new WeakSet<Server>();
+const closeAfter = 20; // milliseconds, in which Node reads what has come
+
+// A server that closes has closed the connections that were idle then, but for those that lanes had.
+function closeIdleLater(server: Server | undefined): void {
+  if (!server || server.listening || closing.has(server)) return;
+  closing.add(server);
+  setTimeout(() => {
+    closing.delete(server);
+    server.closeIdleConnections();
+  }, closeAfter);
+}

@@ -1,0 +1,51 @@
+/** What lanes answer requests by, without Node (native-shim/core/relay.h). @module */
+import type { Engine } from './relay.ts';
+import type { ShimLog } from './shim.ts';
+
+/** A region that lanes answer for. */
+export type Publication = {
+  /** As it stands in a request for it, percent-encoded: of characters that neither JSON nor HTTP minds. */
+  readonly path: string;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly version: number;
+  /** The id of the tree that `name` is in, or 0. */
+  readonly tree: number;
+  /** The path of its file: lanes look whether it still leads there. */
+  readonly name: string;
+  /** Values of fields; the second may be empty. */
+  readonly etag: string;
+  readonly lastModified: string;
+  /** Whole lines of every answer: validators, and what 304 has too. */
+  readonly fields: string;
+  /** The same, before and behind Content-Length and Content-Range. */
+  readonly contentType: string;
+  readonly others: string;
+  /** For bodies below `largeFrom` bytes, and for the others. */
+  readonly engine: Engine;
+  readonly large: Engine;
+  readonly largeFrom: number;
+  /** Bytes: shorter bodies are copied. */
+  readonly copyBelow: number;
+};
+
+/** How lanes answer. */
+export type Responding = {
+  /** Whether only those may read whose Authorization was allowed. */
+  readonly guarded: boolean;
+  /** Seconds that a connection may be idle, and that the head of a request may take. */
+  readonly keepAliveSeconds: number;
+  readonly headSeconds: number;
+  /** Where a line for each answer goes; undefined for none. */
+  readonly log?: ShimLog | undefined;
+  /** What stands in a line before the time, in milliseconds since 1970, and between it and the number of the answer. */
+  readonly beforeTime: string;
+  readonly behindTime: string;
+};
+
+/**
+ * What becomes of a connection that a lane has read: Node is `fed` the head of one request, or it is Node's for good
+ * (`handed over`; `late`: its head took too long), or it is `closed`.
+ */
+export const returns = ['fed', 'handed over', 'late', 'closed'] as const;
+export type Return = (typeof returns)[number];
