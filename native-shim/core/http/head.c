@@ -7,9 +7,9 @@ enum { MOST_FIELDS = 100 };
 
 /* RFC 9110 5.6.2 */
 static const bool is_token[256] = {
-    ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,         ['\''] = true,        ['*'] = true,
-    ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true,         ['`'] = true,         ['|'] = true,
-    ['~'] = true, ['0' ... '9'] = true,       ['A' ... 'Z'] = true,               ['a' ... 'z'] = true,
+    ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true,         ['&'] = true,         ['\''] = true,
+    ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,         ['^'] = true,         ['_'] = true,
+    ['`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
 /* RFC 9110 5.5: what a field's value is made of. */
@@ -133,6 +133,7 @@ static const struct known {
     {"if-range", TOLD, PLACE(if_range)},
     {"if-unmodified-since", UNCLEAR, 0},
     {"origin", UNCLEAR, 0},
+    {"proxy-connection", UNCLEAR, 0}, /* to Node another name of Connection */
     {"range", TOLD, PLACE(range)},
     {"referer", TOLD, PLACE(referer)},
     {"trailer", FRAMES, 0},
@@ -147,7 +148,7 @@ _Static_assert(KNOWN <= 32, "which were seen fits in 32 bits");
 
 static const struct known *find_known(struct pr_text name) {
     /* Most fields that clients send are none of these, and told apart by their first letter. */
-    if (!memchr("acehioqrtuw", lower(name.at[0]), 11)) return NULL;
+    if (!memchr("acehioprtuw", lower(name.at[0]), 11)) return NULL;
     for (size_t place = 0; place < KNOWN; place++)
         if (pr_text_is(name, fields[place].name)) return &fields[place];
     return NULL;
