@@ -220,12 +220,12 @@ static enum pr_next feed(struct pr_connection *connection, const struct pr_head 
         pr_break_off(connection, -ENOMEM);
         return PR_NEXT_NOTHING;
     }
+    listen_to(connection, EPOLL_CTL_MOD, EPOLLRDHUP); /* before Node can resume it */
     pr_lock(connection->relay);
     connection->fed = head->length;
     connection->relay->counters.fed[why]++;
     pr_responder_ended(connection, PR_RETURN_FED);
     pr_unlock(connection->relay);
-    listen_to(connection, EPOLL_CTL_MOD, EPOLLRDHUP);
     return PR_NEXT_NOTHING;
 }
 
