@@ -1,7 +1,7 @@
 /** Fields that the service is told to add to answers of regions. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { answersOf, haveGranted } from '../support/express.ts';
+import { answersOf, askLane } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
@@ -48,7 +48,7 @@ for (const range of ['0-9', 'whole'] as const) {
   test(`they are in what a lane answers by itself (${range})`, async (t) => {
     const running = await serve(t, { headers, cacheControl });
     const client = await RawClient.connect(t, running.port);
-    await haveGranted(running, client, { path }, range);
+    await askLane(running, client, { path }, range);
     const before = answersOf(running);
     client.get(path, range === 'whole' ? undefined : range);
     const { fields, status } = await client.response();
@@ -75,7 +75,7 @@ test('caches are told to ask again by default', async (t) => {
   const client = await RawClient.connect(t, running.port);
   client.get(path);
   assert.equal((await client.response()).fields.get('cache-control'), 'no-cache');
-  const { fields } = await haveGranted(running, client, { path });
+  const { fields } = await askLane(running, client, { path });
   assert.equal(fields.get('cache-control'), 'no-cache');
   client.destroy();
 });

@@ -1,7 +1,7 @@
 /** By which hosts a service on the loopback answers: a page can have a name of its own lead here. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { answersOf, connectGranted } from '../support/express.ts';
+import { answersOf, connectToLane } from '../support/lane-answers.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
@@ -90,13 +90,13 @@ test('hosts that are allowed are answered, and others are not', async (t) => {
 
 test('what lanes answer by themselves is for the host that was judged alone', async (t) => {
   const running = await start(t, { express: true });
-  const granted = await connectGranted(t, running, { path });
+  const client = await connectToLane(t, running, { path });
   const answers = answersOf(running);
   const range = 'Range: bytes=0-9\r\n';
   for (const host of foreign) {
     const fields = `${by(host)}${range}\r\n`;
-    granted.write(`GET ${path} ${fields}`);
-    assert.equal((await granted.response()).status, 421, `${host}, on the connection that was granted`);
+    client.write(`GET ${path} ${fields}`);
+    assert.equal((await client.response()).status, 421, `${host}, on the connection that a lane has answered on`);
     const other = await RawClient.connect(t, running.port);
     for (let again = 0; again < 5; again++) {
       other.write(`GET ${path} ${fields}`);
@@ -105,6 +105,6 @@ test('what lanes answer by themselves is for the host that was judged alone', as
     other.destroy();
   }
   assert.equal(answersOf(running), answers, 'no lane has answered any of it');
-  granted.get(path, '0-9');
-  assert.equal((await granted.response()).status, 206);
+  client.get(path, '0-9');
+  assert.equal((await client.response()).status, 206);
 });

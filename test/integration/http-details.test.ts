@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { METHODS } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { problems } from '../../src/http/problem/problems.ts';
-import { connectGranted } from '../support/express.ts';
+import { connectToLane } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, type Head, RawClient, type RawResponse } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256OfFile, writeRegion } from '../support/regions.ts';
@@ -207,7 +207,7 @@ for (const [name, [one, other]] of Object.entries(twice)) {
 test('a field that may not be there twice is refused though a lane answers with one', async (t) => {
   const running = await start(t);
   const fields = 'Authorization: Bearer a\r\n';
-  const client = await connectGranted(t, running, { path: '/regions/x.bin', fields });
+  const client = await connectToLane(t, running, { path: '/regions/x.bin', fields });
   client.get('/regions/x.bin', '0-9', fields + fields);
   assert.equal((await client.response()).status, 400);
   client.destroy();

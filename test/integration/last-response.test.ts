@@ -1,7 +1,7 @@
 /** What a client goes on sending after the last response of its connection is nobody's to answer. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { writeInPieces } from '../support/express.ts';
+import { writeInPieces } from '../support/lane-answers.ts';
 import { connectionsOf } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
@@ -38,8 +38,8 @@ for (const express of [false, true]) {
         await t.test(`${then} behind ${what}`, async (t) => {
           const client = await RawClient.connect(t, running.port);
           client.socket.setNoDelay();
-          client.get(path);
           const { complete } = running.service.relay.counters().transmissions.sendfile;
+          client.get(path);
           // The reader has not read, so the end of the connection waits. Node has parsed all but the last byte.
           await writeInPieces(client, [ending + next + text.slice(0, -1)]);
           const isSent = () => running.service.relay.counters().transmissions.sendfile.complete > complete;

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { parseHttpDate } from '../../src/http/read/http-date.ts';
-import { haveGranted } from '../support/express.ts';
+import { askLane } from '../support/lane-answers.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
@@ -54,7 +54,7 @@ for (const [what, seconds, stated] of times) {
     const unmodified = await client.response();
     assert.equal(unmodified.status, 304);
     check(unmodified.fields, stated);
-    if (stated !== 'now') check((await haveGranted(running, client, { path })).fields, stated);
+    if (stated !== 'now') check((await askLane(running, client, { path })).fields, stated);
     client.destroy();
   });
 }

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { closeLingering } from '../../src/node/lingering.ts';
 import { answerOneByOne } from '../../src/node/pipeline.ts';
-import { cutAt, writeInPieces } from '../support/express.ts';
+import { cutAt, writeInPieces } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Agent, request } from 'undici';
 import { countOpen } from '../support/descriptors.ts';
-import { answersOf, untilNoneGranted } from '../support/express.ts';
+import { answersOf, untilNoneRead } from '../support/lane-answers.ts';
 import { connectionsOf, referencesOf } from '../support/holds.ts';
 import { endless } from '../support/limits.ts';
 import { until } from '../support/poll.ts';
@@ -234,7 +234,7 @@ test('so it does without express', async (t) => {
 test('thousands of new connections, by undici without keep-alive, leave nothing behind', async (t) => {
   const running = await start(t);
   await makeKnown(t, running);
-  await untilNoneGranted(running);
+  await untilNoneRead(running);
   const open = countOpen();
   const agent = new Agent({ pipelining: 0, connections: 20, keepAliveTimeout: 1 });
   t.after(() => agent.destroy());
