@@ -374,6 +374,15 @@ static enum pr_fed why_not(int error) {
     }
 }
 
+/* Under the lock. What was withdrawn meanwhile is nobody's to answer: others may write to its file from then on. */
+static int take_pages(struct pr_connection *connection, struct pr_transmission *transmission) {
+    const struct pr_published *published = connection->responder->published;
+    const struct pr_publication *is = &published->is;
+    if (is_gone(connection)) return -ECONNRESET;
+    if (pr_list_empty(&published->bucket)) return -ESTALE;
+    return pr_hold_take(connection->relay, is->generation, is->epoch, is->version, transmission);
+}
+
 /* A head and a body whose pages are held from here on. */
 static int begin_body(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
@@ -383,8 +392,7 @@ static int begin_body(struct pr_connection *connection) {
     struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
     if (!transmission) return -ENOMEM;
     pr_lock(relay);
-    int result = is_gone(connection) ? -ECONNRESET
-                                     : pr_hold_take(relay, is->generation, is->epoch, is->version, transmission);
+    int result = take_pages(connection, transmission);
     bool look = pr_much_is_undone(connection);
     pr_unlock(relay);
     if (result < 0) {
@@ -506,7 +514,9 @@ static enum pr_next respond(struct pr_connection *connection, const struct pr_he
     responder->in_head = false;
     pr_unlock(relay);
     responder->answer = answer;
-    responder->closes = !head->keeps_connection;
+    /* As Node does it: to a client of HTTP/1.0 a response without a length ends with its connection, 304 too. */
+    bool has_length = answer.status != PR_STATUS_NOT_MODIFIED || !head->is_http_1_0;
+    responder->closes = !head->keeps_connection || !has_length;
     responder->begun = pr_lane_of(connection)->now;
     if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
     if (why == PR_FED_COUNT && !is_at_its_path(connection, responder->published)) why = PR_FED_CHANGED;
