@@ -51,6 +51,7 @@ export async function askLane(
   range: string | 'whole' = '0-9',
 ): Promise<RawResponse> {
   for (let again = 0; again < 200; again++) {
+    await until(() => readByLanes(running) > 0, 'a lane reads a connection');
     const before = { answers: answersOf(running), fed: fedOf(running) };
     client.get(asked.path, range === 'whole' ? undefined : range, asked.fields);
     const response = await client.response();
