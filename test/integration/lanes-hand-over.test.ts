@@ -1,9 +1,9 @@
-/** What a lane may not answer goes back to Node with the connection, and nothing is lost or made up on the way. */
+/** What a lane does not answer is fed to Node, or handed over with its connection: nothing is lost or made up on the way. */
 import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
 import { countOpen, type Open } from '../support/descriptors.ts';
-import { answersOf, connectGranted, haveGranted, untilNoneGranted, writeInPieces } from '../support/express.ts';
 import { connectionsOf, untilReturned, warmUp } from '../support/holds.ts';
+import { connectToLane, untilNoneRead, writeInPieces } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { seededBytes } from '../support/regions.ts';
@@ -27,9 +27,9 @@ async function start(t: TestContext): Promise<Fixture> {
   return { running, open: await warmUp(t, running, 'file.bin') };
 }
 
-/** Nothing is held, granted, connected or open. */
+/** Nothing is held, read by a lane, connected or open. */
 async function untilIdle({ running, open }: Fixture): Promise<void> {
-  await untilNoneGranted(running);
+  await untilNoneRead(running);
   await untilReturned(running, open);
   await until(async () => (await connectionsOf(running)) === 0, 'Node has no connection');
 }
@@ -97,7 +97,7 @@ test('whatever follows on a connection that a lane has is answered as ever', asy
   const fixture = await start(t);
   for (const [what, { sent, answers }] of Object.entries(followers)) {
     await t.test(what, async (t) => {
-      const client = await connectGranted(t, fixture.running, { path });
+      const client = await connectToLane(t, fixture.running, { path });
       client.socket.setNoDelay();
       await writeInPieces(client, sent);
       for (const answer of answers) await check(client, answer);
@@ -111,9 +111,9 @@ test('whatever follows on a connection that a lane has is answered as ever', asy
   }
 });
 
-test('a body behind granted requests arrives whole, and is not taken for requests', async (t) => {
+test('a body behind requests that a lane answers arrives whole, and is not taken for requests', async (t) => {
   const fixture = await start(t);
-  const client = await connectGranted(t, fixture.running, { path });
+  const client = await connectToLane(t, fixture.running, { path });
   const uploaded = seededBytes(700_000, 5);
   const put = request('PUT', '/regions/new.bin', `Content-Length: ${uploaded.length}\r\n`);
   client.socket.write(Buffer.concat([Buffer.from(head('3-4') + put), uploaded, Buffer.from(head('5-6'))]));
@@ -125,10 +125,10 @@ test('a body behind granted requests arrives whole, and is not taken for request
   await untilIdle(fixture);
 });
 
-test('a FIN behind granted requests ends the connection after their answers', async (t) => {
+test('a FIN behind requests ends the connection after their answers', async (t) => {
   const fixture = await start(t);
   for (const sent of ['', head('1-2'), head('1-2') + head('0-4000000'), head('1-2') + request('GET', '/healthz')]) {
-    const client = await connectGranted(t, fixture.running, { path });
+    const client = await connectToLane(t, fixture.running, { path });
     client.socket.end(sent);
     for (const _ of sent.match(/HTTP/g) ?? []) assert.ok((await client.response()).status < 300);
     await assert.rejects(client.take(1), EndedEarly);
@@ -139,7 +139,7 @@ test('a FIN behind granted requests ends the connection after their answers', as
 
 test('a FIN in the middle of a head ends the connection', async (t) => {
   const fixture = await start(t);
-  const client = await connectGranted(t, fixture.running, { path });
+  const client = await connectToLane(t, fixture.running, { path });
   client.socket.end(head('1-2') + head('3-4').slice(0, 50));
   await check(client, ranged(1, 2));
   await client.rest();
@@ -172,19 +172,19 @@ test('a client that goes away leaves nothing behind', async (t) => {
   const fixture = await start(t);
   for (const [how, go] of Object.entries(goings)) {
     await t.test(how, async (t) => {
-      for (let again = 0; again < 3; again++) go(await connectGranted(t, fixture.running, { path }));
+      for (let again = 0; again < 3; again++) go(await connectToLane(t, fixture.running, { path }));
       await untilIdle(fixture);
     });
   }
 });
 
-test('a body that holds the granted head, split anywhere, is no request', async (t) => {
+test('a body that holds a head that a lane would answer, split anywhere, is no request', async (t) => {
   const { running } = await start(t);
   const hidden = head('0-9');
   const put = request('PUT', '/regions/new.bin', `Content-Length: ${hidden.length}\r\n`);
   const whole = put + hidden;
   for (let at = 1; at < whole.length; at++) {
-    const client = await connectGranted(t, running, { path });
+    const client = await connectToLane(t, running, { path });
     client.socket.setNoDelay();
     const sent =
       at % 3 === 0 ? [head('1-3') + whole.slice(0, at), whole.slice(at)] : [whole.slice(0, at), whole.slice(at)];
@@ -198,11 +198,10 @@ test('a body that holds the granted head, split anywhere, is no request', async 
   assert.equal(fileIn(running, 'new.bin').toString(), hidden);
 });
 
-test('a request that blanks in the granted head could hide is answered as the request that it is', async (t) => {
+test('a request behind a head with many blanks is answered as the request that it is, split anywhere', async (t) => {
   const { running } = await start(t);
   const hidden = request('GET', '/regions/other.bin');
   for (let length = 1; length <= hidden.length; length++) {
-    // What parsing loses of this head is as long as what is received of the next one.
     const blanked = head('1-2', `X:${' '.repeat(length)}\r\n`);
     const client = await RawClient.connect(t, running.port);
     client.socket.setNoDelay();
@@ -216,40 +215,11 @@ test('a request that blanks in the granted head could hide is answered as the re
   }
 });
 
-test('a connection whose grants come to nothing is granted ever more rarely, and not for ever', async (t) => {
-  const { running } = await start(t);
-  const client = await RawClient.connect(t, running.port);
-  const grants = () => running.service.relay.counters().grants;
-  const granted: number[] = [];
-  for (let at = 0; at < 200; at++) {
-    const before = grants();
-    client.get(`${path}?${at}`, '0-9');
-    await check(client, { status: 206 });
-    if (grants() > before) granted.push(at);
-  }
-  const gaps = granted.slice(1).map((at, place) => at - (granted[place] ?? 0));
-  assert.equal(granted[0], 1, 'the first answer is none to go by');
-  assert.deepEqual(gaps, [4, 8, 16, 32, 64, 64], 'after 3, 7 … 63 that were skipped');
-  assert.equal(answersOf(running), 0);
-  await haveGranted(running, client, { path });
-  client.write(head('0-9'));
-  await check(client, ranged(0, 9));
-  await until(() => answersOf(running) === 1, 'a lane answers');
-  client.write(request('HEAD', path));
-  await check(client, { status: 200, method: 'HEAD' });
-  client.write(head('0-9'));
-  await check(client, ranged(0, 9));
-  client.write(head('0-9'));
-  await check(client, ranged(0, 9));
-  await until(() => answersOf(running) === 2, 'and again after the next of Node’s');
-  client.destroy();
-});
-
 test('what is open is what was open, after all of it', async (t) => {
   const before = countOpen();
-  await t.test('a service with granted connections', async (t) => {
+  await t.test('a service with connections that lanes read', async (t) => {
     const { running } = await start(t);
-    const clients = await Promise.all(Array.from({ length: 20 }, () => connectGranted(t, running, { path })));
+    const clients = await Promise.all(Array.from({ length: 20 }, () => connectToLane(t, running, { path })));
     for (const client of clients) client.write(head('0-5999999'));
     await Promise.all(clients.map((client) => client.take(100_000)));
   });

@@ -39,9 +39,14 @@ export const serviceDefaults: ServiceOptions = {
   writeTokenFile: undefined,
 };
 
-/** Starts a service and closes it when the test ends. */
-export async function startService(scope: Scope, options: Partial<ServiceOptions> = {}): Promise<Running> {
+/** Starts a service and closes it when the test ends; `prepare` is called before it listens. */
+export async function startService(
+  scope: Scope,
+  options: Partial<ServiceOptions> = {},
+  prepare: (service: Service) => void = () => {},
+): Promise<Running> {
   const service = createService({ ...serviceDefaults, ...options });
+  prepare(service);
   let closing: Promise<boolean> | undefined;
   const close = () => {
     closing ??= service.close();
