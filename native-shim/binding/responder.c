@@ -74,6 +74,12 @@ static napi_value withdraw(napi_env env, napi_callback_info info) {
     return NULL;
 }
 
+static napi_value forget_allowed(napi_env env, napi_callback_info info) {
+    struct call call;
+    if (open_call(env, info, &call)) pr_forget_allowed(call.relay);
+    return NULL;
+}
+
 static napi_value with_text(napi_env env, napi_callback_info info, const char *name,
                             int (*act)(struct pr_relay *, struct pr_text)) {
     struct call call;
@@ -146,5 +152,6 @@ static napi_value hand_over_all(napi_env env, napi_callback_info info) {
 static const struct export list[] = {
     {"publish", publish}, {"withdraw", withdraw}, {"allowHost", allow_host}, {"allowReader", allow_reader},
     {"respond", respond}, {"unread", unread},     {"resume", resume},        {"handOverAll", hand_over_all},
+    {"forgetAllowed", forget_allowed},
 };
 const struct exports responder_exports = EXPORTS(list);

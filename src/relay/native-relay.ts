@@ -384,17 +384,22 @@ export class NativeRelay implements Relay {
     return !this.#closed && this.#shim.publish(this.#relay, publication) === 0;
   }
 
-  /** Has lanes answer requests with this Host, which was judged. */
+  /** Has lanes answer requests with this Host, which was judged; undoes it by `forgetAllowed`. At most 1,024. */
   allowHost(host: string): void {
     if (!this.#closed) this.#shim.allowHost(this.#relay, host);
   }
 
-  /** Has lanes answer requests with this Authorization, which was judged, where not everybody's are. */
+  /** The same with this Authorization, where not everybody's requests are answered. */
   allowReader(authorization: string): void {
     if (!this.#closed) this.#shim.allowReader(this.#relay, authorization);
   }
 
-  /** Has lanes answer for nothing, by no host and to nobody, until it is said again. */
+  /** Has lanes answer by no host and to nobody, until it is said again. */
+  forgetAllowed(): void {
+    if (!this.#closed) this.#shim.forgetAllowed(this.#relay);
+  }
+
+  /** Has lanes answer for nothing, until it is said again. */
   withdraw(): void {
     if (!this.#closed) this.#shim.withdraw(this.#relay);
   }

@@ -128,10 +128,13 @@ export type Shim = {
   closeConnection(relay: ShimRelay, connection: number): number;
   /** Lanes answer for a region. -ESTALE when its generation is closed, -EINVAL for what they can't send. */
   publish(relay: ShimRelay, publication: Publication): number;
-  /** They answer for none, and know no host and no reader. */
+  /** They answer for none. */
   withdraw(relay: ShimRelay): void;
+  /** -ENOSPC when 1,024 are known. */
   allowHost(relay: ShimRelay, host: string): number;
   allowReader(relay: ShimRelay, authorization: string): number;
+  /** They know no host and no reader. */
+  forgetAllowed(relay: ShimRelay): void;
   /** How lanes answer; before a socket is given to them. */
   respond(relay: ShimRelay, responding: Responding): number;
   /** What Node shall read of a connection that a lane gives to it. */

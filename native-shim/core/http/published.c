@@ -13,7 +13,7 @@
 /* More are all forgotten, and published anew when they are asked for. */
 enum { MOST_PUBLISHED = 1 << 17 };
 
-/* Hosts, and credentials, that Node has judged. More are all forgotten, and judged again. */
+/* Hosts, and credentials, that Node has judged. */
 enum { MOST_KNOWN = 1024 };
 
 enum { FIRST_BUCKETS = 64 };
@@ -170,6 +170,11 @@ static void forget_all(struct pr_list *list) {
 void pr_withdraw(struct pr_relay *relay) {
     pr_lock(relay);
     withdraw_all(relay);
+    pr_unlock(relay);
+}
+
+void pr_forget_allowed(struct pr_relay *relay) {
+    pr_lock(relay);
     forget_all(&relay->http->hosts);
     forget_all(&relay->http->readers);
     pr_unlock(relay);
@@ -213,11 +218,11 @@ static int remember(struct pr_relay *relay, struct pr_list *list, struct pr_text
     pr_lock(relay);
     bool there = is_among(relay, list, text);
     pr_list_each(node, list) count++;
-    if (!there && count == MOST_KNOWN) forget_all(list);
-    if (!there) pr_list_append(list, &known->list);
+    bool full = !there && count == MOST_KNOWN;
+    if (!there && !full) pr_list_append(list, &known->list);
     pr_unlock(relay);
-    if (there) pr_free(known);
-    return 0;
+    if (there || full) pr_free(known);
+    return full ? -ENOSPC : 0;
 }
 
 int pr_allow_host(struct pr_relay *relay, struct pr_text host) {

@@ -36,14 +36,17 @@ enum { PR_LONGEST_FIELDS = 16 << 10 };
 /* From now on lanes may answer for it. -EINVAL for what no lane can send, -ESTALE when the generation is closed. */
 int pr_publish(struct pr_relay *relay, const struct pr_publication *publication);
 
-/* Nothing is published any more, and no host and nobody's credentials are known. */
+/* Nothing is published any more. */
 void pr_withdraw(struct pr_relay *relay);
 
-/* Requests with this Host may be answered: Node has judged it. */
+/* Requests with this Host may be answered: Node has judged it. -ENOSPC when too many are known. */
 int pr_allow_host(struct pr_relay *relay, struct pr_text host);
 
-/* Requests with this Authorization may be answered, where not everybody's may. */
+/* Requests with this Authorization may be answered, where not everybody's may. The same. */
 int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization);
+
+/* No host and nobody's credentials are known any more. */
+void pr_forget_allowed(struct pr_relay *relay);
 
 /* For the other parts of the core. */
 

@@ -256,6 +256,7 @@ void pr_hand_over_all(struct pr_relay *relay) {
     uint32_t cursor = 0;
     struct pr_connection *connection;
     pr_withdraw(relay);
+    pr_forget_allowed(relay);
     pr_lock(relay);
     relay->http->hands_over = true;
     while ((connection = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) {

@@ -21,8 +21,8 @@ export type PublisherOptions = {
 const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*$/;
 const printable = /^[\x20-\x7e\r\n]*$/;
 
-/** Hosts and readers that are known to lanes, at most. */
-const mostKnown = 64;
+/** Hosts, and readers, that lanes can know. */
+const mostKnown = 1024;
 
 /** Tells lanes what they may answer by themselves, by whom they may be asked, and who may read. */
 export class Publisher {
@@ -64,8 +64,7 @@ export class Publisher {
 
   /** Lanes answer for nothing until it is published again. */
   withdraw(): void {
-    this.#hosts.clear();
-    this.#readers.clear();
+    this.#forget();
     this.#relay.withdraw();
   }
 
@@ -80,19 +79,25 @@ export class Publisher {
     const { mayRead } = this.#options;
     const { host, authorization } = headers;
     if (mayRead && !mayRead(authorization)) return false;
+    if (this.#hosts.size >= mostKnown || this.#readers.size >= mostKnown) this.#forget();
     if (mayRead && authorization !== undefined && isNew(this.#readers, authorization)) {
       this.#relay.allowReader(authorization);
     }
     if (host !== undefined && isNew(this.#hosts, host)) this.#relay.allowHost(host);
     return true;
   }
+
+  #forget(): void {
+    this.#hosts.clear();
+    this.#readers.clear();
+    this.#relay.forgetAllowed();
+  }
 }
 
 function isNew(known: Set<string>, value: string): boolean {
-  if (known.has(value)) return false;
-  if (known.size >= mostKnown) known.clear();
+  const isNew = !known.has(value);
   known.add(value);
-  return true;
+  return isNew;
 }
 
 function isOfLanes(engine: Engine): boolean {
