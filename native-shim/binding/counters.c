@@ -58,8 +58,7 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
     pr_counters(call.relay, &counters);
     static const char *const localities[PR_LOCALITIES] = {"local", "remote", "unknown"};
     static const char *const results[PR_ZEROCOPY_RESULTS] = {"uncopied", "copied", "notTried"};
-    static const char *const answers[PR_ANSWERED_COUNT] = {"whole", "ranged", "head", "notModified",
-                                                           "headNotModified"};
+    static const char *const answers[PR_ANSWERED_COUNT] = {"whole", "ranged", "head", "notModified", "headNotModified"};
     /* enum pr_state */
     static const char *const states[PR_TRANSMISSION_STATES] = {"held", "sending", "accepted", "broken", "quarantined"};
     static const char *const fed[PR_FED_COUNT] = {

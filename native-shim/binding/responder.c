@@ -150,8 +150,14 @@ static napi_value hand_over_all(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"publish", publish}, {"withdraw", withdraw}, {"allowHost", allow_host}, {"allowReader", allow_reader},
-    {"respond", respond}, {"unread", unread},     {"resume", resume},        {"handOverAll", hand_over_all},
+    {"publish", publish},
+    {"withdraw", withdraw},
+    {"allowHost", allow_host},
+    {"allowReader", allow_reader},
+    {"respond", respond},
+    {"unread", unread},
+    {"resume", resume},
+    {"handOverAll", hand_over_all},
     {"forgetAllowed", forget_allowed},
 };
 const struct exports responder_exports = EXPORTS(list);

@@ -18,9 +18,10 @@ struct pr_http_layer {
 };
 
 struct pr_lane_http {
-    struct pr_list idle, in_head; /* responders: before the first byte of a request, and behind it; by their deadlines */
+    struct pr_list idle,
+        in_head; /* responders: before the first byte of a request, and behind it; by their deadlines */
     struct pr_window window;
-    struct pr_head_end head_end; /* what all heads of its responses have alike */
+    struct pr_head_end head_end;                 /* what all heads of its responses have alike */
     char head[PR_LONGEST_FIELDS + PR_HEAD_ROOM]; /* of the response that is being begun */
 };
 

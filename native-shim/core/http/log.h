@@ -3,8 +3,8 @@
  * and its flags stay as they are, for other processes share them (O_NONBLOCK would be theirs too). So nobody waits for
  * the thread, not even at the end of the process.
  *
- * JavaScript gives it pieces of many lines, one at a time, and is told of each. Lanes add lines to a queue: those that it
- * has no room for are lost, and counted.
+ * JavaScript gives it pieces of many lines, one at a time, and is told of each. Lanes add lines to a queue: those that
+ * it has no room for are lost, and counted.
  */
 #ifndef PR_LOG_H
 #define PR_LOG_H

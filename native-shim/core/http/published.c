@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 #include "base/shared.h"
+#include "base/siphash.h"
 #include "base/sys.h"
 #include "http/layer.h"
-#include "base/siphash.h"
 #include "pages/generation.h"
 
 /* More are all forgotten, and published anew when they are asked for. */
@@ -123,8 +123,7 @@ static int check(const struct pr_publication *given) {
 /* Under the lock. */
 static int enter(struct pr_relay *relay, struct pr_published *published) {
     struct pr_table *table = &relay->http->published;
-    const struct pr_generation *generation =
-        pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
     if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
     struct pr_published *before = at_path(table, published->is.path);
     if (before) pr_published_withdraw(relay, before);

@@ -1,7 +1,7 @@
 /*
- * Published regions: what lanes need to answer for a region by themselves. Node fills the table when it has answered for
- * a region, and lanes find in it what a request asks for, by the path exactly as it stands in the request. So it is with
- * hosts and credentials: what Node has let pass before, lanes let pass.
+ * Published regions: what lanes need to answer for a region by themselves. Node fills the table when it has answered
+ * for a region, and lanes find in it what a request asks for, by the path exactly as it stands in the request. So it is
+ * with hosts and credentials: what Node has let pass before, lanes let pass.
  */
 #ifndef PR_PUBLISHED_H
 #define PR_PUBLISHED_H

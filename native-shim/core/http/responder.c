@@ -72,7 +72,8 @@ static struct pr_responder *new_responder(struct pr_connection *connection) {
     return responder;
 }
 
-/* Under the lock: waits in a list of its lane, each of which is in the order of deadlines, for all in it wait as long. */
+/* Under the lock: waits in a list of its lane, each of which is in the order of deadlines, for all in it wait as long.
+ */
 static void wait_in(struct pr_responder *responder, struct pr_list *list, unsigned seconds) {
     responder->until = pr_now() + (uint64_t)seconds * 1000000000u;
     pr_list_remove(&responder->waiting);
@@ -119,8 +120,8 @@ void pr_responder_let_in(struct pr_connection *connection) {
     if (reads)
         begin_reading(connection, responder);
     else
-        pr_event_add(relay, (struct pr_event){
-                                .kind = PR_EVENT_ARRIVED, .id = connection->id, .bytes = PR_RETURN_HANDED});
+        pr_event_add(relay,
+                     (struct pr_event){.kind = PR_EVENT_ARRIVED, .id = connection->id, .bytes = PR_RETURN_HANDED});
     pr_unlock(relay);
     if (!reads) pr_free(responder);
     bool heard = !reads || listen_to(connection, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP) == 0;
@@ -290,7 +291,8 @@ static void go_on(struct pr_connection *connection) {
     bool kept = pr_window_keep(connection);
     if (!kept) pr_break_off(connection, -ENOMEM);
     pr_lock(connection->relay);
-    if (kept) wait_in(connection->responder, &http_of(connection)->idle, connection->relay->http->responding.keep_alive);
+    if (kept)
+        wait_in(connection->responder, &http_of(connection)->idle, connection->relay->http->responding.keep_alive);
     if (kept) pr_poller_ready(connection);
     pr_unlock(connection->relay);
 }
@@ -329,7 +331,7 @@ static bool is_at_its_path(struct pr_connection *connection, struct pr_published
     uint64_t now = pr_lane_of(connection)->now;
     if (published->looked_at + LOOK_AT_PATH > now) return true;
     const struct pr_publication *is = &published->is;
-    bool is_there = pr_generation_is_at(relay, is->generation, is->tree, is->name.at) == 1;
+    bool is_there = pr_generation_is_still_at(relay, is->generation, is->tree, is->name.at) == 1;
     pr_lock(relay);
     if (is_there) published->looked_at = now;
     pr_unlock(relay);
@@ -560,7 +562,8 @@ static enum pr_next wait_for_more(struct pr_connection *connection) {
 static enum pr_next await_rest(struct pr_connection *connection) {
     struct pr_responder *responder = connection->responder;
     pr_lock(connection->relay);
-    if (!responder->in_head) wait_in(responder, &http_of(connection)->in_head, connection->relay->http->responding.head);
+    if (!responder->in_head)
+        wait_in(responder, &http_of(connection)->in_head, connection->relay->http->responding.head);
     responder->in_head = true;
     pr_unlock(connection->relay);
     return wait_for_more(connection);

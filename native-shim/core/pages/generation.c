@@ -73,6 +73,28 @@ int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, cons
     }
 }
 
+/* What a path leads to, without opening it: 0 or -errno. Where links lead out of the tree is not looked at. */
+static int glance(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *now) {
+    struct stat status;
+    int result = pr_tree_stat(relay, tree, path, &status);
+    if (result == 0) describe(&status, now);
+    return result;
+}
+
+/*
+ * Whoever gives a file another name, or takes one from it, changes its time: one that has not changed is at this path
+ * in the tree, or was never anywhere else. All else is looked at closely.
+ */
+int pr_generation_is_still_at(struct pr_relay *relay, uint64_t id, uint64_t tree, const char *path) {
+    struct pr_generation_info now = {0};
+    int result = glance(relay, tree, path, &now);
+    pr_lock(relay);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    bool same = result == 0 && generation && is_unchanged(generation, &now) && now.links == generation->info.links;
+    pr_unlock(relay);
+    return same ? 1 : pr_generation_is_at(relay, id, tree, path);
+}
+
 /* The file behind an open generation. Only the relay's own thread closes one, so its descriptor is good meanwhile. */
 static int stat_open(struct pr_relay *relay, uint64_t id, struct pr_generation_info *now) {
     pr_lock(relay);

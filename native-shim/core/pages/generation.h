@@ -44,6 +44,9 @@ int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, 
  */
 int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
 
+/* The same, mostly by one call and without opening anything; on any thread. */
+int pr_generation_is_still_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
+
 /*
  * Opens the file, of which at most `limit` bytes are served; inside a tree no link may lead out of it. -EINVAL when it
  * is nothing that has pages, -ENOMEM where it has to be mapped and the address space has no room.

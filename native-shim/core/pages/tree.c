@@ -93,6 +93,14 @@ int pr_tree_open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, 
     return fd;
 }
 
+int pr_tree_stat(struct pr_relay *relay, uint64_t tree_id, const char *path, struct stat *status) {
+    struct pr_tree *tree = tree_id ? pin(relay, tree_id) : NULL;
+    if (tree_id && !tree) return -EBADF;
+    int result = pr_sys.fstatat(tree ? tree->fd : AT_FDCWD, path, status, 0) < 0 ? -errno : 0;
+    if (tree) unpin(relay, tree);
+    return result;
+}
+
 int pr_tree_folder(struct pr_relay *relay, uint64_t tree, const char *path) {
     return pr_tree_open_in(relay, tree, path, O_PATH | O_DIRECTORY);
 }

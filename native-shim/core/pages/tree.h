@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 struct pr_relay;
 
@@ -31,6 +32,9 @@ int pr_tree_file(struct pr_relay *relay, uint64_t tree, const char *path);
 /* Opens what `path` names inside the tree, or with `tree` 0 anywhere: a descriptor that the caller closes, or -errno.
  */
 int pr_tree_open_in(struct pr_relay *relay, uint64_t tree, const char *path, int flags);
+
+/* What `path` leads to from the tree, or with `tree` 0 from anywhere, even out of the tree: 0 or -errno. */
+int pr_tree_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct stat *status);
 
 /*
  * Locks one byte of a file inside the tree against other relays, of this process or another (fcntl(2), open file
