@@ -81,10 +81,10 @@ static void withdraw_all(struct pr_relay *relay) {
             pr_published_withdraw(relay, pr_container(node, struct pr_published, bucket));
 }
 
-/* A copy of a text behind the struct, at `*end`, which moves on. */
+/* A copy of a text behind the struct, at `*end`, which moves on. One that is not there becomes an empty one. */
 static struct pr_text keep(char **end, struct pr_text text) {
     struct pr_text kept = {.at = *end, .length = text.length};
-    memcpy(*end, text.at, text.length);
+    if (text.length > 0) memcpy(*end, text.at, text.length);
     *end += text.length;
     return kept;
 }
