@@ -1,115 +1,156 @@
-/* What tests of express share: one connection that can be granted, requests on it, and what comes back. */
+/* What tests of the responder share: a relay that listens, a published region, its clients, and Node's part. */
 #ifndef PR_SCENE_H
 #define PR_SCENE_H
 
 #include "test.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, SIZE = 1 << 20, LARGE = 24 << 20, WINDOW = 16 << 10, LOG = 256 };
+#include "http/answer.h"
+#include "http/published.h"
+#include "http/responder.h"
 
-static const char before[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\nRange: ";
-static const char after[] = "\r\nAccept: */*\r\n\r\n";
-static const char ranged[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\nRange: \r\nAccept: */*\r\n\r\n";
-static const char whole[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\n\r\n";
-static const char other[] = "GET /regions/b HTTP/1.1\r\nHost: a\r\n\r\n";
-static const char head_206[] = "HTTP/1.1 206 Partial Content\r\netag: \"a\"\r\n";
-static const char head_200[] = "HTTP/1.1 200 OK\r\ncontent-length: 1048576\r\n\r\n";
+enum { PAGE = 4096, SIZE = 1 << 20, LARGE = 24 << 20, LISTENED = 2, MOST_BYTES = 4096 };
+
+static const char path_a[] = "/regions/a", etag_a[] = "\"a\"", date_a[] = "Sun, 06 Nov 1994 08:49:37 GMT";
+static const char fields_a[] = "etag: \"a\"\r\n", type_a[] = "content-type: a/b\r\n", others_a[] = "x-own: 1\r\n";
+static const char get_a[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\n\r\n";
+static const char get_b[] = "GET /regions/b HTTP/1.1\r\nHost: a\r\n\r\n";
+static const char head_a[] = "HEAD /regions/a HTTP/1.1\r\nHost: a\r\n\r\n";
+static const char of_node[] = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nof Node";
 
 struct scene {
     struct pr_relay *relay;
     struct region region;
-    struct pair pair;
-    uint64_t connection;
-    uint64_t returns[PR_RETURN_COUNT]; /* so far */
+    char name[64]; /* of its file */
+    int listener;
+    uint64_t door;
+    struct sockaddr_in address;
+    unsigned keep_alive;
+    struct pr_publication publication;
 };
 
-static inline struct pr_options logged(unsigned lanes) {
-    struct pr_options options = options_with(lanes);
-    options.log_answers = LOG;
-    return options;
+#define TEXT(literal)                                                                                                  \
+    { .at = (literal), .length = sizeof(literal) - 1 }
+
+static inline struct pr_text text_of(const char *string) {
+    return (struct pr_text){.at = string, .length = strlen(string)};
 }
 
-static inline struct scene scene_with(struct pr_options options, uint64_t size, int receive_buffer) {
+static inline struct pr_publication publication_of(const struct scene *scene, enum pr_engine engine) {
+    return (struct pr_publication){
+        .path = TEXT(path_a),
+        .generation = scene->region.generation,
+        .name = text_of(scene->name),
+        .etag = TEXT(etag_a),
+        .last_modified = TEXT(date_a),
+        .fields = TEXT(fields_a),
+        .content_type = TEXT(type_a),
+        .others = TEXT(others_a),
+        .engine = engine,
+        .large = engine,
+    };
+}
+
+static inline void publish(struct scene *scene, enum pr_engine engine) {
+    struct pr_publication given = publication_of(scene, engine);
+    CHECK_EQUAL(pr_publish(scene->relay, &given), 0);
+}
+
+static inline void respond_with(struct scene *scene, struct pr_responding responding) {
+    scene->keep_alive = responding.keep_alive;
+    CHECK_EQUAL(pr_respond(scene->relay, &responding), 0);
+}
+
+static inline void listen_at_all(struct scene *scene, int send_buffer) {
+    socklen_t length = sizeof scene->address;
+    scene->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    scene->listener = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    /* What is accepted inherits it. */
+    if (send_buffer > 0) MUST(setsockopt(scene->listener, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer));
+    MUST(bind(scene->listener, (struct sockaddr *)&scene->address, length));
+    MUST(listen(scene->listener, 511));
+    MUST(getsockname(scene->listener, (struct sockaddr *)&scene->address, &length));
+    CHECK_EQUAL(pr_door_open(scene->relay, scene->listener, &scene->door), 0);
+}
+
+static inline struct scene scene_with(struct pr_options options, struct pr_responding responding, uint64_t size,
+                                      int send_buffer) {
     struct scene scene = {.relay = relay_start(options)};
     scene.region = region_create(scene.relay, size);
-    scene.pair = pair_open(receive_buffer);
-    scene.connection = adopt(scene.relay, &scene.pair);
+    snprintf(scene.name, sizeof scene.name, "/proc/self/fd/%d", scene.region.fd);
+    respond_with(&scene, responding);
+    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a")), 0);
+    listen_at_all(&scene, send_buffer);
     return scene;
 }
 
+static inline struct pr_responding patient(void) {
+    return (struct pr_responding){.keep_alive = 72, .head = 60};
+}
+
+/* One lane, and a region that it answers for by references. */
 static inline struct scene scene_open(void) {
-    return scene_with(logged(1), SIZE, ROOMY);
+    struct scene scene = scene_with(options_with(1), patient(), SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    return scene;
 }
 
-/* For so many answers that a log would be full. */
-static inline struct scene scene_unlogged(void) {
-    return scene_with(options_with(1), SIZE, ROOMY);
-}
-
-static inline size_t begun(struct pr_relay *relay) {
-    pr_lock(relay);
-    size_t count = relay->http->answers.begun;
-    pr_unlock(relay);
-    return count;
-}
-
-static inline void check_idle(struct scene *scene) {
+static inline void check_quiet(const struct scene *scene) {
     wait_until(references(scene->relay) == 0, 5000);
     struct pr_counters counters = counted(scene->relay);
-    CHECK_EQUAL(counters.granted, 0);
     CHECK_EQUAL(counters.held_bytes, 0);
     CHECK_EQUAL(counters.quarantined, 0);
-    CHECK_EQUAL(begun(scene->relay), 0);
+    CHECK_EQUAL(counters.broken_off, 0);
+}
+
+static inline void wait_empty(const struct scene *scene) {
+    wait_until(counted(scene->relay).connections == 0, 8000);
+    CHECK_EQUAL(counted(scene->relay).reading, 0);
+    check_quiet(scene);
+}
+
+static inline void stop_listening(struct scene *scene) {
+    if (scene->listener < 0) return;
+    CHECK_EQUAL(pr_door_close(scene->relay, scene->door), 0);
+    close(scene->listener);
+    scene->listener = -1;
 }
 
 static inline void scene_close(struct scene *scene) {
-    struct pr_answer answers[LOG];
-    if (scene->pair.ours >= 0) node_close(scene->relay, scene->connection, &scene->pair);
-    close_peer(&scene->pair);
-    wait_until(counted(scene->relay).connections == 0, 5000);
-    check_idle(scene);
-    struct pr_counters counters = counted(scene->relay);
-    uint64_t returns = 0;
-    for (int why = 0; why < PR_RETURN_COUNT; why++) returns += counters.returns[why];
-    CHECK_EQUAL(returns, counters.grants);
-    CHECK_EQUAL(counters.broken_off, 0);
-    wait_until(test_watched(scene->relay->lanes->list[0].poller.epoll) == 1, 5000); /* closed behind the lock */
-    pr_answers(scene->relay, answers, LOG);
+    stop_listening(scene);
+    wait_empty(scene);
+    CHECK_EQUAL(test_watched(scene->relay->lanes->list[0].poller.epoll), 1);
     region_close(scene->relay, &scene->region);
     pr_relay_destroy(scene->relay);
 }
 
-/* Granting, asking, answers. */
+/* Clients. */
 
-static inline struct pr_grant grant_for(const struct scene *scene, enum pr_engine engine) {
-    return (struct pr_grant){
-        .generation = scene->region.generation,
-        .engine = engine,
-        .request = {ranged, sizeof ranged - 1, sizeof before - 1},
-        .head = head_206,
-        .head_length = sizeof head_206 - 1,
-        .seconds = 60,
-        .most = 1000000,
-    };
+static inline int visit_with(const struct scene *scene, int receive_buffer) {
+    int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    struct timeval patience = {.tv_sec = 20};
+    MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
+    if (receive_buffer > 0) MUST(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer));
+    MUST(connect(fd, (const struct sockaddr *)&scene->address, sizeof scene->address));
+    return fd;
 }
 
-static inline void give(struct scene *scene, const struct pr_grant *grant) {
-    uint64_t granted = counted(scene->relay).granted;
-    CHECK_EQUAL(pr_grant(scene->relay, scene->connection, grant, NULL), 0);
-    CHECK(counted(scene->relay).granted <= granted + 1);
+static inline int visit(const struct scene *scene) {
+    return visit_with(scene, 0);
 }
 
-static inline void grant(struct scene *scene, enum pr_engine engine) {
-    struct pr_grant given = grant_for(scene, engine);
-    give(scene, &given);
+static inline void reset(int fd) {
+    struct pair pair = {.ours = -1, .peer = fd};
+    reset_peer(&pair);
 }
 
 static inline void say(int peer, const char *text, size_t length) {
@@ -118,19 +159,19 @@ static inline void say(int peer, const char *text, size_t length) {
 
 #define SAY(peer, text) say(peer, text, sizeof(text) - 1)
 
-static inline size_t write_request(char *into, const char *value) {
-    return (size_t)sprintf(into, "%s%s%s", before, value, after);
+static inline size_t write_request(char *into, const char *lines) {
+    return (size_t)sprintf(into, "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", path_a, lines);
 }
 
-static inline void ask(int peer, const char *value) {
-    char request[256];
-    say(peer, request, write_request(request, value));
+static inline void ask(int peer, const char *lines) {
+    char request[1024];
+    say(peer, request, write_request(request, lines));
 }
 
 static inline size_t write_range(char *into, uint64_t offset, uint64_t length) {
-    char value[64];
-    sprintf(value, "bytes=%llu-%llu", (unsigned long long)offset, (unsigned long long)(offset + length - 1));
-    return write_request(into, value);
+    char line[64];
+    sprintf(line, "Range: bytes=%llu-%llu\r\n", (unsigned long long)offset, (unsigned long long)(offset + length - 1));
+    return write_request(into, line);
 }
 
 static inline void ask_range(int peer, uint64_t offset, uint64_t length) {
@@ -138,122 +179,157 @@ static inline void ask_range(int peer, uint64_t offset, uint64_t length) {
     say(peer, request, write_range(request, offset, length));
 }
 
+static inline void expect_end(int peer) {
+    char byte;
+    CHECK_EQUAL(MUST(recv(peer, &byte, 1, 0)), 0);
+}
+
 static inline void read_text(int peer, const char *text, size_t length) {
-    char got[512];
+    char got[MOST_BYTES];
     CHECK(length <= sizeof got);
     ssize_t count = recv(peer, got, length, MSG_WAITALL);
     if (count != (ssize_t)length || memcmp(got, text, length) != 0)
         FAIL("got \"%.*s\", not \"%.*s\"", (int)(count > 0 ? count : 0), got, (int)length, text);
 }
 
-static inline void read_head(int peer, uint64_t offset, uint64_t length, uint64_t size) {
-    char head[512];
-    int count = sprintf(head, "%scontent-length: %llu\r\ncontent-range: bytes %llu-%llu/%llu\r\n\r\n", head_206,
-                        (unsigned long long)length, (unsigned long long)offset,
-                        (unsigned long long)(offset + length - 1), (unsigned long long)size);
-    read_text(peer, head, (size_t)count);
+/* How a response begins. */
+struct begin {
+    unsigned status;
+    uint64_t offset, length;
+    bool closes;
+};
+
+/* The head to the byte, but for what the date is. */
+static inline void read_begin(const struct scene *scene, int peer, struct begin begin) {
+    static const char *const lines[] = {"206 Partial Content", "200 OK", "304 Not Modified"};
+    enum { DATE = 29 };
+    char before[512], behind[128], date[DATE];
+    const char *line = lines[begin.status == 206 ? 0 : begin.status == 200 ? 1 : 2];
+    int length = sprintf(before, "HTTP/1.1 %s\r\n%s", line, fields_a);
+    if (begin.status != 304)
+        length += sprintf(before + length, "%scontent-length: %llu\r\n", type_a, (unsigned long long)begin.length);
+    if (begin.status == 206)
+        length +=
+            sprintf(before + length, "content-range: bytes %llu-%llu/%llu\r\n", (unsigned long long)begin.offset,
+                    (unsigned long long)(begin.offset + begin.length - 1), (unsigned long long)scene->region.size);
+    if (begin.status != 304) length += sprintf(before + length, "%s", others_a);
+    length += sprintf(before + length, "Date: ");
+    read_text(peer, before, (size_t)length);
+    CHECK_EQUAL(MUST(recv(peer, date, DATE, MSG_WAITALL)), DATE);
+    CHECK(memcmp(date + DATE - 4, " GMT", 4) == 0);
+    length = begin.closes
+                 ? sprintf(behind, "\r\nConnection: close\r\n\r\n")
+                 : sprintf(behind, "\r\nConnection: keep-alive\r\nKeep-Alive: timeout=%u\r\n\r\n", scene->keep_alive);
+    read_text(peer, behind, (size_t)length);
 }
 
-static inline void read_answer(struct scene *scene, uint64_t offset, uint64_t length) {
-    read_head(scene->pair.peer, offset, length, scene->region.size);
-    read_body(scene->pair.peer, offset, length, 0);
+static inline void read_range(const struct scene *scene, int peer, uint64_t offset, uint64_t length) {
+    read_begin(scene, peer, (struct begin){.status = 206, .offset = offset, .length = length});
+    read_body(peer, offset, length, 0);
 }
 
-static inline void expect_answer(struct scene *scene, uint64_t offset, uint64_t length) {
-    ask_range(scene->pair.peer, offset, length);
-    read_answer(scene, offset, length);
+static inline void read_whole(const struct scene *scene, int peer) {
+    read_begin(scene, peer, (struct begin){.status = 200, .length = scene->region.size});
+    read_body(peer, 0, scene->region.size, 0);
 }
 
-static inline uint64_t answers_so_far(struct pr_relay *relay) {
-    struct pr_counters counters = counted(relay);
-    return counters.answers_ranged + counters.answers_whole;
+static inline void get(const struct scene *scene, int peer, uint64_t offset, uint64_t length) {
+    ask_range(peer, offset, length);
+    read_range(scene, peer, offset, length);
 }
 
-/* Coming back. */
-
-static inline struct pr_event next_but_answers(struct pr_relay *relay) {
-    struct pr_event event;
-    do event = next_event(relay);
-    while (event.kind == PR_EVENT_ANSWERS || event.kind == PR_EVENT_FORGOTTEN);
-    return event;
+static inline uint64_t answers_so_far(const struct scene *scene) {
+    struct pr_counters counters = counted(scene->relay);
+    uint64_t sum = 0;
+    for (int kind = 0; kind < PR_ANSWERED_COUNT; kind++) sum += counters.answers[kind];
+    return sum;
 }
 
-/* But for patterns that are forgotten. */
-static inline bool nothing_told(struct pr_relay *relay) {
-    struct pr_event event;
-    while (pr_events(relay, &event, 1) == 1)
-        if (event.kind != PR_EVENT_FORGOTTEN) return false;
-    return true;
-}
+/* Node's part. */
 
-static inline struct pr_event expect_event(struct scene *scene, enum pr_return why, uint64_t answers) {
-    struct pr_event event = next_but_answers(scene->relay);
-    CHECK_EQUAL(event.kind, PR_EVENT_RETURNED);
-    CHECK_EQUAL(event.id, scene->connection);
-    CHECK_EQUAL(event.bytes, answers);
-    for (int each = 0; each < PR_RETURN_COUNT; each++) {
-        scene->returns[each] += each == (int)why;
-        if (counted(scene->relay).returns[each] != scene->returns[each])
-            FAIL("returned for reason %d %llu times, not %llu", each,
-                 (unsigned long long)counted(scene->relay).returns[each], (unsigned long long)scene->returns[each]);
-    }
-    return event;
-}
+struct side {
+    uint64_t id;
+    int ours;
+};
 
-/* Whole: Node can read on where the last answer ended. */
-static inline void expect_returned(struct scene *scene, enum pr_return why, uint64_t answers) {
-    CHECK_EQUAL(expect_event(scene, why, answers).error, 0);
-    CHECK_EQUAL(counted(scene->relay).granted, 0);
-}
-
-static inline void expect_broken(struct scene *scene, uint64_t answers, int error) {
-    struct pr_event event = expect_event(scene, PR_RETURN_BROKEN, answers);
-    bool reset = error == ECONNRESET && event.error == EPIPE;
-    if (!reset) CHECK_EQUAL(event.error, error);
-}
-
-static inline int unread_bytes(int fd) {
-    int count;
-    MUST(ioctl(fd, FIONREAD, &count));
-    return count;
-}
-
-/* What Node reads: first what the lane has read and not answered, then the socket. */
-static inline size_t node_receives(struct pr_relay *relay, uint64_t connection, int ours, char *into, size_t capacity) {
-    size_t length = pr_unread(relay, connection, into, capacity);
+/* What Node reads of it now: first what the lane has read, then the socket. */
+static inline size_t node_reads(const struct scene *scene, const struct side *side, char *into, size_t capacity,
+                                bool socket) {
+    size_t length = pr_unread(scene->relay, side->id, into, capacity);
     CHECK(length <= capacity);
-    ssize_t part = recv(ours, into + length, capacity - length, MSG_DONTWAIT);
+    ssize_t part = socket ? recv(side->ours, into + length, capacity - length, MSG_DONTWAIT) : 0;
     return part > 0 ? length + (size_t)part : length;
 }
 
 /* That, and nothing else. */
-static inline void expect_unread(struct scene *scene, const char *text, size_t length) {
-    char *got = malloc(length + 1);
-    size_t count = 0;
-    for (uint64_t end = pr_now() + 5000000000u; count < length && pr_now() < end;)
-        count += node_receives(scene->relay, scene->connection, scene->pair.ours, got + count, length + 1 - count);
-    count += node_receives(scene->relay, scene->connection, scene->pair.ours, got + count, length + 1 - count);
-    CHECK_EQUAL(count, length);
-    CHECK(memcmp(got, text, length) == 0);
+static inline void expect_read(const struct scene *scene, const struct side *side, const char *text, size_t length,
+                               bool socket) {
+    char *got = malloc(length + 64);
+    size_t count = node_reads(scene, side, got, length + 64, socket);
+    for (uint64_t end = pr_now() + 5000000000u; socket && count < length && pr_now() < end; test_pause())
+        count += node_reads(scene, side, got + count, length + 64 - count, true);
+    if (count != length || memcmp(got, text, length) != 0)
+        FAIL("Node reads \"%.*s\", not \"%.*s\"", (int)count, got, (int)length, text);
     free(got);
 }
 
-/* Node answers the next request itself, and grants again. */
-static inline void check_works(struct scene *scene) {
-    int result = serve(scene->relay, scene->connection, &scene->region, PR_ENGINE_SENDFILE, 100, 1000, NULL);
-    CHECK_EQUAL(result, 1);
-    read_body(scene->pair.peer, 100, 1000, 0);
-    grant(scene, PR_ENGINE_SENDFILE);
-    expect_answer(scene, 200, 2000);
-    SAY(scene->pair.peer, other);
-    expect_returned(scene, PR_RETURN_REQUEST, 1);
-    expect_unread(scene, other, sizeof other - 1);
-    check_idle(scene);
+static inline void take(const struct scene *scene, struct side *side) {
+    enum pr_peer_kind kind;
+    bool forgotten;
+    side->ours = pr_connection_take(scene->relay, side->id, &kind, &forgotten);
+    if (side->ours < 0) FAIL("take: %s", strerror(-side->ours));
+    CHECK(!forgotten);
+    CHECK_EQUAL(pr_connection_take(scene->relay, side->id, &kind, &forgotten), -EBADF);
 }
 
-static inline void finish(struct scene *scene) {
-    check_works(scene);
-    scene_close(scene);
+/* A connection comes to Node for the first time, with exactly this to read. */
+static inline struct side expect_arrival(const struct scene *scene, enum pr_return how, const char *text,
+                                         size_t length) {
+    struct pr_event event = next_event(scene->relay);
+    CHECK_EQUAL(event.kind, PR_EVENT_ARRIVED);
+    CHECK_EQUAL(event.bytes, how);
+    struct side side = {.id = event.id};
+    take(scene, &side);
+    expect_read(scene, &side, text, length, how != PR_RETURN_FED);
+    return side;
+}
+
+static inline void expect_return(const struct scene *scene, const struct side *side, enum pr_return how,
+                                 const char *text, size_t length) {
+    struct pr_event event = next_event(scene->relay);
+    CHECK_EQUAL(event.kind, PR_EVENT_RETURNED);
+    CHECK_EQUAL(event.id, side->id);
+    CHECK_EQUAL(event.bytes, how);
+    if (how != PR_RETURN_CLOSED) expect_read(scene, side, text, length, how != PR_RETURN_FED);
+}
+
+/* What Node was fed is answered, and the client has it; the lane reads on. */
+static inline void node_answers(const struct scene *scene, const struct side *side, int peer) {
+    SAY(side->ours, of_node);
+    read_text(peer, of_node, sizeof of_node - 1);
+    CHECK_EQUAL(pr_resume(scene->relay, side->id), 0);
+}
+
+static inline void node_closes(const struct scene *scene, struct side *side) {
+    close(side->ours);
+    CHECK_EQUAL(pr_connection_close(scene->relay, side->id), 0);
+}
+
+/* A connection that Node knows, and a lane reads. */
+static inline struct side introduce(const struct scene *scene, int peer) {
+    SAY(peer, get_b);
+    struct side side = expect_arrival(scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    node_answers(scene, &side, peer);
+    return side;
+}
+
+/* Of one that lanes answer nothing on any more. */
+static inline void check_is_nodes(const struct scene *scene, struct side *side, int peer) {
+    CHECK_EQUAL(pr_resume(scene->relay, side->id), -EBUSY);
+    SAY(side->ours, of_node);
+    read_text(peer, of_node, sizeof of_node - 1);
+    node_closes(scene, side);
+    close(peer);
 }
 
 #endif

@@ -20,8 +20,6 @@
 #include "base/nudge.h"
 #include "base/shared.h"
 #include "base/sys.h"
-#include "http/answers.h"
-#include "http/express.h"
 #include "http/layer.h"
 #include "http/window.h"
 #include "lanes/door.h"
