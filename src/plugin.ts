@@ -216,10 +216,18 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
   };
 }
 
+// Lanes tell of no step of a transmission, so they answer nothing while somebody listens for these.
 function readExpress(given: PluginExpress | undefined): Express | undefined {
-  if (given === undefined || isTraced()) return undefined;
-  if (typeof given === 'object' && 'tokens' in given) return { mayRead: tokenCheck(given.tokens) };
-  if (typeof given === 'object' && given.access === 'public') return { mayRead: undefined };
+  const express = given === undefined ? undefined : { mayRead: readingBy(given) };
+  return isTraced() ? undefined : express;
+}
+
+function readingBy(given: PluginExpress): Express['mayRead'] {
+  const { access, tokens, ...others } = Object(given) as { access?: unknown; tokens?: unknown };
+  const isAlone = Object.keys(others).length === 0;
+  if (isAlone && access === 'public' && tokens === undefined) return undefined;
+  const isList = Array.isArray(tokens) && tokens.length > 0 && tokens.every((token) => typeof token === 'string');
+  if (isAlone && isList && access === undefined) return tokenCheck(tokens);
   throw new TypeError("express: who may read is to be said, by { access: 'public' } or { tokens: [...] }");
 }
 

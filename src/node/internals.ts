@@ -5,7 +5,7 @@
  * @module
  */
 import { IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { type AddressInfo, isIPv6, Socket } from 'node:net';
 
 /** By what a socket or a server of Node's talks to libuv. */
 type Handle = {
@@ -33,6 +33,7 @@ type SocketInternals = {
   _final?(this: Socket, callback: Finish): void;
   _httpMessage?: unknown;
   readonly _paused?: boolean;
+  _peername?: AddressInfo;
   _server?: Server;
   server?: Server;
   readonly parser?: { readonly incoming?: unknown } | null;
@@ -186,6 +187,11 @@ export function countAmong(server: Server, socket: Socket): void {
   Object.assign(socketInternals(socket), { server, _server: server });
   const internals = serverInternals(server);
   internals._connections = (internals._connections ?? 0) + 1;
+}
+
+/** Tells a socket where its peer is. Of one that is gone the kernel does not say it any more. */
+export function tellPeer(socket: Socket, address: string, port: number): void {
+  socketInternals(socket)._peername = { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
 /** Has a client that has said all it has to say (FIN) still get its whole response. */

@@ -8,6 +8,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import type { Responding, Return } from '../relay/publication.ts';
+import type { Taken } from '../relay/shim.ts';
 import { Connection } from './connection.ts';
 import { canAcceptInLanes } from './feature-test.ts';
 import {
@@ -18,6 +19,7 @@ import {
   markAnswering,
   replaceListeningHandle,
   serverOf,
+  tellPeer,
 } from './internals.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 
@@ -70,15 +72,16 @@ export type LaneOptions = Omit<Responding, 'keepAliveSeconds' | 'headSeconds'>;
 /**
  * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on to.
  *
- * @param server one that speaks HTTP/1 over plain TCP, with no limit to its connections
- * @returns whether they do
+ * @param server one that speaks HTTP/1 over plain TCP
+ * @returns whether they do; not where the server limits its connections or the requests of each, nor in a release of
+ * Node whose servers are made otherwise
  */
 export function giveToLanes(server: Server, relay: NativeRelay, options: LaneOptions): boolean {
   const handle = canAcceptInLanes() ? listeningHandleOf(server) : undefined;
   const { fd = -1 } = handle ?? {};
   const address = server.address();
   const isTcp = handle && fd >= 0 && typeof address === 'object' && address !== null;
-  if (!isTcp || server.maxConnections !== undefined) return false;
+  if (!isTcp || isLimited(server)) return false;
   const times = { keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) };
   const door = relay.openDoor(fd, { ...options, ...times }, (arrival) => receive(server, relay, arrival));
   if (door === undefined) return false;
@@ -87,6 +90,11 @@ export function giveToLanes(server: Server, relay: NativeRelay, options: LaneOpt
   replaceListeningHandle(server, new LanesHandle(relay, door, address));
   handle.close(); // The relay has a descriptor of its own.
   return true;
+}
+
+// What Node would count, and a lane does not: connections that are open, and requests of each.
+function isLimited({ maxConnections, maxRequestsPerSocket }: Server): boolean {
+  return maxConnections !== undefined || (maxRequestsPerSocket ?? 0) > 0;
 }
 
 // A time of 0 is none.
@@ -186,8 +194,8 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
   const bytes = relay.unread(id);
   const taken = relay.take(id);
   if (!taken) return;
-  const { fd, peerKind } = taken;
-  const socket = socketOf(server, fd);
+  const { peerKind } = taken;
+  const socket = socketOf(server, taken);
   // Who has asked for nothing is closed when its server is.
   if (bytes.length === 0 && !server.listening) {
     socket.destroy();
@@ -200,8 +208,9 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
   else socket.push(bytes);
 }
 
-function socketOf(server: Server, fd: number): Socket {
+function socketOf(server: Server, { fd, address, port }: Taken): Socket {
   const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
+  tellPeer(socket, address, port);
   countAmong(server, socket);
   return socket;
 }

@@ -30,7 +30,15 @@ import {
   type Tree,
 } from './relay.ts';
 import { reopenDescriptor } from './reopen.ts';
-import { errnoName, type Shim, type ShimClaim, type ShimEvents, type ShimOptions, type ShimRelay } from './shim.ts';
+import {
+  errnoName,
+  type Shim,
+  type ShimClaim,
+  type ShimEvents,
+  type ShimOptions,
+  type ShimRelay,
+  type Taken,
+} from './shim.ts';
 import { type Claims, type Seen, Witness } from './witness.ts';
 
 /** A connection's listeners: what its lane has to say between transmissions. */
@@ -356,7 +364,7 @@ export class NativeRelay implements Relay {
    *
    * @returns undefined when it is gone
    */
-  take(connection: number): { readonly fd: number; readonly peerKind?: PeerKind } | undefined {
+  take(connection: number): Taken | undefined {
     const taken = this.#closed ? undefined : this.#shim.takeConnection(this.#relay, connection);
     return typeof taken === 'object' ? taken : undefined;
   }

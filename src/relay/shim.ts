@@ -121,7 +121,7 @@ export type Shim = {
   openDoor(relay: ShimRelay, fd: number): number;
   closeDoor(relay: ShimRelay, door: number): number;
   /** A connection that has arrived: a descriptor of it, the caller's. Without a kind, the relay has forgotten it. */
-  takeConnection(relay: ShimRelay, connection: number): { readonly fd: number; readonly peerKind?: PeerKind } | number;
+  takeConnection(relay: ShimRelay, connection: number): Taken | number;
   send(relay: ShimRelay, connection: number, transmission: number, head: string): number | ShimFailure;
   finish(relay: ShimRelay, connection: number): number;
   breakOff(relay: ShimRelay, connection: number): number;
@@ -204,6 +204,14 @@ export type ShimClaim = { readonly id: number; readonly granted: boolean };
 
 /** How an overwrite ended. `errno` is negated, or 0; then `undone` says whether the old bytes are there. */
 export type ShimOverwritten = { readonly errno: number; readonly undone: boolean };
+
+/** A connection that Node has taken, and where its client is. */
+export type Taken = {
+  readonly fd: number;
+  readonly address: string;
+  readonly port: number;
+  readonly peerKind?: PeerKind;
+};
 
 /** A send that failed at once; `errno` is negated. */
 export type ShimFailure = { readonly errno: number; readonly bytes: number; readonly outcome: Outcome };

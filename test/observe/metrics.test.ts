@@ -18,8 +18,9 @@ const relied = [
   'pagerelay_quarantined_bytes 0',
   'pagerelay_hold_seconds_count 0',
   'pagerelay_express_requests_total 0',
-  'pagerelay_express_grants_total 0',
+  'pagerelay_express_accepted_total 0',
   'pagerelay_express_connections 0',
+  'pagerelay_published_regions 0',
 ];
 
 test('the metrics that others rely on are there from the start, at zero', async (t) => {
@@ -59,8 +60,9 @@ test('answers of lanes are counted with those of Node', async (t) => {
   const relay = new PortableRelay('a test');
   const none = relay.counters().wholeByEngine;
   const byEngine = { wholeByEngine: { ...none, splice: 3 }, rangedByEngine: { ...none, sendfile: 30, copy: 10 } };
-  const answers = { whole: 3, ranged: 40 };
-  const counters = { ...relay.counters(), answers, ...byEngine, returns: { time: 2, request: 5 } };
+  const answers = { whole: 3, ranged: 40, head: 7, notModified: 5, headNotModified: 1 };
+  const passedOn = { fed: { unpublished: 2, request: 5 }, handedOver: { grammar: 4 } };
+  const counters = { ...relay.counters(), answers, ...byEngine, ...passedOn };
   const metrics = metricsOf(t, Object.create(relay, { counters: { value: () => counters } }));
   metrics.countRequest('GET', 206, 'sendfile');
   metrics.countRequest('GET', 404, undefined);
@@ -71,9 +73,13 @@ test('answers of lanes are counted with those of Node', async (t) => {
       'pagerelay_http_requests_total{method="GET",status="206",engine="sendfile"} 31',
       'pagerelay_http_requests_total{method="GET",status="206",engine="copy"} 10',
       'pagerelay_http_requests_total{method="GET",status="404",engine="none"} 1',
-      'pagerelay_express_requests_total 43',
-      'pagerelay_express_returns_total{reason="time"} 2',
-      'pagerelay_express_returns_total{reason="request"} 5',
+      'pagerelay_http_requests_total{method="HEAD",status="200",engine="none"} 7',
+      'pagerelay_http_requests_total{method="GET",status="304",engine="none"} 5',
+      'pagerelay_http_requests_total{method="HEAD",status="304",engine="none"} 1',
+      'pagerelay_express_requests_total 56',
+      'pagerelay_fed_requests_total{reason="unpublished"} 2',
+      'pagerelay_fed_requests_total{reason="request"} 5',
+      'pagerelay_handed_over_connections_total{reason="grammar"} 4',
     ]) {
       assert.ok(lines.includes(line), line);
     }

@@ -4,20 +4,12 @@ import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { Agent, get } from 'node:https';
 import { before, type TestContext, test } from 'node:test';
-import { createGzip } from 'node:zlib';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { type PagerelayOptions, pagerelay } from '../../src/plugin.ts';
-import { listen, quick, startApp, untilClosed, untilNothingHeld } from '../support/app.ts';
+import type { Relay } from '../../src/relay/relay.ts';
+import { listen, quick, type RunningApp, startApp, untilClosed, untilNothingHeld } from '../support/app.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { countOpen } from '../support/descriptors.ts';
-import {
-  answersOf,
-  connectGranted,
-  type Express,
-  grantedOf,
-  haveGranted,
-  untilNoneGranted,
-} from '../support/express.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, seededBytes, writeRegion } from '../support/regions.ts';
@@ -25,8 +17,8 @@ import { warmProcess } from '../support/warm-process.ts';
 
 const size = 500_000;
 const content = seededBytes(size, 17);
-
-type Fixture = Express & { readonly app: FastifyInstance };
+const path = '/regions/model.bin';
+const toAll = { access: 'public' } as const;
 
 before(warmProcess);
 
@@ -35,168 +27,219 @@ async function start(
   options: PagerelayOptions,
   build: (app: FastifyInstance) => unknown = () => {},
   server: FastifyServerOptions = {},
-): Promise<Fixture> {
+): Promise<RunningApp> {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'model.bin', size, 17);
-  const running = await startApp(
-    t,
-    { dir, engine: 'sendfile', ...options },
-    (app) => {
-      app.get('/mine', (_, reply) => reply.header('x-mine', 'yes').sendRegion('model.bin'));
-      return build(app);
-    },
-    server,
-  );
-  return { ...running, service: { relay: running.app.pagerelay.relay } };
+  const mine = (app: FastifyInstance) => {
+    app.get('/mine', (_, reply) => reply.header('x-mine', 'yes').sendRegion('model.bin'));
+    return build(app);
+  };
+  return startApp(t, { dir, engine: 'sendfile', ...options }, mine, server);
 }
 
-async function askOften(t: TestContext, { port }: Express, path: string, fields = '', times = 10): Promise<RawClient> {
-  const client = await RawClient.connect(t, port);
+/** How many requests lanes have answered. */
+function answersOf(relay: Relay): number {
+  return Object.values(relay.counters().answers).reduce((all, count) => all + count, 0);
+}
+
+/** Waits until lanes have answered so many: they count when a body is out, which its reader may see before. */
+async function untilAnswered(relay: Relay, count: number, what = 'lanes have answered'): Promise<void> {
+  await until(
+    () => answersOf(relay) === count,
+    what,
+    () => relay.counters(),
+  );
+}
+
+/** Asks for ranges, one after the other, and looks at the bytes that come. */
+async function ask(client: RawClient, asked: string, times: number, fields = '', bytes = content): Promise<void> {
   for (let at = 0; at < times; at++) {
-    client.get(path, `${at}-${at + 99}`, fields);
-    assert.ok((await client.response()).body.equals(content.subarray(at, at + 100)));
+    client.get(asked, `${at}-${at + 99}`, fields);
+    const { status, body } = await client.response();
+    assert.equal(status, 206);
+    assert.ok(body.equals(bytes.subarray(at, at + 100)));
   }
-  return client;
 }
 
 test('lanes answer nothing by themselves unless they are asked to', async (t) => {
-  const running = await start(t, {});
-  for (const path of ['/regions/model.bin', '/mine']) (await askOften(t, running, path)).destroy();
-  const { grants } = running.service.relay.counters();
-  assert.deepEqual([grants, answersOf(running)], [0, 0]);
+  const { app, port } = await start(t, {});
+  const client = await RawClient.connect(t, port);
+  for (const asked of [path, '/mine']) await ask(client, asked, 5);
+  const { acceptedConnections, published } = app.pagerelay.relay.counters();
+  assert.deepEqual([acceptedConnections, published, answersOf(app.pagerelay.relay)], [0, 0, 0]);
 });
 
-for (const path of ['/regions/model.bin', '/mine']) {
-  test(`with express, requests for ${path} that repeat are answered by a lane, as the first was`, async (t) => {
-    const running = await start(t, { express: true });
-    const client = await RawClient.connect(t, running.port);
-    const first = await haveGranted(running, client, { path });
-    const answers = answersOf(running);
-    client.get(path, '7-99');
-    const { status, fields, body } = await client.response();
-    await until(() => answersOf(running) > answers, 'the lane has answered');
-    assert.equal(status, 206);
-    assert.ok(body.equals(content.subarray(7, 100)));
-    const same = (name: string) => assert.equal(fields.get(name), first.fields.get(name), name);
-    for (const name of ['etag', 'x-mine', 'content-type', 'last-modified', 'accept-ranges', 'connection']) same(name);
-    client.destroy();
-    await untilNothingHeld(running.service.relay);
+const wrong: readonly unknown[] = [
+  true,
+  false,
+  null,
+  'public',
+  {},
+  { access: 'private' },
+  { access: true },
+  { tokens: 'secret' },
+  { tokens: [] },
+  { tokens: [7] },
+  { tokens: ['two words'] },
+  { access: 'public', tokens: ['secret'] },
+  { access: 'public', hosts: ['a.example'] },
+];
+
+for (const express of wrong) {
+  test(`express: ${JSON.stringify(express)} is a TypeError at registration`, async () => {
+    const app = fastify();
+    const registering = async () => app.register(pagerelay, { ...quick, express } as PagerelayOptions);
+    await assert.rejects(registering, { name: 'TypeError', message: /express|bearer token/ });
+    await app.close();
   });
 }
 
-test('hooks hear of what Node answers, in time, and of nothing that a lane answers', async (t) => {
-  const heard = { onRequest: 0, onSend: 0, onResponse: 0 };
-  const running = await start(t, { express: true }, (app) => {
-    app.addHook('onRequest', async () => void heard.onRequest++);
-    app.addHook('onSend', async (_, __, payload) => {
-      heard.onSend++;
-      return payload;
-    });
-    app.addHook('onResponse', async () => void heard.onResponse++);
+for (const prefix of ['', '/files']) {
+  test(`with express, the first request for ${prefix}${path} is the application's and the next are a lane's, which answers as the application did`, async (t) => {
+    const { app, port } = await start(t, { express: toAll, prefix });
+    const client = await RawClient.connect(t, port);
+    client.get(prefix + path, '0-9');
+    const first = await client.response();
+    assert.equal(answersOf(app.pagerelay.relay), 0);
+    client.get(prefix + path, '7-99', 'X-Request-Id: 7\r\n');
+    const { status, fields, body } = await client.response();
+    await untilAnswered(app.pagerelay.relay, 1);
+    assert.equal(status, 206);
+    assert.ok(body.equals(content.subarray(7, 100)));
+    const byLane = { 'content-length': '93', 'content-range': `bytes 7-99/${size}`, date: fields.get('date') };
+    assert.deepEqual({ ...Object.fromEntries(fields) }, { ...Object.fromEntries(first.fields), ...byLane });
+    client.destroy();
+    await untilNothingHeld(app.pagerelay.relay);
   });
-  const client = await askOften(t, running, '/mine', '', 20);
-  const byNode = 20 - answersOf(running);
-  assert.ok(byNode < 20, 'a lane has answered');
+}
+
+test('a route of the application’s own is never answered by a lane, however often it sends a region', async (t) => {
+  const { app, port } = await start(t, { express: toAll });
+  const client = await RawClient.connect(t, port);
+  await ask(client, path, 3);
+  await untilAnswered(app.pagerelay.relay, 2);
+  await ask(client, '/mine', 10);
+  client.get('/mine', '0-9');
+  assert.equal((await client.response()).fields.get('x-mine'), 'yes');
+  const { published, fed } = app.pagerelay.relay.counters();
+  assert.deepEqual([answersOf(app.pagerelay.relay), published, fed.unpublished], [2, 1, 12]);
+});
+
+test('hooks hear of every request but those for the plugin’s own route that a lane answers', async (t) => {
+  const heard: string[] = [];
+  const { app, port } = await start(t, { express: toAll }, (app) => {
+    app.addHook('onRequest', async ({ url }) => void heard.push(`onRequest ${url}`));
+    app.addHook('onResponse', async ({ url }) => void heard.push(`onResponse ${url}`));
+  });
+  const client = await RawClient.connect(t, port);
+  await ask(client, path, 6);
+  await ask(client, '/mine', 2);
+  const count = (line: string) => heard.filter((each) => each === line).length;
   await until(
-    () => heard.onResponse === byNode,
-    'each response of Node’s was heard of',
+    () => heard.length === 6,
+    'each response of the application’s was heard of',
     () => heard,
   );
-  assert.deepEqual(heard, { onRequest: byNode, onSend: byNode, onResponse: byNode });
-  client.destroy();
+  const counted = [`onRequest ${path}`, `onResponse ${path}`, 'onRequest /mine', 'onResponse /mine'].map(count);
+  assert.deepEqual(counted, [1, 1, 2, 2]);
+  await untilAnswered(app.pagerelay.relay, 5);
 });
 
-test('a payload that a hook has changed is never granted', async (t) => {
-  const running = await start(t, { express: true }, (app) => {
-    app.addHook('onSend', async (_, reply, payload) => {
-      reply.removeHeader('content-length');
-      return (payload as NodeJS.ReadableStream).pipe(createGzip({ level: 1 }));
+test('two users share a connection: who has a token is answered by a lane, and who has none by the application', async (t) => {
+  const users = new Map([
+    ['Bearer ofAnna', 'anna'],
+    ['Bearer ofBert', 'bert'],
+  ]);
+  const refused: (string | undefined)[] = [];
+  // Bert is known to the application, and may not read regions.
+  const { app, port } = await start(t, { express: { tokens: ['ofAnna'] } }, (app) => {
+    app.addHook('onRequest', async ({ headers: { authorization } }, reply) => {
+      if (users.get(authorization ?? '') === 'anna') return undefined;
+      refused.push(authorization);
+      return reply.code(users.has(authorization ?? '') ? 403 : 401).send();
     });
   });
-  const client = await RawClient.connect(t, running.port);
+  const client = await RawClient.connect(t, port);
+  const asAnna = 'Authorization: Bearer ofAnna\r\n';
+  await ask(client, path, 3, asAnna);
   for (let again = 0; again < 5; again++) {
-    client.get('/mine');
-    const { status, fields } = await client.head();
-    assert.deepEqual([status, fields.get('transfer-encoding')], [200, 'chunked']);
-    for (let size = 1; size > 0; ) {
-      let line = '';
-      while (!line.endsWith('\r\n')) line += (await client.take(1)).toString('latin1');
-      size = Number.parseInt(line, 16);
-      await client.take(size + 2);
+    for (const [fields, expected] of [
+      [asAnna, 206],
+      ['Authorization: Bearer ofBert\r\n', 403],
+      ['', 401],
+      [`${asAnna}Authorization: Bearer ofBert\r\n`, 206], // Node takes the first of two.
+      ['Authorization: Bearer ofBert\r\nAuthorization: Bearer ofAnna\r\n', 403],
+      ['Authorization: Bearer ofAnnaX\r\n', 401],
+    ] as const) {
+      client.get(path, '0-9', fields);
+      assert.equal((await client.response()).status, expected, fields);
     }
   }
-  assert.equal(running.service.relay.counters().grants, 0);
+  const { fed } = app.pagerelay.relay.counters();
+  await untilAnswered(app.pagerelay.relay, 2 + 5, 'Anna’s requests');
+  assert.equal(fed.guard, 3 * 5, 'Bert’s, nobody’s, and of a token that is none');
+  assert.equal(refused.length, 4 * 5);
 });
 
-test('a response that a hook has made the last of its connection is never granted', async (t) => {
-  const running = await start(t, { express: true }, (app) => {
-    app.addHook('onSend', async (_, reply) => void reply.header('connection', 'close'));
-  });
-  for (let again = 0; again < 4; again++) (await askOften(t, running, '/mine', '', 1)).destroy();
-  assert.equal(running.service.relay.counters().grants, 0);
-});
-
-test('a connection that has received part of a request before its response was ended is not granted', async (t) => {
-  const ends: (() => void)[] = [];
-  let received = () => 0;
-  const running = await start(t, { express: true }, (app) => {
-    app.server.on('connection', (socket) => {
-      received = () => socket.bytesRead;
-    });
-    // As software that measures or compresses does: the end comes some time later.
-    app.addHook('onRequest', async (_, reply) => {
-      const { raw } = reply;
-      const end = raw.end.bind(raw);
-      raw.end = ((...given: []) => {
-        ends.push(() => end(...given));
-        return raw;
-      }) as typeof end;
+test('what the application refuses is not published by its being asked for', async (t) => {
+  const { app, port } = await start(t, { express: toAll }, (app) => {
+    app.addHook('onRequest', async ({ headers }, reply) => {
+      return headers['x-may'] === undefined ? reply.code(403).send() : undefined;
     });
   });
-  const client = await RawClient.connect(t, running.port);
-  client.socket.setNoDelay();
-  const endOne = async () => {
-    await until(() => ends.length > 0, 'a response is to be ended');
-    ends.shift()?.();
-  };
-  for (let again = 0; again < 2; again++) {
-    client.get('/mine', '0-9');
-    await client.response();
-    if (again === 0) await endOne();
+  const client = await RawClient.connect(t, port);
+  for (let again = 0; again < 3; again++) {
+    client.get(path, '0-9');
+    assert.equal((await client.response()).status, 403);
   }
-  const granted = 'GET /mine HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-9\r\n\r\n';
-  const part = 'GET /none HTTP/1.1\r\nHost: a\r\nX: ';
-  client.write(part);
-  await until(() => received() === 2 * granted.length + part.length, 'Node has read it');
-  await endOne();
-  client.write(granted);
-  await endOne();
-  assert.equal((await client.response()).status, 404, 'not what stands inside of it');
-  assert.equal(answersOf(running), 0);
-  client.destroy();
+  assert.equal(app.pagerelay.relay.counters().published, 0);
+});
+
+test('a path that the application rewrites is not answered by lanes', async (t) => {
+  const server = { rewriteUrl: ({ url = '/' }) => (url === '/today' ? path : url) } as FastifyServerOptions;
+  const { app, port } = await start(t, { express: toAll }, () => {}, server);
+  const client = await RawClient.connect(t, port);
+  await ask(client, '/today', 4);
+  assert.deepEqual([app.pagerelay.relay.counters().published, answersOf(app.pagerelay.relay)], [0, 0]);
+  await ask(client, path, 4);
+  await untilAnswered(app.pagerelay.relay, 3);
+});
+
+test('what pages of other origins may read is answered by the application, each time', async (t) => {
+  for (const cors of [true, { origin: ['https://a.example', 'https://b.example'] }] as const) {
+    const { app, port } = await start(t, { express: toAll, cors: cors as NonNullable<PagerelayOptions['cors']> });
+    const client = await RawClient.connect(t, port);
+    for (const fields of ['', '', 'Origin: https://a.example\r\n', '']) {
+      client.get(path, '0-9', fields);
+      const answer = await client.response();
+      const varies = answer.fields.get('vary') ?? answer.fields.get('access-control-allow-origin');
+      assert.equal(varies, cors === true ? '*' : 'Origin');
+    }
+    assert.equal(app.pagerelay.relay.counters().published, 0);
+  }
 });
 
 test('short bodies are copied where copyBelow says so, by lanes too', async (t) => {
-  const running = await start(t, { express: true, copyBelow: 1000 });
-  const client = await askOften(t, running, '/mine');
-  const { sentBytes } = running.service.relay.counters();
+  const { app, port } = await start(t, { express: toAll, copyBelow: 1000 });
+  const { relay } = app.pagerelay;
+  const client = await RawClient.connect(t, port);
+  await ask(client, path, 10);
+  await untilAnswered(relay, 9);
+  const { sentBytes } = relay.counters();
   assert.deepEqual([sentBytes.copy, sentBytes.sendfile], [1000, 0]);
-  assert.ok(answersOf(running) > 0);
-  client.get('/mine', '0-999');
+  client.get(path, '0-999');
   await client.response();
-  await until(() => running.service.relay.counters().sentBytes.sendfile === 1000, 'a longer one is not');
-  client.destroy();
+  await untilAnswered(relay, 10);
+  assert.equal(relay.counters().sentBytes.sendfile, 1000, 'a longer one is not');
 });
 
-test('closing an application does not wait for grants, and leaves nothing open', async (t) => {
+test('closing an application ends idle connections that lanes read, and leaves nothing open', async (t) => {
   const before = countOpen();
-  const dir = makeFolder(t, 'tmpfs');
-  writeRegion(dir, 'model.bin', size, 17);
-  const { app, port } = await startApp(t, { dir, express: true, drain: 10 });
-  const running = { service: { relay: app.pagerelay.relay }, port };
-  const clients = [];
-  for (let at = 0; at < 5; at++) clients.push(await connectGranted(t, running, { path: '/regions/model.bin' }));
-  assert.ok(grantedOf(running) > 0);
+  const { app, port } = await start(t, { express: toAll, drain: 10 });
+  const clients: RawClient[] = [];
+  for (let at = 0; at < 5; at++) clients.push(await RawClient.connect(t, port));
+  for (const client of clients) await ask(client, path, 2);
+  await untilAnswered(app.pagerelay.relay, 9);
   const closing = app.close();
   for (const client of clients) assert.equal((await client.rest()).bytes, 0);
   await closing;
@@ -207,103 +250,98 @@ test('closing an application does not wait for grants, and leaves nothing open',
 test('closing an application waits for what a lane is in the middle of', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'large.bin', 40 << 20, 18);
-  const { app, port } = await startApp(t, { dir, express: true, drain: 10 });
-  const client = await connectGranted(
-    t,
-    { service: { relay: app.pagerelay.relay }, port },
-    { path: '/regions/large.bin' },
-  );
+  const { app, port } = await startApp(t, { dir, express: toAll, drain: 10 });
+  const client = await RawClient.connect(t, port);
+  client.get('/regions/large.bin', '0-9');
+  await client.response();
   client.get('/regions/large.bin', '0-');
   await client.head();
+  assert.equal(app.pagerelay.relay.counters().fed.unpublished, 1, 'a lane has begun this one');
   const closing = app.close();
   assert.equal((await client.take(40 << 20)).length, 40 << 20);
   assert.equal((await client.rest()).bytes, 0);
   await closing;
 });
 
-test('two scopes of one application may both have it, on the same connections', async (t) => {
+test('of two scopes of one application the first has lanes, and the second answers on the same connections', async (t) => {
   const [one, other] = [makeFolder(t, 'tmpfs'), makeFolder(t, 'tmpfs')];
   writeRegion(one, 'model.bin', size, 17);
   writeRegion(other, 'model.bin', size, 19);
   const app = fastify();
-  const relays: Express['service'][] = [];
+  const relays: Relay[] = [];
   for (const [prefix, dir] of [['/one', one] as const, ['/other', other] as const]) {
     await app.register(async (scope) => {
-      await scope.register(pagerelay, { ...quick, dir, prefix, express: true, engine: 'sendfile' });
-      relays.push({ relay: scope.pagerelay.relay });
+      await scope.register(pagerelay, { ...quick, dir, prefix, express: toAll, engine: 'sendfile' });
+      relays.push(scope.pagerelay.relay);
     });
   }
-  const port = await listen(t, app);
-  const client = await RawClient.connect(t, port);
-  client.socket.setNoDelay();
-  const contents = { '/one': content, '/other': seededBytes(size, 19) };
-  for (let at = 0; at < 60; at++) {
-    const prefix = Math.floor(at / 6) % 2 === 0 ? '/one' : '/other';
-    client.get(`${prefix}/regions/model.bin`, `${at}-${at + 99}`);
-    assert.ok((await client.response()).body.equals(contents[prefix].subarray(at, at + 100)), `${at} ${prefix}`);
+  const client = await RawClient.connect(t, await listen(t, app));
+  const otherContent = seededBytes(size, 19);
+  for (let turn = 0; turn < 5; turn++) {
+    await ask(client, `/one${path}`, 6);
+    await ask(client, `/other${path}`, 6, '', otherContent);
   }
-  for (const service of relays) assert.ok(answersOf({ service }) > 5, `${answersOf({ service })} answers`);
+  const accepted = relays.map((relay) => relay.counters().acceptedConnections);
+  assert.deepEqual(accepted, [1, 0]);
+  for (const [at, relay] of relays.entries()) await untilAnswered(relay, at === 0 ? 5 * 6 - 1 : 0);
   client.destroy();
-  for (const service of relays) {
-    await untilNoneGranted({ service });
-    await untilNothingHeld(service.relay);
-  }
+  for (const relay of relays) await untilNothingHeld(relay);
 });
 
-test('over TLS it is served as ever, and nothing is granted', async (t) => {
+test('over TLS it is served as ever, and lanes accept nothing', async (t) => {
   const https = makeCertificate(t);
-  const running = await start(t, { express: true }, () => {}, { https } as FastifyServerOptions);
+  const { app, port } = await start(t, { express: toAll }, () => {}, { https } as FastifyServerOptions);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   for (let at = 0; at < 6; at++) {
     const headers = { range: `bytes=${at}-${at + 99}` };
-    const request = get({ host: '127.0.0.1', port: running.port, path: '/mine', headers, ca: https.cert, agent });
+    const request = get({ host: '127.0.0.1', port, path, headers, ca: https.cert, agent });
     const [response] = await once(request, 'response');
     assert.ok(Buffer.concat(await response.toArray()).equals(content.subarray(at, at + 100)));
   }
   agent.destroy();
-  assert.equal(running.service.relay.counters().grants, 0);
+  assert.equal(app.pagerelay.relay.counters().acceptedConnections, 0);
 });
 
-test('over HTTP/2 it is served as ever, and nothing is granted', async (t) => {
-  const running = await start(t, { express: true }, () => {}, { http2: true } as FastifyServerOptions);
-  const session = connectHttp2(`http://127.0.0.1:${running.port}`);
+test('over HTTP/2 it is served as ever, and lanes accept nothing', async (t) => {
+  const { app, port } = await start(t, { express: toAll }, () => {}, { http2: true } as FastifyServerOptions);
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   for (let at = 0; at < 6; at++) {
-    const stream = session.request({ ':path': '/mine', range: `bytes=${at}-${at + 99}` });
+    const stream = session.request({ ':path': path, range: `bytes=${at}-${at + 99}` });
     assert.ok(Buffer.concat(await stream.toArray()).equals(content.subarray(at, at + 100)));
   }
   session.close();
-  assert.equal(running.service.relay.counters().grants, 0);
+  assert.equal(app.pagerelay.relay.counters().acceptedConnections, 0);
 });
 
 test('inject() is answered as ever', async (t) => {
-  const running = await start(t, { express: true });
+  const { app } = await start(t, { express: toAll });
   for (let at = 0; at < 4; at++) {
-    const answer = await running.app.inject({ url: '/mine', headers: { range: `bytes=${at}-${at + 9}` } });
+    const answer = await app.inject({ url: path, headers: { range: `bytes=${at}-${at + 9}` } });
     assert.ok(answer.rawPayload.equals(content.subarray(at, at + 10)));
   }
-  assert.equal(running.service.relay.counters().grants, 0);
+  assert.equal(answersOf(app.pagerelay.relay), 0);
 });
 
-test('Node’s limits of time do not hold for a body that a lane sends, and do for what follows', async (t) => {
+test('Node’s limits of time do not hold for a body that a lane sends, and a head that is late is answered 408', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   const large = writeRegion(dir, 'large.bin', 40 << 20, 18);
   const limits = { keepAliveTimeout: 200, requestTimeout: 400, connectionTimeout: 300 };
   const http = { connectionsCheckingInterval: 50, headersTimeout: 300 };
-  const { app, port } = await startApp(t, { dir, express: true }, () => {}, {
-    ...limits,
-    http,
-  } as FastifyServerOptions);
-  const running = { service: { relay: app.pagerelay.relay }, port };
-  const client = await connectGranted(t, running, { path: '/regions/large.bin' });
+  const server = { ...limits, http } as FastifyServerOptions;
+  const { app, port } = await startApp(t, { dir, express: toAll }, () => {}, server);
+  const client = await RawClient.connect(t, port);
+  client.get('/regions/large.bin', '0-9');
+  await client.response();
   client.get('/regions/large.bin', '0-');
   await client.head();
   const later = performance.now() + 1500;
   await until(() => performance.now() > later, 'well beyond every limit');
   assert.equal((await client.take(large.size)).length, large.size);
   client.write('GET /regions/large.bin HTTP/1.1\r\nHost: a');
+  assert.equal((await client.head()).status, 408);
   await client.rest();
   client.destroy();
-  await untilNoneGranted(running);
-  await untilNothingHeld(running.service.relay);
+  await untilNothingHeld(app.pagerelay.relay);
+  assert.equal(app.pagerelay.relay.counters().handedOver.late, 1);
 });

@@ -60,8 +60,8 @@ async function settle(served: readonly Served[], atMost: Open): Promise<State> {
     await until(async () => (await connectionsOf(running)) === 0, 'the connections are closed');
     await untilReturned(running, { descriptors: 1e9, pipes: 1e9, mappings: 1e9 });
   }
-  const isForgotten = ({ running }: Served) => running.service.relay.counters().openPatterns === 0;
-  await until(() => served.every(isForgotten), 'what lanes answer by is forgotten');
+  const isForgotten = ({ running }: Served) => running.service.relay.counters().reading === 0;
+  await until(() => served.every(isForgotten), 'lanes read no connection');
   const isClosed = () => countOpen().descriptors <= atMost.descriptors && countOpen().pipes <= atMost.pipes;
   await until(isClosed, 'descriptors are back', () => ({ was: atMost, is: countOpen() }));
   collectGarbage();

@@ -237,8 +237,10 @@ static void hand_over_fed(struct pr_connection *connection) {
     connection->fed = SIZE_MAX;
     relay->counters.handed_over[PR_HANDED_END]++;
     struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .bytes = PR_RETURN_HANDED};
-    /* Who takes one that has arrived is told of it then. */
-    if (!connection->at_door) pr_event_add(relay, event);
+    if (connection->at_door)
+        connection->ended_at_door = true;
+    else
+        pr_event_add(relay, event);
 }
 
 void pr_responder_peer_ended(struct pr_connection *connection) {

@@ -143,6 +143,9 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_unpin(connection);
     connection->at_door = false;
     if (fd < 0) connection->in_epoll = false;
+    if (fd >= 0 && connection->ended_at_door)
+        pr_event_add(relay, (struct pr_event){
+                                .kind = PR_EVENT_RETURNED, .id = id, .bytes = PR_RETURN_HANDED});
     *forgotten = fd < 0 && pr_list_empty(&connection->undone) && !connection->unread;
     if (*forgotten)
         fd = forget(connection);
@@ -154,6 +157,14 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_connection_settle(connection);
     pr_unlock(relay);
     return fd < 0 ? -error : fd;
+}
+
+int pr_connection_client(struct pr_relay *relay, uint64_t id, char text[PR_ADDRESS_TEXT], unsigned *port) {
+    pr_lock(relay);
+    const struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    if (connection) *port = pr_peer_address(&connection->peer, text);
+    pr_unlock(relay);
+    return connection ? 0 : -EBADF;
 }
 
 /* Closing. */

@@ -68,6 +68,7 @@ struct pr_connection {
     size_t fed;      /* bytes of these that Node shall have */
     bool is_fed;     /* Node answers what it was fed, and the lane reads on then */
     bool at_door;    /* a lane has accepted it, and Node does not know of it */
+    bool ended_at_door; /* its client has ended meanwhile, which who takes it is told */
     bool classified; /* its peer's kind is known; until then it is sent copies alone */
     bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off;
@@ -91,6 +92,9 @@ struct pr_answering {
  * relay's own, which has `forgotten` the connection: it can be adopted like any other.
  */
 int pr_connection_take(struct pr_relay *relay, uint64_t connection, enum pr_peer_kind *kind, bool *forgotten);
+
+/* The address of a connection's client as text, and its port. -EBADF. */
+int pr_connection_client(struct pr_relay *relay, uint64_t connection, char text[PR_ADDRESS_TEXT], unsigned *port);
 
 /* Duplicates the descriptor, finds out who the peer is, gives it a lane (on `node`, where one is). */
 int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,

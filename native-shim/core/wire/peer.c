@@ -79,13 +79,15 @@ static size_t address_bytes(const union pr_address *address, void *bytes, uint16
     return 16;
 }
 
-void pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]) {
+unsigned pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]) {
     static const char prefix[] = "::ffff:";
     unsigned char bytes[16] = {0};
     size_t before = peer->mapped ? sizeof prefix - 1 : 0;
+    uint16_t port = 0;
     memcpy(text, prefix, before + 1);
-    address_bytes(&peer->there, bytes, NULL);
+    address_bytes(&peer->there, bytes, &port);
     inet_ntop(peer->there.any.sa_family, bytes, text + before, (socklen_t)(PR_ADDRESS_TEXT - before));
+    return ntohs(port);
 }
 
 void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {

@@ -69,6 +69,6 @@ void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size);
 
 /* The address alone, as Node writes it: "192.0.2.1", "2001:db8::1", or "::ffff:192.0.2.1" of a mapped one. */
 enum { PR_ADDRESS_TEXT = 64 };
-void pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]);
+unsigned pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]);
 
 #endif

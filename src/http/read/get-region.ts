@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import type { Catalog } from '../../region/catalog.ts';
 import type { Digests } from '../../region/digest.ts';
 import type { Region } from '../../region/region.ts';
@@ -45,12 +45,15 @@ export type RegionService = {
   readonly leaving: Leaving;
 };
 
-// What a user's own route answers with, only that route knows.
-function publish({ publisher, outgoing }: RegionService, request: FastifyRequest, region: Region, given: GivenFields) {
-  if (publisher && request.routeOptions.config.answeredByLanes) {
-    publisher.publish(request, region, given, outgoing.engineOf(region));
-  }
+// What a user's own route answers with, only that route knows. Who has named an origin is answered otherwise.
+function publish({ publisher, outgoing }: RegionService, reply: FastifyReply, region: Region, given: GivenFields) {
+  const { request } = reply;
+  if (!publisher || !request.routeOptions.config.answeredByLanes) return;
+  if (byOrigin.some((name) => reply.hasHeader(name))) return;
+  publisher.publish(request, region, given, outgoing.engineOf(region));
 }
+
+const byOrigin = ['vary', 'access-control-allow-origin'];
 
 /**
  * Answers GET and HEAD with a region: 200, 206, 304.
@@ -68,7 +71,7 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       if (service.lock?.share() === false) await behind.otherService();
       const region = service.catalog.find(name);
       const verdict = judge(method, headers, region, new Date(), given.contentType);
-      publish(service, reply.request, region, given);
+      publish(service, reply, region, given);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }

@@ -45,7 +45,9 @@ export class Publisher {
    */
   publish(request: FastifyRequest, region: Region, given: GivenFields, engines: BackingEngine): void {
     const path = request.raw.url ?? '';
-    if (this.#isOver || !plainPath.test(path) || !this.#introduce(request)) return;
+    // An application that rewrites paths may lead the same one elsewhere next time.
+    const isAsAsked = request.originalUrl === path && plainPath.test(path);
+    if (this.#isOver || !isAsAsked || !this.#introduce(request)) return;
     const { generation, epoch, version } = region.content;
     const { engine, large, largeFrom } = engines;
     const { lastModified } = region;
