@@ -63,8 +63,8 @@ export type OpenOptions = RelayOptions & {
   readonly maxBytes: number | undefined;
   /** Is told what someone who reads the log should know of. */
   readonly report: Report;
-  /** Lines of the log that were lost; undefined where the log is the application's. */
-  readonly lostLogLines?: (() => number) | undefined;
+  /** Lines of the access log that were lost; undefined where there is none of our own. */
+  readonly lostLines?: (() => number) | undefined;
 };
 
 /** Regions that are open and can be answered with. */
@@ -137,7 +137,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const outgoing = new Outgoing(relay, connections, options);
   const digests = new Digests(relay, options.maxDigestBytes);
   closers.push(() => digests.close());
-  const metrics = new Metrics(relay, observed(catalog, outgoing, digests, writer, options.lostLogLines));
+  const metrics = new Metrics(relay, observed(catalog, outgoing, digests, writer, options.lostLines));
   closers.push(() => metrics.close());
   const inFlight = watchHeld(relay);
   return {
@@ -231,10 +231,10 @@ function observed(
   outgoing: Outgoing,
   digests: Digests,
   writer: Writer | undefined,
-  lostLogLines: (() => number) | undefined,
+  lostLines: (() => number) | undefined,
 ): Observed {
   return {
-    lostLogLines,
+    lostLines,
     counts: countsOf(catalog, digests, writer),
     engines: () => outgoing.engines(),
     regions: () => enginesOfOpen(catalog, outgoing),

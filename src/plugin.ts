@@ -16,7 +16,7 @@ import { boundSilence } from './node/deadlines.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { giveToLanes } from './node/lane-server.ts';
 import { answerInTurn, hasTurn, itsTurn } from './node/turn.ts';
-import { lineOfLanes, watchRequest } from './observe/access-log.ts';
+import { logOfLanes, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
 import { isTraced } from './observe/tracing.ts';
 import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
@@ -139,7 +139,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
       const guarded = options.express !== undefined && 'tokens' in options.express;
       const isPlain = server instanceof Server && (options.unaskable ?? []).length === 0;
       if (isPlain && opened.relay instanceof NativeRelay)
-        giveToLanes(server, opened.relay, { guarded, ...lineOfLanes() });
+        giveToLanes(server, opened.relay, { guarded, ...logOfLanes(undefined) });
     });
   }
   app.addHook('onClose', () => opened.close(deadline));
@@ -166,7 +166,7 @@ export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenF
 function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: PagerelayOptions): void {
   scope.setErrorHandler(answerError);
   scope.addHook('onRequest', (request, reply, done) => {
-    watchRequest(request, reply, opened.metrics, 'count');
+    watchRequest(request, reply, opened.metrics, undefined);
     boundSilence(request.raw, options.bodyTimeout ?? 60, () => request.raw.destroy());
     done();
   });

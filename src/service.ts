@@ -19,7 +19,7 @@ import { reportMissing } from './node/feature-test.ts';
 import { allowHalfOpen } from './node/internals.ts';
 import { giveToLanes, type LaneOptions } from './node/lane-server.ts';
 import { answerInTurn } from './node/turn.ts';
-import { lineOfLanes, watchRequest } from './observe/access-log.ts';
+import { type AccessLog, logOfLanes, watchRequest } from './observe/access-log.ts';
 import { logEngines, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -29,7 +29,7 @@ import { decorate } from './plugin.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLogLines'> & {
+export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines'> & {
   /** Whether lanes answer requests by themselves (docs/express.md). */
   readonly express: boolean;
   /** How long `close` waits for what is in flight. */
@@ -40,8 +40,10 @@ export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLogLi
   /** Of every answer of a region. */
   readonly cacheControl: string;
   readonly headers: readonly GivenField[];
-  /** Where the log goes; undefined: to standard output, which blocks where that does. */
+  /** Where messages go; undefined: to standard output, which blocks where that does. */
   readonly log?: LogOutput | undefined;
+  /** Where a line for each request goes; undefined: nowhere. */
+  readonly accessLog?: AccessLog | undefined;
   /** By which hosts it may be asked on a loopback address, beside those of the loopback; `*` is any. */
   readonly allowHosts: readonly string[];
   /** Files of bearer tokens; undefined: nobody is asked for one. */
@@ -75,21 +77,24 @@ export function createService(options: ServiceOptions): Service {
     ...options,
     express,
     report: (message, details) => log?.warn(details, message),
-    lostLogLines: () => options.log?.lost ?? 0,
+    lostLines: () => options.accessLog?.output.lost ?? 0,
   });
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options, metrics);
   log = app.log;
-  if (options.log) options.log.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
+  for (const output of new Set([options.log, options.accessLog?.output])) {
+    if (output) output.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
+  }
   watchTokens(guards, log, opened);
   app.addHook('onListen', async () => {
     // Who may be in this kernel without being seen is known by a list that lanes do not have.
-    const may = opened.publisher && options.unaskable.length === 0;
+    const logs = !options.accessLog || options.accessLog.output.native !== undefined;
+    const may = opened.publisher && options.unaskable.length === 0 && logs;
     if (may && relay instanceof NativeRelay) giveToLanes(app.server, relay, laneOptions(options, express));
   });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
-    watchRequest(request, reply, metrics, 'log');
+    watchRequest(request, reply, metrics, options.accessLog);
     done(refusal(request, draining) ?? refusalOf(guards, request));
   });
   app.addHook('onReady', async () => {
@@ -141,14 +146,8 @@ function readingBy({ readTokens, writeTokens }: Guards): Express['mayRead'] {
   return (authorization) => readTokens.accepts(authorization) || writeTokens?.accepts(authorization) === true;
 }
 
-function laneOptions({ log, logLevel }: ServiceOptions, express: Express | undefined): LaneOptions {
-  const guarded = express?.mayRead !== undefined;
-  return { guarded, log: logs(logLevel) ? log?.native : undefined, ...lineOfLanes() };
-}
-
-/** Whether a line for each request is written at this level. */
-function logs(level: string): boolean {
-  return ['trace', 'debug', 'info'].includes(level);
+function laneOptions({ accessLog }: ServiceOptions, express: Express | undefined): LaneOptions {
+  return { guarded: express?.mayRead !== undefined, ...logOfLanes(accessLog) };
 }
 
 function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['log'], opened: Pagerelay): void {
@@ -176,7 +175,7 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
     // What the router refuses has passed no hook.
     http: { requireHostHeader: false }, // badHost answers with a problem document
     frameworkErrors(error, request, reply) {
-      watchRequest(request, reply, metrics, 'log');
+      watchRequest(request, reply, metrics, options.accessLog);
       answerError(error, request, reply);
     },
     clientErrorHandler: answerClientError,

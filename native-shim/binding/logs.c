@@ -113,6 +113,18 @@ static napi_value write_log(napi_env env, napi_callback_info info) {
     return number(env, handle->log ? pr_log_write(handle->log, bytes, length) : -EBADF);
 }
 
+/* Has the log go on in the file behind a descriptor, which is the log's from here on. */
+static napi_value reopen_log(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t fd;
+    struct pr_log *log;
+    if (!take_arguments(env, info, &call) || !want_log(env, call.arguments[0], &log) ||
+        !want_integer(env, call.arguments[1], "fd", INT32_MAX, &fd))
+        return NULL;
+    pr_log_reopen(log, (int)fd);
+    return NULL;
+}
+
 /* Lines of lanes that were lost so far, and whether some wait to be written. */
 static napi_value log_state(napi_env env, napi_callback_info info) {
     struct call call;
@@ -130,6 +142,7 @@ static napi_value log_state(napi_env env, napi_callback_info info) {
 static const struct export list[] = {
     {"openLog", open_log},
     {"writeLog", write_log},
+    {"reopenLog", reopen_log},
     {"logState", log_state},
 };
 const struct exports log_exports = EXPORTS(list);

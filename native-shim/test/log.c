@@ -107,6 +107,37 @@ static void a_full_pipe_is_waited_for_by_the_thread_alone(void) {
     }
 }
 
+static void another_file_takes_the_place_of_the_one_before_between_two_pieces(void) {
+    enum { CAPACITY = 4096, LENGTH = 2 * CAPACITY };
+    static char bytes[LENGTH], read_back[LENGTH];
+    struct told told = TOLD;
+    struct pr_log *log;
+    size_t allocated = pr_allocated_bytes(), got = 0;
+    int before[2], skipped[2], after[2];
+    MUST(pipe2(before, O_CLOEXEC));
+    MUST(pipe2(skipped, O_CLOEXEC));
+    MUST(pipe2(after, O_CLOEXEC));
+    MUST(fcntl(before[1], F_SETPIPE_SZ, CAPACITY));
+    CHECK_EQUAL(pr_log_open(before[1], tell, &told, &log), 0);
+    CHECK_EQUAL(pr_log_write(log, bytes, LENGTH), 0);
+    pr_log_reopen(log, skipped[1]); /* while it writes; the next one follows before that has ended */
+    pr_log_reopen(log, after[1]);
+    stays(now(&told).pieces == 0, 50);
+    while (got < LENGTH) got += (size_t)MUST(read(before[0], read_back, LENGTH));
+    wait_until(now(&told).pieces == 1, 8000);
+    CHECK_EQUAL(now(&told).bytes, LENGTH);
+    CHECK_EQUAL(MUST(read(before[0], read_back, LENGTH)), 0); /* closed, without being written to again */
+    CHECK_EQUAL(MUST(read(skipped[0], read_back, LENGTH)), 0);
+    CHECK_EQUAL(pr_log_write(log, "next\n", 5), 0);
+    CHECK_EQUAL(MUST(read(after[0], read_back, LENGTH)), 5);
+    wait_until(now(&told).pieces == 2, 8000);
+    close_log(log, allocated);
+    close(before[0]);
+    close(before[1]);
+    close(skipped[0]);
+    close(after[0]);
+}
+
 static void closing_does_not_wait_for_a_write(void) {
     static char bytes[1 << 20];
     struct told told = TOLD;
@@ -145,6 +176,7 @@ int main(void) {
     RUN(pieces_are_written_in_their_order);
     RUN(an_error_is_told_with_what_was_written_before_it);
     RUN(a_full_pipe_is_waited_for_by_the_thread_alone);
+    RUN(another_file_takes_the_place_of_the_one_before_between_two_pieces);
     RUN(closing_does_not_wait_for_a_write);
     RUN(without_memory_nothing_is_begun);
     return 0;

@@ -1,5 +1,5 @@
 /** Printing, and ending with what was printed, on descriptors that may take nothing for as long as they like. @module */
-import { errors, output } from './streams.ts';
+import { output, outputs } from './streams.ts';
 
 /** What is still to be written when the process ends is given so long. */
 const lastMilliseconds = 2000;
@@ -21,17 +21,17 @@ export async function print(text: string): Promise<boolean> {
 export async function leave(code: number): Promise<void> {
   await flush();
   process.exitCode = code;
-  if (!output.isIdle || !errors.isIdle) exitNow(code);
+  if (![...outputs].every(({ isIdle }) => isIdle)) exitNow(code);
 }
 
 /** Gives what is still to be written the time to be. */
 export async function flush(): Promise<void> {
-  await Promise.all([output.flush(lastMilliseconds), errors.flush(lastMilliseconds)]);
+  await Promise.all([...outputs].map((each) => each.flush(lastMilliseconds)));
 }
 
 /** Ends the process, whatever is still to be written. */
 export function exitNow(code: number): never {
   // Without the shim a thread of libuv's pool may be in a write, and `process.exit` would wait for it.
-  if (output.holdsExit || errors.holdsExit) process.kill(process.pid, 'SIGKILL');
+  if ([...outputs].some(({ holdsExit }) => holdsExit)) process.kill(process.pid, 'SIGKILL');
   process.exit(code);
 }

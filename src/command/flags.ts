@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { isAllowable } from '../http/guard/allowed-hosts.ts';
 import { type GivenField, isFieldValue, ownFields, readField } from '../http/read/given-fields.ts';
+import { type AccessLogFormat, accessLogFormats } from '../observe/access-log.ts';
 import type { NamedFile } from '../region/catalog.ts';
 import { type Dotfiles, dotfileRules, isRegionName } from '../region/name.ts';
 import { type AddressBlock, parseAddressBlock } from '../relay/address-block.ts';
@@ -68,6 +69,9 @@ export type ServeOptions = {
   /** Seconds, with fractions. */
   readonly drain: number;
   readonly logLevel: LogLevel;
+  /** A path, `-` for standard output, or `off`. */
+  readonly accessLog: string;
+  readonly accessLogFormat: AccessLogFormat;
   /** Bytes: the largest region whose digest is computed. */
   readonly maxDigestBytes: number;
   /** Cache-Control of every answer of a region. */
@@ -185,7 +189,7 @@ export const flags: Flags = {
   },
   noExpress: {
     flag: 'no-express',
-    meaning: 'answer each request in Node, also one that repeats the last',
+    meaning: 'answer every request in Node: lanes accept no connections and read no requests',
     ...onOff,
   },
   copyBelow: {
@@ -247,6 +251,28 @@ export const flags: Flags = {
     flag: 'log-level',
     meaning: 'the least severe messages to log',
     ...oneOf('LEVEL', logLevels, 'info'),
+  },
+  accessLog: {
+    flag: 'access-log',
+    placeholder: 'PATH',
+    meaning: 'where a line for each request goes: a file, - for standard output, or off',
+    shownDefault: '-',
+    repeatable: false,
+    json: ['string'],
+    fallback: () => '-',
+    rule: '-, off, or a path that is not empty',
+    read: (texts) => lastText(texts, readPath),
+  },
+  accessLogFormat: {
+    flag: 'access-log-format',
+    placeholder: 'FORMAT',
+    meaning: 'how these lines are written: json or combined',
+    shownDefault: 'json',
+    repeatable: false,
+    json: ['string'],
+    fallback: () => 'json',
+    rule: `one of ${accessLogFormats.join(', ')}`,
+    read: (texts) => lastText(texts, (text) => accessLogFormats.find((format) => format === text)),
   },
 };
 

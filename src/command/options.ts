@@ -79,6 +79,8 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     maxBytes: settle(flags.maxBytes),
     drain: settle(flags.drain),
     logLevel: settle(flags.logLevel),
+    accessLog: settle(flags.accessLog),
+    accessLogFormat: settle(flags.accessLogFormat),
   };
   refuseUnsafeWriting(options);
   refuseDeniedNames(options);

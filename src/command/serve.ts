@@ -1,9 +1,11 @@
 import type { AddressInfo } from 'node:net';
+import type { AccessLog } from '../observe/access-log.ts';
 import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
+import { type OpenAccessLog, openAccessLog } from './access-log.ts';
 import { exitNow, flush, leave } from './ending.ts';
 import type { ServeOptions } from './options.ts';
-import { onEnding, onReload } from './signals.ts';
+import { onEnding, onReload, onReopen } from './signals.ts';
 import { errors, output } from './streams.ts';
 
 /**
@@ -12,17 +14,19 @@ import { errors, output } from './streams.ts';
  * @throws Error when a region or the address can't be had
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  const service = await start(options);
+  const accessLog = openAccessLog(options);
+  const service = await start(options, accessLog?.log);
   watchFaults(service);
   onReload(() => void reload(service));
+  onReopen(() => reopen(service, accessLog));
   errors.write(greeting(service, options));
   await new Promise<void>((resolve) => onEnding(resolve, () => exitNow(1)));
   await drain(service, options);
   await leave(0);
 }
 
-async function start(options: ServeOptions): Promise<Service> {
-  const service = createService({ ...options, express: !options.noExpress, log: output });
+async function start(options: ServeOptions, accessLog: AccessLog | undefined): Promise<Service> {
+  const service = createService({ ...options, accessLog, express: !options.noExpress, log: output });
   try {
     await service.app.listen({ host: options.host, port: options.port });
     return service;
@@ -56,6 +60,16 @@ function greeting(service: Service, options: ServeOptions): string {
 async function reload(service: Service): Promise<void> {
   service.app.log.info('reloading');
   await service.reload();
+}
+
+function reopen({ app }: Service, accessLog: OpenAccessLog | undefined): void {
+  if (accessLog?.path === undefined) return;
+  try {
+    accessLog.log.output.reopen(accessLog.path);
+    app.log.info({ path: accessLog.path }, 'the access log was opened again');
+  } catch (error) {
+    app.log.error({ err: error }, 'the access log could not be opened again, and goes on where it was');
+  }
 }
 
 // What Node itself would write to standard error, waiting for as long as that blocks.

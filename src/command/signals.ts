@@ -23,3 +23,8 @@ export function onEnding(drain: () => void, end: () => void): void {
 export function onReload(reload: () => void): void {
   process.on('SIGHUP', reload);
 }
+
+/** Listens to SIGUSR1: files that are written to may have been moved away. */
+export function onReopen(reopen: () => void): void {
+  process.on('SIGUSR1', reopen);
+}

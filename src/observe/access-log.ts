@@ -1,7 +1,11 @@
+/** One line for each request that was answered: Node's, and the frame of those that lanes write by themselves. @module */
 import { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Responding } from '../relay/publication.ts';
 import type { Engine, Sent } from '../relay/relay.ts';
+import { combinedLine } from './combined-line.ts';
+import type { LogOutput } from './log-output.ts';
 import type { Metrics } from './metrics.ts';
 
 /** A region's bytes on their way out. */
@@ -14,41 +18,88 @@ declare module 'fastify' {
   }
 }
 
-/** Whether a request's line is written here (the service), or is the application's own affair (the plugin). */
-export type Logging = 'log' | 'count';
+/** How lines are written: as JSON, or as nginx and Apache call `combined`. */
+export const accessLogFormats = ['json', 'combined'] as const;
+export type AccessLogFormat = (typeof accessLogFormats)[number];
+
+/** What a line of JSON says of a request, in this order. */
+type Entry = {
+  readonly reqId: string;
+  readonly method: string;
+  readonly url: string;
+  readonly status: number | undefined;
+  readonly remoteAddress: string;
+  readonly milliseconds: number;
+} & Partial<Sent> & { readonly engine?: Engine };
+
+// What stands before the time, and behind it. Lanes write the same (native-shim/core/http/accesslog.c).
+const beforeTime = '{"level":30,"time":';
+const behindTime = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname())},`;
+
+/** Where lines of requests go, and how they are written. */
+export class AccessLog {
+  readonly output: LogOutput;
+  readonly format: AccessLogFormat;
+
+  constructor(output: LogOutput, format: AccessLogFormat) {
+    this.output = output;
+    this.format = format;
+  }
+
+  writeJson(entry: Entry): void {
+    const members = JSON.stringify({ ...entry, msg: 'request' }).slice(1);
+    this.output.write(`${beforeTime}${Date.now()}${behindTime}${members}\n`);
+  }
+}
+
+/** How lanes log; without a log they write nothing. */
+export function logOfLanes(
+  log: AccessLog | undefined,
+): Pick<Responding, 'log' | 'combined' | 'beforeTime' | 'behindTime'> {
+  const combined = log?.format === 'combined';
+  return { log: log?.output.native, combined, beforeTime, behindTime: `${behindTime}"reqId":"lane-` };
+}
 
 /**
  * Counts a request once, and logs it, when its response has ended one way or the other: also one whose client went
  * away, and one whose bytes Node never saw.
+ *
+ * @param log undefined where the service writes none, and in the plugin, where logs are the application's own affair
  */
-export function watchRequest(request: FastifyRequest, reply: FastifyReply, metrics: Metrics, logging: Logging): void {
+export function watchRequest(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  metrics: Metrics,
+  log: AccessLog | undefined,
+): void {
   const began = performance.now();
   const { raw } = reply;
+  const remoteAddress = log && request.ip; // A socket that is closed does not tell it any more.
   // A response to inject() has no connection whose end would close it.
   raw.once(raw.socket instanceof Socket || raw.socket === null ? 'close' : 'finish', () => {
     const status = raw.headersSent ? raw.statusCode : undefined;
     metrics.countRequest(request.method, status, reply.regionBody?.engine);
-    if (logging === 'log' && request.log.level !== 'silent') void log(request, reply, performance.now() - began);
+    if (log && remoteAddress !== undefined) void write(log, reply, remoteAddress, performance.now() - began);
   });
 }
 
-async function log(request: FastifyRequest, reply: FastifyReply, milliseconds: number): Promise<void> {
-  const { regionBody, raw } = reply;
-  const fields = {
+async function write(log: AccessLog, reply: FastifyReply, remoteAddress: string, milliseconds: number): Promise<void> {
+  const { request, regionBody, raw } = reply;
+  const sent = await regionBody?.sent;
+  const status = raw.headersSent ? raw.statusCode : undefined;
+  if (log.format === 'combined') {
+    log.output.write(combinedLine(reply, { remoteAddress, status, bytes: sent?.bytes }));
+    return;
+  }
+  log.writeJson({
+    reqId: request.id,
     method: request.method,
     url: request.url,
-    status: raw.headersSent ? raw.statusCode : undefined,
-    remoteAddress: request.ip,
+    status,
+    remoteAddress,
     milliseconds: Math.round(milliseconds * 1000) / 1000,
-  };
-  const body = regionBody
-    ? { engine: regionBody.engine, ...(await regionBody.sent) }
-    : { outcome: raw.writableFinished ? 'complete' : 'aborted' };
-  request.log.info({ ...fields, ...body }, 'request');
-}
-
-/** What stands in a line of a lane's answer before its time, and between that and its number (native-shim/core/http/accesslog.c). */
-export function lineOfLanes(): { readonly beforeTime: string; readonly behindTime: string } {
-  const name = JSON.stringify(hostname());
-  return { beforeTime: '{"level":30,"time":', behindTime: `,"pid":${process.pid},"hostname":${name},"reqId":"lane-` };
+    ...(regionBody && sent
+      ? { engine: regionBody.engine, outcome: sent.outcome, code: sent.code, bytes: sent.bytes }
+      : { outcome: raw.writableFinished ? 'complete' : 'aborted' }),
+  });
 }

@@ -1,5 +1,5 @@
 /** Writing to descriptors that may block for ever, such as a pipe that nobody reads, without waiting for them. @module */
-import { write as writeFd } from 'node:fs';
+import { closeSync, constants, openSync, write as writeFd } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { errnoName, loadShim, type Shim, type ShimLog } from '../relay/shim.ts';
@@ -24,11 +24,23 @@ export type Written = {
 export type Descriptor = {
   /** Does not reject. Call it again only when it has resolved, which may be never. */
   write(bytes: Uint8Array): Promise<Written>;
+  /** Goes on in another file, which is its own from here on, and closes the one before. */
+  reopen(fd: number): void;
   /** Whether a write that does not return keeps `process.exit` from returning, too. */
   readonly holdsExit: boolean;
   /** The same descriptor for lanes, which add lines of their own; undefined without the shim. */
   readonly native?: NativeLog;
 };
+
+/**
+ * Opens a file that lines are added to. Where it is a pipe, its reader has to be there.
+ *
+ * @throws Error with a `code`
+ */
+export function openLogFile(path: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
+  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o666);
+}
 
 /** A descriptor of this process, written by a thread of its own where the shim is there, else by libuv's pool. */
 export function openDescriptor(fd: number): Descriptor {
@@ -43,6 +55,7 @@ function byThread(shim: Shim, fd: number): Descriptor | undefined {
   return {
     holdsExit: false,
     native: { log, state: () => shim.logState(log) },
+    reopen: (next) => shim.reopenLog(log, next),
     write(bytes) {
       const { promise, resolve } = Promise.withResolvers<Written>();
       tell = resolve;
@@ -55,20 +68,34 @@ function byThread(shim: Shim, fd: number): Descriptor | undefined {
 
 /** At its exit a process waits for the threads of libuv's pool, and one of them may be in a write here. */
 export function byPool(fd: number): Descriptor {
+  let file = fd;
+  let writing: number | undefined;
   return {
     holdsExit: true,
     async write(bytes) {
-      let done = 0;
-      while (done < bytes.length) {
-        try {
-          done += (await writeToFd(fd, bytes, done, bytes.length - done, null)).bytesWritten;
-        } catch (error) {
-          const { code = 'EIO' } = error as NodeJS.ErrnoException;
-          if (code !== 'EAGAIN') return { bytes: done, error: code };
-          await delay(retryMilliseconds, undefined, { ref: false });
-        }
-      }
-      return { bytes: done, error: undefined };
+      writing = file;
+      const written = await writeAll(writing, bytes);
+      if (file !== writing) closeSync(writing);
+      writing = undefined;
+      return written;
+    },
+    reopen(next) {
+      if (file !== writing) closeSync(file);
+      file = next;
     },
   };
+}
+
+async function writeAll(fd: number, bytes: Uint8Array): Promise<Written> {
+  let done = 0;
+  while (done < bytes.length) {
+    try {
+      done += (await writeToFd(fd, bytes, done, bytes.length - done, null)).bytesWritten;
+    } catch (error) {
+      const { code = 'EIO' } = error as NodeJS.ErrnoException;
+      if (code !== 'EAGAIN') return { bytes: done, error: code };
+      await delay(retryMilliseconds, undefined, { ref: false });
+    }
+  }
+  return { bytes: done, error: undefined };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import type { ShimLog } from '../relay/shim.ts';
-import { type Descriptor, openDescriptor } from './descriptor.ts';
+import { type Descriptor, openDescriptor, openLogFile } from './descriptor.ts';
 
 /** Bytes of lines that wait to be written; what comes beyond them is lost. */
 const mostBytes = 1 << 20;
@@ -22,6 +22,7 @@ export class LogOutput {
   #reported = 0;
   #busy = false;
   #torn = false;
+  #files = 0;
   /** Is told of lines that were lost, when lines can be written again: how many since the last time. */
   onRecovery: ((lines: number) => void) | undefined;
 
@@ -32,6 +33,18 @@ export class LogOutput {
   /** Lines for a descriptor of this process, such as 1. It stays open. */
   static to(fd: number): LogOutput {
     return new LogOutput(openDescriptor(fd));
+  }
+
+  /** Lines for a file, which is made where there is none. @throws Error with a `code` */
+  static toFile(path: string): LogOutput {
+    return new LogOutput(openDescriptor(openLogFile(path)));
+  }
+
+  /** Goes on in the file that is at a path by now. @throws Error with a `code`, and it goes on as before */
+  reopen(path: string): void {
+    this.#descriptor.reopen(openLogFile(path));
+    this.#files++;
+    this.#torn = false;
   }
 
   /** Lines that were lost so far, those of lanes among them. */
@@ -92,9 +105,10 @@ export class LogOutput {
     // A file system that was full may have taken the beginning of a line: the next one begins on a line of its own.
     const start = this.#torn ? 1 : 0;
     const piece = start > 0 ? Buffer.concat([Buffer.of(newline), lines]) : lines;
+    const files = this.#files;
     const { bytes, error } = await this.#descriptor.write(piece);
     this.#bytes -= lines.length;
-    if (bytes > 0) this.#torn = error !== undefined && piece[bytes - 1] !== newline;
+    if (bytes > 0 && files === this.#files) this.#torn = error !== undefined && piece[bytes - 1] !== newline;
     if (error === undefined) this.#report();
     else this.#lost += linesIn(piece.subarray(Math.max(bytes, start)));
   }

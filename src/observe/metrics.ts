@@ -18,7 +18,7 @@ export type Observed = {
   /** What the regions are sent by that are open. */
   regions(): Iterable<RegionEngine>;
   /** Lines of the log that were lost; undefined where the log is somebody else's. */
-  readonly lostLogLines?: (() => number) | undefined;
+  readonly lostLines?: (() => number) | undefined;
 };
 
 /** Metrics in one of their formats. */
@@ -82,7 +82,7 @@ export class Metrics {
       engineFamily(this.#observed.engines()),
       this.#regions.family(this.#observed.regions()),
       ...regionFamilies(this.#observed.counts),
-      ...logFamilies(this.#observed.lostLogLines),
+      ...logFamilies(this.#observed.lostLines),
       ...this.#eventLoop.families(),
       ...(await this.#process.families()),
     ];
@@ -130,8 +130,9 @@ export class Metrics {
 
 function logFamilies(lostLines: (() => number) | undefined): Family[] {
   if (!lostLines) return [];
-  const help = 'Lines of the log that were lost, for it could not be written, or not fast enough.';
-  return [single('counter', 'pagerelay_log_dropped_lines_total', help, lostLines())];
+  const help =
+    'Lines of the access log, and what shares its file, that were lost: it could not be written, or not fast enough.';
+  return [single('counter', 'pagerelay_access_log_dropped_lines_total', help, lostLines())];
 }
 
 const alarming = ['404', '416', '500', '503'];

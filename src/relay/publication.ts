@@ -38,7 +38,12 @@ export type Responding = {
   readonly headSeconds: number;
   /** Where a line for each answer goes; undefined for none. */
   readonly log?: ShimLog | undefined;
-  /** What stands in a line before the time, in milliseconds since 1970, and between it and the number of the answer. */
+  /** Whether lines are of the combined format; else they are JSON. */
+  readonly combined: boolean;
+  /**
+   * What stands in a line of JSON before the time, in milliseconds since 1970, and between it and the number of the
+   * answer.
+   */
   readonly beforeTime: string;
   readonly behindTime: string;
 };

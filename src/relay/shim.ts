@@ -190,6 +190,8 @@ export type Shim = {
   openLog(fd: number, onWritten: (bytes: number, errno: number) => void): ShimLog | number;
   /** -EBUSY until the piece before is told of. */
   writeLog(log: ShimLog, bytes: Uint8Array): number;
+  /** Goes on in the file behind a descriptor, which is the log's from here on; a write under way ends where it began. */
+  reopenLog(log: ShimLog, fd: number): void;
   /** Lines of lanes that were lost so far, and whether nothing waits to be written. */
   logState(log: ShimLog): { readonly lost: number; readonly isIdle: boolean };
   enableFaults(): void;

@@ -66,7 +66,7 @@ async function checkServing(t: TestContext, served: Served): Promise<void> {
 
 async function droppedLines(t: TestContext, { port }: Served): Promise<number> {
   const { body } = await get(t, port, '/metrics');
-  return Number(/^pagerelay_log_dropped_lines_total (\d+)$/m.exec(body.toString())?.[1]);
+  return Number(/^pagerelay_access_log_dropped_lines_total (\d+)$/m.exec(body.toString())?.[1]);
 }
 
 async function endsBy(served: Served, exit: object = cleanExit): Promise<void> {

@@ -11,7 +11,7 @@ import { until } from '../support/poll.ts';
 import { start } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
 
-const options: LaneOptions = { guarded: false, beforeTime: '', behindTime: '' };
+const options: LaneOptions = { guarded: false, combined: false, beforeTime: '', behindTime: '' };
 
 /** Answers with what it was asked for. */
 const echo: RequestListener = (request, response) => {

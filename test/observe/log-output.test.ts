@@ -22,6 +22,10 @@ class Scripted implements Descriptor {
     return promise;
   }
 
+  reopen(): void {
+    this.text = '';
+  }
+
   /** Ends the write that is under way, once there is one. */
   async end(limit = Number.POSITIVE_INFINITY, error?: string): Promise<void> {
     await until(() => this.#answer !== undefined, 'a write');

@@ -96,36 +96,121 @@ static void add_end(struct line *line, const struct pr_transmission *transmissio
     add_number(line, transmission->reference.sent, 1);
 }
 
-/* What besides the path and the texts of the service stands in a line, at most. */
+/* Whatever a client sends may stand in a line, but for what could end a quotation or a line, as nginx has it. */
+static void add_escaped(struct line *line, struct pr_text text) {
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t at = 0; at < text.length; at++) {
+        unsigned char byte = (unsigned char)text.at[at];
+        if (byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\') {
+            *line->at++ = (char)byte;
+            continue;
+        }
+        add_string(line, "\\x");
+        *line->at++ = digits[byte >> 4];
+        *line->at++ = digits[byte & 15];
+    }
+}
+
+static void add_quoted(struct line *line, struct pr_text text) {
+    add_string(line, " \"");
+    if (text.at)
+        add_escaped(line, text);
+    else
+        add_string(line, "-");
+    add_string(line, "\"");
+}
+
+/* An escaped byte is four. */
+enum { ESCAPED = 4, QUOTES = 16 };
+
+struct pr_asked *pr_access_log_asked(const struct pr_head *head) {
+    size_t most = ESCAPED * (head->referer.length + head->user_agent.length) + QUOTES;
+    struct pr_asked *asked = pr_allocate(1, sizeof *asked + most);
+    if (!asked) return NULL;
+    struct line line = {.at = asked->bytes};
+    add_quoted(&line, head->referer);
+    add_quoted(&line, head->user_agent);
+    add_string(&line, "\n");
+    asked->length = (size_t)(line.at - asked->bytes);
+    return asked;
+}
+
+static bool asks_for_head(const struct pr_responder *responder) {
+    return responder->kind == PR_ANSWERED_HEAD || responder->kind == PR_ANSWERED_HEAD_NOT_MODIFIED;
+}
+
+/* The time of the combined format; made anew once a second. */
+static void add_time(struct line *line) {
+    static _Thread_local struct {
+        time_t second;
+        char text[40];
+    } last;
+    time_t now = time(NULL);
+    if (now != last.second) {
+        struct tm parts;
+        gmtime_r(&now, &parts);
+        strftime(last.text, sizeof last.text, "[%d/%b/%Y:%H:%M:%S +0000]", &parts);
+        last.second = now;
+    }
+    add_string(line, last.text);
+}
+
+/* The path is one that Node has published: it has no character that JSON or a quotation would escape. */
+static void write_json(struct line *line, const struct pr_connection *connection, const char *client) {
+    const struct pr_responding *responding = &connection->relay->http->responding;
+    const struct pr_responder *responder = connection->responder;
+    add(line, responding->before_time);
+    add_number(line, milliseconds_since_1970(), 1);
+    add(line, responding->behind_time);
+    add_number(line, connection->relay->http->answers, 1);
+    add_string(line, asks_for_head(responder) ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
+    add(line, responder->published->is.path);
+    add_string(line, "\",\"status\":");
+    add_number(line, responder->answer.status, 1);
+    add_string(line, ",\"remoteAddress\":\"");
+    add_string(line, client);
+    add_string(line, "\",\"milliseconds\":");
+    add_milliseconds(line, pr_now() - responder->begun);
+}
+
+static void write_combined(struct line *line, const struct pr_connection *connection, const char *client,
+                           uint64_t bytes) {
+    const struct pr_responder *responder = connection->responder;
+    add_string(line, client);
+    add_string(line, " - - ");
+    add_time(line);
+    add_string(line, asks_for_head(responder) ? " \"HEAD " : " \"GET ");
+    add(line, responder->published->is.path);
+    add_string(line, responder->is_http_1_0 ? " HTTP/1.0\" " : " HTTP/1.1\" ");
+    add_number(line, responder->answer.status, 1);
+    add_string(line, " ");
+    add_number(line, bytes, 1);
+    if (responder->asked)
+        add(line, (struct pr_text){.at = responder->asked->bytes, .length = responder->asked->length});
+    else
+        add_string(line, " \"-\" \"-\"\n");
+}
+
+/* What besides the path and the texts of service and client stands in a line, at most. */
 enum { ROOM = 512 };
 
-/* The path is one that Node has published: it has no character that JSON would escape. */
 void pr_access_log(const struct pr_connection *connection, const struct pr_transmission *transmission,
                    enum pr_outcome outcome, int error) {
-    const struct pr_relay *relay = connection->relay;
-    const struct pr_responding *responding = &relay->http->responding;
+    const struct pr_responding *responding = &connection->relay->http->responding;
     const struct pr_responder *responder = connection->responder;
-    const struct pr_text *path = &responder->published->is.path;
-    bool is_head = responder->kind == PR_ANSWERED_HEAD || responder->kind == PR_ANSWERED_HEAD_NOT_MODIFIED;
-    char peer[PR_ADDRESS_TEXT];
-    pr_peer_address(&connection->peer, peer);
-    size_t room = responding->before_time.length + responding->behind_time.length + path->length + ROOM;
+    char client[PR_ADDRESS_TEXT];
+    pr_peer_address(&connection->peer, client);
+    size_t room = responding->before_time.length + responding->behind_time.length +
+                  responder->published->is.path.length + (responder->asked ? responder->asked->length : 0) + ROOM;
     char *bytes = pr_log_room(responding->log, room);
     if (!bytes) return;
     struct line line = {.at = bytes};
-    add(&line, responding->before_time);
-    add_number(&line, milliseconds_since_1970(), 1);
-    add(&line, responding->behind_time);
-    add_number(&line, relay->http->answers, 1);
-    add_string(&line, is_head ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
-    add(&line, *path);
-    add_string(&line, "\",\"status\":");
-    add_number(&line, responder->answer.status, 1);
-    add_string(&line, ",\"remoteAddress\":\"");
-    add_string(&line, peer);
-    add_string(&line, "\",\"milliseconds\":");
-    add_milliseconds(&line, pr_now() - responder->begun);
-    add_end(&line, transmission, outcome, error);
-    add_string(&line, ",\"msg\":\"request\"}\n");
+    if (responding->combined) {
+        write_combined(&line, connection, client, transmission ? transmission->reference.sent : 0);
+    } else {
+        write_json(&line, connection, client);
+        add_end(&line, transmission, outcome, error);
+        add_string(&line, ",\"msg\":\"request\"}\n");
+    }
     pr_log_add(responding->log, (size_t)(line.at - bytes));
 }

@@ -1,6 +1,7 @@
 #include "http/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +31,7 @@ struct pr_log {
     bool torn;       /* the last byte that was written is within a line of the queue */
     unsigned users;
     int fd;
+    int next; /* a file that takes the place of the one behind `fd`; -1 for none */
 };
 
 /* Somebody else may have set O_NONBLOCK on the descriptor. */
@@ -106,6 +108,14 @@ static void write_queue(struct pr_log *log) {
     log->is_writing = false;
 }
 
+/* Under the lock. The file is a new one, so no line in it is torn. */
+static void change_file(struct pr_log *log) {
+    if (log->next < 0) return;
+    if (dup3(log->next, log->fd, O_CLOEXEC) >= 0) log->torn = false;
+    close(log->next);
+    log->next = -1;
+}
+
 static void gather(struct pr_log *log) {
     struct timespec moment = {.tv_nsec = GATHER};
     pthread_mutex_unlock(&log->lock);
@@ -117,7 +127,9 @@ static void *run(void *argument) {
     struct pr_log *log = argument;
     pthread_mutex_lock(&log->lock);
     while (log->users > 0 || log->queued > 0) {
-        if (log->piece)
+        if (log->next >= 0)
+            change_file(log);
+        else if (log->piece)
             write_piece(log);
         else if (log->queued > 0) {
             if (log->queued < QUEUE / 4) gather(log);
@@ -125,6 +137,7 @@ static void *run(void *argument) {
         } else
             pthread_cond_wait(&log->told, &log->lock);
     }
+    change_file(log);
     pthread_mutex_unlock(&log->lock);
     log_free(log);
     return NULL;
@@ -149,6 +162,7 @@ int pr_log_open(int fd, pr_log_written *written, void *context, struct pr_log **
     struct pr_log *made = pr_allocate(1, sizeof *made);
     if (!made) return -ENOMEM;
     made->fd = fd;
+    made->next = -1;
     made->users = 1;
     made->written = written;
     made->context = context;
@@ -176,6 +190,14 @@ int pr_log_write(struct pr_log *log, const void *bytes, size_t length) {
     }
     pthread_mutex_unlock(&log->lock);
     return result;
+}
+
+void pr_log_reopen(struct pr_log *log, int file) {
+    pthread_mutex_lock(&log->lock);
+    if (log->next >= 0) close(log->next);
+    log->next = file;
+    pthread_cond_signal(&log->told);
+    pthread_mutex_unlock(&log->lock);
 }
 
 void pr_log_end(struct pr_log *log) {

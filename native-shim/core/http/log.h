@@ -27,6 +27,12 @@ int pr_log_open(int fd, pr_log_written *written, void *context, struct pr_log **
 /* Has the thread write a copy of the bytes. -EBUSY until it has told of the piece before; -ENOMEM. */
 int pr_log_write(struct pr_log *log, const void *bytes, size_t length);
 
+/*
+ * What is written from here on goes to another file: `file` replaces what the log's descriptor stands for, and is closed.
+ * A write that is under way ends where it has begun.
+ */
+void pr_log_reopen(struct pr_log *log, int file);
+
 /* `written` is called no more. */
 void pr_log_end(struct pr_log *log);
 

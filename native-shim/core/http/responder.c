@@ -100,6 +100,7 @@ static void end_reading(struct pr_connection *connection) {
     pr_list_remove(&responder->waiting);
     if (responder->published) pr_published_give(responder->published);
     pr_free(responder->unsent);
+    pr_free(responder->asked);
     pr_free(responder);
 }
 
@@ -523,6 +524,11 @@ static enum pr_next respond(struct pr_connection *connection, const struct pr_he
     bool has_length = answer.status != PR_STATUS_NOT_MODIFIED || !head->is_http_1_0;
     responder->closes = !head->keeps_connection || !has_length;
     responder->begun = pr_lane_of(connection)->now;
+    responder->is_http_1_0 = head->is_http_1_0;
+    if (relay->http->responding.combined && why == PR_FED_COUNT) {
+        pr_free(responder->asked);
+        responder->asked = pr_access_log_asked(head);
+    }
     if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
     if (why == PR_FED_COUNT && !is_at_its_path(connection, responder->published)) why = PR_FED_CHANGED;
     int result = why < PR_FED_COUNT ? 0 : answer.has_body ? begin_body(connection) : answer_head(connection);

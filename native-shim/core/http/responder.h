@@ -23,9 +23,9 @@ struct pr_responding {
     bool guarded;        /* only who is allowed may read (pr_allow_reader) */
     unsigned keep_alive; /* that a connection may be idle */
     unsigned head;       /* that a head may take */
-    /* Where a line for each answer goes, and what stands in it before and behind the time; NULL for none. */
-    struct pr_log *log;
-    struct pr_text before_time, behind_time;
+    struct pr_log *log;  /* where a line for each answer goes; NULL for none */
+    bool combined;       /* lines are of the combined format, else of JSON */
+    struct pr_text before_time, behind_time; /* what stands in one of JSON before and behind the time */
 };
 
 /* Before a door is opened. The strings are copied; the log is kept until the relay is destroyed. 0 or -ENOMEM. */
@@ -51,8 +51,10 @@ struct pr_responder {
     struct pr_published *published; /* what is being answered by; a use of it */
     struct pr_answer answer;
     struct pr_unread *unsent; /* of a response without a body that the socket did not take; mostly NULL */
+    struct pr_asked *asked;   /* what its line has of the request; mostly NULL */
     uint64_t begun;           /* ns: the answer */
     enum pr_answered kind;
+    bool is_http_1_0; /* the request */
     bool closes;      /* after the answer */
     bool in_head;     /* a part of the next request is there */
     bool ended;       /* the client will send nothing more; what it has sent may be unread */
