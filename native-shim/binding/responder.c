@@ -104,7 +104,8 @@ static bool want_responding(napi_env env, napi_value object, struct texts *texts
     if (!integer_property(env, object, "keepAliveSeconds", INT32_MAX, &keep_alive) ||
         !integer_property(env, object, "headSeconds", INT32_MAX, &head) ||
         !want_property(env, object, "guarded", &value) || !want_boolean(env, value, "guarded", &responding->guarded) ||
-        !want_property(env, object, "combined", &value) || !want_boolean(env, value, "combined", &responding->combined) ||
+        !want_property(env, object, "combined", &value) ||
+        !want_boolean(env, value, "combined", &responding->combined) ||
         !text_property(env, object, "beforeTime", texts, &responding->before_time) ||
         !text_property(env, object, "behindTime", texts, &responding->behind_time) ||
         !optional_property(env, object, "log", &value) || (value && !want_log(env, value, &responding->log)))

@@ -1,8 +1,8 @@
 /** What a client goes on sending after the last response of its connection is nobody's to answer. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { writeInPieces } from '../support/lane-answers.ts';
 import { connectionsOf } from '../support/holds.ts';
+import { writeInPieces } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, seededBytes, writeRegion } from '../support/regions.ts';

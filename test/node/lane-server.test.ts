@@ -212,9 +212,6 @@ const left: Readonly<Record<string, (server: Server) => void>> = {
     const { _handle } = server as unknown as { _handle: object };
     Object.defineProperty(_handle, 'fd', { value: undefined });
   },
-  'counts its connections otherwise': (server) => {
-    Object.defineProperty(server, '_connections', { value: undefined, writable: true });
-  },
 };
 
 for (const [what, prepare] of Object.entries(left)) {

@@ -13,15 +13,15 @@
 struct pr_relay;
 
 enum pr_event_kind {
-    PR_EVENT_ACCEPTED,  /* a lane has given the socket the last byte; the connection is Node's again */
-    PR_EVENT_BROKEN,    /* a lane broke the transmission off; `error` says why */
-    PR_EVENT_DRAINED,   /* the FIN that was asked for may go out */
-    PR_EVENT_STALLED,   /* a connection that Node owns has held pages for too long: break it */
-    PR_EVENT_GRANTED,   /* a claim was granted, or with `error` EBUSY refused and gone */
-    PR_EVENT_UNWANTED,  /* a transmission that no connection carries holds a writer up for too long: release it */
-    PR_EVENT_GONE,      /* nothing refers to a retired generation's file any more */
-    PR_EVENT_RETURNED,  /* a connection that its lane has read is Node's: `bytes` is an enum pr_return */
-    PR_EVENT_ARRIVED,   /* the same of one that Node does not know yet: take it */
+    PR_EVENT_ACCEPTED, /* a lane has given the socket the last byte; the connection is Node's again */
+    PR_EVENT_BROKEN,   /* a lane broke the transmission off; `error` says why */
+    PR_EVENT_DRAINED,  /* the FIN that was asked for may go out */
+    PR_EVENT_STALLED,  /* a connection that Node owns has held pages for too long: break it */
+    PR_EVENT_GRANTED,  /* a claim was granted, or with `error` EBUSY refused and gone */
+    PR_EVENT_UNWANTED, /* a transmission that no connection carries holds a writer up for too long: release it */
+    PR_EVENT_GONE,     /* nothing refers to a retired generation's file any more */
+    PR_EVENT_RETURNED, /* a connection that its lane has read is Node's: `bytes` is an enum pr_return */
+    PR_EVENT_ARRIVED,  /* the same of one that Node does not know yet: take it */
 };
 
 struct pr_event {

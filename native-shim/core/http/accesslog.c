@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "http/layer.h"
 #include "http/log.h"
 
@@ -163,7 +164,8 @@ static void write_json(struct line *line, const struct pr_connection *connection
     add_number(line, milliseconds_since_1970(), 1);
     add(line, responding->behind_time);
     add_number(line, connection->relay->http->answers, 1);
-    add_string(line, asks_for_head(responder) ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
+    add_string(line,
+               asks_for_head(responder) ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
     add(line, responder->published->is.path);
     add_string(line, "\",\"status\":");
     add_number(line, responder->answer.status, 1);

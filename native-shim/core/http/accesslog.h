@@ -2,6 +2,7 @@
 #ifndef PR_ACCESSLOG_H
 #define PR_ACCESSLOG_H
 
+#include "http/head.h"
 #include "lanes/lane.h"
 #include "wire/transmission.h"
 

@@ -28,8 +28,8 @@ int pr_log_open(int fd, pr_log_written *written, void *context, struct pr_log **
 int pr_log_write(struct pr_log *log, const void *bytes, size_t length);
 
 /*
- * What is written from here on goes to another file: `file` replaces what the log's descriptor stands for, and is closed.
- * A write that is under way ends where it has begun.
+ * What is written from here on goes to another file: `file` replaces what the log's descriptor stands for, and is
+ * closed. A write that is under way ends where it has begun.
  */
 void pr_log_reopen(struct pr_log *log, int file);
 

@@ -20,11 +20,11 @@ struct pr_log;
 
 /* How lanes answer: times in seconds. */
 struct pr_responding {
-    bool guarded;        /* only who is allowed may read (pr_allow_reader) */
-    unsigned keep_alive; /* that a connection may be idle */
-    unsigned head;       /* that a head may take */
-    struct pr_log *log;  /* where a line for each answer goes; NULL for none */
-    bool combined;       /* lines are of the combined format, else of JSON */
+    bool guarded;                            /* only who is allowed may read (pr_allow_reader) */
+    unsigned keep_alive;                     /* that a connection may be idle */
+    unsigned head;                           /* that a head may take */
+    struct pr_log *log;                      /* where a line for each answer goes; NULL for none */
+    bool combined;                           /* lines are of the combined format, else of JSON */
     struct pr_text before_time, behind_time; /* what stands in one of JSON before and behind the time */
 };
 

@@ -144,8 +144,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     connection->at_door = false;
     if (fd < 0) connection->in_epoll = false;
     if (fd >= 0 && connection->ended_at_door)
-        pr_event_add(relay, (struct pr_event){
-                                .kind = PR_EVENT_RETURNED, .id = id, .bytes = PR_RETURN_HANDED});
+        pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_RETURNED, .id = id, .bytes = PR_RETURN_HANDED});
     *forgotten = fd < 0 && pr_list_empty(&connection->undone) && !connection->unread;
     if (*forgotten)
         fd = forget(connection);
