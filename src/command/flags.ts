@@ -254,25 +254,13 @@ export const flags: Flags = {
   },
   accessLog: {
     flag: 'access-log',
-    placeholder: 'PATH',
     meaning: 'where a line for each request goes: a file, - for standard output, or off',
-    shownDefault: '-',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => '-',
-    rule: '-, off, or a path that is not empty',
-    read: (texts) => lastText(texts, readPath),
+    ...one({ placeholder: 'PATH', rule: '-, off, or a path that is not empty', read: readPath }, '-'),
   },
   accessLogFormat: {
     flag: 'access-log-format',
-    placeholder: 'FORMAT',
     meaning: 'how these lines are written: json or combined',
-    shownDefault: 'json',
-    repeatable: false,
-    json: ['string'],
-    fallback: () => 'json',
-    rule: `one of ${accessLogFormats.join(', ')}`,
-    read: (texts) => lastText(texts, (text) => accessLogFormats.find((format) => format === text)),
+    ...oneOf('FORMAT', accessLogFormats, 'json'),
   },
 };
 

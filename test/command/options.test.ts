@@ -63,6 +63,8 @@ test('nothing given means the defaults', () => {
     maxBytes: undefined,
     drain: 30,
     logLevel: 'info',
+    accessLog: '-',
+    accessLogFormat: 'json',
   });
 });
 
@@ -103,6 +105,16 @@ const spellings: readonly Spelling[] = [
   ],
   ['engine', ['--engine', 'splice'], ['PAGERELAY_ENGINE', 'splice'], { engine: 'splice' }, 'splice'],
   ['noExpress', ['--no-express'], ['PAGERELAY_NO_EXPRESS', '1'], { noExpress: true }, true],
+  ['accessLog', ['--access-log', '/l o g'], ['PAGERELAY_ACCESS_LOG', '/l o g'], { accessLog: '/l o g' }, '/l o g'],
+  ['accessLog', ['--access-log', 'off'], ['PAGERELAY_ACCESS_LOG', 'off'], { accessLog: 'off' }, 'off'],
+  ['accessLog', ['--access-log', '-'], ['PAGERELAY_ACCESS_LOG', '-'], { accessLog: '-' }, '-'],
+  [
+    'accessLogFormat',
+    ['--access-log-format', 'combined'],
+    ['PAGERELAY_ACCESS_LOG_FORMAT', 'combined'],
+    { accessLogFormat: 'combined' },
+    'combined',
+  ],
   ['copyBelow', ['--copy-below', '16384'], ['PAGERELAY_COPY_BELOW', '16384'], { copyBelow: 16_384 }, 16_384],
   ['copyBelow', ['--copy-below', '16KiB'], ['PAGERELAY_COPY_BELOW', '16KiB'], { copyBelow: '16KiB' }, 16_384],
   ['copyBelow', ['--copy-below', '0'], ['PAGERELAY_COPY_BELOW', '0'], { copyBelow: 0 }, 0],
@@ -267,6 +279,10 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--copy-below must be/, ['--copy-below', '16KB']],
   [/^--copy-below must be/, ['--copy-below', '00']],
   [/^--copy-below must be/, ['--copy-below', '']],
+  [/^--access-log must be -, off, or a path that is not empty, not ""$/, ['--access-log', '']],
+  [/^--access-log must be/, ['--access-log', 'a\0b']],
+  [/^--access-log-format must be one of json, combined, not "common"$/, ['--access-log-format', 'common']],
+  [/^--access-log-format must be/, ['--access-log-format', 'JSON']],
   [/--no-express/, ['--no-express=yes']],
   [/--express/, ['--express']],
   [/^--lanes must be a whole number from 1 to 256, not "0"$/, ['--lanes', '0']],
@@ -436,6 +452,8 @@ test('usage text names every flag, its default and the other sources', () => {
       'max-bytes',
       'drain',
       'log-level',
+      'access-log',
+      'access-log-format',
     ],
   ];
   for (const name of [...names, 'config', 'help', 'version']) {
@@ -446,6 +464,8 @@ test('usage text names every flag, its default and the other sources', () => {
   assert.match(text, /--writable {2,}.*default off/);
   assert.match(text, /--no-express {2,}.*default off/);
   assert.match(text, /--copy-below BYTES .*default 0/);
+  assert.match(text, /--access-log PATH .*default -/);
+  assert.match(text, /--access-log-format FORMAT .*default json/);
   assert.match(text, /PAGERELAY_MAX_HOLD/);
   assert.match(text, /maxHold/);
   assert.ok(text.endsWith('\n'));

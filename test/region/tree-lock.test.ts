@@ -6,7 +6,9 @@ import { TreeLock } from '../../src/region/tree-lock.ts';
 import { NativeRelay } from '../../src/relay/native-relay.ts';
 import { openRelay } from '../../src/relay/open-relay.ts';
 import { until } from '../support/poll.ts';
-import { makeFolder } from '../support/regions.ts';
+import { RawClient } from '../support/raw.ts';
+import { makeFolder, writeRegion } from '../support/regions.ts';
+import { startService } from '../support/service.ts';
 
 function openLock(t: TestContext, folder: string) {
   const relay = openRelay({ lanes: 1, maxHold: 10 });
@@ -47,6 +49,27 @@ test('a service lets go when it holds nothing any more', async (t) => {
   assert.ok(one.share());
   await until(() => other.exclude(), 'the other one can change bytes');
   other.readmit();
+});
+
+test('a service whose lanes were asked for nothing lets go too, and its lanes answer when they are asked again', async (t) => {
+  const dir = makeFolder(t, 'tmpfs');
+  writeRegion(dir, 'a.bin', 100_000);
+  const tokens = join(makeFolder(t, 'tmpfs'), 'tokens');
+  writeFileSync(tokens, 'secret\n');
+  const { service, port } = await startService(t, { dir, readTokenFile: tokens });
+  const other = openLock(t, dir).lock;
+  const client = await RawClient.connect(t, port);
+  const counters = () => service.relay.counters();
+  for (let turn = 1; turn <= 2; turn++) {
+    for (let at = 0; at < 5; at++) {
+      client.get('/regions/a.bin', '0-9', 'Authorization: Bearer secret\r\n');
+      assert.equal((await client.response()).status, 206);
+    }
+    await until(() => counters().answers.ranged === 4 * turn, 'lanes answer all but the first', counters);
+    await until(() => other.exclude(), 'another service may change bytes');
+    assert.equal(counters().published, 0);
+    other.readmit();
+  }
 });
 
 test('only a service that is alone recovers', async (t) => {

@@ -23,12 +23,19 @@ const asked = { path: '/regions/a%20b.bin', host: 'localhost', authorization: un
 
 /** Publishes what it is asked to, and what a relay was told. */
 function makePublisher(options: Partial<PublisherOptions> = {}) {
-  const told = { published: [] as Publication[], hosts: [] as string[], readers: [] as string[], withdrawn: 0 };
+  const told = {
+    published: [] as Publication[],
+    hosts: [] as string[],
+    readers: [] as string[],
+    withdrawn: 0,
+    forgotten: 0,
+  };
   const relay = {
     publish: (publication: Publication) => told.published.push(publication),
     allowHost: (host: string) => told.hosts.push(host),
     allowReader: (reader: string) => told.readers.push(reader),
     withdraw: () => told.withdrawn++,
+    forgetAllowed: () => told.forgotten++,
     handOverAll: () => {},
   };
   const locate = (name: string) => ({ tree: { id: 9, path: '/t', root: '/r' }, path: name });
@@ -174,7 +181,8 @@ test('after everything was withdrawn, hosts and readers are introduced again', (
 
 test('a host that was known long ago, and that lanes have forgotten since, is introduced again', () => {
   const { publish, told } = makePublisher();
-  for (let host = 0; host <= 64; host++) publish({ host: `h${host}` });
+  for (let host = 0; host <= 1024; host++) publish({ host: `h${host}` });
+  assert.equal(told.forgotten, 1);
   publish({ host: 'h0' });
   assert.equal(told.hosts.filter((host) => host === 'h0').length, 2);
 });
