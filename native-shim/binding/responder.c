@@ -74,6 +74,12 @@ static napi_value withdraw(napi_env env, napi_callback_info info) {
     return NULL;
 }
 
+static napi_value suspend(napi_env env, napi_callback_info info) {
+    struct call call;
+    if (open_call(env, info, &call)) pr_suspend(call.relay);
+    return NULL;
+}
+
 static napi_value forget_allowed(napi_env env, napi_callback_info info) {
     struct call call;
     if (open_call(env, info, &call)) pr_forget_allowed(call.relay);
@@ -161,5 +167,6 @@ static const struct export list[] = {
     {"resume", resume},
     {"handOverAll", hand_over_all},
     {"forgetAllowed", forget_allowed},
+    {"suspend", suspend},
 };
 const struct exports responder_exports = EXPORTS(list);

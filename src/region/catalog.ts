@@ -1,5 +1,5 @@
 /** Which regions there are, and which generation each is now. @module */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { isSameChange } from '../relay/file-identity.ts';
 import type { Page } from '../relay/page.ts';
@@ -44,12 +44,18 @@ export class BadName extends Error {
   readonly code = 'ERR_BAD_NAME';
 }
 
-/** Opened generations that nobody holds; each costs a descriptor, and a mapping where pages are huge or DAX. */
-const mostOpen = 1024;
+/**
+ * Opened generations that nobody holds: each costs a descriptor, and a mapping where pages are huge or DAX. So many, but at
+ * most half of the descriptors that the process may have.
+ */
+const mostOpen = Math.min(16_384, Math.floor(mostDescriptors() / 2));
 
-/** How often open regions that nobody asks for are looked at, and how many of them at a time. */
+/** The open regions whose files are watched; the others are looked at by and by. */
+const mostWatched = 1024;
+
+/** How often open regions that nobody asks for are looked at; all of them within about a minute. */
 const sweepMilliseconds = 1000;
-const sweptAtOnce = 64;
+const leastSwept = 64;
 
 /** A file that is replaced each time it is opened is given up. */
 const mostTries = 8;
@@ -147,7 +153,7 @@ export class Catalog {
     this.#open.set(name, region);
     this.#remember(region.content.generation.id, name);
     const { tree, path } = this.locate(name);
-    this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
+    if (this.#open.size <= mostWatched) this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
     return region;
   }
 
@@ -161,7 +167,7 @@ export class Catalog {
     }
   }
 
-  /** The regions that are open for the next request, at most 1,024. It does not look at their files. */
+  /** The regions that are open for the next request. It does not look at their files. */
   opened(): Iterable<Region> {
     return this.#open.values();
   }
@@ -400,7 +406,8 @@ export class Catalog {
 
   #sweep(): void {
     this.#unswept = this.#unswept.length > 0 ? this.#unswept : [...this.#open.keys()];
-    for (const name of this.#unswept.splice(0, sweptAtOnce)) this.#lookAt(name);
+    const count = Math.max(leastSwept, Math.ceil(this.#open.size / 64));
+    for (const name of this.#unswept.splice(0, count)) this.#lookAt(name);
   }
 
   // Names of generations that are neither open nor held are forgotten when there can be many of them.
@@ -409,6 +416,16 @@ export class Catalog {
     if (this.#names.size < this.#forgetAt) return;
     for (const id of this.#names.keys()) if (!this.#relay.isKnown(id)) this.#names.delete(id);
     this.#forgetAt = 2 * Math.max(mostOpen, this.#names.size);
+  }
+}
+
+// 1,024 where the process can't tell, as is usual.
+function mostDescriptors(): number {
+  try {
+    const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return soft === undefined ? 1024 : Number(soft);
+  } catch {
+    return 1024;
   }
 }
 

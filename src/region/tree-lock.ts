@@ -102,16 +102,16 @@ export class TreeLock {
     }
   }
 
-  // What lanes answer for takes the lock for granted: they forget it when they were asked for nothing for a while.
+  // What lanes answer takes the lock for granted: when they were asked for nothing for a while, Node is asked first.
   #sweep(): void {
     if (!this.#shared || this.#changes > 0) return;
-    const { references, published, answers } = this.#relay.counters();
+    const { references, answers } = this.#relay.counters();
     const answered = sum(answers);
     if (references > 0 || answered > this.#answered) {
       this.#answered = answered;
       return;
     }
-    if (published > 0) this.#relay.withdraw();
+    this.#relay.suspend();
     if (this.#relay.counters().references > 0) return;
     this.#shared = false;
     this.#lock(bytes.references, 'unlocked');

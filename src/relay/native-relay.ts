@@ -407,6 +407,11 @@ export class NativeRelay implements Relay {
     if (!this.#closed) this.#shim.forgetAllowed(this.#relay);
   }
 
+  /** Has lanes answer nothing until something is published again; what is published stays. */
+  suspend(): void {
+    if (!this.#closed) this.#shim.suspend(this.#relay);
+  }
+
   /** Has lanes answer for nothing, until it is said again. */
   withdraw(): void {
     if (!this.#closed) this.#shim.withdraw(this.#relay);

@@ -130,6 +130,8 @@ export type Shim = {
   publish(relay: ShimRelay, publication: Publication): number;
   /** They answer for none. */
   withdraw(relay: ShimRelay): void;
+  /** They answer nothing until something is published again; what is published stays. */
+  suspend(relay: ShimRelay): void;
   /** -ENOSPC when 1,024 are known. */
   allowHost(relay: ShimRelay, host: string): number;
   allowReader(relay: ShimRelay, authorization: string): number;

@@ -37,7 +37,7 @@ enum pr_answered {
 enum pr_fed {
     PR_FED_UNPUBLISHED, /* for all it knows: another route, a region that was not asked for before */
     PR_FED_REQUEST,     /* something in it only Node understands: several ranges, a digest, a date */
-    PR_FED_GUARD,       /* a host or credentials that Node has not judged */
+    PR_FED_GUARD,       /* a host or credentials that Node has not judged, or a tree whose lock it has to take */
     PR_FED_CHANGED,     /* the region is not what was published any more */
     PR_FED_WRITER,      /* a writer has pages of it, or waits for them */
     PR_FED_FAILED,      /* out of memory or descriptors */

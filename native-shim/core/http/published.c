@@ -135,6 +135,7 @@ static int enter(struct pr_relay *relay, struct pr_published *published) {
     pr_list_append(&table->buckets[bucket_of(table, published->is.path)], &published->bucket);
     table->used++;
     relay->counters.published++;
+    relay->http->suspended = false;
     return 0;
 }
 
@@ -169,6 +170,12 @@ static void forget_all(struct pr_list *list) {
 void pr_withdraw(struct pr_relay *relay) {
     pr_lock(relay);
     withdraw_all(relay);
+    pr_unlock(relay);
+}
+
+void pr_suspend(struct pr_relay *relay) {
+    pr_lock(relay);
+    relay->http->suspended = true;
     pr_unlock(relay);
 }
 

@@ -39,6 +39,9 @@ int pr_publish(struct pr_relay *relay, const struct pr_publication *publication)
 /* Nothing is published any more. */
 void pr_withdraw(struct pr_relay *relay);
 
+/* Lanes answer nothing until something is published again; what is published stays. */
+void pr_suspend(struct pr_relay *relay);
+
 /* Requests with this Host may be answered: Node has judged it. -ENOSPC when too many are known. */
 int pr_allow_host(struct pr_relay *relay, struct pr_text host);
 

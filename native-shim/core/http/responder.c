@@ -490,7 +490,7 @@ static enum pr_fed find(struct pr_connection *connection, const struct pr_head *
     if (!published) return PR_FED_UNPUBLISHED;
     connection->responder->published = published;
     bool asked_well = head->host.at ? pr_host_is_known(relay, head->host) : head->is_http_1_0;
-    if (!asked_well || !pr_may_read(relay, head->authorization)) return PR_FED_GUARD;
+    if (relay->http->suspended || !asked_well || !pr_may_read(relay, head->authorization)) return PR_FED_GUARD;
     *answer = pr_answer_judge(&published->is, published->size, head);
     if (answer->status == 0) return PR_FED_REQUEST;
     /* One without a body takes no reference, which would find out. */
