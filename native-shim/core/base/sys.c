@@ -30,6 +30,10 @@ static int real_dup(int fd) {
     return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
+static int real_dup_to(int fd, int to) {
+    return dup3(fd, to, O_CLOEXEC);
+}
+
 static int real_pipe(int fds[2]) {
     return pipe2(fds, O_CLOEXEC | O_NONBLOCK);
 }

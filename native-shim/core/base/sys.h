@@ -72,6 +72,7 @@ struct statx;
     CALL(MOVE_PAGES, move_pages, real_move_pages, long, -1, (void **page, int *status), (page, status))                \
     /* Descriptors. Those that are made are closed by exec. */                                                        \
     CALL(DUP, dup, real_dup, int, -1, (int fd), (fd))                                                                  \
+    CALL(DUP_TO, dup_to, real_dup_to, int, -1, (int fd, int to), (fd, to))                                             \
     CALL(PIPE, pipe, real_pipe, int, -1, (int fds[2]), (fds))                                                          \
     CALL(FCNTL, fcntl, real_fcntl, int, -1, (int fd, int command, int argument), (fd, command, argument))              \
     CALL(WRITE, write, write, ssize_t, -1, (int fd, const void *buffer, size_t length), (fd, buffer, length))          \

@@ -154,7 +154,7 @@ static const struct known *find_known(struct pr_text name) {
     return NULL;
 }
 
-static enum pr_head_kind apply(struct pr_head *head, const struct known *known, struct pr_text value) {
+static enum pr_head_kind apply_field(struct pr_head *head, const struct known *known, struct pr_text value) {
     switch (known->effect) {
     case TOLD: *(struct pr_text *)(void *)((char *)head + known->place) = value; break;
     case CONNECTION: read_connection(head, value); break;
@@ -181,7 +181,7 @@ static enum pr_head_kind read_field(struct rest *rest, struct pr_head *head, uns
     unsigned bit = 1u << (known - fields);
     if (*seen & bit) head->is_plain = false;
     *seen |= bit;
-    return apply(head, known, value);
+    return apply_field(head, known, value);
 }
 
 enum pr_head_kind pr_head_read(const char *bytes, size_t length, struct pr_head *head) {

@@ -111,7 +111,7 @@ static void write_queue(struct pr_log *log) {
 /* Under the lock. The file is a new one, so no line in it is torn. */
 static void change_file(struct pr_log *log) {
     if (log->next < 0) return;
-    if (dup3(log->next, log->fd, O_CLOEXEC) >= 0) log->torn = false;
+    if (pr_sys.dup_to(log->next, log->fd) >= 0) log->torn = false;
     close(log->next);
     log->next = -1;
 }

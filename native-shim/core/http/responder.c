@@ -115,7 +115,7 @@ void pr_responder_let_in(struct pr_connection *connection) {
     struct pr_responder *responder = new_responder(connection);
     pr_lock(relay);
     connection->at_door = true;
-    connection->pins++;
+    pr_pin(connection);
     relay->counters.accepted_connections++;
     bool reads = responder && !relay->http->hands_over;
     if (reads)
@@ -147,7 +147,7 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     if (responder) {
         begin_reading(connection, responder);
         responder->over = relay->http->hands_over;
-        connection->pins++;
+        pr_pin(connection);
     }
     bool behind = responder && (connection->unread || responder->over);
     bool asleep = behind && pr_poller_ready(connection);
@@ -197,7 +197,7 @@ static enum pr_next close_it(struct pr_connection *connection) {
 }
 
 /* All of it, with what was read. */
-static enum pr_next hand_over(struct pr_connection *connection, enum pr_handed why) {
+static enum pr_next hand_connection_over(struct pr_connection *connection, enum pr_handed why) {
     if (!pr_window_keep(connection)) {
         pr_break_off(connection, -ENOMEM);
         return PR_NEXT_NOTHING;
@@ -216,8 +216,8 @@ static enum pr_next hand_over(struct pr_connection *connection, enum pr_handed w
  * then the connection is its own.
  */
 static enum pr_next feed(struct pr_connection *connection, const struct pr_head *head, enum pr_fed why) {
-    if (connection->responder->ended) return hand_over(connection, PR_HANDED_END);
-    if (head->upgrades) return hand_over(connection, PR_HANDED_GRAMMAR);
+    if (connection->responder->ended) return hand_connection_over(connection, PR_HANDED_END);
+    if (head->upgrades) return hand_connection_over(connection, PR_HANDED_GRAMMAR);
     if (!pr_window_keep(connection)) {
         pr_break_off(connection, -ENOMEM);
         return PR_NEXT_NOTHING;
@@ -283,7 +283,7 @@ static struct pr_connection *take_expired(struct pr_lane *lane, struct pr_list *
         if (first->until <= lane->now) {
             pr_list_remove(&first->waiting);
             taken = first->connection;
-            taken->pins++;
+            pr_pin(taken);
         }
     }
     pr_unlock(lane->relay);
@@ -313,7 +313,7 @@ void pr_responder_expire(struct pr_lane *lane) {
     }
     while ((connection = take_expired(lane, &lane->http->in_head))) {
         pr_window_clear(lane);
-        hand_over(connection, PR_HANDED_LATE);
+        hand_connection_over(connection, PR_HANDED_LATE);
         pr_connection_unpin(connection);
     }
 }
@@ -381,7 +381,7 @@ static enum pr_fed why_not(int error) {
 }
 
 /* Under the lock. What was withdrawn meanwhile is nobody's to answer: others may write to its file from then on. */
-static int take_pages(struct pr_connection *connection, struct pr_transmission *transmission) {
+static int take_pages_of_answer(struct pr_connection *connection, struct pr_transmission *transmission) {
     const struct pr_published *published = connection->responder->published;
     const struct pr_publication *is = &published->is;
     if (is_gone(connection)) return -ECONNRESET;
@@ -398,7 +398,7 @@ static int begin_body(struct pr_connection *connection) {
     struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
     if (!transmission) return -ENOMEM;
     pr_lock(relay);
-    int result = take_pages(connection, transmission);
+    int result = take_pages_of_answer(connection, transmission);
     bool look = pr_much_is_undone(connection);
     pr_unlock(relay);
     if (result < 0) {
@@ -483,7 +483,7 @@ void pr_responder_answered(struct pr_connection *connection, const struct pr_tra
 }
 
 /* Under the lock: what a lane may answer to this request, and by what. */
-static enum pr_fed find(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
+static enum pr_fed find_answer(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
     struct pr_relay *relay = connection->relay;
     if (!head->is_plain || !(head->is_get || head->is_head)) return PR_FED_REQUEST;
     struct pr_published *published = pr_published_find(relay, head->target);
@@ -502,7 +502,7 @@ static enum pr_fed find(struct pr_connection *connection, const struct pr_head *
 }
 
 /* Under the lock: it is Node's to answer. */
-static void let_go(struct pr_connection *connection, enum pr_fed why) {
+static void leave_to_node(struct pr_connection *connection, enum pr_fed why) {
     struct pr_responder *responder = connection->responder;
     if (!responder->published) return;
     if (why == PR_FED_CHANGED) pr_published_withdraw(connection->relay, responder->published);
@@ -515,7 +515,7 @@ static enum pr_next respond(struct pr_connection *connection, const struct pr_he
     struct pr_responder *responder = connection->responder;
     struct pr_answer answer = {0};
     pr_lock(relay);
-    enum pr_fed why = find(connection, head, &answer);
+    enum pr_fed why = find_answer(connection, head, &answer);
     pr_list_remove(&responder->waiting);
     responder->in_head = false;
     pr_unlock(relay);
@@ -536,7 +536,7 @@ static enum pr_next respond(struct pr_connection *connection, const struct pr_he
     if (result < 0) why = why_not(result);
     if (why < PR_FED_COUNT) {
         pr_lock(relay);
-        let_go(connection, why);
+        leave_to_node(connection, why);
         pr_unlock(relay);
         return feed(connection, head, why);
     }
@@ -551,7 +551,7 @@ static enum pr_next respond(struct pr_connection *connection, const struct pr_he
 /* Reading. */
 
 /* What the bytes in the window begin with; a head that the window's end cuts is read to its end. */
-static enum pr_head_kind read_head(struct pr_connection *connection, struct pr_head *head) {
+static enum pr_head_kind read_next_head(struct pr_connection *connection, struct pr_head *head) {
     struct pr_window *window = &http_of(connection)->window;
     for (;;) {
         enum pr_head_kind kind = pr_head_read(window->bytes + window->at, window->length - window->at, head);
@@ -590,10 +590,10 @@ static enum pr_next read_request(struct pr_connection *connection) {
         return close_it(connection);
     if (sight == PR_WINDOW_EMPTY) return PR_NEXT_NOTHING;
     struct pr_head head;
-    switch (read_head(connection, &head)) {
+    switch (read_next_head(connection, &head)) {
     case PR_HEAD_WHOLE: return respond(connection, &head);
     case PR_HEAD_PART: return connection->responder->ended ? close_it(connection) : await_rest(connection);
-    default: return hand_over(connection, PR_HANDED_GRAMMAR);
+    default: return hand_connection_over(connection, PR_HANDED_GRAMMAR);
     }
 }
 
@@ -604,6 +604,6 @@ enum pr_next pr_responder_next(struct pr_connection *connection) {
     if (sent < 0) return close_it(connection);
     if (sent == 0) return wait_for_more(connection); /* epoll tells when there is room */
     if (responder->closes) return close_it(connection);
-    if (responder->over) return hand_over(connection, PR_HANDED_CLOSING);
+    if (responder->over) return hand_connection_over(connection, PR_HANDED_CLOSING);
     return read_request(connection);
 }

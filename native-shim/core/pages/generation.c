@@ -77,7 +77,7 @@ int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, cons
 static int glance(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *now) {
     struct stat status;
     int result = pr_tree_stat(relay, tree, path, &status);
-    if (result == 0) describe(&status, now);
+    if (result == 0) describe_status(&status, now);
     return result;
 }
 

@@ -41,7 +41,7 @@ free_tree:
 }
 
 /* Pinned, so that it can be used without the lock. */
-static struct pr_tree *pin(struct pr_relay *relay, uint64_t id) {
+static struct pr_tree *pin_tree(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
     if (tree) tree->pins++;
@@ -56,7 +56,7 @@ static void dispose_tree(struct pr_tree *tree) {
     pr_free(tree);
 }
 
-static void unpin(struct pr_relay *relay, struct pr_tree *tree) {
+static void unpin_tree(struct pr_relay *relay, struct pr_tree *tree) {
     pr_lock(relay);
     bool last = --tree->pins == 0 && tree->closed;
     pr_unlock(relay);
@@ -64,40 +64,40 @@ static void unpin(struct pr_relay *relay, struct pr_tree *tree) {
 }
 
 int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = pin(relay, id);
+    struct pr_tree *tree = pin_tree(relay, id);
     if (!tree) return -EBADF;
     int fd = tree->fd;
-    unpin(relay, tree);
+    unpin_tree(relay, tree);
     return fd;
 }
 
 int pr_tree_close(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = pin(relay, id);
+    struct pr_tree *tree = pin_tree(relay, id);
     if (!tree) return -EBADF;
     pr_lock(relay);
     pr_slots_remove(&relay->slots, id);
     tree->closed = true;
     pr_unlock(relay);
-    unpin(relay, tree);
+    unpin_tree(relay, tree);
     return 0;
 }
 
 /* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
  * may lead back in: EXDEV. */
 int pr_tree_open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
-    struct pr_tree *tree = tree_id ? pin(relay, tree_id) : NULL;
+    struct pr_tree *tree = tree_id ? pin_tree(relay, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
     int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
     if (fd == -EXDEV && tree) fd = pr_links_open(tree->fd, tree->path, path, flags);
-    if (tree) unpin(relay, tree);
+    if (tree) unpin_tree(relay, tree);
     return fd;
 }
 
 int pr_tree_stat(struct pr_relay *relay, uint64_t tree_id, const char *path, struct stat *status) {
-    struct pr_tree *tree = tree_id ? pin(relay, tree_id) : NULL;
+    struct pr_tree *tree = tree_id ? pin_tree(relay, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
     int result = pr_sys.fstatat(tree ? tree->fd : AT_FDCWD, path, status, 0) < 0 ? -errno : 0;
-    if (tree) unpin(relay, tree);
+    if (tree) unpin_tree(relay, tree);
     return result;
 }
 
@@ -125,10 +125,10 @@ static int lock_descriptor(struct pr_relay *relay, struct pr_tree *tree, const c
 
 int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned byte, enum pr_lock_mode mode) {
     static const short types[] = {[PR_UNLOCKED] = F_UNLCK, [PR_SHARED] = F_RDLCK, [PR_EXCLUSIVE] = F_WRLCK};
-    struct pr_tree *tree = pin(relay, id);
+    struct pr_tree *tree = pin_tree(relay, id);
     if (!tree) return -EBADF;
     int fd = lock_descriptor(relay, tree, path);
-    unpin(relay, tree); /* only this thread closes it */
+    unpin_tree(relay, tree); /* only this thread closes it */
     if (fd < 0) return fd;
     struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     if (pr_sys.lock(fd, &lock) == 0) return 0;
