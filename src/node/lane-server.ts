@@ -196,8 +196,9 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
   if (!taken) return;
   const { peerKind } = taken;
   const socket = socketOf(server, taken);
-  // Who has asked for nothing is closed when its server is.
-  if (bytes.length === 0 && !server.listening) {
+  // Who has asked for nothing comes when lanes answer no more, which may be before the server is closed. Node would not
+  // take it for idle, and wait for it.
+  if (bytes.length === 0) {
     socket.destroy();
     return;
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Asked, answersOf, askLane, connectToLane, fedOf } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
-import { RawClient, type RawResponse } from '../support/raw.ts';
+import { EndedEarly, RawClient, type RawResponse } from '../support/raw.ts';
 import { makeFolder, overwrite, seededBytes, sha256, writeRegion } from '../support/regions.ts';
 import { type Change, overwriting } from '../support/requests.ts';
 import { startService } from '../support/service.ts';
@@ -34,7 +34,8 @@ test('Date is that of the second, on a connection that is never idle', async (t)
     assert.ok(body.equals(old.subarray(first, first + 100)));
     const date = fields.get('date') ?? '';
     assert.equal(new Date(date).toUTCString(), date);
-    assert.ok(Date.parse(date) > before - 1000 && Date.parse(date) <= Date.now(), `${date}, asked at ${before}`);
+    // time(2) can be a tick of the kernel behind.
+    assert.ok(Date.parse(date) > before - 1020 && Date.parse(date) <= Date.now(), `${date}, asked at ${before}`);
     dates.add(date);
   }
   assert.equal(fedOf(running), 1, 'all but the first by the lane');
@@ -171,22 +172,27 @@ const others: Readonly<Record<string, (path: string) => void>> = {
 };
 
 for (const [what, act] of Object.entries(others)) {
-  test(`no lane answers with what a file was before somebody ${what}`, async (t) => {
+  test(`lanes answer with what a file is a moment after somebody ${what}`, async (t) => {
     const dir = makeFolder(t, 'tmpfs');
     const file = writeRegion(dir, 'file.bin', size, 21);
     const running = await startService(t, { engine: 'sendfile', dir });
-    const client = await RawClient.connect(t, running.port);
+    let client = await RawClient.connect(t, running.port);
     const before = await askLane(running, client, { path }, '-20');
     act(file.path);
-    const fresh = async () => {
-      client.get(path, '-20');
-      return client.response();
-    };
     const isNew = async () => {
-      const { status, fields } = await fresh();
-      return status === 404 || fields.get('etag') !== before.fields.get('etag');
+      client.get(path, '-20');
+      try {
+        const { status, fields } = await client.response();
+        return status === 404 || fields.get('etag') !== before.fields.get('etag');
+      } catch (error) {
+        // What is not there any more can't be sent: the answer is broken off.
+        assert.ok(error instanceof EndedEarly && what === 'cuts it', String(error));
+        client = await RawClient.connect(t, running.port);
+        return false;
+      }
     };
     await until(isNew, 'the change is seen');
+    assert.equal(await isNew(), true, 'for good');
     client.destroy();
   });
 }
