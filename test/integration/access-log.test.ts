@@ -104,16 +104,19 @@ test('answers without a body of a region are one line each', async (t) => {
   client.get('/healthz');
   await client.response();
   client.destroy();
-  const lines = (await untilLines(served, 7)).map((line) => pick(line, 'method', 'url', 'status', 'outcome'));
+  // Lines of lanes are not in the order of Node's.
+  const byReqId = (line: Line) => (String(line.reqId).startsWith('lane-') ? 1 : 0);
+  const sorted = (await untilLines(served, 7)).sort((one, other) => byReqId(one) - byReqId(other));
+  const lines = sorted.map((line) => pick(line, 'method', 'url', 'status', 'outcome'));
   const line = (method: string, url: string, status: number) => ({ method, url, status, outcome: 'complete' });
   assert.deepEqual(lines, [
     line('HEAD', '/regions/file.bin', 200),
-    line('GET', '/regions/file.bin', 304),
     line('GET', '/regions/none', 404),
     line('GET', '/regions/%zz', 404),
     line('GET', '/nowhere', 404),
     line('GET', '/regions/file.bin', 416),
     line('GET', '/healthz', 200),
+    line('GET', '/regions/file.bin', 304),
   ]);
 });
 

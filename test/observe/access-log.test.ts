@@ -42,6 +42,7 @@ async function both(
     const client = await RawClient.connect(t, served.port);
     client.get(path, '0-9');
     const etag = (await client.response()).fields.get('etag') ?? '';
+    await until(() => served.lines().length === 1, 'the line of the first, which Node has answered', served.lines);
     for (const request of requests) {
       client.write(request.replace('ETAG', etag));
       await client.response(request.startsWith('HEAD') ? 'HEAD' : 'GET');
@@ -87,6 +88,7 @@ test('a body that was broken off has the same members in its line, whoever has s
     const client = await RawClient.connect(t, served.port);
     client.get(path, '0-9');
     await client.response();
+    await until(() => served.lines().length === 1, 'the line of the first, which Node has answered', served.lines);
     client.get(path);
     await client.take(100_000);
     client.reset();
