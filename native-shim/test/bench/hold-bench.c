@@ -4,7 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "pages/generation.h"
 #include "relay.h"
+#include "wire/hold.h"
 
 enum { ROUNDS = 15, PAIRS = 100000, MOST = 10000 };
 #define SIZE 400000000000u
