@@ -141,6 +141,25 @@ static void a_closed_connection_stays_until_its_peer_has_read(void) {
     pr_relay_destroy(scene.relay);
 }
 
+/* It would be taken for the connection's start, which others have read long ago. */
+static void a_body_whose_place_nobody_tells_is_held_to_the_end(void) {
+    struct scene scene = scene_open(options_with(1));
+    CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_SENDFILE, 0, LENGTH, NULL), 1);
+    read_body(scene.pair.peer, 0, LENGTH, 0);
+    CHECK_EQUAL(references(scene.relay), 0);
+    pr_fault_set(PR_CALL_QUEUED, EPERM, 0, 1000);
+    CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_SENDFILE, LENGTH, LENGTH, NULL), 1);
+    pr_fault_set(PR_CALL_QUEUED, 0, 0, 0);
+    wait_acknowledged(scene.pair.ours);
+    check_sent(&scene, LENGTH, 2 * LENGTH - 1);
+    read_body(scene.pair.peer, LENGTH, LENGTH, 0);
+    node_close(scene.relay, scene.connection, &scene.pair);
+    close_peer(&scene.pair);
+    wait_until(references(scene.relay) == 0 && counted(scene.relay).connections == 0, 5000);
+    region_close(scene.relay, &scene.region);
+    pr_relay_destroy(scene.relay);
+}
+
 /* Nobody asks: the coarse timer alone must let go. */
 static void the_timer_sees_it_unasked(void) {
     struct scene scene = scene_open(options_with(1));
@@ -248,6 +267,7 @@ static void a_rule_that_lets_go_when_accepted_is_seen_to_be_wrong(void) {
 }
 
 int main(void) {
+    pr_faults_enable();
     RUN(a_local_peer_holds_pages_until_it_has_read_them);
     RUN(peeking_is_not_reading);
     RUN(several_in_one_queue_are_done_in_their_order);
@@ -255,6 +275,7 @@ int main(void) {
     RUN(a_peer_that_closes_unread_is_done);
     RUN(a_peer_that_has_read_and_closed_is_done);
     RUN(a_closed_connection_stays_until_its_peer_has_read);
+    RUN(a_body_whose_place_nobody_tells_is_held_to_the_end);
     RUN(the_timer_sees_it_unasked);
     RUN(sending_on_a_connection_looks_now_and_then);
     RUN(a_lane_hears_of_a_reset_at_once);

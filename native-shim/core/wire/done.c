@@ -46,6 +46,11 @@ static int tcp_state_of(int fd, struct tcp_state *state) {
     return 0;
 }
 
+/* Where the kernel does not tell. Nothing that will ever be acknowledged reaches it: the connection's end is waited
+ * for.
+ */
+#define UNKNOWN_POSITION (UINT64_C(1) << 62)
+
 /*
  * All that was ever written to the socket: acknowledged and not, read at one moment. Where nothing is on its way any
  * more, as mostly when a client asks again, every moment is that one.
@@ -55,7 +60,8 @@ uint64_t pr_position(int fd) {
     int queued = 0;
     if (pr_sys.queued(fd, &queued) == 0 && queued == 0 && tcp_state_of(fd, &after) == 0) return after.acknowledged;
     do { /* an acknowledgement between the calls would be counted twice or not at all: then again */
-        if (tcp_state_of(fd, &before) < 0 || pr_sys.queued(fd, &queued) < 0 || tcp_state_of(fd, &after) < 0) return 0;
+        if (tcp_state_of(fd, &before) < 0 || pr_sys.queued(fd, &queued) < 0 || tcp_state_of(fd, &after) < 0)
+            return UNKNOWN_POSITION;
     } while (before.acknowledged != after.acknowledged);
     return after.acknowledged + (uint64_t)queued;
 }
