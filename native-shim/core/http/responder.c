@@ -305,7 +305,8 @@ void pr_responder_expire(struct pr_lane *lane) {
     lane->now = pr_now();
     while ((connection = take_expired(lane, &lane->http->idle))) {
         pr_window_clear(lane);
-        if (pr_window_look(connection) == PR_WINDOW_BYTES)
+        /* Who does not take what it was answered has no more time for what else it has asked. */
+        if (!connection->responder->unsent && pr_window_look(connection) == PR_WINDOW_BYTES)
             go_on(connection); /* it has come just now */
         else
             close_it(connection);
