@@ -443,8 +443,8 @@ static int answer_head(struct pr_connection *connection) {
     body_start(connection, length, 0);
     ssize_t sent = send_some(connection, head, length);
     if (sent < 0) return (int)sent;
-    if ((size_t)sent < length) return keep_unsent(responder, head + sent, length - (size_t)sent);
-    return 0;
+    if ((size_t)sent == length || keep_unsent(responder, head + sent, length - (size_t)sent) == 0) return 0;
+    return sent > 0 ? -EPIPE : -ENOMEM; /* what was begun, nobody else may answer */
 }
 
 /* What is left of one: 1 when nothing is, 0 when the socket takes no more, or -errno. */
