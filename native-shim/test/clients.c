@@ -1,0 +1,795 @@
+/*
+ * The responder, of clients that read slowly, go, or are late, of Node that goes, and of regions that change: nobody is
+ * answered by what is not there any more, and nothing is held for those who are gone.
+ */
+#include "scene.h"
+
+#include <sys/stat.h>
+
+static struct scene slow_scene(enum pr_engine engine) {
+    struct scene scene = scene_with(options_with(1), patient(), LARGE, 0);
+    publish(&scene, engine);
+    return scene;
+}
+
+/* A body that the sockets' buffers can't hold. */
+static int begin_slow_answer(const struct scene *scene) {
+    int guest = visit_with(scene, NARROW);
+    SAY(guest, get_a);
+    wait_until(counted(scene->relay).by_state[PR_SENDING] == 1, 5000);
+    read_begin(scene, guest, (struct begin){.status = 200, .length = LARGE});
+    read_body(guest, 0, 1 << 20, 0);
+    return guest;
+}
+
+static void read_rest(int guest) {
+    read_body(guest, 1 << 20, LARGE - (1 << 20), 0);
+}
+
+/* Clients that go. */
+
+static void a_client_that_ends_is_closed_by_its_lane(void) {
+    struct scene scene = scene_open();
+    int silent = visit(&scene), guest = visit(&scene), part = visit(&scene);
+    get(&scene, guest, 0, 10);
+    say(part, get_a, 10);
+    int all[] = {silent, guest, part};
+    for (int each = 0; each < 3; each++) {
+        MUST(shutdown(all[each], SHUT_WR));
+        expect_end(all[each]);
+        close(all[each]);
+    }
+    wait_empty(&scene);
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* It came with the requests before it, so there is no other edge. */
+static void an_end_behind_requests_is_seen_after_their_answers(void) {
+    struct scene scene = scene_open();
+    char requests[1024];
+    for (int round = 0; round < 20; round++) {
+        int guest = visit(&scene);
+        size_t length = 0;
+        for (unsigned each = 0; each < 3; each++) length += write_range(requests + length, each, 100);
+        say(guest, requests, length);
+        MUST(shutdown(guest, SHUT_WR));
+        for (unsigned each = 0; each < 3; each++) read_range(&scene, guest, each, 100);
+        expect_end(guest);
+        close(guest);
+    }
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* Node has to see the end of who has asked for something that goes on for long. */
+static void an_end_behind_a_fed_request_is_nodes_to_see(void) {
+    char byte;
+    struct scene scene = scene_open();
+    int guest = visit(&scene); /* before the lane has looked, mostly */
+    SAY(guest, get_b);
+    MUST(shutdown(guest, SHUT_WR));
+    struct pr_event event = next_event(scene.relay);
+    struct side side = {.id = event.id};
+    CHECK_EQUAL(event.kind, PR_EVENT_ARRIVED);
+    wait_until(counted(scene.relay).handed_over[PR_HANDED_END] == 1, 5000);
+    take(&scene, &side);
+    expect_read(&scene, &side, get_b, sizeof get_b - 1, true);
+    CHECK_EQUAL(MUST(recv(side.ours, &byte, 1, 0)), 0);
+    check_is_nodes(&scene, &side, guest);
+
+    guest = visit(&scene); /* while Node answers, with bytes behind what it answers */
+    SAY(guest, get_b);
+    side = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    SAY(guest, get_a);
+    MUST(shutdown(guest, SHUT_WR));
+    expect_return(&scene, &side, PR_RETURN_HANDED, get_a, sizeof get_a - 1);
+    CHECK_EQUAL(MUST(recv(side.ours, &byte, 1, 0)), 0);
+    check_is_nodes(&scene, &side, guest);
+    CHECK_EQUAL(counted(scene.relay).handed_over[PR_HANDED_END], 2);
+
+    guest = visit(&scene); /* and in a reset */
+    SAY(guest, get_b);
+    side = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    reset(guest);
+    CHECK_EQUAL(next_event(scene.relay).bytes, PR_RETURN_HANDED);
+    CHECK_EQUAL(recv(side.ours, &byte, 1, 0), -1);
+    CHECK_EQUAL(errno, ECONNRESET);
+    node_closes(&scene, &side);
+    scene_close(&scene);
+}
+
+static void a_reset_ends_what_it_finds(void) {
+    struct scene scene = scene_open();
+    int silent = visit(&scene), idle = visit(&scene), part = visit(&scene), unread = visit_with(&scene, ROOMY);
+    get(&scene, idle, 0, 10);
+    say(part, get_a, 10);
+    ask_range(unread, 0, SIZE / 2);
+    wait_until(answers_so_far(&scene) == 2, 5000);
+    reset(silent);
+    reset(idle);
+    reset(part);
+    reset(unread);
+    wait_empty(&scene);
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+static void a_reset_in_mid_answer_breaks_it_off(void) {
+    EACH_ENGINE(engine) {
+        struct scene scene = slow_scene(engine);
+        reset(begin_slow_answer(&scene));
+        wait_empty(&scene);
+        CHECK_EQUAL(counted(scene.relay).transmissions[engine][PR_OUTCOME_ABORTED], 1);
+        CHECK_EQUAL(counted(scene.relay).answers[PR_ANSWERED_WHOLE], 1);
+        int known = visit_with(&scene, NARROW);
+        struct side side = introduce(&scene, known);
+        SAY(known, get_a);
+        wait_until(counted(scene.relay).by_state[PR_SENDING] == 1, 5000);
+        reset(known);
+        expect_return(&scene, &side, PR_RETURN_CLOSED, NULL, 0);
+        node_closes(&scene, &side);
+        scene_close(&scene);
+    }
+}
+
+/* What a lane has read of one that it broke off, it may not take for what the next one has asked. */
+static void requests_of_a_broken_connection_are_nobody_elses(void) {
+    struct scene scene = slow_scene(PR_ENGINE_SENDFILE);
+    for (int round = 0; round < 10; round++) {
+        int guest = begin_slow_answer(&scene), next = visit(&scene);
+        for (int each = 0; each < 20; each++) SAY(guest, get_b);
+        reset(guest);
+        get(&scene, next, 5, 100);
+        close(next);
+        wait_empty(&scene);
+    }
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+static void a_client_that_stalls_is_broken_off(void) {
+    EACH_ENGINE(engine) {
+        struct pr_options options = options_with(1);
+        options.max_hold_seconds = 0.3;
+        struct scene scene = scene_with(options, patient(), LARGE, 0);
+        publish(&scene, engine);
+        int guest = begin_slow_answer(&scene);
+        wait_until(counted(scene.relay).transmissions[engine][PR_OUTCOME_STALLED] == 1, 8000);
+        uint64_t sent = counted(scene.relay).sent_bytes[engine];
+        bool was_reset;
+        uint64_t got = read_to_end(guest, 1 << 20, 0, &was_reset);
+        /* Who its client is does not matter for copies, and is not known: it is reset, and loses what it has not read.
+         */
+        CHECK_EQUAL(was_reset, engine == PR_ENGINE_COPY);
+        CHECK(got == sent - (1 << 20) || (was_reset && got < sent - (1 << 20)));
+        close(guest);
+        scene_close(&scene);
+    }
+}
+
+static void nor_may_one_leave_whole_answers_unread_for_ever(void) {
+    struct pr_options options = options_with(1);
+    options.max_hold_seconds = 0.3;
+    struct scene scene = scene_with(options, patient(), SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    int guest = visit_with(&scene, ROOMY);
+    ask_range(guest, 0, SIZE / 2);
+    wait_until(answers_so_far(&scene) == 1, 5000);
+    wait_until(counted(scene.relay).broken_off == 1, 8000);
+    CHECK_EQUAL(references(scene.relay), 1);
+    read_range(&scene, guest, 0, SIZE / 2);
+    expect_end(guest);
+    close(guest);
+    scene_close(&scene);
+}
+
+/* Deadlines. */
+
+static void an_idle_connection_is_closed_when_its_time_is_over(void) {
+    struct pr_responding brief = {.keep_alive = 1, .head = 60};
+    struct scene scene = scene_with(options_with(1), brief, SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    int silent = visit(&scene), guest = visit(&scene), known = visit(&scene);
+    get(&scene, guest, 0, 10);
+    struct side side = introduce(&scene, known);
+    expect_end(silent);
+    expect_end(guest);
+    expect_return(&scene, &side, PR_RETURN_CLOSED, NULL, 0);
+    node_closes(&scene, &side);
+    expect_end(known);
+    CHECK(no_event(scene.relay));
+    close(silent);
+    close(guest);
+    close(known);
+    scene_close(&scene);
+}
+
+static void a_head_that_takes_too_long_is_nodes_to_refuse(void) {
+    struct pr_responding brief = {.keep_alive = 60, .head = 1};
+    struct scene scene = scene_with(options_with(1), brief, SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    int guest = visit(&scene), idle = visit(&scene);
+    get(&scene, idle, 0, 10);
+    say(guest, get_a, 10);
+    for (size_t at = 10; counted(scene.relay).handed_over[PR_HANDED_LATE] == 0; test_pause())
+        if (at < 20) say(guest, get_a + at++, 1); /* which does not give it more time */
+    struct side side = expect_arrival(&scene, PR_RETURN_LATE, get_a, 20);
+    check_is_nodes(&scene, &side, guest);
+    get(&scene, idle, 0, 10); /* who has asked for nothing is not late */
+    close(idle);
+    scene_close(&scene);
+}
+
+static void an_answer_may_take_longer_than_an_idle_connection(void) {
+    struct pr_responding brief = {.keep_alive = 1, .head = 1};
+    struct scene scene = scene_with(options_with(1), brief, LARGE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    int guest = begin_slow_answer(&scene), idle = visit(&scene);
+    expect_end(idle); /* a second is over */
+    read_rest(guest);
+    get(&scene, guest, 0, 10);
+    close(idle);
+    close(guest);
+    scene_close(&scene);
+}
+
+/* Responses without a body to a socket that is full. */
+
+static uint64_t send_until_full(int guest, const char *request) {
+    size_t length = strlen(request), part = 0;
+    uint64_t count = 0;
+    for (uint64_t quiet = pr_now() + 100000000; pr_now() < quiet; test_pause())
+        for (ssize_t sent; (sent = send(guest, request + part, length - part, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0;) {
+            part += (size_t)sent;
+            if (part == length) part = 0, count++;
+            quiet = pr_now() + 100000000;
+        }
+    CHECK(count > 0);
+    return count; /* whole ones */
+}
+
+static int visit_narrowly(const struct scene *scene) {
+    int guest = visit_with(scene, 2048), size = 2048;
+    MUST(setsockopt(guest, SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+    return guest;
+}
+
+static struct scene narrow_scene(unsigned keep_alive) {
+    struct pr_responding responding = {.keep_alive = keep_alive, .head = 60};
+    struct scene scene = scene_with(options_with(1), responding, SIZE, 2048);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    return scene;
+}
+
+static void heads_that_a_socket_has_no_room_for_are_sent_when_it_has(void) {
+    static const char not_modified[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\n\r\n";
+    struct scene scene = narrow_scene(72);
+    for (int kind = 0; kind < 2; kind++) {
+        int guest = visit_narrowly(&scene), beside = visit(&scene);
+        uint64_t count = send_until_full(guest, kind == 0 ? head_a : not_modified);
+        get(&scene, beside, 9, 900); /* the lane's buffer has another head by now */
+        for (uint64_t each = 0; each < count; each++)
+            read_begin(&scene, guest, (struct begin){.status = kind == 0 ? 200 : 304, .length = SIZE});
+        close(guest);
+        close(beside);
+        wait_empty(&scene);
+    }
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* However much it has asked for besides. */
+static void who_does_not_take_them_is_closed_like_an_idle_one(void) {
+    struct scene scene = narrow_scene(1);
+    int guest = visit_narrowly(&scene);
+    send_until_full(guest, head_a);
+    wait_empty(&scene);
+    close(guest);
+    scene_close(&scene);
+}
+
+static void a_client_that_goes_then_leaves_nothing(void) {
+    struct scene scene = narrow_scene(72);
+    for (int how = 0; how < 2; how++) {
+        int guest = visit_narrowly(&scene);
+        send_until_full(guest, head_a);
+        if (how == 0) reset(guest);
+        if (how == 1) close(guest); /* with bytes unread: a reset */
+        wait_empty(&scene);
+    }
+    scene_close(&scene);
+}
+
+/* Answers that end their connection. */
+
+static void a_connection_ends_behind_an_answer_when_it_was_asked_to(void) {
+    struct scene scene = scene_open();
+    for (int engine = PR_ENGINE_SENDFILE; engine <= PR_ENGINE_COPY; engine++) {
+        static const uint64_t lengths[] = {100, 64 << 10, (64 << 10) + 1, SIZE};
+        publish(&scene, (enum pr_engine)engine);
+        for (int each = 0; each < 4; each++) {
+            char lines[128];
+            int guest = visit_with(&scene, ROOMY);
+            sprintf(lines, "Range: bytes=0-%llu\r\nConnection: close\r\n", (unsigned long long)lengths[each] - 1);
+            ask(guest, lines);
+            SAY(guest, get_a); /* nobody answers what is behind it */
+            read_begin(&scene, guest, (struct begin){.status = 206, .length = lengths[each], .closes = true});
+            read_body(guest, 0, lengths[each], 0);
+            expect_end(guest);
+            close(guest);
+            wait_empty(&scene);
+        }
+    }
+    CHECK_EQUAL(answers_so_far(&scene), 12);
+    CHECK(counted(scene.relay).sent_bytes[PR_ENGINE_SENDFILE] > 0);
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* A peer whose FIN has come, and has had ours, can't be asked any more. */
+static void its_end_comes_when_all_was_read(void) {
+    struct scene scene = scene_open();
+    int guest = visit_with(&scene, ROOMY);
+    ask(guest, "Connection: close\r\n");
+    wait_until(answers_so_far(&scene) == 1, 5000);
+    MUST(shutdown(guest, SHUT_WR));
+    stays(references(scene.relay) == 1, 400);
+    read_begin(&scene, guest, (struct begin){.status = 200, .length = SIZE, .closes = true});
+    read_body(guest, 0, SIZE, 0);
+    expect_end(guest);
+    close(guest);
+    scene_close(&scene);
+}
+
+static void heads_and_http_1_0_end_connections_too(void) {
+    static const char *const texts[] = {
+        "HEAD /regions/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "HEAD /regions/a HTTP/1.0\r\n\r\n",
+        "GET /regions/a HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\nConnection: close\r\n\r\n",
+    };
+    struct scene scene = scene_open();
+    for (int each = 0; each < 3; each++) {
+        int guest = visit(&scene);
+        say(guest, texts[each], strlen(texts[each]));
+        read_begin(&scene, guest, (struct begin){.status = each == 2 ? 304 : 200, .length = SIZE, .closes = true});
+        expect_end(guest);
+        close(guest);
+    }
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* Node goes. */
+
+static void node_that_closes_what_a_lane_reads(void) {
+    struct scene scene = scene_open();
+    int idle = visit(&scene), unread = visit_with(&scene, ROOMY), part = visit(&scene);
+    struct side one = introduce(&scene, idle), two = introduce(&scene, unread), three = introduce(&scene, part);
+    ask_range(unread, 0, SIZE / 2);
+    wait_until(answers_so_far(&scene) == 1, 5000);
+    say(part, get_a, 10);
+    node_closes(&scene, &one);
+    node_closes(&scene, &two);
+    node_closes(&scene, &three);
+    expect_end(idle);
+    expect_end(part);
+    stays(references(scene.relay) == 1, 50);
+    ask_range(unread, 0, 10); /* nobody answers that */
+    read_range(&scene, unread, 0, SIZE / 2);
+    expect_end(unread);
+    CHECK_EQUAL(answers_so_far(&scene), 1);
+    CHECK(no_event(scene.relay));
+    close(idle);
+    close(unread);
+    close(part);
+    scene_close(&scene);
+}
+
+static void node_that_closes_in_mid_answer_breaks_it_off(void) {
+    EACH_ENGINE(engine) {
+        struct scene scene = slow_scene(engine);
+        int guest = visit_with(&scene, NARROW);
+        struct side side = introduce(&scene, guest);
+        SAY(guest, get_a);
+        wait_until(counted(scene.relay).by_state[PR_SENDING] == 1, 5000);
+        node_closes(&scene, &side);
+        wait_until(counted(scene.relay).transmissions[engine][PR_OUTCOME_CANCELLED] == 1, 5000);
+        read_begin(&scene, guest, (struct begin){.status = 200, .length = LARGE});
+        uint64_t sent = counted(scene.relay).sent_bytes[engine];
+        CHECK(sent < LARGE);
+        CHECK_EQUAL(read_to_end(guest, 0, 0, NULL), sent);
+        CHECK(no_event(scene.relay));
+        close(guest);
+        scene_close(&scene);
+    }
+}
+
+static void node_that_closes_what_it_was_fed_or_never_took(void) {
+    struct scene scene = scene_open();
+    int taken = visit(&scene), untaken = visit(&scene);
+    SAY(taken, get_b);
+    struct side side = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    SAY(untaken, get_b);
+    struct pr_event event = next_event(scene.relay);
+    node_closes(&scene, &side);
+    CHECK_EQUAL(pr_connection_close(scene.relay, event.id), 0);
+    expect_end(taken);
+    expect_end(untaken);
+    close(taken);
+    close(untaken);
+    scene_close(&scene);
+}
+
+/* Regions that change. */
+
+/* The next request is Node's, and what was published is so no more. */
+static void expect_changed(const struct scene *scene, int guest, struct side *side) {
+    char request[256];
+    size_t length = write_range(request, 0, 10);
+    uint64_t before = counted(scene->relay).fed[PR_FED_CHANGED];
+    say(guest, request, length);
+    if (side->id == 0)
+        *side = expect_arrival(scene, PR_RETURN_FED, request, length);
+    else
+        expect_return(scene, side, PR_RETURN_FED, request, length);
+    CHECK_EQUAL(counted(scene->relay).fed[PR_FED_CHANGED], before + 1);
+    CHECK_EQUAL(counted(scene->relay).published, 0);
+    node_answers(scene, side, guest);
+}
+
+static void finish(struct scene *scene, int guest, struct side *side) {
+    close(guest);
+    if (side->id != 0) expect_return(scene, side, PR_RETURN_CLOSED, NULL, 0);
+    if (side->id != 0) node_closes(scene, side);
+    scene_close(scene);
+}
+
+static void a_version_that_has_moved_is_not_answered(void) {
+    struct scene scene = scene_open();
+    struct side side = {.id = 0};
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 10);
+    check_quiet(&scene);
+    uint64_t lease, version, generation = scene.region.generation;
+    /* Other pages than those that are asked for. */
+    CHECK_EQUAL(pr_lease(scene.relay, generation, SIZE / 2, PAGE, PR_NEEDS_DONE, false, &lease), 1);
+    CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 7, &version), 0);
+    expect_changed(&scene, guest, &side);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, generation, NULL), 0);
+    publish(&scene, PR_ENGINE_SENDFILE); /* as it was before */
+    SAY(guest, head_a);                  /* which takes no reference */
+    expect_return(&scene, &side, PR_RETURN_FED, head_a, sizeof head_a - 1);
+    node_answers(&scene, &side, guest);
+    struct pr_publication given = publication_of(&scene, PR_ENGINE_SENDFILE);
+    given.epoch = 7;
+    given.version = version;
+    CHECK_EQUAL(pr_publish(scene.relay, &given), 0);
+    get(&scene, guest, 0, 10);
+    finish(&scene, guest, &side);
+}
+
+static void a_region_that_is_closed_is_not_answered(void) {
+    struct scene scene = scene_open();
+    struct side side = {.id = 0};
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 10);
+    CHECK_EQUAL(pr_generation_close(scene.relay, scene.region.generation), 0);
+    expect_changed(&scene, guest, &side);
+    scene.region = region_open(scene.relay, scene.region.fd);
+    finish(&scene, guest, &side);
+}
+
+/* The body that is out goes on: its references keep the closed region. */
+static void one_that_is_closed_in_mid_answer_is_sent_to_its_end(void) {
+    EACH_ENGINE(engine) {
+        struct scene scene = slow_scene(engine);
+        struct side side = {.id = 0};
+        int guest = begin_slow_answer(&scene);
+        CHECK_EQUAL(pr_generation_close(scene.relay, scene.region.generation), 0);
+        read_rest(guest);
+        expect_changed(&scene, guest, &side);
+        scene.region = region_open(scene.relay, scene.region.fd);
+        finish(&scene, guest, &side);
+    }
+}
+
+static void pages_that_a_writer_has_or_waits_for_are_fed(void) {
+    char request[256];
+    uint64_t lease;
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    struct side side = introduce(&scene, guest);
+    CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, PAGE, PAGE, PR_NEEDS_DONE, false, &lease), 1);
+    get(&scene, guest, 0, PAGE);
+    size_t length = write_range(request, 1, PAGE);
+    say(guest, request, length);
+    expect_return(&scene, &side, PR_RETURN_FED, request, length);
+    node_answers(&scene, &side, guest);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    get(&scene, guest, 1, PAGE);
+    check_quiet(&scene);
+
+    uint64_t held = hold(scene.relay, &scene.region, PR_ENGINE_STREAM, 0, 10);
+    get(&scene, guest, 0, 10); /* a reference is shared */
+    CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, 0, PAGE, PR_NEEDS_DONE, true, &lease), 0);
+    get(&scene, guest, PAGE, 10);
+    length = write_range(request, 0, 10);
+    say(guest, request, length);
+    expect_return(&scene, &side, PR_RETURN_FED, request, length);
+    CHECK_EQUAL(counted(scene.relay).fed[PR_FED_WRITER], 2);
+    CHECK_EQUAL(counted(scene.relay).published, 1);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_release(scene.relay, held, PR_OUTCOME_CANCELLED), 0);
+    node_answers(&scene, &side, guest);
+    get(&scene, guest, 0, 10);
+    finish(&scene, guest, &side);
+}
+
+static bool was_pressed(const struct scene *scene) {
+    pr_press(scene->relay, 0.05);
+    struct pr_event event;
+    return pr_events(scene->relay, &event, 1) == 1 && event.kind == PR_EVENT_GRANTED;
+}
+
+static void a_waiting_writer_breaks_off_an_answer_and_an_idle_client_that_does_not_read(void) {
+    for (int in_mid_answer = 0; in_mid_answer < 2; in_mid_answer++) {
+        uint64_t lease;
+        struct scene scene = slow_scene(PR_ENGINE_SENDFILE);
+        int guest = in_mid_answer ? begin_slow_answer(&scene) : visit(&scene);
+        if (!in_mid_answer) ask_range(guest, LARGE - 10, 10);
+        if (!in_mid_answer) wait_until(answers_so_far(&scene) == 1, 5000);
+        CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, LARGE - 10, 10, PR_NEEDS_DONE, true, &lease), 0);
+        if (in_mid_answer) { /* its last pages were never sent */
+            wait_until(was_pressed(&scene), 8000);
+            uint64_t sent = counted(scene.relay).sent_bytes[PR_ENGINE_SENDFILE];
+            CHECK_EQUAL(read_to_end(guest, 1 << 20, 0, NULL), sent - (1 << 20));
+        } else { /* what was sent can still be read */
+            for (; counted(scene.relay).broken_off == 0; test_pause()) CHECK(!was_pressed(&scene));
+            read_range(&scene, guest, LARGE - 10, 10);
+            wait_until(was_pressed(&scene), 8000);
+            expect_end(guest);
+        }
+        CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+        close(guest);
+        scene_close(&scene);
+    }
+}
+
+/* A region in a file that has a name. */
+struct named {
+    struct scene scene;
+    struct region memory; /* the scene's own, whose file has none */
+    char path[64], second[80];
+    int guest;
+    struct side side;
+};
+
+static struct named named_scene(void) {
+    struct named named = {.scene = scene_open(), .path = "/dev/shm/pagerelay-clients-XXXXXX"};
+    named.memory = named.scene.region;
+    int fd = (int)MUST(mkostemp(named.path, O_CLOEXEC));
+    snprintf(named.second, sizeof named.second, "%s-second", named.path);
+    file_fill(fd, SIZE, 0);
+    named.scene.region = region_open(named.scene.relay, fd);
+    strcpy(named.scene.name, named.path);
+    publish(&named.scene, PR_ENGINE_SENDFILE);
+    named.guest = visit(&named.scene);
+    get(&named.scene, named.guest, 0, 10);
+    return named;
+}
+
+/* It is seen when the lane looks, 20 ms after its last look: until then the answers are what was there. */
+static void finish_named(struct named *named) {
+    char request[256];
+    size_t length = write_range(request, 0, 10);
+    for (;;) {
+        uint64_t before = answers_so_far(&named->scene);
+        say(named->guest, request, length);
+        while (answers_so_far(&named->scene) == before && counted(named->scene.relay).fed[PR_FED_CHANGED] == 0)
+            test_pause();
+        if (counted(named->scene.relay).fed[PR_FED_CHANGED] > 0) break;
+        read_range(&named->scene, named->guest, 0, 10);
+    }
+    named->side = expect_arrival(&named->scene, PR_RETURN_FED, request, length);
+    CHECK_EQUAL(counted(named->scene.relay).published, 0);
+    node_answers(&named->scene, &named->side, named->guest);
+    check_quiet(&named->scene);
+    region_close(named->scene.relay, &named->scene.region);
+    named->scene.region = named->memory;
+    finish(&named->scene, named->guest, &named->side);
+}
+
+static void a_file_that_was_replaced_is_not_answered(void) {
+    struct named named = named_scene();
+    int fd = (int)MUST(open(named.second, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    file_fill(fd, SIZE, 1);
+    close(fd);
+    MUST(rename(named.second, named.path));
+    finish_named(&named);
+    MUST(unlink(named.path));
+}
+
+static void nor_is_one_that_was_removed_touched_cut_or_linked(void) {
+    struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    for (int how = 0; how < 4; how++) {
+        struct named named = named_scene();
+        if (how == 0) MUST(unlink(named.path));
+        if (how == 1) MUST(futimens(named.scene.region.fd, times));
+        if (how == 2) MUST(ftruncate(named.scene.region.fd, SIZE / 2));
+        if (how == 3) MUST(link(named.path, named.second));
+        finish_named(&named);
+        if (how > 0) MUST(unlink(named.path));
+        if (how == 3) MUST(unlink(named.second));
+    }
+}
+
+/* Done. */
+
+static void answers_are_held_until_the_client_has_read_them(void) {
+    enum { COUNT = 12 };
+    static const enum pr_engine copy_free[] = {PR_ENGINE_SENDFILE, PR_ENGINE_SPLICE};
+    for (int each = 0; each < 2; each++) {
+        struct scene scene = scene_open();
+        publish(&scene, copy_free[each]);
+        int guest = visit_with(&scene, ROOMY);
+        for (uint64_t index = 0; index < COUNT; index++) ask_range(guest, 2 * index * PAGE + 7, PAGE);
+        wait_until(answers_so_far(&scene) == COUNT, 5000);
+        for (uint64_t index = 0; index < COUNT; index++) {
+            uint64_t offset = 2 * index * PAGE + 7;
+            CHECK_EQUAL(references(scene.relay), COUNT - index);
+            read_begin(&scene, guest, (struct begin){.status = 206, .offset = offset, .length = PAGE});
+            read_body(guest, offset, PAGE - 1, 0);
+            CHECK_EQUAL(references(scene.relay), COUNT - index);
+            read_body(guest, offset + PAGE - 1, 1, 0);
+            wait_until(references(scene.relay) == COUNT - index - 1, 5000);
+        }
+        close(guest);
+        scene_close(&scene);
+    }
+}
+
+/* Where a body begins in what was ever sent, whoever has sent what was before it. */
+static void positions_are_right_whoever_has_sent_before(void) {
+    struct scene scene = scene_open();
+    uint64_t random = test_seed();
+    int guest = visit_with(&scene, ROOMY);
+    struct side side = introduce(&scene, guest);
+    for (unsigned round = 0; round < 20; round++) {
+        uint64_t offsets[30], lengths[30];
+        unsigned count = 1 + (unsigned)test_below(&random, 15);
+        uint64_t before = answers_so_far(&scene);
+        for (unsigned index = 0; index < count; index++) {
+            offsets[index] = test_below(&random, SIZE / 2);
+            lengths[index] = 1 + test_below(&random, 9000);
+            if (index % 3 == 2) SAY(guest, head_a);
+            ask_range(guest, offsets[index], lengths[index]);
+        }
+        SAY(guest, get_b);
+        expect_return(&scene, &side, PR_RETURN_FED, get_b, sizeof get_b - 1);
+        CHECK_EQUAL(answers_so_far(&scene), before + count + count / 3);
+        CHECK_EQUAL(serve(scene.relay, side.id, &scene.region, PR_ENGINE_SENDFILE, 5, 10, NULL), 1);
+        for (unsigned index = 0; index < count; index++) {
+            if (index % 3 == 2) read_begin(&scene, guest, (struct begin){.status = 200, .length = SIZE});
+            wait_until(references(scene.relay) == count - index + 1, 5000); /* fewer would never become more */
+            read_range(&scene, guest, offsets[index], lengths[index]);
+        }
+        wait_until(references(scene.relay) == 1, 5000);
+        read_body(guest, 5, 9, 0);
+        CHECK_EQUAL(references(scene.relay), 1);
+        read_body(guest, 14, 1, 0);
+        wait_until(references(scene.relay) == 0, 5000);
+        CHECK_EQUAL(pr_resume(scene.relay, side.id), 0);
+    }
+    finish(&scene, guest, &side);
+}
+
+static void a_client_that_reads_nothing_back_is_looked_at_now_and_then(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    for (unsigned index = 0; index < 200; index++) {
+        get(&scene, guest, index * PAGE, 100);
+        CHECK(counted(scene.relay).references <= 17);
+    }
+    close(guest);
+    scene_close(&scene);
+}
+
+static void an_unaskable_peer_is_sent_copies_only(void) {
+    struct pr_options options = options_with(1);
+    options.peer_override = PR_PEER_UNASKABLE;
+    struct scene scene = scene_with(options, patient(), SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    int guest = visit(&scene);
+    get(&scene, guest, 5, 50000);
+    CHECK_EQUAL(counted(scene.relay).sent_bytes[PR_ENGINE_COPY], 50000);
+    close(guest);
+    scene_close(&scene);
+}
+
+static void a_slow_reader_is_waited_for_and_its_next_requests_answered(void) {
+    EACH_ENGINE(engine) {
+        struct scene scene = slow_scene(engine);
+        int guest = begin_slow_answer(&scene), beside = visit(&scene);
+        ask_range(guest, 77, 1000);
+        ask_range(guest, 5, 3 << 20);
+        uint64_t used = test_processor_time(&scene.relay->lanes->list[0]);
+        stays(no_event(scene.relay), 300);
+        CHECK(test_processor_time(&scene.relay->lanes->list[0]) - used < 150000000);
+        get(&scene, beside, 3, 100);
+        read_rest(guest);
+        read_range(&scene, guest, 77, 1000);
+        read_range(&scene, guest, 5, 3 << 20);
+        close(guest);
+        close(beside);
+        scene_close(&scene);
+    }
+}
+
+static void destroyed_with_connections_in_every_state(void) {
+    for (unsigned lanes = 1; lanes <= 2; lanes++) {
+        struct scene scene = scene_with(options_with(lanes), patient(), LARGE, 2048);
+        publish(&scene, PR_ENGINE_SENDFILE);
+        int silent = visit(&scene), idle = visit(&scene), part = visit(&scene), unread = visit_with(&scene, ROOMY);
+        int fed = visit(&scene), untaken = visit(&scene), known = visit(&scene), handed = visit(&scene);
+        int full = visit_narrowly(&scene), busy = visit_with(&scene, NARROW), behind = visit(&scene);
+        get(&scene, idle, 0, 10);
+        say(part, get_a, 10);
+        ask_range(unread, 0, 1000);
+        SAY(fed, get_b);
+        struct side one = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+        struct side two = introduce(&scene, known);
+        SAY(handed, "\r\n");
+        struct side three = expect_arrival(&scene, PR_RETURN_HANDED, "\r\n", 2);
+        SAY(behind, get_b);
+        struct side four = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+        SAY(behind, get_b);
+        SAY(untaken, get_b);
+        send_until_full(full, head_a);
+        SAY(busy, get_a);
+        wait_until(counted(scene.relay).by_state[PR_SENDING] == 1, 5000);
+        region_close(scene.relay, &scene.region);
+        pr_relay_destroy(scene.relay);
+        close(scene.listener);
+        int all[] = {silent, idle, part,   unread,   fed,      untaken,    known,    handed,
+                     full,   busy, behind, one.ours, two.ours, three.ours, four.ours};
+        for (size_t each = 0; each < sizeof all / sizeof *all; each++) close(all[each]);
+    }
+}
+
+int main(void) {
+    RUN(a_client_that_ends_is_closed_by_its_lane);
+    RUN(an_end_behind_requests_is_seen_after_their_answers);
+    RUN(an_end_behind_a_fed_request_is_nodes_to_see);
+    RUN(a_reset_ends_what_it_finds);
+    RUN(a_reset_in_mid_answer_breaks_it_off);
+    RUN(requests_of_a_broken_connection_are_nobody_elses);
+    RUN(a_client_that_stalls_is_broken_off);
+    RUN(nor_may_one_leave_whole_answers_unread_for_ever);
+    RUN(an_idle_connection_is_closed_when_its_time_is_over);
+    RUN(a_head_that_takes_too_long_is_nodes_to_refuse);
+    RUN(an_answer_may_take_longer_than_an_idle_connection);
+    RUN(heads_that_a_socket_has_no_room_for_are_sent_when_it_has);
+    RUN(who_does_not_take_them_is_closed_like_an_idle_one);
+    RUN(a_client_that_goes_then_leaves_nothing);
+    RUN(a_connection_ends_behind_an_answer_when_it_was_asked_to);
+    RUN(its_end_comes_when_all_was_read);
+    RUN(heads_and_http_1_0_end_connections_too);
+    RUN(node_that_closes_what_a_lane_reads);
+    RUN(node_that_closes_in_mid_answer_breaks_it_off);
+    RUN(node_that_closes_what_it_was_fed_or_never_took);
+    RUN(a_version_that_has_moved_is_not_answered);
+    RUN(a_region_that_is_closed_is_not_answered);
+    RUN(one_that_is_closed_in_mid_answer_is_sent_to_its_end);
+    RUN(pages_that_a_writer_has_or_waits_for_are_fed);
+    RUN(a_waiting_writer_breaks_off_an_answer_and_an_idle_client_that_does_not_read);
+    RUN(a_file_that_was_replaced_is_not_answered);
+    RUN(nor_is_one_that_was_removed_touched_cut_or_linked);
+    RUN(answers_are_held_until_the_client_has_read_them);
+    RUN(positions_are_right_whoever_has_sent_before);
+    RUN(a_client_that_reads_nothing_back_is_looked_at_now_and_then);
+    RUN(an_unaskable_peer_is_sent_copies_only);
+    RUN(a_slow_reader_is_waited_for_and_its_next_requests_answered);
+    RUN(destroyed_with_connections_in_every_state);
+    return 0;
+}
