@@ -28,7 +28,7 @@ struct pr_log {
     size_t queued;
     uint64_t lost;
     bool is_writing; /* lines of the queue */
-    bool torn;       /* the last byte that was written is within a line of the queue */
+    bool torn;       /* the last byte that was written is within a line */
     unsigned users;
     int fd;
     int next; /* a file that takes the place of the one behind `fd`; -1 for none */
@@ -84,6 +84,7 @@ static void write_piece(struct pr_log *log) {
     size_t done = 0;
     pthread_mutex_unlock(&log->lock);
     int error = write_lines(log, log->piece, log->length, &done);
+    if (error != 0 && done > 0) log->torn = log->piece[done - 1] != '\n';
     pthread_mutex_lock(&log->lock);
     pr_free(log->piece);
     log->piece = NULL;
@@ -102,7 +103,7 @@ static void write_queue(struct pr_log *log) {
     pthread_mutex_unlock(&log->lock);
     int error = write_lines(log, lines, length, &done);
     uint64_t lost = error != 0 ? lines_in(lines + done, length - done) : 0;
-    log->torn = log->torn || (done > 0 && lines[done - 1] != '\n');
+    if (error != 0 && done > 0) log->torn = lines[done - 1] != '\n';
     pthread_mutex_lock(&log->lock);
     log->lost += lost;
     log->is_writing = false;
