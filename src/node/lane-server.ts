@@ -31,14 +31,14 @@ const longest = 2 ** 31 - 1; // of a timer, milliseconds
  */
 class LanesHandle implements ListeningHandle {
   readonly #relay: NativeRelay;
-  readonly #door: number;
+  readonly #listener: number;
   readonly #address: object;
   // A listening handle keeps its process alive.
   readonly #alive = setInterval(() => {}, longest);
 
-  constructor(relay: NativeRelay, door: number, address: object) {
+  constructor(relay: NativeRelay, listener: number, address: object) {
     this.#relay = relay;
-    this.#door = door;
+    this.#listener = listener;
     this.#address = address;
   }
 
@@ -49,7 +49,7 @@ class LanesHandle implements ListeningHandle {
 
   close(callback?: () => void): void {
     clearInterval(this.#alive);
-    this.#relay.closeDoor(this.#door);
+    this.#relay.closeListener(this.#listener);
     if (callback) setImmediate(callback);
   }
 
@@ -83,11 +83,11 @@ export function giveToLanes(server: Server, relay: NativeRelay, options: LaneOpt
   const isTcp = handle && fd >= 0 && typeof address === 'object' && address !== null;
   if (!isTcp || isLimited(server)) return false;
   const times = { keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) };
-  const door = relay.openDoor(fd, { ...options, ...times }, (arrival) => receive(server, relay, arrival));
-  if (door === undefined) return false;
+  const listener = relay.openListener(fd, { ...options, ...times }, (arrival) => receive(server, relay, arrival));
+  if (listener === undefined) return false;
   // Before others: what they do to a response shall find the connection followed.
   server.prependListener('request', follow);
-  replaceListeningHandle(server, new LanesHandle(relay, door, address));
+  replaceListeningHandle(server, new LanesHandle(relay, listener, address));
   handle.close(); // The relay has a descriptor of its own.
   return true;
 }

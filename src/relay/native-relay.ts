@@ -345,17 +345,17 @@ export class NativeRelay implements Relay {
    *
    * @returns undefined where they can't: there is one such socket already, or lanes sit on several NUMA nodes
    */
-  openDoor(fd: number, responding: Responding, onArrival: (arrival: Arrival) => void): number | undefined {
+  openListener(fd: number, responding: Responding, onArrival: (arrival: Arrival) => void): number | undefined {
     if (this.#onArrival || this.#shim.respond(this.#relay, responding) < 0) return undefined;
-    const door = this.#shim.openDoor(this.#relay, fd);
-    if (door < 0) return undefined;
+    const listener = this.#shim.openDoor(this.#relay, fd);
+    if (listener < 0) return undefined;
     this.#onArrival = onArrival;
-    return door;
+    return listener;
   }
 
   /** Nobody can connect any more, once other descriptors of the socket are closed too. */
-  closeDoor(door: number): void {
-    if (!this.#closed) this.#shim.closeDoor(this.#relay, door);
+  closeListener(listener: number): void {
+    if (!this.#closed) this.#shim.closeDoor(this.#relay, listener);
   }
 
   /**
