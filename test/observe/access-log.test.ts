@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AccessLog, type AccessLogFormat } from '../../src/observe/access-log.ts';
+import { byPool, openLogFile } from '../../src/observe/descriptor.ts';
 import { LogOutput } from '../../src/observe/log-output.ts';
 import { until } from '../support/poll.ts';
 import { originOf, startCli } from '../support/process.ts';
@@ -214,6 +215,23 @@ test('where there can be no new file, lines go on in the old one, and the log sa
   client.get('/healthz');
   await client.response();
   await until(() => linesIn(join(moved, 'access.log')).length === 1, 'the line is there');
+});
+
+test('where lanes could not write their lines, Node answers, and every request has its line', async (t) => {
+  const file = join(makeFolder(t, 'ext4'), 'access.log');
+  const output = new LogOutput(byPool(openLogFile(file)));
+  const { service, port } = await startService(t, { accessLog: new AccessLog(output, 'json') });
+  const client = await RawClient.connect(t, port);
+  for (let at = 0; at < 3; at++) {
+    client.get('/regions/demo', '0-9');
+    await client.response();
+  }
+  await until(
+    () => linesIn(file).length === 3,
+    'three lines',
+    () => linesIn(file),
+  );
+  assert.equal(service.relay.counters().acceptedConnections, 0);
 });
 
 test('without an access log there is no line, and messages are there', async (t) => {
