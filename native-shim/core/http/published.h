@@ -6,6 +6,7 @@
 #ifndef PR_PUBLISHED_H
 #define PR_PUBLISHED_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,11 +55,11 @@ void pr_forget_allowed(struct pr_relay *relay);
 /* For the other parts of the core. */
 
 struct pr_published {
-    struct pr_list bucket;    /* of the table; empty once it is withdrawn */
-    unsigned uses;            /* the table's own, and answers under way */
-    uint64_t size;            /* of the region, bytes; not 0 */
-    uint64_t looked_at;       /* ns: when its path was last looked at */
-    struct pr_publication is; /* its strings follow the struct */
+    struct pr_list bucket;          /* of the table; empty once it is withdrawn */
+    unsigned uses;                  /* the table's own, and answers under way */
+    uint64_t size;                  /* of the region, bytes; not 0 */
+    atomic_uint_fast64_t looked_at; /* ns: when its path was last looked at; lanes read it without the lock */
+    struct pr_publication is;       /* its strings follow the struct */
 };
 
 /* By paths: lists of those whose hashes are alike. */
