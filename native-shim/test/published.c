@@ -294,6 +294,8 @@ static void hosts_are_known_byte_for_byte(void) {
     CHECK_EQUAL(pr_allow_host(scene.relay, text_of("")), 0);
     CHECK(knows(&scene, ""));
     pr_withdraw(scene.relay);
+    CHECK(knows(&scene, "b"));
+    pr_forget_allowed(scene.relay);
     CHECK(!knows(&scene, "a.example:80") && !knows(&scene, "b") && !knows(&scene, ""));
     scene_close(&scene);
 }
@@ -310,6 +312,8 @@ static void everybody_may_read_until_it_is_guarded(void) {
     CHECK_EQUAL(pr_allow_host(scene.relay, text_of("Bearer y")), 0);
     CHECK(!may_read(&scene, "Bearer y")); /* a host is no reader */
     pr_withdraw(scene.relay);
+    CHECK(may_read(&scene, "Bearer x"));
+    pr_forget_allowed(scene.relay);
     CHECK(!may_read(&scene, "Bearer x")); /* who was revoked */
     scene_close(&scene);
 }
@@ -325,9 +329,14 @@ static void so_many_are_known_at_most(void) {
     }
     size_t allocated = pr_allocated_bytes();
     CHECK(knows(&scene, "host-0") && knows(&scene, "host-1023"));
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("one more")), 0);
-    CHECK(knows(&scene, "one more") && !knows(&scene, "host-0"));
+    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("one more")), -ENOSPC);
+    CHECK(!knows(&scene, "one more") && knows(&scene, "host-0"));
+    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("host-5")), 0); /* which is known */
+    CHECK_EQUAL(pr_allow_reader(scene.relay, text_of("one more")), 0);
+    pr_forget_allowed(scene.relay);
     CHECK(pr_allocated_bytes() < allocated);
+    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("one more")), 0);
+    CHECK(knows(&scene, "one more"));
     scene_close(&scene);
 }
 

@@ -195,7 +195,9 @@ static void hear_all(struct house *house) {
 static void keep_house(struct house *house) {
     hear_all(house);
     uint64_t what = test_below(&house->random, 1000);
-    if (what < 5) pr_withdraw(house->scene.relay);
+    if (what < 3) pr_withdraw(house->scene.relay);
+    if (what == 3) pr_suspend(house->scene.relay);
+    if (what == 4) pr_forget_allowed(house->scene.relay);
     if (what >= 5 && what < 20) publish_again(house);
     if (what > 990) want_to_write(house);
     if (what >= 980 && what < 985) { /* whichever it is, and whatever a lane does with it */

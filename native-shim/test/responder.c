@@ -232,13 +232,32 @@ static void two_users_of_one_connection_are_two_users(void) {
     ask(guest, "Authorization: Bearer x\r\nRange: bytes=0-9\r\n");
     read_range(&scene, guest, 0, 10);
     CHECK_EQUAL(counted(scene.relay).fed[PR_FED_GUARD], 2);
-    pr_withdraw(scene.relay); /* a token is revoked: Node is asked for everybody's */
-    publish(&scene, PR_ENGINE_SENDFILE);
+    pr_forget_allowed(scene.relay); /* a token is revoked: Node is asked for everybody's */
     CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a")), 0);
     char request[256];
     size_t length = write_request(request, "Authorization: Bearer x\r\n");
     say(guest, request, length);
     expect_return(&scene, &side, PR_RETURN_FED, request, length);
+    node_closes(&scene, &side);
+    close(guest);
+    scene_close(&scene);
+}
+
+static void what_is_suspended_is_answered_again_when_something_is_published(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    struct side side = introduce(&scene, guest);
+    get(&scene, guest, 0, 10);
+    pr_suspend(scene.relay);
+    SAY(guest, get_a);
+    expect_return(&scene, &side, PR_RETURN_FED, get_a, sizeof get_a - 1);
+    CHECK_EQUAL(counted(scene.relay).fed[PR_FED_GUARD], 1);
+    CHECK_EQUAL(counted(scene.relay).published, 1);
+    node_answers(&scene, &side, guest);
+    struct pr_publication other = publication_of(&scene, PR_ENGINE_COPY);
+    other.path = text_of("/regions/c");
+    CHECK_EQUAL(pr_publish(scene.relay, &other), 0);
+    get(&scene, guest, 0, 10);
     node_closes(&scene, &side);
     close(guest);
     scene_close(&scene);
@@ -626,6 +645,7 @@ int main(void) {
     RUN(neither_a_piece_nor_an_idle_connection_costs_processor_time);
     RUN(only_hosts_that_node_has_allowed_are_answered);
     RUN(two_users_of_one_connection_are_two_users);
+    RUN(what_is_suspended_is_answered_again_when_something_is_published);
     RUN(what_a_lane_does_not_answer_is_fed_to_node_which_answers_and_gives_it_back);
     RUN(requests_behind_a_fed_one_wait_for_its_answer);
     RUN(nothing_is_answered_while_node_answers);

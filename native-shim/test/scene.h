@@ -128,7 +128,7 @@ static inline void stop_listening(struct scene *scene) {
 static inline void scene_close(struct scene *scene) {
     stop_listening(scene);
     wait_empty(scene);
-    CHECK_EQUAL(test_watched(scene->relay->lanes->list[0].poller.epoll), 1);
+    wait_until(test_watched(scene->relay->lanes->list[0].poller.epoll) == 1, 5000); /* closed behind the lock */
     region_close(scene->relay, &scene->region);
     pr_relay_destroy(scene->relay);
 }
