@@ -192,16 +192,16 @@ function receive(server: Server, relay: NativeRelay, arrival: Arrival): void {
 
 function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void {
   const bytes = relay.unread(id);
+  // Who has asked for nothing comes when lanes answer no more, which may be before the server is closed. Node would not
+  // take it for idle, and wait for it.
+  if (bytes.length === 0) {
+    relay.closeConnection(id);
+    return;
+  }
   const taken = relay.take(id);
   if (!taken) return;
   const { peerKind } = taken;
   const socket = socketOf(server, taken);
-  // Who has asked for nothing comes when lanes answer no more, which may be before the server is closed. Node would not
-  // take it for idle, and wait for it.
-  if (bytes.length === 0) {
-    socket.destroy();
-    return;
-  }
   // Where descriptors are short, the relay has forgotten it: it is like any that Node has accepted.
   const known = peerKind && new ReadByLane(relay, socket, id, new Connection(relay, socket, { id, peerKind }));
   server.emit('connection', socket);
