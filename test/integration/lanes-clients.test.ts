@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { Pool } from 'undici';
 import type { Service } from '../../src/service.ts';
 import { countOpen } from '../support/descriptors.ts';
-import { connectionsOf, untilReturned, warmUp } from '../support/holds.ts';
+import { connectionsOf, outcomesOf, untilReturned, warmUp } from '../support/holds.ts';
 import { answersOf, askLane, connectToLane, untilNoneRead } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
@@ -201,6 +201,11 @@ test('a reader that reads nothing is broken off when pages were held for too lon
   const client = await connectToLane(t, running, { path });
   client.get(path, '0-');
   await client.head();
+  await until(
+    () => outcomesOf(running.service).stalled === 1,
+    'it is broken off',
+    () => outcomesOf(running.service),
+  );
   const { bytes } = await client.rest();
   assert.ok(bytes < large.size, `${bytes} bytes`);
   await untilReturned(running, { descriptors: 1e9, pipes: 1e9, mappings: 1e9 });
