@@ -556,8 +556,11 @@ static enum pr_head_kind read_next_head(struct pr_connection *connection, struct
     struct pr_window *window = &http_of(connection)->window;
     for (;;) {
         enum pr_head_kind kind = pr_head_read(window->bytes + window->at, window->length - window->at, head);
-        if (kind != PR_HEAD_PART || !window->full) return kind;
-        if (pr_window_read_on(connection) == PR_WINDOW_ENDED) connection->responder->ended = true;
+        if (kind != PR_HEAD_PART || connection->responder->ended) return kind;
+        /* A short read may have been cut by urgent data: what is behind that has come, and is no new edge. */
+        enum pr_window_sight sight = pr_window_read_on(connection);
+        if (sight == PR_WINDOW_ENDED) connection->responder->ended = true;
+        if (sight != PR_WINDOW_BYTES) return kind;
     }
 }
 
