@@ -1,0 +1,201 @@
+/* Doors: listening sockets whose connections lanes accept, where descriptors and memory are short, too. */
+#include "scene.h"
+
+/* What accepts on `address` when it was told to use `asked`, once it is a door. */
+static void expect_congestion_control(const struct sockaddr *address, socklen_t size, const char *asked,
+                                      const char *expected) {
+    struct pr_relay *relay = relay_start(options_with(1));
+    int listener = (int)MUST(socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    char name[16] = "";
+    socklen_t length = sizeof name;
+    uint64_t door;
+    MUST(setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, asked, (socklen_t)strlen(asked)));
+    MUST(bind(listener, address, size));
+    MUST(listen(listener, 1));
+    CHECK_EQUAL(pr_door_open(relay, listener, &door), 0);
+    MUST(getsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, name, &length));
+    CHECK(strcmp(name, expected) == 0);
+    CHECK_EQUAL(pr_door_close(relay, door), 0);
+    close(listener);
+    pr_relay_destroy(relay);
+}
+
+static bool has_congestion_control(const char *name) {
+    int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    bool has = setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+    close(fd);
+    return has;
+}
+
+static void only_what_stays_in_the_machine_is_not_paced(void) {
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    struct sockaddr_in6 here6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr *four = (const struct sockaddr *)&here, *six = (const struct sockaddr *)&here6;
+    expect_congestion_control(four, sizeof here, "reno", "reno");
+    if (has_congestion_control("cubic")) expect_congestion_control(four, sizeof here, "cubic", "cubic");
+    if (!has_congestion_control("bbr")) {
+        printf("  SKIPPED: only_what_stays_in_the_machine_is_not_paced, this kernel has no bbr\n");
+        return;
+    }
+    expect_congestion_control(four, sizeof here, "bbr", "reno");
+    expect_congestion_control((const struct sockaddr *)&any, sizeof any, "bbr", "bbr");
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has_six = probe >= 0 && bind(probe, six, sizeof here6) == 0;
+    if (probe >= 0) close(probe);
+    if (has_six) expect_congestion_control(six, sizeof here6, "bbr", "reno");
+}
+
+static void a_guest_that_is_answered_is_never_told_of(void) {
+    struct scene scene = scene_open();
+    uint64_t looks = counted(scene.relay).looks;
+    for (unsigned each = 0; each < 100; each++) {
+        int guest = visit(&scene);
+        get(&scene, guest, each * 1000, 5000);
+        close(guest);
+    }
+    wait_empty(&scene);
+    CHECK_EQUAL(answers_so_far(&scene), 100);
+    CHECK_EQUAL(counted(scene.relay).accepted_connections, 100);
+    CHECK(counted(scene.relay).looks >= looks + 100); /* none was let go of unseen */
+    CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+static void a_door_that_is_closed_lets_nobody_in_and_nobody_out(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 100);
+    CHECK_EQUAL(pr_door_close(scene.relay, scene.door + 1), -EBADF);
+    stop_listening(&scene);
+    CHECK_EQUAL(pr_door_close(scene.relay, scene.door), -EBADF);
+    int late = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    CHECK_EQUAL(connect(late, (const struct sockaddr *)&scene.address, sizeof scene.address), -1);
+    CHECK_EQUAL(errno, ECONNREFUSED);
+    close(late);
+    get(&scene, guest, 5, 100); /* who is inside stays */
+    close(guest);
+    scene_close(&scene);
+}
+
+static void only_what_listens_for_tcp_is_a_door(void) {
+    struct scene scene = scene_open();
+    uint64_t door;
+    int guest = visit(&scene), datagrams = (int)MUST(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    CHECK_EQUAL(pr_door_open(scene.relay, guest, &door), -EINVAL);
+    CHECK(pr_door_open(scene.relay, datagrams, &door) < 0);
+    CHECK_EQUAL(pr_door_open(scene.relay, scene.region.fd, &door), -ENOTSOCK);
+    CHECK_EQUAL(pr_door_open(scene.relay, 99999, &door), -EBADF);
+    close(datagrams);
+    close(guest);
+    scene_close(&scene);
+}
+
+static void guests_are_spread_over_lanes(void) {
+    struct scene scene = scene_with(options_with(3), patient(), SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    int guests[30];
+    for (int each = 0; each < 30; each++) {
+        guests[each] = visit(&scene);
+        get(&scene, guests[each], 0, 100);
+    }
+    struct pr_lane_info lanes[3];
+    pr_lanes(scene.relay, lanes, 3);
+    for (int each = 0; each < 3; each++) CHECK(lanes[each].connections >= 10);
+    for (int each = 0; each < 30; each++) close(guests[each]);
+    scene_close(&scene);
+}
+
+/* Urgent data is no part of the stream, and moves no head. */
+static void urgent_data_in_a_head_is_neither_answered_nor_fatal(void) {
+    char request[256];
+    struct scene scene = scene_open();
+    size_t length = write_range(request, 10, 16);
+    for (size_t cut = 0; cut <= length; cut += 1 + cut / 4) {
+        int guest = visit(&scene);
+        if (cut > 0) say(guest, request, cut);
+        MUST(send(guest, "!", 1, MSG_OOB));
+        if (cut < length) say(guest, request + cut, length - cut);
+        read_range(&scene, guest, 10, 16);
+        close(guest);
+    }
+    scene_close(&scene);
+}
+
+static void where_descriptors_are_short_guests_are_turned_away(void) {
+    struct scene scene = scene_open();
+    for (int each = 0; each < 5; each++) {
+        pr_fault_set(PR_CALL_ACCEPT, EMFILE, 0, 1);
+        int guest = visit(&scene);
+        expect_end(guest);
+        close(guest);
+        guest = visit(&scene);
+        get(&scene, guest, 0, 100);
+        close(guest);
+    }
+    scene_close(&scene);
+}
+
+static void where_memory_is_short_they_wait_outside(void) {
+    struct scene scene = scene_open();
+    uint64_t used = test_processor_time(&scene.relay->lanes->list[0]);
+    pr_fault_set(PR_CALL_ACCEPT, ENOMEM, 0, 5);
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 100); /* after five looks at the door, one each 100 ms */
+    CHECK(test_processor_time(&scene.relay->lanes->list[0]) - used < 100000000u);
+    pr_fault_set(PR_CALL_ACCEPT, ECONNABORTED, 0, 3);
+    int second = visit(&scene);
+    get(&scene, second, 0, 100);
+    pr_fault_set(PR_CALL_ACCEPT, 0, 0, 0);
+    close(guest);
+    close(second);
+    scene_close(&scene);
+}
+
+static void a_connection_that_node_can_have_only_one_descriptor_of(void) {
+    struct scene scene = scene_open();
+    enum pr_peer_kind kind;
+    bool forgotten;
+    char got[256];
+    int guest = visit(&scene);
+    SAY(guest, get_b);
+    struct pr_event event = next_event(scene.relay);
+    CHECK_EQUAL(pr_unread(scene.relay, event.id, got, sizeof got), sizeof get_b - 1);
+    pr_fault_set(PR_CALL_DUP, EMFILE, 0, 1);
+    int ours = pr_connection_take(scene.relay, event.id, &kind, &forgotten);
+    CHECK(ours >= 0 && forgotten);
+    wait_until(counted(scene.relay).connections == 0, 5000);
+    SAY(guest, get_a); /* it is Node's alone */
+    CHECK_EQUAL(MUST(recv(ours, got, sizeof get_a - 1, MSG_WAITALL)), sizeof get_a - 1);
+    close(ours);
+    expect_end(guest); /* that was the only one */
+    close(guest);
+
+    /* But for what it was sent and has not read. */
+    guest = visit_with(&scene, ROOMY);
+    ask_range(guest, 0, SIZE / 2);
+    SAY(guest, get_b);
+    event = next_event(scene.relay);
+    CHECK_EQUAL(pr_unread(scene.relay, event.id, got, sizeof got), sizeof get_b - 1);
+    pr_fault_set(PR_CALL_DUP, EMFILE, 0, 1);
+    CHECK_EQUAL(pr_connection_take(scene.relay, event.id, &kind, &forgotten), -EMFILE);
+    CHECK_EQUAL(references(scene.relay), 1);
+    read_range(&scene, guest, 0, SIZE / 2);
+    wait_until(references(scene.relay) == 0, 5000);
+    close(guest);
+    scene_close(&scene);
+}
+
+int main(void) {
+    RUN(only_what_stays_in_the_machine_is_not_paced);
+    RUN(a_guest_that_is_answered_is_never_told_of);
+    RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
+    RUN(only_what_listens_for_tcp_is_a_door);
+    RUN(guests_are_spread_over_lanes);
+    RUN(urgent_data_in_a_head_is_neither_answered_nor_fatal);
+    pr_faults_enable();
+    RUN(where_descriptors_are_short_guests_are_turned_away);
+    RUN(where_memory_is_short_they_wait_outside);
+    RUN(a_connection_that_node_can_have_only_one_descriptor_of);
+    return 0;
+}
