@@ -118,6 +118,11 @@ test('thousands of regions are published, and each is answered with its own byte
       assert.equal(`${status} ${body}`, `200 ${`region ${at}`.padEnd(64, '.')}`, `round ${round}`);
     }
   }
+  await until(
+    () => answersOf(running) > count / 2,
+    'most of the second round by lanes',
+    () => answersOf(running),
+  );
   t.diagnostic(
     `by lanes: ${answersOf(running)} of ${2 * count}; published: ${running.service.relay.counters().published}`,
   );

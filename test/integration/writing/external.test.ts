@@ -50,8 +50,8 @@ async function changesTold(t: TestContext, running: Writable): Promise<Partial<R
 
 for (const [deed, [kind, act]] of Object.entries(deeds)) {
   for (const place of places) {
-    test(`who ${deed} a file on ${place} is noticed at the next request`, async (t) => {
-      const running = await startWritable(t, place);
+    test(`who ${deed} a file on ${place} is noticed by Node at the next request`, async (t) => {
+      const running = await startWritable(t, place, { express: false });
       const file = join(running.dir, 'file.bin');
       const shown = [await put(t, running, 'file.bin', seededBytes(size, 1))];
       const check = async () => {
