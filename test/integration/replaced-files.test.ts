@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import type { Engine } from '../../src/relay/relay.ts';
 import { everyEngine } from '../support/engines.ts';
 import { referencesOf, untilReturned, warmUp } from '../support/holds.ts';
+import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256, writeRegion } from '../support/regions.ts';
 import { startService } from '../support/service.ts';
@@ -61,10 +62,13 @@ test('every replacement has an entity-tag of its own', async (t) => {
     const content = seededBytes(5000, turn);
     writeFileSync(join(dir, '.next'), content);
     renameSync(join(dir, '.next'), join(dir, 'file'));
-    client.get('/regions/file');
-    const { fields, body } = await client.response();
-    assert.ok(body.equals(content), `replacement ${turn}`);
-    const tag = fields.get('etag') ?? '';
+    let tag = '';
+    await until(async () => {
+      client.get('/regions/file');
+      const { fields, body } = await client.response();
+      tag = fields.get('etag') ?? '';
+      return body.equals(content); // A lane may not have looked yet.
+    }, `replacement ${turn}`);
     client.get('/regions/file', undefined, `If-None-Match: ${tag}\r\n`);
     assert.equal((await client.response()).status, 304);
     tags.add(tag);
@@ -82,8 +86,10 @@ test('a file that is removed is not found, and the reader in flight gets it whol
   await old.head();
   rmSync(path);
   const next = await RawClient.connect(t, running.port);
-  next.get('/regions/file.bin');
-  assert.equal((await next.response()).status, 404);
+  await until(async () => {
+    next.get('/regions/file.bin');
+    return (await next.response()).status === 404; // A lane may not have looked yet.
+  }, 'it is not found');
   next.destroy();
   assert.equal(await old.hash(size), sha256(seededBytes(size, 103)));
   old.destroy();
