@@ -83,7 +83,7 @@ static void wait_in(struct pr_responder *responder, struct pr_list *list, unsign
 /* Under the lock. */
 static void begin_reading(struct pr_connection *connection, struct pr_responder *responder) {
     connection->responder = responder;
-    connection->owner = PR_OWNER_LANE;
+    pr_move(connection, PR_PHASE_LANE);
     connection->in_epoll = true;
     connection->is_fed = false;
     connection->fed = 0;
@@ -139,8 +139,8 @@ void pr_responder_let_in(struct pr_connection *connection) {
 int pr_resume(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool may = connection && connection->is_fed && connection->owner == PR_OWNER_NODE && !connection->current &&
-               !connection->node_closed && !connection->broken && connection->fed == 0;
+    bool may = connection && connection->is_fed && connection->phase == PR_PHASE_NODE && !connection->current &&
+               connection->fed == 0;
     int result = !connection ? -EBADF : !may ? -EBUSY : pr_events_reserve(relay, 2); /* RETURNED, twice */
     struct pr_responder *responder = result == 0 ? new_responder(connection) : NULL;
     if (result == 0 && !responder) result = -ENOMEM;
@@ -170,14 +170,14 @@ void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
     struct pr_relay *relay = connection->relay;
     struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .bytes = what};
     end_reading(connection);
-    if (connection->node_closed) return; /* nobody waits for it */
+    if (connection->phase == PR_PHASE_LEAVING) pr_move(connection, PR_PHASE_CLOSED);
+    if (pr_node_has_closed(connection)) return; /* nobody waits for it */
     if (connection->at_door && what == PR_RETURN_CLOSED) {
-        connection->node_closed = true;
-        connection->owner = PR_OWNER_LANE;
+        pr_move(connection, pr_is_broken(connection) ? PR_PHASE_BROKEN_CLOSED : PR_PHASE_CLOSED);
         pr_look_soon(connection);
         return;
     }
-    connection->owner = PR_OWNER_NODE;
+    if (connection->phase == PR_PHASE_LANE) pr_move(connection, PR_PHASE_NODE);
     connection->is_fed = what == PR_RETURN_FED;
     if (connection->at_door) event.kind = PR_EVENT_ARRIVED;
     pr_event_add(relay, event);
@@ -190,7 +190,7 @@ static enum pr_next close_it(struct pr_connection *connection) {
     listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
     pr_lock(connection->relay);
     pr_responder_ended(connection, PR_RETURN_CLOSED);
-    bool look = connection->node_closed && !pr_list_empty(&connection->undone);
+    bool look = pr_node_has_closed(connection) && !pr_list_empty(&connection->undone);
     pr_unlock(connection->relay);
     if (look) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
     return PR_NEXT_NOTHING;
@@ -247,7 +247,7 @@ static void hand_over_fed(struct pr_connection *connection) {
 void pr_responder_peer_ended(struct pr_connection *connection) {
     if (connection->responder)
         connection->responder->ended = true;
-    else if (connection->is_fed && !connection->node_closed)
+    else if (connection->is_fed && !pr_node_has_closed(connection))
         hand_over_fed(connection);
 }
 
@@ -323,7 +323,7 @@ void pr_responder_expire(struct pr_lane *lane) {
 
 /* Under the lock: what others may have done to it meanwhile. */
 static bool is_gone(const struct pr_connection *connection) {
-    return connection->node_closed || connection->broken;
+    return pr_node_has_closed(connection) || pr_is_broken(connection);
 }
 
 /*
@@ -583,7 +583,7 @@ static enum pr_next await_rest(struct pr_connection *connection) {
 
 static bool node_has_closed(struct pr_connection *connection) {
     pr_lock(connection->relay);
-    bool closed = connection->node_closed;
+    bool closed = pr_node_has_closed(connection);
     pr_unlock(connection->relay);
     return closed;
 }

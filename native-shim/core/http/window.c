@@ -91,7 +91,7 @@ static void take_some(struct pr_connection *connection, void *into, size_t lengt
 size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool ours = connection && connection->owner == PR_OWNER_NODE;
+    bool ours = connection && !pr_is_with_lane(connection) && !pr_node_has_closed(connection);
     const struct pr_unread *unread = ours ? connection->unread : NULL;
     size_t length = unread ? unread->length - unread->at : 0;
     if (ours && length > connection->fed) length = connection->fed;

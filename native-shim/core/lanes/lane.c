@@ -170,14 +170,14 @@ static bool in_flight(const struct pr_connection *connection) {
 }
 
 static bool stalled(const struct pr_connection *connection, uint64_t now) {
-    return in_flight(connection) && !connection->broken &&
+    return in_flight(connection) && !pr_is_broken(connection) &&
            now > connection->progress_at + connection->relay->lanes->max_hold;
 }
 
 /* Under the lock. What Node owns is Node's to break: it is told, once. */
 static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
     if (!stalled(connection, now)) return false;
-    if (connection->owner == PR_OWNER_LANE) return true;
+    if (connection->phase != PR_PHASE_NODE) return true;
     if (!connection->stall_reported) {
         connection->stall_reported = true;
         pr_event_add(connection->relay, (struct pr_event){.kind = PR_EVENT_STALLED, .id = connection->id});

@@ -52,9 +52,9 @@ static size_t collect_waited_for(struct pr_inode *inode, uint64_t *ids, size_t m
 static struct pr_poller *break_one(struct pr_transmission *transmission) {
     struct pr_connection *connection = transmission->connection;
     struct pr_relay *relay = transmission->reference.generation->relay;
-    if (transmission->reference.state == PR_QUARANTINED || (connection && connection->broken)) return NULL;
+    if (transmission->reference.state == PR_QUARANTINED || (connection && pr_is_broken(connection))) return NULL;
     /* Node has closed it: nothing more will be sent, so there is nothing to break off. */
-    if (connection && connection->node_closed && !connection->current) return NULL;
+    if (connection && pr_node_has_closed(connection) && !connection->current) return NULL;
     bool first = !transmission->break_told;
     transmission->break_told = true;
     if (first) relay->counters.breaks++;
@@ -63,7 +63,7 @@ static struct pr_poller *break_one(struct pr_transmission *transmission) {
     } else if (pr_is_with_lane(connection)) {
         connection->abort = -EBUSY;
         if (pr_poller_ready(connection)) return connection->poller;
-    } else if (!connection->node_closed && !connection->break_told) {
+    } else if (!pr_node_has_closed(connection) && !connection->break_told) {
         connection->break_told = true;
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_STALLED, .id = connection->id});
     }

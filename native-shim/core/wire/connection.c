@@ -27,7 +27,7 @@ static void dispose_connection(struct pr_connection *connection) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
         if (connection->in_epoll && !connection->at_door)
             pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-        if (connection->node_closed && !connection->reset) discard_received(connection->fd);
+        if (pr_node_has_closed(connection) && !pr_is_reset(connection)) discard_received(connection->fd);
         close(connection->fd);
     }
     pr_free(connection->ledger);
@@ -45,7 +45,7 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
     struct pr_connection *connection = pr_allocate(1, sizeof *connection);
     if (!connection) return NULL;
     connection->relay = relay;
-    connection->owner = PR_OWNER_NODE;
+    connection->phase = PR_PHASE_NODE;
     connection->fd = -1;
     pr_list_init(&connection->undone);
     pr_list_init(&connection->ready);
@@ -123,14 +123,14 @@ int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node
 static int forget(struct pr_connection *connection) {
     int fd = connection->fd;
     connection->fd = -1;
-    connection->node_closed = true;
+    pr_move(connection, PR_PHASE_CLOSED);
     return fd;
 }
 
 int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *kind, bool *forgotten) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool there = connection && connection->at_door && connection->owner == PR_OWNER_NODE && !connection->node_closed;
+    bool there = connection && connection->at_door && connection->phase == PR_PHASE_NODE;
     if (there) pr_pin(connection);
     pr_unlock(relay);
     if (!there) return -EBADF;
@@ -149,8 +149,7 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     if (*forgotten)
         fd = forget(connection);
     else if (fd < 0) {
-        connection->node_closed = true;
-        connection->owner = PR_OWNER_LANE; /* which breaks it off when it stalls */
+        pr_move(connection, PR_PHASE_CLOSED);
         pr_look_soon(connection);
     }
     pr_connection_settle(connection);
@@ -166,12 +165,49 @@ int pr_connection_client(struct pr_relay *relay, uint64_t id, char text[PR_ADDRE
     return connection ? 0 : -EBADF;
 }
 
+/* Phases. */
+
+void pr_move(struct pr_connection *connection, enum pr_phase to) {
+    enum {
+        NODE = 1,
+        LANE = 2,
+        LEAVING = 4,
+        CLOSED = 8,
+        BROKEN = 16,
+        BROKEN_CLOSED = 32,
+        RESET = 64,
+        RESET_CLOSED = 128
+    };
+    static const unsigned moves[] = {
+        [PR_PHASE_NODE] = LANE | CLOSED | BROKEN,
+        [PR_PHASE_LANE] = NODE | LEAVING | CLOSED | BROKEN,
+        [PR_PHASE_LEAVING] = CLOSED | BROKEN_CLOSED,
+        [PR_PHASE_CLOSED] = BROKEN_CLOSED,
+        [PR_PHASE_BROKEN] = BROKEN_CLOSED | RESET,
+        [PR_PHASE_BROKEN_CLOSED] = RESET_CLOSED,
+        [PR_PHASE_RESET] = RESET_CLOSED,
+        [PR_PHASE_RESET_CLOSED] = 0,
+    };
+    pr_assert(moves[connection->phase] >> to & 1);
+    connection->phase = to;
+}
+
+void pr_move_to_closed(struct pr_connection *connection) {
+    static const enum pr_phase closed[] = {
+        [PR_PHASE_NODE] = PR_PHASE_CLOSED,
+        [PR_PHASE_LANE] = PR_PHASE_LEAVING,
+        [PR_PHASE_BROKEN] = PR_PHASE_BROKEN_CLOSED,
+        [PR_PHASE_RESET] = PR_PHASE_RESET_CLOSED,
+    };
+    pr_move(connection, closed[connection->phase]);
+}
+
 /* Closing. */
 
 void pr_connection_settle(struct pr_connection *connection) {
     if (connection->current || !pr_list_empty(&connection->undone)) return;
     pr_list_remove(&connection->watch);
-    if (!connection->node_closed || connection->pins > 0 || pr_is_garbage(&connection->garbage)) return;
+    if (!pr_node_has_closed(connection) || connection->pins > 0 || pr_is_garbage(&connection->garbage)) return;
     struct pr_relay *relay = connection->relay;
     pr_list_remove(&connection->ready);
     if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
@@ -186,7 +222,7 @@ void pr_connection_settle(struct pr_connection *connection) {
 }
 
 bool pr_is_with_lane(const struct pr_connection *connection) {
-    return connection->owner == PR_OWNER_LANE && (connection->current || connection->responder);
+    return connection->phase == PR_PHASE_LANE || connection->phase == PR_PHASE_LEAVING;
 }
 
 void pr_connection_unpin(struct pr_connection *connection) {
@@ -201,17 +237,16 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
     struct pr_poller *wake = NULL;
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    if (connection && !connection->node_closed) {
-        connection->node_closed = true;
+    if (connection && !pr_node_has_closed(connection)) {
+        pr_move_to_closed(connection);
         pr_look_soon(connection);
         if (connection->responder) relay->wire->answering->finish(connection);
         if (connection->current || connection->responder) {
             connection->abort = connection->current ? -ECANCELED : 0;
             pr_poller_ready(connection);
             wake = connection->poller;
-        } else {
-            connection->owner = PR_OWNER_LANE;
-            if (!pr_list_empty(&connection->undone)) wake = connection->poller;
+        } else if (!pr_list_empty(&connection->undone)) {
+            wake = connection->poller;
         }
         pr_connection_settle(connection);
     }
@@ -272,7 +307,7 @@ static void reset(int fd) {
 
 /* Under the lock. */
 static void quarantine_all(struct pr_connection *connection) {
-    connection->reset = true;
+    pr_move(connection, pr_node_has_closed(connection) ? PR_PHASE_RESET_CLOSED : PR_PHASE_RESET);
     pr_list_each(node, &connection->undone) pr_hold_quarantine(pr_container(node, struct pr_transmission, undone));
     pr_list_remove(&connection->watch);
     pr_list_remove(&connection->broken_off);
@@ -322,9 +357,8 @@ void pr_break_off(struct pr_connection *connection, int error) {
         reset(connection->fd);
     }
     pr_lock(relay);
-    bool by_lane = connection->owner == PR_OWNER_LANE;
-    connection->broken = true;
-    connection->owner = PR_OWNER_NODE;
+    bool by_lane = connection->phase != PR_PHASE_NODE;
+    pr_move(connection, pr_node_has_closed(connection) ? PR_PHASE_BROKEN_CLOSED : PR_PHASE_BROKEN);
     end_current(connection, error, by_lane);
     if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
     if (!pr_list_empty(&connection->undone)) watch_broken(connection);
@@ -335,7 +369,7 @@ void pr_break_off(struct pr_connection *connection, int error) {
 int pr_connection_break(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool ours = connection && connection->owner == PR_OWNER_NODE && !connection->broken && !connection->node_closed;
+    bool ours = connection && connection->phase == PR_PHASE_NODE;
     if (!ours) {
         pr_unlock(relay);
         return connection ? -EBUSY : -EBADF;

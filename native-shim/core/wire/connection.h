@@ -4,17 +4,23 @@
  * A connection's bytes have one owner at a time. One that a lane has accepted (lanes/door.c) begins with LANE, which
  * reads requests from it; Node takes it when it is told of it.
  *
- *        pr_send, not finished inline
- *   NODE ─────────────────────────────▶ LANE ──▶ accepted: back to NODE
- *    │ ▲   pr_resume                       │
- *    │ └───────────────────────────────────┼──▶ reads and answers requests until one is Node's: back to NODE
- *    │                                    │
- *    │ pr_connection_close                │ broken off
- *    ▼                                    ▼
- *   LANE, under watch until nothing is undone ──▶ descriptor closed
- *                     │ too many of these
- *                     ▼
- *                   reset: what is undone is quarantined
+ *          pr_send, not finished inline; pr_resume
+ *    ┌────▶ NODE ──────────────────────────────────▶ LANE ──┐
+ *    │       │ │                                      │ │   │ accepted; a request that is Node's to answer
+ *    └───────│─│──────────────────────────────────────│─│───┘
+ *            │ │ broken off                broken off │ │
+ *            │ └─────────────▶ BROKEN ◀───────────────┘ │
+ *            │                   │ │                    │
+ *    Node    │        Node closes│ │too many of these   │ Node closes
+ *    closes  │                   │ └────▶ RESET         │
+ *            ▼                   ▼         │            ▼
+ *          CLOSED ─────▶ BROKEN_CLOSED     │         LEAVING, until its lane is through with it: CLOSED or
+ *                stalled     │             │                  BROKEN_CLOSED
+ *                            ▼ too many    ▼ Node closes
+ *                               RESET_CLOSED
+ *
+ * What Node has closed is under watch until nothing of it is undone; then its descriptor is closed. What is undone of a
+ * connection that was reset is quarantined.
  */
 #ifndef PR_CONNECTION_H
 #define PR_CONNECTION_H
@@ -38,7 +44,16 @@ struct pr_unread;
  */
 enum { PR_EVENTS_OF_ONE = 5 };
 
-enum pr_owner { PR_OWNER_NODE, PR_OWNER_LANE };
+enum pr_phase {
+    PR_PHASE_NODE,    /* Node's, which reads and writes it, or sends by pr_send */
+    PR_PHASE_LANE,    /* its lane sends on it, or reads requests from it */
+    PR_PHASE_LEAVING, /* the same, but Node has closed it */
+    PR_PHASE_CLOSED,  /* Node has closed it */
+    PR_PHASE_BROKEN,  /* no more bytes go out; Node has not closed it yet */
+    PR_PHASE_BROKEN_CLOSED,
+    PR_PHASE_RESET, /* broken off before, and given up: nobody looks any more */
+    PR_PHASE_RESET_CLOSED,
+};
 
 struct pr_connection {
     uint64_t id;
@@ -48,8 +63,8 @@ struct pr_connection {
     bool
         in_epoll; /* its poller's thread's alone, without the lock: apart from those that are read in one go under it */
     struct pr_peer peer;
-    enum pr_owner owner;
-    unsigned pins; /* threads that use it without the lock; it lives as long */
+    enum pr_phase phase; /* changed by pr_move alone */
+    unsigned pins;       /* threads that use it without the lock; it lives as long */
     struct pr_transmission *current;
     struct pr_list undone;
     unsigned begun_since_look;
@@ -70,7 +85,7 @@ struct pr_connection {
     bool at_door;       /* a lane has accepted it, and Node does not know of it */
     bool ended_at_door; /* its client has ended meanwhile, which who takes it is told */
     bool classified;    /* its peer's kind is known; until then it is sent copies alone */
-    bool node_closed, broken, reset, drain_wanted, stall_reported, break_told;
+    bool drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off;
     struct pr_garbage garbage;
 };
@@ -127,6 +142,25 @@ static inline void pr_pin(struct pr_connection *connection) {
 static inline void pr_unpin(struct pr_connection *connection) {
     pr_assert(connection->pins > 0);
     connection->pins--;
+}
+
+/* Under the lock; the move must be one of the drawing's. */
+void pr_move(struct pr_connection *connection, enum pr_phase to);
+/* Under the lock: Node has closed it, or was never told of it. */
+void pr_move_to_closed(struct pr_connection *connection);
+
+static inline bool pr_node_has_closed(const struct pr_connection *connection) {
+    enum pr_phase phase = connection->phase;
+    return phase == PR_PHASE_LEAVING || phase == PR_PHASE_CLOSED || phase == PR_PHASE_BROKEN_CLOSED ||
+           phase == PR_PHASE_RESET_CLOSED;
+}
+
+static inline bool pr_is_broken(const struct pr_connection *connection) {
+    return connection->phase >= PR_PHASE_BROKEN;
+}
+
+static inline bool pr_is_reset(const struct pr_connection *connection) {
+    return connection->phase >= PR_PHASE_RESET;
 }
 
 /* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */

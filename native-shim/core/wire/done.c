@@ -131,8 +131,8 @@ static struct sight sight_of(struct pr_connection *connection, struct pr_prober 
 static void judge_vanished(struct pr_connection *connection, struct sight *sight) {
     uint64_t now = pr_now();
     if (connection->vanished_at == 0) connection->vanished_at = now;
-    sight->all_done = !connection->broken;
-    sight->lost = connection->broken && now - connection->vanished_at > MOMENT;
+    sight->all_done = !pr_is_broken(connection);
+    sight->lost = pr_is_broken(connection) && now - connection->vanished_at > MOMENT;
     sight->known = sight->all_done || sight->lost;
 }
 
@@ -178,7 +178,7 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
 }
 
 bool pr_may_finish(const struct pr_connection *connection) {
-    bool local = connection->peer.kind == PR_PEER_LOCAL && !connection->broken;
+    bool local = connection->peer.kind == PR_PEER_LOCAL && !pr_is_broken(connection);
     return !connection->current && !connection->responder && (!local || pr_list_empty(&connection->undone));
 }
 
@@ -196,7 +196,7 @@ void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
     relay->counters.looks++;
     connection->begun_since_look = 0;
     if (sight.vanished) judge_vanished(connection, &sight);
-    if (sight.known && !connection->reset) apply(connection, &sight);
+    if (sight.known && !pr_is_reset(connection)) apply(connection, &sight);
     pr_tell_if_drained(connection);
     pr_unlock(relay);
 }
@@ -214,7 +214,7 @@ void pr_pin_and_look(struct pr_connection *connection) {
 /* When to look. */
 
 static bool waits_to_be_closed(const struct pr_connection *connection) {
-    return connection->drain_wanted || connection->node_closed || connection->broken;
+    return connection->drain_wanted || pr_node_has_closed(connection) || pr_is_broken(connection);
 }
 
 void pr_look_soon(struct pr_connection *connection) {

@@ -21,7 +21,7 @@ static void end_connection(struct pr_connection *connection, uint64_t now) {
     if (current) pr_count_outcome(current, PR_OUTCOME_CANCELLED, now);
     if (current && pr_list_empty(&current->undone)) pr_hold_drop(current, now);
     drop_all(&connection->undone, now);
-    connection->node_closed = true;
+    if (!pr_node_has_closed(connection)) pr_move_to_closed(connection);
     pr_connection_settle(connection);
 }
 

@@ -174,12 +174,11 @@ void pr_accepted(struct pr_connection *connection) {
     uint64_t now = connection->progress_at;
     pr_assert(transmission->reference.sent == transmission->reference.total);
     connection->current = NULL;
-    /* Node may have closed it during this last send: then it stays with the lane, which breaks it off when it stalls.
-     */
+    /* Node may have closed it during this last send; inline it was Node's all the time. */
     if (connection->responder)
         connection->relay->wire->answering->answered(connection, transmission, PR_OUTCOME_COMPLETE, 0);
-    else
-        connection->owner = connection->node_closed ? PR_OWNER_LANE : PR_OWNER_NODE;
+    else if (connection->phase != PR_PHASE_NODE)
+        pr_move(connection, connection->phase == PR_PHASE_LEAVING ? PR_PHASE_CLOSED : PR_PHASE_NODE);
     pr_count_outcome(transmission, PR_OUTCOME_COMPLETE, now);
     pr_reference_state(&transmission->reference, PR_ACCEPTED);
     pr_give_pipe_back(transmission);
@@ -192,10 +191,12 @@ void pr_accepted(struct pr_connection *connection) {
 static int may_begin(const struct pr_connection *connection, const struct pr_transmission *transmission) {
     if (!connection || !transmission) return -EBADF;
     if (transmission->reference.state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
-    if (connection->current || connection->node_closed || connection->owner != PR_OWNER_NODE) return -EBUSY;
+    bool is_nodes = connection->phase == PR_PHASE_NODE || connection->phase == PR_PHASE_BROKEN ||
+                    connection->phase == PR_PHASE_RESET;
+    if (connection->current || !is_nodes) return -EBUSY;
     bool tells = transmission->engine == PR_ENGINE_ZEROCOPY; /* the error queue does, whoever the peer is */
     if (connection->peer.kind == PR_PEER_UNASKABLE && pr_holds_until_done(transmission) && !tells) return -EXDEV;
-    return connection->broken ? -ECONNRESET : 0;
+    return pr_is_broken(connection) ? -ECONNRESET : 0;
 }
 
 /* A local peer that can't be asked any more gets a copy. What it has had of the pages is quarantined (done.c). */
@@ -259,7 +260,7 @@ int pr_keep_rest_of_head(struct pr_transmission *transmission) {
 
 /* Under the lock. Returns whether the lane has to be woken. */
 static bool hand_over(struct pr_connection *connection) {
-    connection->owner = PR_OWNER_LANE;
+    pr_move(connection, PR_PHASE_LANE);
     connection->relay->counters.lane_sends++;
     return pr_poller_ready(connection);
 }
