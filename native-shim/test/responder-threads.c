@@ -129,8 +129,9 @@ static void answer(struct house *house, struct side *side, enum pr_return how) {
     char bytes[1024];
     size_t count = node_reads(&house->scene, side, bytes, sizeof bytes, how != PR_RETURN_FED);
     house->fed++;
-    bool whole = how == PR_RETURN_FED && count > 0;
-    if (whole) CHECK(memcmp(bytes + count - 4, "\r\n\r\n", 4) == 0);
+    bool whole = how == PR_RETURN_FED && count >= 4 && memcmp(bytes + count - 4, "\r\n\r\n", 4) == 0;
+    /* One whose client has gone meanwhile is handed over, with all that came of it. */
+    if (how == PR_RETURN_FED && !whole) CHECK(pr_resume(house->scene.relay, side->id) < 0);
     if (!whole || test_below(&house->random, 50) == 0) {
         show_out(house, side);
         return;
