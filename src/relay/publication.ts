@@ -1,4 +1,4 @@
-/** What lanes answer requests by, without Node (native-shim/core/relay.h). @module */
+/** What lanes answer requests by, without Node (native-shim/core/http/published.h, responder.h). @module */
 import type { Engine } from './relay.ts';
 import type { ShimLog } from './shim.ts';
 

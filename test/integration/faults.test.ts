@@ -20,7 +20,7 @@ const shim = shimOrFail();
 // Before any lane runs.
 shim.enableFaults();
 
-// Of what lanes do by themselves, from accepting on, native-shim/test/{doors,express}.c has each call fail.
+// Of what lanes do by themselves, from accepting on, native-shim/test/{doors,responder-faults}.c has each call fail.
 const startService = (t: TestContext, options: Partial<ServiceOptions>) => start(t, { express: false, ...options });
 
 type Fault = { readonly call: string; readonly errno: number; readonly skip?: number; readonly engine?: Engine };

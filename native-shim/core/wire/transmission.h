@@ -64,7 +64,7 @@ void pr_begin(struct pr_connection *connection, struct pr_transmission *transmis
 int pr_keep_rest_of_head(struct pr_transmission *transmission);
 /* Under the lock: so many responses were begun since the last look that it is time for another. */
 bool pr_much_is_undone(const struct pr_connection *connection);
-/* Under the lock: the socket has taken the last byte; the connection is Node's again, but for a grant. */
+/* Under the lock: the socket has taken the last byte; the connection is Node's again, or its lane reads on. */
 void pr_accepted(struct pr_connection *connection);
 void pr_give_pipe_back(struct pr_transmission *transmission);
 
