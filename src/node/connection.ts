@@ -1,7 +1,7 @@
 /**
- * A TCP connection that the relay and Node have to do with: one that Node accepted, from its first native transmission on,
- * or that lanes accepted, from the first request on that Node has to answer. Its bytes have one owner at a time, Node or a
- * lane (native-shim/core/wire/connection.h draws it).
+ * A TCP connection that both Node and the relay have to do with: one that Node accepted, from its first native
+ * transmission on, or that lanes accepted, from the first request on that Node has to answer. Its bytes have one owner
+ * at a time, Node or a lane (native-shim/core/wire/connection.h draws it).
  *
  * @module
  */

@@ -70,7 +70,7 @@ class LanesHandle implements ListeningHandle {
 export type LaneOptions = Omit<Responding, 'keepAliveSeconds' | 'headSeconds'>;
 
 /**
- * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on to.
+ * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on accepting.
  *
  * @param server one that speaks HTTP/1 over plain TCP
  * @returns whether they do; not where the server limits its connections or the requests of each, nor in a release of
