@@ -161,10 +161,10 @@ class ReadByLane {
     const socket = this.#socket;
     if (this.#isNodes || socket.destroyed || !socket.writable) return;
     const isQuiet = this.#connection.flushed && socket.readableLength === 0 && !isAnswering(socket);
-    if (!isQuiet || !this.#relay.resume(this.#id)) {
-      this.returned('handed over');
-      return;
-    }
+    // What is under way would be mixed with what the lane sends next.
+    if (!isQuiet) socket.destroy();
+    else if (!this.#relay.resume(this.#id)) this.returned('handed over');
+    if (this.#isNodes || socket.destroyed) return;
     this.#timeAgain = stopTime(socket);
     markAnswering(socket, true);
   }

@@ -121,6 +121,7 @@ static const struct known {
     enum effect effect;
     size_t place;
 } fields[] = {
+    {"accept-version", UNCLEAR, 0}, /* by which an application can tell routes apart */
     {"authorization", TOLD, PLACE(authorization)},
     {"connection", CONNECTION, 0},
     {"content-length", FRAMES, 0},

@@ -30,7 +30,8 @@ void pr_http_open(struct pr_relay *relay) {
     pr_list_init(&http->hosts);
     pr_list_init(&http->readers);
     /* What is in memory anyway has to do where there is no randomness yet. */
-    if (getrandom(http->key, sizeof http->key, GRND_NONBLOCK) < 0) http->key[0] = (uint64_t)(uintptr_t)http;
+    uint64_t *key = http->published.key;
+    if (getrandom(key, sizeof http->published.key, GRND_NONBLOCK) < 0) key[0] = (uint64_t)(uintptr_t)http;
 }
 
 void pr_http_close(struct pr_relay *relay) {

@@ -12,7 +12,6 @@ struct pr_http_layer {
     struct pr_responding responding; /* its strings and its log are the relay's own */
     struct pr_table published;
     struct pr_list hosts, readers; /* that Node has allowed */
-    uint64_t key[2];               /* of the hashes of those */
     bool suspended;                /* they answer nothing now */
     bool hands_over;               /* lanes answer no more */
     uint64_t answers;              /* of lanes so far: they are numbered in the log */

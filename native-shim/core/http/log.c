@@ -127,7 +127,7 @@ static void gather(struct pr_log *log) {
 static void *run(void *argument) {
     struct pr_log *log = argument;
     pthread_mutex_lock(&log->lock);
-    while (log->users > 0 || log->queued > 0) {
+    while (log->users > 0 || log->queued > 0 || log->piece) {
         if (log->next >= 0)
             change_file(log);
         else if (log->piece)

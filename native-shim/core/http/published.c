@@ -18,11 +18,9 @@ enum { MOST_KNOWN = 1024 };
 
 enum { FIRST_BUCKETS = 64 };
 
-/* FNV-1a. Who could choose paths that collide may write regions. */
+/* By a hash that nobody outside can compute: clients can't choose paths that collide. */
 static size_t bucket_of(const struct pr_table *table, struct pr_text path) {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t at = 0; at < path.length; at++) hash = (hash ^ (unsigned char)path.at[at]) * 1099511628211u;
-    return (size_t)(hash ^ hash >> 32) & (table->capacity - 1);
+    return (size_t)pr_siphash(table->key, path.at, path.length) & (table->capacity - 1);
 }
 
 static struct pr_list *new_buckets(size_t count) {
@@ -35,6 +33,7 @@ static struct pr_list *new_buckets(size_t count) {
 static int enlarge(struct pr_table *table) {
     if (table->used < table->capacity) return 0;
     struct pr_table larger = {.capacity = table->capacity ? 2 * table->capacity : FIRST_BUCKETS, .used = table->used};
+    memcpy(larger.key, table->key, sizeof larger.key);
     larger.buckets = new_buckets(larger.capacity);
     if (!larger.buckets) return -ENOMEM;
     for (size_t at = 0; at < table->capacity; at++) pr_list_each(node, &table->buckets[at]) {
@@ -198,11 +197,15 @@ static bool is_same(const struct pr_known *known, struct pr_text text) {
  * By hashes that nobody outside can compute: with what a client sends it can't find out by time how far it is like what
  * is known.
  */
-static bool is_among(const struct pr_relay *relay, const struct pr_list *list, struct pr_text text) {
-    uint64_t hash = pr_siphash(relay->http->key, text.at, text.length);
+static bool is_among(const struct pr_relay *relay, struct pr_list *list, struct pr_text text) {
+    uint64_t hash = pr_siphash(relay->http->published.key, text.at, text.length);
     pr_list_each(node, list) {
         const struct pr_known *known = pr_container(node, struct pr_known, list);
-        if (known->hash == hash && is_same(known, text)) return true;
+        if (known->hash != hash || !is_same(known, text)) continue;
+        /* To the front: those that are asked for often are found soon, however many others there are. */
+        pr_list_remove(node);
+        pr_list_append(list->next, node);
+        return true;
     }
     return false;
 }
@@ -210,7 +213,7 @@ static bool is_among(const struct pr_relay *relay, const struct pr_list *list, s
 static struct pr_known *new_known(const struct pr_relay *relay, struct pr_text text) {
     struct pr_known *known = pr_allocate(1, sizeof *known + text.length);
     if (!known) return NULL;
-    known->hash = pr_siphash(relay->http->key, text.at, text.length);
+    known->hash = pr_siphash(relay->http->published.key, text.at, text.length);
     known->length = text.length;
     memcpy(known->bytes, text.at, text.length);
     pr_list_init(&known->list);
@@ -239,11 +242,11 @@ int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization) {
     return remember(relay, &relay->http->readers, authorization);
 }
 
-bool pr_host_is_known(const struct pr_relay *relay, struct pr_text host) {
+bool pr_host_is_known(struct pr_relay *relay, struct pr_text host) {
     return is_among(relay, &relay->http->hosts, host);
 }
 
-bool pr_may_read(const struct pr_relay *relay, struct pr_text authorization) {
+bool pr_may_read(struct pr_relay *relay, struct pr_text authorization) {
     if (!relay->http->responding.guarded) return true;
     return authorization.at && is_among(relay, &relay->http->readers, authorization);
 }

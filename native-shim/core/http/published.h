@@ -64,6 +64,7 @@ struct pr_published {
 
 /* By paths: lists of those whose hashes are alike. */
 struct pr_table {
+    uint64_t key[2]; /* of the hashes, of hosts and credentials too */
     struct pr_list *buckets;
     size_t capacity, used;
 };
@@ -80,8 +81,8 @@ void pr_published_give(struct pr_published *published);
 void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published);
 
 /* Whether this Host may be asked by, and these credentials may read. */
-bool pr_host_is_known(const struct pr_relay *relay, struct pr_text host);
-bool pr_may_read(const struct pr_relay *relay, struct pr_text authorization);
+bool pr_host_is_known(struct pr_relay *relay, struct pr_text host);
+bool pr_may_read(struct pr_relay *relay, struct pr_text authorization);
 
 /* Frees all of it, when no lane runs any more. */
 void pr_published_close(struct pr_relay *relay);

@@ -136,6 +136,13 @@ void pr_responder_let_in(struct pr_connection *connection) {
     pr_connection_unpin(connection);
 }
 
+/* Under the lock: Node reads it from now on, and what was read of it before. */
+static void keep_with_node(struct pr_connection *connection) {
+    connection->is_fed = false;
+    connection->fed = SIZE_MAX;
+    connection->relay->counters.handed_over[PR_HANDED_CLOSING]++;
+}
+
 int pr_resume(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
@@ -144,6 +151,7 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     int result = !connection ? -EBADF : !may ? -EBUSY : pr_events_reserve(relay, 2); /* RETURNED, twice */
     struct pr_responder *responder = result == 0 ? new_responder(connection) : NULL;
     if (result == 0 && !responder) result = -ENOMEM;
+    if (result == -ENOMEM) keep_with_node(connection);
     if (responder) {
         begin_reading(connection, responder);
         responder->over = relay->http->hands_over;
@@ -387,6 +395,7 @@ static int take_pages_of_answer(struct pr_connection *connection, struct pr_tran
     const struct pr_publication *is = &published->is;
     if (is_gone(connection)) return -ECONNRESET;
     if (pr_list_empty(&published->bucket)) return -ESTALE;
+    if (connection->relay->http->suspended) return -EAGAIN; /* the tree's lock was given up meanwhile */
     return pr_hold_take(connection->relay, is->generation, is->epoch, is->version, transmission);
 }
 
@@ -556,8 +565,9 @@ static enum pr_head_kind read_next_head(struct pr_connection *connection, struct
     struct pr_window *window = &http_of(connection)->window;
     for (;;) {
         enum pr_head_kind kind = pr_head_read(window->bytes + window->at, window->length - window->at, head);
-        if (kind != PR_HEAD_PART || connection->responder->ended) return kind;
-        /* A short read may have been cut by urgent data: what is behind that has come, and is no new edge. */
+        if (kind != PR_HEAD_PART) return kind;
+        /* A short read may have been cut by urgent data, and what came before a FIN may be unread: it is no new edge.
+         */
         enum pr_window_sight sight = pr_window_read_on(connection);
         if (sight == PR_WINDOW_ENDED) connection->responder->ended = true;
         if (sight != PR_WINDOW_BYTES) return kind;

@@ -233,12 +233,13 @@ static void look_at_due(struct pr_lane *lane) {
 static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_relay *relay = lane->relay;
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
+    bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    bool is_told = connection && ended && (connection->responder || connection->is_fed);
+    if (is_told) relay->lanes->serving->peer_ended(connection);
     if (connection && pr_is_with_lane(connection)) {
-        bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-        if (connection->responder && ended) relay->lanes->serving->peer_ended(connection);
         pr_poller_ready(connection);
-    } else if (connection && connection->is_fed && (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
-        relay->lanes->serving->peer_ended(connection);
+    } else if (is_told) {
+        return;
     } else if (connection && (event->events & (EPOLLERR | EPOLLHUP))) {
         connection->look_at = lane->poller.next_look = pr_now(); /* a reset can end what is undone */
     } else if (pr_slots_find(&relay->slots, PR_KIND_DOOR, event->data.u64)) {

@@ -182,8 +182,8 @@ static bool is_named(struct piece name, const char *const *names, size_t count) 
 #define IS_NAMED(name, names) is_named(name, names, sizeof(names) / sizeof *(names))
 
 static const char *const framing[] = {"content-length", "transfer-encoding", "trailer", "expect"};
-static const char *const unclear[] = {"if-match",         "if-unmodified-since", "origin",          "content-type",
-                                      "want-repr-digest", "want-content-digest", "proxy-connection"};
+static const char *const unclear[] = {"if-match",         "if-unmodified-since", "origin",           "content-type",
+                                      "want-repr-digest", "want-content-digest", "proxy-connection", "accept-version"};
 
 /* False for one that makes the request another kind. */
 static bool field_is_harmless(struct reading *reading, struct piece name, struct piece value) {

@@ -1,6 +1,7 @@
 /** Having lanes answer for what Node has answered for (docs/express.md). @module */
 import type { FastifyRequest } from 'fastify';
 import { planWhole } from '../../range/plan.ts';
+import { encodeName } from '../../region/name.ts';
 import type { Region } from '../../region/region.ts';
 import type { BackingEngine } from '../../relay/engine.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
@@ -46,7 +47,7 @@ export class Publisher {
   publish(request: FastifyRequest, region: Region, given: GivenFields, engines: BackingEngine): void {
     const path = request.raw.url ?? '';
     // An application that rewrites paths may lead the same one elsewhere next time.
-    const isAsAsked = request.originalUrl === path && plainPath.test(path);
+    const isAsAsked = request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name);
     if (this.#isOver || !isAsAsked || !this.#introduce(request)) return;
     const { generation, epoch, version } = region.content;
     const { engine, large, largeFrom } = engines;
@@ -94,6 +95,16 @@ export class Publisher {
     this.#readers.clear();
     this.#relay.forgetAllowed();
   }
+}
+
+/**
+ * A path can be spelled in very many ways, each of which would take memory. Those that clients use are with all escaped that
+ * may be, and with nothing escaped that need not be.
+ */
+function isUsual(path: string, name: string): boolean {
+  const least = encodeURIComponent(name).replace(/%(?:2F|3A|3D|40|2B|2C|24|26|3B)/g, decodeURIComponent);
+  const spelling = [encodeName(name), least].find((each) => path.endsWith(`/${each}`));
+  return spelling !== undefined && !path.slice(0, -spelling.length).includes('%');
 }
 
 function isNew(known: Set<string>, value: string): boolean {
