@@ -4,6 +4,8 @@
  */
 #include "scene.h"
 
+#include "http/window.h"
+
 #include <sys/stat.h>
 
 static struct scene slow_scene(enum pr_engine engine) {
@@ -41,6 +43,44 @@ static void a_client_that_ends_is_closed_by_its_lane(void) {
     }
     wait_empty(&scene);
     CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* The edge of the end is that of the bytes before it, too. */
+static void the_rest_of_a_head_that_comes_with_the_end_is_read(void) {
+    struct scene scene = scene_open();
+    int other = visit(&scene);
+    char request[512];
+    size_t length = write_range(request, 3, 100);
+    for (size_t at = 1; at < length; at += 7) {
+        int guest = visit(&scene);
+        say(guest, request, at);
+        get(&scene, other, 0, 10); /* by then its only lane has read that */
+        say(guest, request + at, length - at);
+        MUST(shutdown(guest, SHUT_WR));
+        read_range(&scene, guest, 3, 100);
+        expect_end(guest);
+        close(guest);
+    }
+    close(other);
+    wait_empty(&scene);
+    scene_close(&scene);
+}
+
+static void an_end_behind_more_requests_than_are_read_at_once_cuts_none(void) {
+    enum { REQUESTS = 500 };
+    struct scene scene = scene_open();
+    static char requests[REQUESTS * 128];
+    size_t length = 0;
+    for (unsigned each = 0; each < REQUESTS; each++) length += write_range(requests + length, each % 9, 100);
+    CHECK(length > PR_WINDOW);
+    int guest = visit(&scene);
+    say(guest, requests, length);
+    MUST(shutdown(guest, SHUT_WR));
+    for (unsigned each = 0; each < REQUESTS; each++) read_range(&scene, guest, each % 9, 100);
+    expect_end(guest);
+    close(guest);
+    wait_empty(&scene);
     scene_close(&scene);
 }
 
@@ -764,6 +804,8 @@ static void destroyed_with_connections_in_every_state(void) {
 
 int main(void) {
     RUN(a_client_that_ends_is_closed_by_its_lane);
+    RUN(the_rest_of_a_head_that_comes_with_the_end_is_read);
+    RUN(an_end_behind_more_requests_than_are_read_at_once_cuts_none);
     RUN(an_end_behind_requests_is_seen_after_their_answers);
     RUN(an_end_behind_a_fed_request_is_nodes_to_see);
     RUN(a_reset_ends_what_it_finds);
