@@ -205,6 +205,13 @@ export class RegionStates {
     await this.#files.writeUnsynced(name, after); // Should it be lost, both are remembered as before.
   }
 
+  /** Before a file loses its name: it is about to get another one first, which moves its ctime. */
+  async removing(name: string, before: FileIdentity): Promise<void> {
+    const described = this.describe(name, before) ?? this.#files.plain(name, before);
+    const open = this.#own.has(name) ? { version: undefined, run: this.run } : {};
+    await this.#files.write(name, [{ ...described, ...open, changed: undefined }]);
+  }
+
   /** The old file has kept its name after all. */
   async unreplaced(name: string, before: FileIdentity): Promise<void> {
     const description = this.describe(name, before) ?? this.#files.plain(name, before);

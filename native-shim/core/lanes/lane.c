@@ -233,7 +233,8 @@ static void look_at_due(struct pr_lane *lane) {
 static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_relay *relay = lane->relay;
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
-    bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    /* Not by EPOLLERR alone: notices of zero-copy sends come so. A reset says EPOLLHUP too. */
+    bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0;
     bool is_told = connection && ended && (connection->responder || connection->is_fed);
     if (is_told) relay->lanes->serving->peer_ended(connection);
     if (connection && pr_is_with_lane(connection)) {

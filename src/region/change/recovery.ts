@@ -1,9 +1,9 @@
 /** What a start does about what the last run left behind. @module */
 import { closeSync, openSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
-import { allSidecars, describe, removeUnfinished, type Sidecar, setAside, stateOf } from '../sidecar.ts';
+import { allSidecars, changedOf, describe, removeUnfinished, type Sidecar, setAside, stateOf } from '../sidecar.ts';
 import { fileOf } from './in-place.ts';
 import { whileNudging } from './old-files.ts';
 import { cutLater } from './resize.ts';
@@ -25,6 +25,7 @@ export async function recover(store: Store, kept: ReadonlySet<string>, signal: A
     if (!kept.has(file)) await rm(join(store.paths.uploads, file), { force: true, recursive: true });
   }
   await removeUnfinished(store.paths.root);
+  await removeOtherNames(store);
   for await (const found of allSidecars(store.paths.root)) {
     signal.throwIfAborted();
     if ('damaged' in found) await putAside(store, found.damaged, found.cause);
@@ -125,12 +126,27 @@ async function settle(store: Store, sidecar: Sidecar): Promise<void> {
     return;
   }
   const { version, run, changed } = description;
-  if (version === undefined || run !== undefined || changed === undefined) {
+  if (version === undefined || run !== undefined || changed === undefined || isMoved(store, file, changed)) {
     const settled = { ...description, ...stateOf(description) };
     await store.states.settle(name, settled, file, description.cut);
     store.catalog.letGo(name); // Whoever has read it meanwhile has it by another tag.
   }
   if (description.cut) cutLater(store, name);
+}
+
+// Its ctime was moved by this start, and the next one would not know by whom.
+function isMoved(store: Store, file: FileIdentity, changed: string): boolean {
+  const before = store.states.moves.asBefore(file);
+  return before !== file && changed === changedOf(before);
+}
+
+// A replacement that was cut off has given a file a second name, which it loses before its ctime is written down.
+async function removeOtherNames(store: Store): Promise<void> {
+  for (const file of await readdir(store.paths.old)) {
+    const path = join(store.paths.old, file);
+    const { nlink } = await lstat(path);
+    if (nlink > 1) await store.states.moves.unlinking(path, () => rm(path));
+  }
 }
 
 function fileNamed(store: Store, name: string): FileIdentity | undefined {

@@ -176,15 +176,27 @@ export async function removeRegion(store: Store, name: string, judge: Judge): Pr
     judge(region);
     if (!region) throw new Refusal('region-not-found', 'There is no such region.');
     await store.catalog.whileOurs(name, async () => {
-      await inFolderOf(store, name, (place) =>
-        store.states.moves.during(place.file, () => removeName(store, place, region)),
-      );
+      const file = fileNow(store, region);
+      await store.states.removing(name, file).catch(unlessFull);
+      try {
+        await inFolderOf(store, name, (place) =>
+          store.states.moves.during(place.file, () => removeName(store, place, region)),
+        );
+      } catch (error) {
+        await store.states.unreplaced(name, file);
+        throw error;
+      }
       await store.states.forget(name, true);
       store.quota.set(name, undefined);
       store.catalog.letGo(name);
     });
   });
   await removeEmptyFoldersOf(store, name);
+}
+
+// Where there is no room to write that down, a crash in the next moment changes the entity-tag, and nothing else.
+function unlessFull(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') throw error;
 }
 
 async function removeName(store: Store, place: Place, region: Region): Promise<void> {

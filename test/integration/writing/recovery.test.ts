@@ -1,6 +1,6 @@
 /** What a start does about what the run before has left behind. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { linkSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Description } from '../../../src/region/sidecar.ts';
@@ -59,6 +59,28 @@ test('unfinished uploads, and files that have lost their names, are removed', as
       sidecarIn(dir);
       assert.equal((await read(t, running, 'file.bin')).sha256, sha256(old));
     });
+  }
+});
+
+test('a file that was about to lose its name keeps its entity-tag, however often the service is killed', async (t) => {
+  for (const place of places) {
+    const dir = await treeWith(t, place);
+    // As a kill between the two names leaves it.
+    const { file, sidecar } = sidecarIn(dir);
+    const descriptions = sidecar.descriptions.map((each) => ({ ...each, changed: null }));
+    writeFileSync(file, JSON.stringify({ ...sidecar, descriptions }, null, 2));
+    linkSync(join(dir, 'file.bin'), join(dir, '.pagerelay/old/0123456789abcdef01234567'));
+    const tags: (string | null)[] = [];
+    for (let run = 0; run < 2; run++) {
+      const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'error']);
+      const { headers } = await fetch(`${await originOf(child)}${path}`, { method: 'HEAD' });
+      tags.push(headers.get('etag'));
+      await until(() => sidecarIn(dir).sidecar.descriptions.every(({ changed }) => changed !== null), 'it is settled');
+      assert.deepEqual(readdirSync(join(dir, '.pagerelay/old')), []);
+      child.process.kill('SIGKILL');
+      await child.exited;
+    }
+    assert.equal(new Set(tags).size, 1, `${tags}`);
   }
 });
 
