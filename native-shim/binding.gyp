@@ -28,6 +28,7 @@
         "core/base/siphash.c",
         "core/base/slots.c",
         "core/base/sys.c",
+        "core/base/words.c",
         "core/http/accesslog.c",
         "core/http/answer.c",
         "core/http/head.c",

@@ -4,9 +4,6 @@
 
 const napi_type_tag relay_tag = {0x70616765726c6179, 0x7265666572656e63};
 
-const char *const engine_names[PR_ENGINE_COUNT] = {"sendfile", "splice", "copy", "stream", "zerocopy"};
-const char *const outcome_names[PR_OUTCOME_COUNT] = {"complete", "aborted",   "stalled", "truncated",
-                                                     "failed",   "cancelled", "broken"};
 const char *const backing_names[PR_BACKING_COUNT] = {"fsdax", "devdax", "hugetlb", "tmpfs", "memfd", "pagecache"};
 const char *const peer_names[PR_PEER_UNASKABLE + 1] = {"local", "remote", "unaskable"};
 

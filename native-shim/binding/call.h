@@ -41,8 +41,6 @@ struct pr_log;
 bool want_log(napi_env env, napi_value value, struct pr_log **log);
 
 extern const napi_type_tag relay_tag;
-extern const char *const engine_names[PR_ENGINE_COUNT];
-extern const char *const outcome_names[PR_OUTCOME_COUNT];
 extern const char *const backing_names[PR_BACKING_COUNT];
 extern const char *const peer_names[PR_PEER_UNASKABLE + 1];
 

@@ -85,7 +85,7 @@ static napi_value send_held(napi_env env, napi_callback_info info) {
     napi_create_object(env, &failure);
     set_number(env, failure, "errno", result);
     set_number(env, failure, "bytes", (double)sent);
-    set(env, failure, "outcome", string(env, outcome_names[pr_outcome_of(result)]));
+    set(env, failure, "outcome", string(env, pr_outcome_names[pr_outcome_of(result)]));
     return failure;
 }
 

@@ -13,8 +13,8 @@ static napi_value transmissions_object(napi_env env, const struct pr_counters *c
         napi_value outcomes;
         napi_create_object(env, &outcomes);
         for (int outcome = 0; outcome < PR_OUTCOME_COUNT; outcome++)
-            set_number(env, outcomes, outcome_names[outcome], (double)counters->transmissions[engine][outcome]);
-        set(env, all, engine_names[engine], outcomes);
+            set_number(env, outcomes, pr_outcome_names[outcome], (double)counters->transmissions[engine][outcome]);
+        set(env, all, pr_engine_names[engine], outcomes);
     }
     return all;
 }
@@ -40,7 +40,7 @@ static napi_value by_engine(napi_env env, const uint64_t *bytes) {
     napi_value object;
     napi_create_object(env, &object);
     for (int engine = 0; engine < PR_ENGINE_COUNT; engine++)
-        set_number(env, object, engine_names[engine], (double)bytes[engine]);
+        set_number(env, object, pr_engine_names[engine], (double)bytes[engine]);
     return object;
 }
 

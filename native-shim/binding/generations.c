@@ -175,7 +175,7 @@ static napi_value set_copying(napi_env env, napi_callback_info info) {
         napi_value element;
         int engine;
         if (napi_get_element(env, call.arguments[2], index, &element) != napi_ok ||
-            !want_name(env, element, "engine", engine_names, PR_ENGINE_COUNT, &engine))
+            !want_name(env, element, "engine", pr_engine_names, PR_ENGINE_COUNT, &engine))
             return NULL;
         engines |= 1u << engine;
     }

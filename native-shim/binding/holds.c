@@ -21,7 +21,7 @@ static napi_value hold(napi_env env, napi_callback_info info) {
     if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[6], &segments)) return NULL;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
         !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version) ||
-        !want_name(env, call.arguments[4], "engine", engine_names, PR_ENGINE_COUNT, &engine) ||
+        !want_name(env, call.arguments[4], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine) ||
         !want_id(&call, 5, "place", &place)) {
         pr_free(segments.literals);
         return NULL;
@@ -55,7 +55,7 @@ static napi_value release(napi_env env, napi_callback_info info) {
     uint64_t transmission;
     int outcome;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission) ||
-        !want_name(env, call.arguments[2], "outcome", outcome_names, PR_OUTCOME_COUNT, &outcome))
+        !want_name(env, call.arguments[2], "outcome", pr_outcome_names, PR_OUTCOME_COUNT, &outcome))
         return NULL;
     return number(env, pr_release(call.relay, transmission, (enum pr_outcome)outcome));
 }
@@ -69,7 +69,7 @@ static napi_value reference_object(napi_env env, const struct pr_reference_info 
     set_number(env, object, "last", (double)info->last);
     set_number(env, object, "bytes", (double)info->bytes);
     set(env, object, "state", string(env, state_names[info->state]));
-    set(env, object, "engine", string(env, engine_names[info->engine]));
+    set(env, object, "engine", string(env, pr_engine_names[info->engine]));
     set(env, object, "peer", string(env, info->peer));
     set(env, object, "peerKind", string(env, peer_names[info->peer_kind]));
     set_number(env, object, "ageSeconds", info->age_seconds);

@@ -71,7 +71,7 @@ static napi_value on_scratch(napi_env env, napi_callback_info info, int (*act)(i
     int kind, engine, fd;
     uint64_t size;
     if (!take_arguments(env, info, &call) || !want_scratch(&call, &kind, path, sizeof path) ||
-        !want_name(env, call.arguments[2], "engine", engine_names, PR_ENGINE_COUNT, &engine))
+        !want_name(env, call.arguments[2], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine))
         return NULL;
     int result = pr_scratch_open((enum pr_scratch)kind, path, &fd, &size);
     if (result < 0) return number(env, result);

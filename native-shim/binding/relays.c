@@ -53,7 +53,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
             uint32_t at = (uint32_t)index * FIELDS_OF_EVENT;
             napi_set_element(env, list, at, number(env, events[index].kind));
             napi_set_element(env, list, at + 1, number(env, (double)events[index].id));
-            napi_set_element(env, list, at + 2, string(env, outcome_names[events[index].outcome]));
+            napi_set_element(env, list, at + 2, string(env, pr_outcome_names[events[index].outcome]));
             napi_set_element(env, list, at + 3, number(env, events[index].error));
             napi_set_element(env, list, at + 4, number(env, (double)events[index].bytes));
         }

@@ -35,7 +35,8 @@ static bool integer_property(napi_env env, napi_value object, const char *key, u
 static bool engine_property(napi_env env, napi_value object, const char *key, enum pr_engine *engine) {
     napi_value value;
     int place;
-    if (!want_property(env, object, key, &value) || !want_name(env, value, key, engine_names, PR_ENGINE_COUNT, &place))
+    if (!want_property(env, object, key, &value) ||
+        !want_name(env, value, key, pr_engine_names, PR_ENGINE_COUNT, &place))
         return false;
     *engine = (enum pr_engine)place;
     return true;

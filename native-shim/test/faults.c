@@ -120,7 +120,7 @@ static void every_call_at_every_place_inline(void) {
     for (size_t index = 0; index < sizeof faults / sizeof *faults; index++) EACH_ENGINE(engine) {
             unsigned failed = fail_everywhere(faults[index].call, faults[index].error, engine, SMALL);
             if ((failed > 0) != faults[index].used_by[engine])
-                FAIL("call %d, %s: failed at %u places", faults[index].call, engine_names[engine], failed);
+                FAIL("call %d, %s: failed at %u places", faults[index].call, pr_engine_names[engine], failed);
         }
 }
 

@@ -58,7 +58,7 @@ static void serves_400_gb_in_less_than_one_megabyte(enum pr_engine engine) {
     CHECK_EQUAL(most, AT_ONCE);
     size_t took = pr_allocated_bytes() - allocated, grew = anonymous_bytes() - anonymous;
     if (anonymous_bytes() < anonymous) grew = 0;
-    printf("  %s: %zu bytes allocated, RssAnon grew by %zu\n", engine_names[engine], took, grew);
+    printf("  %s: %zu bytes allocated, RssAnon grew by %zu\n", pr_engine_names[engine], took, grew);
     CHECK(took < LIMIT);
     CHECK(grew < LIMIT);
     for (int index = 0; index < AT_ONCE; index++) {

@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *const engine_names[] = {"sendfile", "splice", "copy", "stream"};
 static const char *running = "";
 
 /* Checks. */

@@ -149,7 +149,6 @@ struct pr_counters counted(struct pr_relay *relay);
 /* Node closes: its descriptor first, then it tells the core. */
 void node_close(struct pr_relay *relay, uint64_t connection, struct pair *pair);
 
-extern const char *const engine_names[];
 #define EACH_ENGINE(engine) for (enum pr_engine engine = PR_ENGINE_SENDFILE; engine <= PR_ENGINE_COPY; engine++)
 
 /* What a file takes of its file system, in blocks of 512 bytes. */

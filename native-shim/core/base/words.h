@@ -23,6 +23,10 @@ enum pr_outcome {
     PR_OUTCOME_COUNT,
 };
 
+/* As they are called outside of the core. */
+extern const char *const pr_engine_names[PR_ENGINE_COUNT];
+extern const char *const pr_outcome_names[PR_OUTCOME_COUNT];
+
 /* What lanes have answered by themselves. */
 enum pr_answered {
     PR_ANSWERED_WHOLE,

@@ -6,20 +6,10 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/sys.h"
 #include "http/layer.h"
 #include "http/log.h"
-
-static const char *const engine_names[PR_ENGINE_COUNT] = {
-    [PR_ENGINE_SENDFILE] = "sendfile", [PR_ENGINE_SPLICE] = "splice",     [PR_ENGINE_COPY] = "copy",
-    [PR_ENGINE_STREAM] = "stream",     [PR_ENGINE_ZEROCOPY] = "zerocopy",
-};
-
-static const char *const outcome_names[PR_OUTCOME_COUNT] = {
-    [PR_OUTCOME_COMPLETE] = "complete",   [PR_OUTCOME_ABORTED] = "aborted", [PR_OUTCOME_STALLED] = "stalled",
-    [PR_OUTCOME_TRUNCATED] = "truncated", [PR_OUTCOME_FAILED] = "failed",   [PR_OUTCOME_CANCELLED] = "cancelled",
-    [PR_OUTCOME_BROKEN] = "broken",
-};
 
 /* What a transmission can end by. */
 static const char *errno_name(int error) {
@@ -55,11 +45,7 @@ static void add_string(struct line *line, const char *string) {
 }
 
 static void add_number(struct line *line, uint64_t number, unsigned least_digits) {
-    char digits[20];
-    unsigned count = 0;
-    do digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0 || count < least_digits);
-    while (count > 0) *line->at++ = digits[--count];
+    line->at = pr_write_number(line->at, number, least_digits);
 }
 
 static void add_milliseconds(struct line *line, uint64_t nanoseconds) {
@@ -81,11 +67,11 @@ static uint64_t milliseconds_since_1970(void) {
 static void add_end(struct line *line, const struct pr_transmission *transmission, enum pr_outcome outcome, int error) {
     if (transmission) {
         add_string(line, ",\"engine\":\"");
-        add_string(line, engine_names[transmission->engine]);
+        add_string(line, pr_engine_names[transmission->engine]);
         add_string(line, "\"");
     }
     add_string(line, ",\"outcome\":\"");
-    add_string(line, outcome_names[outcome]);
+    add_string(line, pr_outcome_names[outcome]);
     add_string(line, "\"");
     if (error != 0) {
         add_string(line, ",\"code\":\"");

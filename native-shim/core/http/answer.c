@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/digits.h"
+
 /* So many digits are below 2^63. Who writes more is answered by Node, which knows what saturates (RFC 9110 14.1.2). */
 enum { MOST_DIGITS = 18 };
 
@@ -110,14 +112,8 @@ static char *write_text(char *at, struct pr_text text) {
 
 #define WRITE(into, literal) write_text(into, (struct pr_text){.at = (literal), .length = sizeof(literal) - 1})
 
-/* A number without snprintf, which would be a tenth of the time that a whole answer takes. */
 static char *write_number(char *at, uint64_t number) {
-    char digits[20];
-    size_t count = 0;
-    do digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0) *at++ = digits[--count];
-    return at;
+    return pr_write_number(at, number, 1);
 }
 
 /* RFC 9110 5.6.7; made anew once a second. */
