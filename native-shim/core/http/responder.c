@@ -136,11 +136,11 @@ void pr_responder_let_in(struct pr_connection *connection) {
     pr_connection_unpin(connection);
 }
 
-/* Under the lock: Node reads it from now on, and what was read of it before. */
-static void keep_with_node(struct pr_connection *connection) {
+/* Under the lock: Node reads it from now on, and before that what was read of it. */
+static void keep_with_node(struct pr_connection *connection, enum pr_handed why) {
     connection->is_fed = false;
     connection->fed = SIZE_MAX;
-    connection->relay->counters.handed_over[PR_HANDED_CLOSING]++;
+    connection->relay->counters.handed_over[why]++;
 }
 
 int pr_resume(struct pr_relay *relay, uint64_t id) {
@@ -151,7 +151,7 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     int result = !connection ? -EBADF : !may ? -EBUSY : pr_events_reserve(relay, 2); /* RETURNED, twice */
     struct pr_responder *responder = result == 0 ? new_responder(connection) : NULL;
     if (result == 0 && !responder) result = -ENOMEM;
-    if (result == -ENOMEM) keep_with_node(connection);
+    if (result == -ENOMEM) keep_with_node(connection, PR_HANDED_CLOSING);
     if (responder) {
         begin_reading(connection, responder);
         responder->over = relay->http->hands_over;
@@ -212,8 +212,7 @@ static enum pr_next hand_connection_over(struct pr_connection *connection, enum 
     }
     listen_to(connection, EPOLL_CTL_MOD, 0);
     pr_lock(connection->relay);
-    connection->fed = SIZE_MAX;
-    connection->relay->counters.handed_over[why]++;
+    keep_with_node(connection, why);
     pr_responder_ended(connection, why == PR_HANDED_LATE ? PR_RETURN_LATE : PR_RETURN_HANDED);
     pr_unlock(connection->relay);
     return PR_NEXT_NOTHING;
@@ -241,15 +240,12 @@ static enum pr_next feed(struct pr_connection *connection, const struct pr_head 
 
 /* Node sees the end of what the client sends, and what it has sent besides. */
 static void hand_over_fed(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
-    connection->is_fed = false;
-    connection->fed = SIZE_MAX;
-    relay->counters.handed_over[PR_HANDED_END]++;
     struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .bytes = PR_RETURN_HANDED};
+    keep_with_node(connection, PR_HANDED_END);
     if (connection->at_door)
         connection->ended_at_door = true;
     else
-        pr_event_add(relay, event);
+        pr_event_add(connection->relay, event);
 }
 
 void pr_responder_peer_ended(struct pr_connection *connection) {
