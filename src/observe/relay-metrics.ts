@@ -1,5 +1,5 @@
 /** What the relay has counted, as metrics. @module */
-import type { Counters, Lane } from '../relay/relay.ts';
+import { answeredByLanes, type Counters, type Lane } from '../relay/relay.ts';
 import { byLabel, type Family, histogram, histogramByLabel, type Sample, single } from './family.ts';
 
 /** All of them, of one reading of the counters. */
@@ -165,7 +165,7 @@ function work(now: Counters, lanes: readonly Lane[]): Family[] {
       'counter',
       'pagerelay_express_requests_total',
       'Requests that lanes answered by themselves.',
-      Object.values(now.answers).reduce((all, count) => all + count, 0),
+      answeredByLanes(now),
     ),
     byLabel(
       'counter',

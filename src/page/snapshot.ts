@@ -3,7 +3,14 @@ import type { Catalog } from '../region/catalog.ts';
 import type { Lease } from '../region/change/leases.ts';
 import type { Region } from '../region/region.ts';
 import { referencePages } from '../relay/reference-pages.ts';
-import { type Counters, type Engine, type Reference, type Relay, SystemError } from '../relay/relay.ts';
+import {
+  answeredByLanes,
+  type Counters,
+  type Engine,
+  type Reference,
+  type Relay,
+  SystemError,
+} from '../relay/relay.ts';
 import { type Held, Holds } from './holds.ts';
 import { type ThreadTime, threadTimes } from './lane-load.ts';
 import { drawPageMap, type PageMap } from './page-map.ts';
@@ -153,7 +160,7 @@ function firstToEnd(leases: readonly Lease[]): Some<ShownLease> {
 
 function totalsOf(counters: Counters): Totals {
   const { sentBytes, references, heldBytes, quarantinedBytes, connections, reading, breaks } = counters;
-  const { waitingReaders, waitingWriters, answers } = counters;
+  const { waitingReaders, waitingWriters } = counters;
   const byEngine = Object.values(counters.transmissions);
   return {
     sentBytes,
@@ -167,7 +174,7 @@ function totalsOf(counters: Counters): Totals {
     waitingWriters,
     copiedBytes: sum(Object.values(counters.copiedBytes)),
     responses: sum(byEngine.flatMap((outcomes) => Object.values(outcomes))),
-    express: Object.values(answers).reduce((all, count) => all + count, 0),
+    express: answeredByLanes(counters),
   };
 }
 

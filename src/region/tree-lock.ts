@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeRelay } from '../relay/native-relay.ts';
-import { SystemError, type Tree } from '../relay/relay.ts';
+import { answeredByLanes, SystemError, type Tree } from '../relay/relay.ts';
 import { lockFile, makeLockFile } from './state-folder.ts';
 
 // Bytes of the lock file. `references`: shared by whoever holds pages of the tree, exclusive while a byte is changed in
@@ -105,9 +105,9 @@ export class TreeLock {
   // What lanes answer takes the lock for granted: when they were asked for nothing for a while, Node is asked first.
   #sweep(): void {
     if (!this.#shared || this.#changes > 0) return;
-    const { references, answers } = this.#relay.counters();
-    const answered = sum(answers);
-    if (references > 0 || answered > this.#answered) {
+    const counters = this.#relay.counters();
+    const answered = answeredByLanes(counters);
+    if (counters.references > 0 || answered > this.#answered) {
       this.#answered = answered;
       return;
     }
@@ -120,8 +120,4 @@ export class TreeLock {
   #lock(byte: number, mode: 'unlocked' | 'shared' | 'exclusive'): boolean {
     return this.#relay.lockTree(this.#tree, lockFile, byte, mode);
   }
-}
-
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((all, count) => all + count, 0);
 }

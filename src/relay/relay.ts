@@ -171,6 +171,11 @@ export type Counters = {
 /** Answers of lanes: whole regions, ranges of them, to HEAD, and that nothing has changed. */
 export type Answered = 'whole' | 'ranged' | 'head' | 'notModified' | 'headNotModified';
 
+/** How many requests lanes have answered by themselves. */
+export function answeredByLanes({ answers }: Pick<Counters, 'answers'>): number {
+  return Object.values(answers).reduce((all, count) => all + count, 0);
+}
+
 /** What becomes of a transmission: held, on its way, all with the socket, broken off, or out of sight. */
 export type TransmissionState = 'held' | 'sending' | 'accepted' | 'broken' | 'quarantined';
 
