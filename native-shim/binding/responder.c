@@ -4,6 +4,7 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "http/handover.h"
 #include "http/published.h"
 #include "http/responder.h"
 #include "http/window.h"

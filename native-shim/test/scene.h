@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "http/answer.h"
+#include "http/handover.h"
 #include "http/published.h"
 #include "http/responder.h"
 

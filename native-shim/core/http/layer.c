@@ -3,6 +3,9 @@
 #include <sys/random.h>
 
 #include "base/sys.h"
+#include "http/answering.h"
+#include "http/deadlines.h"
+#include "http/handover.h"
 #include "lanes/layer.h"
 #include "wire/layer.h"
 

@@ -25,6 +25,10 @@ struct pr_lane_http {
     char head[PR_LONGEST_FIELDS + PR_HEAD_ROOM]; /* of the response that is being begun */
 };
 
+static inline struct pr_lane_http *pr_http_of(const struct pr_connection *connection) {
+    return pr_lane_of(connection)->http;
+}
+
 /* Registers with the layers below. */
 void pr_http_open(struct pr_relay *relay);
 void pr_http_close(struct pr_relay *relay);

@@ -1,9 +1,6 @@
 /*
- * The responder: what a lane does with the connections whose requests it reads.
- *
- * It reads the head of each request and answers those of published regions. What it can't answer it feeds to Node, one
- * head at a time, and reads on when Node has answered it. What may not be one head and nothing else goes to Node with
- * the connection, for good.
+ * The responder: what a lane does with the connections whose requests it reads. Here it reads them, one head after the
+ * other; what becomes of each is in answering.h, and what Node gets in handover.h.
  */
 #ifndef PR_RESPONDER_H
 #define PR_RESPONDER_H
@@ -30,15 +27,6 @@ struct pr_responding {
 
 /* Before a door is opened. The strings are copied; the log is kept until the relay is destroyed. 0 or -ENOMEM. */
 int pr_respond(struct pr_relay *relay, const struct pr_responding *responding);
-
-/*
- * Node has answered what it was fed, and nothing of that is on its way any more: the lane reads on. -EBUSY when the
- * connection is Node's for good, as an event tells, or was from the start.
- */
-int pr_resume(struct pr_relay *relay, uint64_t connection);
-
-/* All connections become Node's for good, each after the response that it is in, and so does who comes from now on. */
-void pr_hand_over_all(struct pr_relay *relay);
 
 /* For the other parts of the core. */
 
@@ -67,15 +55,6 @@ void pr_responding_free(struct pr_responding *responding);
 /* As of struct pr_serving. */
 int pr_responder_open(struct pr_lane *lane);
 void pr_responder_close(struct pr_lane *lane);
-void pr_responder_expire(struct pr_lane *lane);
-void pr_responder_let_in(struct pr_connection *connection);
-void pr_responder_peer_ended(struct pr_connection *connection);
 enum pr_next pr_responder_next(struct pr_connection *connection);
-
-/* As of struct pr_answering. */
-void pr_responder_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
-                           enum pr_outcome outcome, int error);
-void pr_responder_finish(struct pr_connection *connection);
-void pr_responder_ended(struct pr_connection *connection, enum pr_return what);
 
 #endif

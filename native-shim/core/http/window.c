@@ -9,7 +9,7 @@
 #include "http/responder.h"
 
 static struct pr_window *window_of(const struct pr_connection *connection) {
-    return &pr_lane_of(connection)->http->window;
+    return &pr_http_of(connection)->window;
 }
 
 bool pr_window_keep(struct pr_connection *connection) {

@@ -1,0 +1,127 @@
+#include "http/answering.h"
+
+#include <errno.h>
+
+#include "base/sys.h"
+#include "http/accesslog.h"
+#include "http/deadlines.h"
+#include "http/handover.h"
+#include "http/layer.h"
+#include "http/sending.h"
+#include "pages/generation.h"
+
+/* How often the path of a region is looked at, at most. */
+#define LOOK_AT_PATH 20000000u /* ns */
+
+/*
+ * Whether the path still leads to what was published, looked at once in 20 ms: so long may an answer come from a file
+ * that others have replaced or changed. What is changed through this service is seen at once, by its version.
+ */
+static bool is_at_its_path(struct pr_connection *connection, struct pr_published *published) {
+    struct pr_relay *relay = connection->relay;
+    uint64_t now = pr_lane_of(connection)->now;
+    if (published->looked_at + LOOK_AT_PATH > now) return true;
+    const struct pr_publication *is = &published->is;
+    bool is_there = pr_generation_is_still_at(relay, is->generation, is->tree, is->name.at) == 1;
+    pr_lock(relay);
+    if (is_there) published->looked_at = now;
+    pr_unlock(relay);
+    return is_there;
+}
+static enum pr_fed why_not(int error) {
+    switch (error) {
+    case -ESTALE:
+    case -EBADF:
+    case -ERANGE: return PR_FED_CHANGED;
+    case -EAGAIN: return PR_FED_WRITER;
+    default: return PR_FED_FAILED;
+    }
+}
+
+static enum pr_answered kind_of(const struct pr_head *head, const struct pr_answer *answer) {
+    if (answer->status == PR_STATUS_NOT_MODIFIED)
+        return head->is_head ? PR_ANSWERED_HEAD_NOT_MODIFIED : PR_ANSWERED_NOT_MODIFIED;
+    if (head->is_head) return PR_ANSWERED_HEAD;
+    return answer->status == PR_STATUS_PARTIAL ? PR_ANSWERED_RANGE : PR_ANSWERED_WHOLE;
+}
+
+void pr_responder_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
+                           enum pr_outcome outcome, int error) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_responder *responder = connection->responder;
+    struct pr_counters *counters = &relay->counters;
+    counters->answers[responder->kind]++;
+    if (responder->kind == PR_ANSWERED_WHOLE) counters->whole_by_engine[transmission->engine]++;
+    if (responder->kind == PR_ANSWERED_RANGE) counters->ranged_by_engine[transmission->engine]++;
+    relay->http->answers++;
+    if (relay->http->responding.log) pr_access_log(connection, transmission, outcome, error);
+    pr_published_give(responder->published);
+    responder->published = NULL;
+    pr_wait_idle(connection);
+}
+
+/* Under the lock: what a lane may answer to this request, and by what. */
+static enum pr_fed find_answer(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
+    struct pr_relay *relay = connection->relay;
+    if (!head->is_plain || !(head->is_get || head->is_head)) return PR_FED_REQUEST;
+    struct pr_published *published = pr_published_find(relay, head->target);
+    if (!published) return PR_FED_UNPUBLISHED;
+    connection->responder->published = published;
+    bool asked_well = head->host.at ? pr_host_is_known(relay, head->host) : head->is_http_1_0;
+    if (relay->http->suspended || !asked_well || !pr_may_read(relay, head->authorization)) return PR_FED_GUARD;
+    *answer = pr_answer_judge(&published->is, published->size, head);
+    if (answer->status == 0) return PR_FED_REQUEST;
+    /* One without a body takes no reference, which would find out. */
+    const struct pr_publication *is = &published->is;
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, is->generation);
+    bool is_current = generation && !generation->closed && generation->inode->epoch == is->epoch &&
+                      generation->inode->version == is->version && generation->inode->changing == 0;
+    return is_current ? PR_FED_COUNT : PR_FED_CHANGED;
+}
+
+/* Under the lock: it is Node's to answer. */
+static void leave_to_node(struct pr_connection *connection, enum pr_fed why) {
+    struct pr_responder *responder = connection->responder;
+    if (!responder->published) return;
+    if (why == PR_FED_CHANGED) pr_published_withdraw(connection->relay, responder->published);
+    pr_published_give(responder->published);
+    responder->published = NULL;
+}
+
+enum pr_next pr_responder_answer(struct pr_connection *connection, const struct pr_head *head) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_responder *responder = connection->responder;
+    struct pr_answer answer = {0};
+    pr_lock(relay);
+    enum pr_fed why = find_answer(connection, head, &answer);
+    pr_list_remove(&responder->waiting);
+    responder->in_head = false;
+    pr_unlock(relay);
+    responder->answer = answer;
+    /* As Node does it: to a client of HTTP/1.0 a response without a length ends with its connection, 304 too. */
+    bool has_length = answer.status != PR_STATUS_NOT_MODIFIED || !head->is_http_1_0;
+    responder->closes = !head->keeps_connection || !has_length;
+    responder->begun = pr_lane_of(connection)->now;
+    responder->is_http_1_0 = head->is_http_1_0;
+    if (relay->http->responding.combined && why == PR_FED_COUNT) {
+        pr_free(responder->asked);
+        responder->asked = pr_access_log_asked(head);
+    }
+    if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
+    if (why == PR_FED_COUNT && !is_at_its_path(connection, responder->published)) why = PR_FED_CHANGED;
+    int result = why < PR_FED_COUNT ? 0 : answer.has_body ? pr_send_body(connection) : pr_send_head(connection);
+    if (result == -ECONNRESET || result == -EPIPE) return pr_responder_leave(connection);
+    if (result < 0) why = why_not(result);
+    if (why < PR_FED_COUNT) {
+        pr_lock(relay);
+        leave_to_node(connection, why);
+        pr_unlock(relay);
+        return pr_responder_feed(connection, head, why);
+    }
+    pr_http_of(connection)->window.at += head->length;
+    if (answer.has_body) return PR_NEXT_BEGUN;
+    pr_lock(relay);
+    pr_responder_answered(connection, NULL, PR_OUTCOME_COMPLETE, 0);
+    pr_unlock(relay);
+    return PR_NEXT_ANSWERED;
+}

@@ -1,0 +1,212 @@
+#include "http/handover.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/sys.h"
+#include "http/deadlines.h"
+#include "http/layer.h"
+#include "lanes/layer.h"
+#include "wire/done.h"
+
+static struct pr_responder *new_responder(struct pr_connection *connection) {
+    struct pr_responder *responder = pr_allocate(1, sizeof *responder);
+    if (!responder) return NULL;
+    responder->connection = connection;
+    pr_list_init(&responder->waiting);
+    return responder;
+}
+
+/* Under the lock. */
+static void begin_reading(struct pr_connection *connection, struct pr_responder *responder) {
+    connection->responder = responder;
+    pr_move(connection, PR_PHASE_LANE);
+    connection->in_epoll = true;
+    connection->is_fed = false;
+    connection->fed = 0;
+    connection->abort = 0;
+    pr_wait_idle(connection);
+    connection->relay->counters.reading++;
+}
+
+/* Under the lock. */
+static void end_reading(struct pr_connection *connection) {
+    struct pr_responder *responder = connection->responder;
+    connection->responder = NULL;
+    connection->relay->counters.reading--;
+    pr_list_remove(&responder->waiting);
+    if (responder->published) pr_published_give(responder->published);
+    pr_free(responder->unsent);
+    pr_free(responder->asked);
+    pr_free(responder);
+}
+
+/* What epoll reports of a connection. Edges: what is looked at to its end is reported once. */
+static int listen_to(struct pr_connection *connection, int operation, uint32_t events) {
+    struct epoll_event event = {.events = events | EPOLLOUT | EPOLLET, .data.u64 = connection->id};
+    return pr_sys.epoll_ctl(connection->poller->epoll, operation, connection->fd, &event) < 0 ? -errno : 0;
+}
+
+void pr_responder_let_in(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_responder *responder = new_responder(connection);
+    pr_lock(relay);
+    connection->at_door = true;
+    pr_pin(connection);
+    relay->counters.accepted_connections++;
+    bool reads = responder && !relay->http->hands_over;
+    if (reads)
+        begin_reading(connection, responder);
+    else
+        pr_event_add(relay,
+                     (struct pr_event){.kind = PR_EVENT_ARRIVED, .id = connection->id, .bytes = PR_RETURN_HANDED});
+    pr_unlock(relay);
+    if (!reads) pr_free(responder);
+    bool heard = !reads || listen_to(connection, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP) == 0;
+    pr_lock(relay);
+    bool back = !heard && connection->responder == responder;
+    if (!heard) connection->in_epoll = false;
+    if (back) responder->over = true;
+    if (back) pr_poller_ready(connection);
+    pr_unlock(relay);
+    if (back) pr_poller_wake(connection->poller);
+    pr_connection_unpin(connection);
+}
+
+/* Under the lock: Node reads it from now on, and before that what was read of it. */
+static void keep_with_node(struct pr_connection *connection, enum pr_handed why) {
+    connection->is_fed = false;
+    connection->fed = SIZE_MAX;
+    connection->relay->counters.handed_over[why]++;
+}
+
+int pr_resume(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    bool may = connection && connection->is_fed && connection->phase == PR_PHASE_NODE && !connection->current &&
+               connection->fed == 0;
+    int result = !connection ? -EBADF : !may ? -EBUSY : pr_events_reserve(relay, 2); /* RETURNED, twice */
+    struct pr_responder *responder = result == 0 ? new_responder(connection) : NULL;
+    if (result == 0 && !responder) result = -ENOMEM;
+    if (result == -ENOMEM) keep_with_node(connection, PR_HANDED_CLOSING);
+    if (responder) {
+        begin_reading(connection, responder);
+        responder->over = relay->http->hands_over;
+        pr_pin(connection);
+    }
+    bool behind = responder && (connection->unread || responder->over);
+    bool asleep = behind && pr_poller_ready(connection);
+    pr_unlock(relay);
+    if (!responder) return result;
+    /* What came meanwhile is reported at once. Should that fail, nobody would hear of the connection any more. */
+    bool heard = listen_to(connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP) == 0;
+    pr_lock(relay);
+    if (!heard && connection->responder == responder) {
+        responder->over = true;
+        asleep = pr_poller_ready(connection);
+    }
+    pr_unlock(relay);
+    if (asleep) pr_poller_wake(connection->poller);
+    pr_connection_unpin(connection);
+    return 0;
+}
+
+void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .bytes = what};
+    end_reading(connection);
+    if (connection->phase == PR_PHASE_LEAVING) pr_move(connection, PR_PHASE_CLOSED);
+    if (pr_node_has_closed(connection)) return; /* nobody waits for it */
+    if (connection->at_door && what == PR_RETURN_CLOSED) {
+        pr_move(connection, pr_is_broken(connection) ? PR_PHASE_BROKEN_CLOSED : PR_PHASE_CLOSED);
+        pr_look_soon(connection);
+        return;
+    }
+    if (connection->phase == PR_PHASE_LANE) pr_move(connection, PR_PHASE_NODE);
+    connection->is_fed = what == PR_RETURN_FED;
+    if (connection->at_door) event.kind = PR_EVENT_ARRIVED;
+    pr_event_add(relay, event);
+    pr_tell_if_drained(connection);
+}
+
+enum pr_next pr_responder_leave(struct pr_connection *connection) {
+    pr_window_clear(pr_lane_of(connection));
+    listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
+    pr_lock(connection->relay);
+    pr_responder_ended(connection, PR_RETURN_CLOSED);
+    bool look = pr_node_has_closed(connection) && !pr_list_empty(&connection->undone);
+    pr_unlock(connection->relay);
+    if (look) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
+    return PR_NEXT_NOTHING;
+}
+
+enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_handed why) {
+    if (!pr_window_keep(connection)) {
+        pr_break_off(connection, -ENOMEM);
+        return PR_NEXT_NOTHING;
+    }
+    listen_to(connection, EPOLL_CTL_MOD, 0);
+    pr_lock(connection->relay);
+    keep_with_node(connection, why);
+    pr_responder_ended(connection, why == PR_HANDED_LATE ? PR_RETURN_LATE : PR_RETURN_HANDED);
+    pr_unlock(connection->relay);
+    return PR_NEXT_NOTHING;
+}
+
+/*
+ * Where the client will send nothing more, Node has to see that while it answers, for it may go on for long:
+ * then the connection is its own.
+ */
+enum pr_next pr_responder_feed(struct pr_connection *connection, const struct pr_head *head, enum pr_fed why) {
+    if (connection->responder->ended) return pr_responder_hand_over(connection, PR_HANDED_END);
+    if (head->upgrades) return pr_responder_hand_over(connection, PR_HANDED_GRAMMAR);
+    if (!pr_window_keep(connection)) {
+        pr_break_off(connection, -ENOMEM);
+        return PR_NEXT_NOTHING;
+    }
+    listen_to(connection, EPOLL_CTL_MOD, EPOLLRDHUP); /* before Node can resume it */
+    pr_lock(connection->relay);
+    connection->fed = head->length;
+    connection->relay->counters.fed[why]++;
+    pr_responder_ended(connection, PR_RETURN_FED);
+    pr_unlock(connection->relay);
+    return PR_NEXT_NOTHING;
+}
+
+/* Node sees the end of what the client sends, and what it has sent besides. */
+static void hand_over_fed(struct pr_connection *connection) {
+    struct pr_event event = {.kind = PR_EVENT_RETURNED, .id = connection->id, .bytes = PR_RETURN_HANDED};
+    keep_with_node(connection, PR_HANDED_END);
+    if (connection->at_door)
+        connection->ended_at_door = true;
+    else
+        pr_event_add(connection->relay, event);
+}
+
+void pr_responder_peer_ended(struct pr_connection *connection) {
+    if (connection->responder)
+        connection->responder->ended = true;
+    else if (connection->is_fed && !pr_node_has_closed(connection))
+        hand_over_fed(connection);
+}
+
+void pr_responder_finish(struct pr_connection *connection) {
+    connection->responder->over = true;
+    pr_poller_ready(connection);
+}
+
+void pr_hand_over_all(struct pr_relay *relay) {
+    uint32_t cursor = 0;
+    struct pr_connection *connection;
+    pr_withdraw(relay);
+    pr_forget_allowed(relay);
+    pr_lock(relay);
+    relay->http->hands_over = true;
+    while ((connection = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) {
+        if (!connection->responder) continue;
+        connection->responder->over = true;
+        if (!connection->current) pr_poller_ready(connection);
+    }
+    pr_unlock(relay);
+    for (unsigned index = 0; index < relay->lanes->count; index++) pr_poller_wake(&relay->lanes->list[index].poller);
+}

@@ -1,0 +1,126 @@
+#include "http/sending.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "http/layer.h"
+#include "wire/done.h"
+#include "wire/hold.h"
+
+/* A body that is copied can be followed by our FIN at once; others have to be done before (docs/done.md). */
+enum { COPY_BEFORE_CLOSE = 64 << 10 };
+
+/* Under the lock: what others may have done to it meanwhile. */
+static bool is_gone(const struct pr_connection *connection) {
+    return pr_node_has_closed(connection) || pr_is_broken(connection);
+}
+
+/*
+ * Where the body begins in what the connection has ever sent. It is asked for once: as long as the lane reads the
+ * connection, nobody else sends.
+ */
+static uint64_t body_start(struct pr_connection *connection, size_t head_length, uint64_t length) {
+    struct pr_responder *responder = connection->responder;
+    if (responder->position == 0) responder->position = pr_position(connection->fd);
+    uint64_t start = responder->position + head_length;
+    responder->position = start + length;
+    return start;
+}
+
+/* A peer is classified before its first answer that is not copied. */
+static enum pr_engine engine_for(struct pr_connection *connection, const struct pr_publication *is, uint64_t length) {
+    bool closes_soon = connection->responder->closes && length <= COPY_BEFORE_CLOSE;
+    if (length < is->copy_below || closes_soon) return PR_ENGINE_COPY;
+    enum pr_engine engine = is->large_from == 0 || length < is->large_from ? is->engine : is->large;
+    if (engine == PR_ENGINE_COPY) return engine;
+    if (!connection->classified && pr_connection_classify(connection, &connection->poller->prober, false) < 0)
+        return PR_ENGINE_COPY;
+    return connection->peer.kind == PR_PEER_UNASKABLE || connection->upper_layer ? PR_ENGINE_COPY : engine;
+}
+
+static size_t write_head(struct pr_connection *connection, char *into) {
+    const struct pr_responder *responder = connection->responder;
+    return pr_answer_head(into, responder->published, &responder->answer, !responder->closes,
+                          connection->relay->http->responding.keep_alive, &pr_http_of(connection)->head_end);
+}
+
+/* Under the lock. What was withdrawn meanwhile is nobody's to answer: others may write to its file from then on. */
+static int take_pages_of_answer(struct pr_connection *connection, struct pr_transmission *transmission) {
+    const struct pr_published *published = connection->responder->published;
+    const struct pr_publication *is = &published->is;
+    if (is_gone(connection)) return -ECONNRESET;
+    if (pr_list_empty(&published->bucket)) return -ESTALE;
+    if (connection->relay->http->suspended) return -EAGAIN; /* the tree's lock was given up meanwhile */
+    return pr_hold_take(connection->relay, is->generation, is->epoch, is->version, transmission);
+}
+
+int pr_send_body(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_responder *responder = connection->responder;
+    const struct pr_publication *is = &responder->published->is;
+    struct pr_segment extent = {.offset = responder->answer.offset, .length = responder->answer.length};
+    struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
+    if (!transmission) return -ENOMEM;
+    pr_lock(relay);
+    int result = take_pages_of_answer(connection, transmission);
+    bool look = pr_much_is_undone(connection);
+    pr_unlock(relay);
+    if (result < 0) {
+        pr_free(transmission);
+        return result;
+    }
+    if (look) pr_look(connection, &connection->poller->prober);
+    size_t head_length = write_head(connection, pr_http_of(connection)->head);
+    uint64_t start = body_start(connection, head_length, extent.length);
+    pr_lock(relay);
+    bool gone = is_gone(connection);
+    if (gone)
+        pr_hold_drop(transmission, pr_now());
+    else
+        pr_begin(connection, transmission, pr_http_of(connection)->head, head_length, start, responder->begun);
+    pr_unlock(relay);
+    return gone ? -ECONNRESET : 0;
+}
+
+static int keep_unsent(struct pr_responder *responder, const char *bytes, size_t length) {
+    responder->unsent = pr_allocate(1, sizeof *responder->unsent + length);
+    if (!responder->unsent) return -ENOMEM;
+    responder->unsent->length = length;
+    memcpy(responder->unsent->bytes, bytes, length);
+    return 0;
+}
+
+/* How many bytes the socket takes: 0 for none now, or -errno. */
+static ssize_t send_some(struct pr_connection *connection, const char *bytes, size_t length) {
+    ssize_t sent;
+    do sent = pr_sys.send(connection->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0 ? sent : errno == EAGAIN ? 0 : -errno;
+}
+
+int pr_send_head(struct pr_connection *connection) {
+    struct pr_responder *responder = connection->responder;
+    const char *head = pr_http_of(connection)->head;
+    size_t length = write_head(connection, pr_http_of(connection)->head);
+    body_start(connection, length, 0);
+    ssize_t sent = send_some(connection, head, length);
+    if (sent < 0) return (int)sent;
+    if ((size_t)sent == length || keep_unsent(responder, head + sent, length - (size_t)sent) == 0) return 0;
+    return sent > 0 ? -EPIPE : -ENOMEM; /* what was begun, nobody else may answer */
+}
+
+int pr_send_unsent(struct pr_connection *connection) {
+    struct pr_responder *responder = connection->responder;
+    struct pr_unread *unsent = responder->unsent;
+    if (!unsent) return 1;
+    ssize_t sent = send_some(connection, unsent->bytes + unsent->at, unsent->length - unsent->at);
+    if (sent < 0) return (int)sent;
+    unsent->at += (size_t)sent;
+    if (unsent->at < unsent->length) return 0;
+    pr_free(unsent);
+    responder->unsent = NULL;
+    return 1;
+}
