@@ -140,13 +140,11 @@ int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generat
     int result = stat_open(relay, id, &now);
     if (result == -ESTALE) return 0;
     if (result < 0) return result;
-    uint32_t cursor = 0;
-    struct pr_generation *other;
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
-    bool changing = generation && generation->inode->changing > 0;
-    while (changing && (other = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor)))
-        if (other->inode == generation->inode) adopt(other, &now);
+    if (generation && generation->inode->changing > 0)
+        pr_list_each(node, &generation->inode->generations)
+            adopt(pr_container(node, struct pr_generation, of_inode), &now);
     if (generation && info) *info = generation->info;
     pr_unlock(relay);
     return generation ? 0 : -EBADF;
@@ -159,7 +157,7 @@ static void let_go(struct pr_generation *generation) {
     if (generation->inode) {
         struct pr_relay *relay = generation->relay;
         pr_lock(relay);
-        pr_inode_give(generation->inode);
+        pr_inode_give(generation->inode, &generation->of_inode);
         pr_unlock(relay);
     }
     pr_free(generation);
@@ -234,10 +232,11 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
 
 /* Under the lock: what can be held from now on. */
 static int register_generation(struct pr_relay *relay, struct pr_generation *generation) {
-    generation->inode = pr_inode_take(relay, generation->info.device, generation->info.inode);
+    const struct pr_generation_info *info = &generation->info;
+    generation->inode = pr_inode_take(relay, info->device, info->inode, &generation->of_inode);
     if (!generation->inode) return -ENOMEM;
     int result = pr_slots_add(&relay->slots, PR_KIND_GENERATION, generation, &generation->id);
-    if (result < 0) pr_inode_give(generation->inode);
+    if (result < 0) pr_inode_give(generation->inode, &generation->of_inode);
     if (result < 0) generation->inode = NULL;
     return result;
 }
@@ -247,6 +246,7 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
     struct pr_generation *generation = pr_allocate(1, sizeof *generation);
     if (!generation) return -ENOMEM;
     pr_garbage_init(&generation->garbage, dispose_unused_generation);
+    pr_list_init(&generation->of_inode);
     generation->fd = -1;
     generation->relay = relay;
     int result = open_generation(relay, tree, path, limit, generation);

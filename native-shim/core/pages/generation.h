@@ -24,6 +24,7 @@ struct pr_generation {
     uint64_t id;
     struct pr_relay *relay;
     struct pr_inode *inode;
+    struct pr_list of_inode; /* all generations of that */
     int fd;
     const char *address; /* NULL: it is not mapped (pages/mapping.h) */
     unsigned copying;    /* engines that a witness has seen copy from here, by bit */

@@ -15,7 +15,7 @@ struct pr_relay;
 struct pr_inode {
     uint64_t device, number;
     struct pr_relay *relay;
-    unsigned generations; /* open ones, and closed ones with references */
+    struct pr_list generations; /* open ones, and closed ones with references; one at least */
     uint64_t epoch, version;
     unsigned changing;                             /* leases under which the file may change now */
     uint64_t retired;                              /* the generation whose end shall be told, or 0 */
@@ -23,13 +23,21 @@ struct pr_inode {
     struct pr_list references;
     struct pr_list claims; /* in the order of asking */
     struct pr_list inodes; /* of the relay */
+    struct pr_list bucket; /* of those whose hashes are alike */
 };
+
+/* Buckets of inodes: a few inodes in each when as many files are open as a service keeps. */
+enum { PR_INODE_BUCKETS = 1 << 12 };
 
 /* All under the lock. */
 
-/* The one of this file, made where there is none; counts one generation more. NULL: no memory. */
-struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t number);
-void pr_inode_give(struct pr_inode *inode);
+/* The one of this file, or NULL where no generation of it is open. */
+struct pr_inode *pr_inode_find(struct pr_relay *relay, uint64_t device, uint64_t number);
+
+/* The same, made where there is none; `generation` is the node by which it has this generation too. NULL: no memory. */
+struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t number, struct pr_list *generation);
+/* It has it no more, and goes with the last one. */
+void pr_inode_give(struct pr_inode *inode, struct pr_list *generation);
 
 /* An event tells of this generation when the inode goes. The caller has reserved its room. */
 void pr_inode_retire(struct pr_inode *inode, uint64_t generation);

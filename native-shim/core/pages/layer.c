@@ -7,6 +7,7 @@
 
 void pr_pages_open(struct pr_relay *relay) {
     pr_list_init(&relay->pages->inodes);
+    for (size_t at = 0; at < PR_INODE_BUCKETS; at++) pr_list_init(&relay->pages->by_number[at]);
     relay->pages->only_node = pr_only_node();
     pthread_cond_init(&relay->pages->disposed, NULL);
 }

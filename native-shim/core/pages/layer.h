@@ -5,11 +5,13 @@
 #include <pthread.h>
 
 #include "base/shared.h"
+#include "pages/inode.h"
 
 struct pr_pages_layer {
     struct pr_list inodes;
-    int only_node;      /* the NUMA node of a machine that has one; -1 where there are more */
-    unsigned disposing; /* threads that close a generation */
+    struct pr_list by_number[PR_INODE_BUCKETS]; /* the same, by device and number */
+    int only_node;                              /* the NUMA node of a machine that has one; -1 where there are more */
+    unsigned disposing;                         /* threads that close a generation */
     pthread_cond_t disposed;
 };
 
