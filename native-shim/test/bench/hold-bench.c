@@ -1,15 +1,18 @@
-/* What it costs to take and to drop a reference, with few and with many of them in flight. */
+/* What it costs to take and to drop a reference: with few and with many of them in flight, and by several lanes. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/shared.h"
 #include "pages/generation.h"
 #include "relay.h"
 #include "wire/hold.h"
 
-enum { ROUNDS = 15, PAIRS = 100000, MOST = 10000 };
+enum { ROUNDS = 15, PAIRS = 100000, MOST = 10000, MOST_LANES = 16 };
 #define SIZE 400000000000u
 
 static struct pr_relay *relay;
@@ -64,9 +67,77 @@ static double median_of_rounds(unsigned in_flight, enum pr_engine engine) {
     return figures[ROUNDS / 2];
 }
 
+/* Lanes. */
+
+struct lane {
+    pthread_t thread;
+    unsigned index, pairs;
+    double nanoseconds; /* for a pair */
+};
+
+static pthread_barrier_t together;
+
+static void take_and_drop(unsigned index) {
+    struct pr_segment extent = {.offset = (uint64_t)index * 65536, .length = 65536};
+    struct pr_transmission *transmission = pr_hold_new(PR_ENGINE_SENDFILE, &extent, 1);
+    pr_lock(relay);
+    must(pr_hold_take(relay, generation, 0, 0, transmission), "pr_hold_take");
+    pr_unlock(relay);
+    pr_lock(relay);
+    pr_hold_drop(transmission, pr_now());
+    pr_unlock(relay);
+}
+
+static void *run_lane(void *argument) {
+    struct lane *lane = argument;
+    pthread_barrier_wait(&together);
+    uint64_t start = pr_now();
+    for (unsigned pair = 0; pair < lane->pairs; pair++) take_and_drop(lane->index);
+    lane->nanoseconds = (double)(pr_now() - start) / lane->pairs;
+    return NULL;
+}
+
+/* Pairs in a second of all threads together. */
+static double rate_of(unsigned count) {
+    static struct lane lanes[MOST_LANES];
+    double rate = 0;
+    pthread_barrier_init(&together, NULL, count);
+    for (unsigned index = 0; index < count; index++) {
+        lanes[index].index = index;
+        lanes[index].pairs = 2 * PAIRS / (count + 1);
+        must(-pthread_create(&lanes[index].thread, NULL, run_lane, &lanes[index]), "pthread_create");
+    }
+    for (unsigned index = 0; index < count; index++) {
+        pthread_join(lanes[index].thread, NULL);
+        rate += 1e9 / lanes[index].nanoseconds;
+    }
+    pthread_barrier_destroy(&together);
+    return rate;
+}
+
+static double median_rate_of(unsigned count) {
+    double rates[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) rates[round] = rate_of(count);
+    qsort(rates, ROUNDS, sizeof *rates, compare);
+    return rates[ROUNDS / 2];
+}
+
+static void print_lanes(void) {
+    double alone = 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    printf("\nAs lanes do it, each with references of its own on that one region, on %ld processors.\n\n", processors);
+    printf("| threads | a reference, of a processor's time | all together, times one thread |\n|---:|---:|---:|\n");
+    for (unsigned count = 1; count <= MOST_LANES; count *= 2) {
+        double rate = median_rate_of(count), at_once = (double)(count < processors ? count : processors);
+        if (count == 1) alone = rate;
+        printf("| %u | %.0f ns | %.2f |\n", count, at_once * 1e9 / rate, rate / alone);
+    }
+}
+
 int main(void) {
     static const unsigned counts[] = {1, 1000, MOST};
-    struct pr_options options = {.lanes = 1, .max_hold_seconds = 60, .max_broken_off = 64, .peer_override = -1};
+    struct pr_options options = {
+        .lanes = MOST_LANES, .max_hold_seconds = 60, .max_broken_off = 64, .peer_override = -1};
     must(pr_relay_create(&options, &relay), "pr_relay_create");
     open_region();
     printf("Taking and dropping one reference on a region of 400 GB; median of %d rounds of %d.\n\n", ROUNDS, PAIRS);
@@ -79,6 +150,7 @@ int main(void) {
         else /* two descriptors each: more than a process may usually have */
             printf("| %u | %.0f ns | - |\n", counts[index], sendfile);
     }
+    print_lanes();
     pr_relay_destroy(relay);
     return 0;
 }
