@@ -66,10 +66,8 @@ static napi_value counters_object(napi_env env, napi_callback_info info) {
         [PR_FED_CHANGED] = "changed",         [PR_FED_WRITER] = "writer",   [PR_FED_FAILED] = "failed",
     };
     static const char *const handed_over[PR_HANDED_COUNT] = {
-        [PR_HANDED_GRAMMAR] = "grammar",
-        [PR_HANDED_END] = "end",
-        [PR_HANDED_LATE] = "late",
-        [PR_HANDED_CLOSING] = "closing",
+        [PR_HANDED_GRAMMAR] = "grammar", [PR_HANDED_END] = "end",         [PR_HANDED_LATE] = "late",
+        [PR_HANDED_LAST] = "last",       [PR_HANDED_CLOSING] = "closing",
     };
     napi_value object;
     napi_create_object(env, &object);

@@ -358,7 +358,6 @@ static void a_connection_ends_behind_an_answer_when_it_was_asked_to(void) {
             int guest = visit_with(&scene, ROOMY);
             sprintf(lines, "Range: bytes=0-%llu\r\nConnection: close\r\n", (unsigned long long)lengths[each] - 1);
             ask(guest, lines);
-            SAY(guest, get_a); /* nobody answers what is behind it */
             read_begin(&scene, guest, (struct begin){.status = 206, .length = lengths[each], .closes = true});
             read_body(guest, 0, lengths[each], 0);
             expect_end(guest);
@@ -369,6 +368,39 @@ static void a_connection_ends_behind_an_answer_when_it_was_asked_to(void) {
     CHECK_EQUAL(answers_so_far(&scene), 12);
     CHECK(counted(scene.relay).sent_bytes[PR_ENGINE_SENDFILE] > 0);
     CHECK(no_event(scene.relay));
+    scene_close(&scene);
+}
+
+/* The kernel would reset a connection that is closed while its client sends: Node closes it in stages. */
+static void one_whose_client_sends_on_is_nodes_to_end(void) {
+    static const uint64_t lengths[] = {100, SIZE};
+    struct scene scene = scene_open();
+    for (int each = 0; each < 2; each++) {
+        char lines[128], both[512];
+        sprintf(lines, "Range: bytes=0-%llu\r\nConnection: close\r\n", (unsigned long long)lengths[each] - 1);
+        size_t length = write_request(both, lines);
+        memcpy(both + length, get_a, 20);
+        int guest = visit_with(&scene, ROOMY);
+        say(guest, both, length + 20);
+        read_begin(&scene, guest, (struct begin){.status = 206, .length = lengths[each], .closes = true});
+        read_body(guest, 0, lengths[each], 0);
+        struct side side = expect_arrival(&scene, PR_RETURN_LAST, get_a, 20);
+        CHECK_EQUAL(pr_resume(scene.relay, side.id), -EBUSY);
+        node_closes(&scene, &side);
+        close(guest);
+    }
+    CHECK_EQUAL(counted(scene.relay).handed_over[PR_HANDED_LAST], 2);
+    scene_close(&scene);
+}
+
+static void a_last_request_that_node_answers_comes_with_all_that_was_sent_behind_it(void) {
+    static const char last[] = "GET /regions/b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /";
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    SAY(guest, last);
+    struct side side = expect_arrival(&scene, PR_RETURN_HANDED, last, sizeof last - 1);
+    node_closes(&scene, &side);
+    close(guest);
     scene_close(&scene);
 }
 
@@ -820,6 +852,8 @@ int main(void) {
     RUN(who_does_not_take_them_is_closed_like_an_idle_one);
     RUN(a_client_that_goes_then_leaves_nothing);
     RUN(a_connection_ends_behind_an_answer_when_it_was_asked_to);
+    RUN(one_whose_client_sends_on_is_nodes_to_end);
+    RUN(a_last_request_that_node_answers_comes_with_all_that_was_sent_behind_it);
     RUN(its_end_comes_when_all_was_read);
     RUN(heads_and_http_1_0_end_connections_too);
     RUN(node_that_closes_what_a_lane_reads);

@@ -21,6 +21,7 @@ import {
   serverOf,
   tellPeer,
 } from './internals.ts';
+import { linger } from './lingering.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 
 const longest = 2 ** 31 - 1; // of a timer, milliseconds
@@ -142,13 +143,11 @@ class ReadByLane {
 
   /** The same, with what the lane has read. */
   take(how: Return, bytes: Buffer): void {
-    if (bytes.length > 0) this.#socket.push(bytes);
-    if (how === 'fed') return;
-    this.#isNodes = true;
-    letGo(this.#socket, 'lane reads');
-    const server = serverOf(this.#socket);
-    if (how === 'late') server?.emit('clientError', late(), this.#socket);
-    else closeIdleLater(server);
+    if (how !== 'fed') {
+      this.#isNodes = true;
+      letGo(this.#socket, 'lane reads');
+    }
+    takeBytes(this.#socket, how, bytes);
   }
 
   /** The lane reads on when this response has ended. */
@@ -175,6 +174,17 @@ class ReadByLane {
     this.#timeAgain();
     this.#timeAgain = undefined;
   }
+}
+
+/** What a lane has read is read by Node. */
+function takeBytes(socket: Socket, how: Return, bytes: Buffer): void {
+  if (how === 'last') {
+    linger(socket); // What it has sent behind its last request is nobody's.
+    return;
+  }
+  if (bytes.length > 0) socket.push(bytes);
+  if (how === 'late') serverOf(socket)?.emit('clientError', late(), socket);
+  else if (how === 'handed over') closeIdleLater(serverOf(socket));
 }
 
 // As Node reports a head that is late.
@@ -206,7 +216,7 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
   const known = peerKind && new ReadByLane(relay, socket, id, new Connection(relay, socket, { id, peerKind }));
   server.emit('connection', socket);
   if (known) known.take(how, bytes);
-  else socket.push(bytes);
+  else takeBytes(socket, how === 'fed' ? 'handed over' : how, bytes);
 }
 
 function socketOf(server: Server, { fd, address, port }: Taken): Socket {

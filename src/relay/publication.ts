@@ -50,7 +50,8 @@ export type Responding = {
 
 /**
  * What becomes of a connection that a lane has read: Node is `fed` the head of one request, or it is Node's for good
- * (`handed over`; `late`: its head took too long), or it is `closed`.
+ * (`handed over`; `late`: its head took too long; `last`: its last response is sent, and the client still sends), or it
+ * is `closed`.
  */
-export const returns = ['fed', 'handed over', 'late', 'closed'] as const;
+export const returns = ['fed', 'handed over', 'late', 'last', 'closed'] as const;
 export type Return = (typeof returns)[number];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
 import { countOpen, type Open } from '../support/descriptors.ts';
 import { connectionsOf, untilReturned, warmUp } from '../support/holds.ts';
-import { connectToLane, untilNoneRead, writeInPieces } from '../support/lane-answers.ts';
+import { connectToLane, handedOverOf, untilNoneRead, writeInPieces } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { seededBytes } from '../support/regions.ts';
@@ -136,6 +136,28 @@ test('a FIN behind requests ends the connection after their answers', async (t) 
     await untilIdle(fixture);
   }
 });
+
+const beginning = head('3-4').slice(0, 50);
+
+for (const [by, why, last] of [
+  ['a lane', 'last', head('1-2', 'Connection: close\r\n')],
+  ['a lane, to HTTP/1.0', 'last', `GET ${path} HTTP/1.0\r\nRange: bytes=1-2\r\n\r\n`],
+  ['Node', 'end', request('GET', '/healthz', 'Connection: close\r\n')],
+] as const) {
+  test(`the last response, by ${by}, is not lost to a reset by what the client sends behind its request`, async (t) => {
+    const fixture = await start(t);
+    const client = await connectToLane(t, fixture.running, { path });
+    client.write(last + beginning);
+    await until(() => handedOverOf(fixture.running, why) === 1, 'it is handed over');
+    await untilNoneRead(fixture.running);
+    for (let more = 0; more < 3; more++) await writeInPieces(client, [head('5-6'), beginning]);
+    assert.ok((await client.response()).status < 300);
+    client.end();
+    assert.equal((await client.rest()).error, undefined);
+    client.destroy();
+    await untilIdle(fixture);
+  });
+}
 
 test('a FIN in the middle of a head ends the connection', async (t) => {
   const fixture = await start(t);

@@ -153,12 +153,15 @@ test('Node knows from where a client has asked that is gone before it is answere
     () => {},
     ({ socket }) => void socket.once('close', () => seen.push(socket.remoteAddress)),
   );
-  const client = await RawClient.connect(t, port);
-  client.get('/');
-  await until(() => client.socket.writableLength === 0, 'it is out');
-  client.reset();
-  await until(() => seen.length === 1, 'Node has seen its end');
-  assert.deepEqual(seen, ['127.0.0.1']);
+  // A lane that finds the reset before the request tells Node nothing.
+  await until(async () => {
+    const client = await RawClient.connect(t, port);
+    client.get('/');
+    await until(() => client.socket.writableLength === 0, 'it is out');
+    client.reset();
+    return seen.length > 0;
+  }, 'Node has seen its end');
+  assert.equal(seen[0], '127.0.0.1');
 });
 
 const program = (last: string) => `

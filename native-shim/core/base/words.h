@@ -51,8 +51,9 @@ enum pr_fed {
 /* Why a connection is Node's for good. */
 enum pr_handed {
     PR_HANDED_GRAMMAR, /* it sent what is no head in strict grammar, or more than a head: a body, an upgrade */
-    PR_HANDED_END,     /* the client has sent its FIN behind a request that Node answers */
+    PR_HANDED_END,     /* Node answers its last request: the client has sent its FIN behind it, or asks to close */
     PR_HANDED_LATE,    /* its head took too long */
+    PR_HANDED_LAST,    /* its last response is sent, and the client still sends */
     PR_HANDED_CLOSING, /* lanes answer no more */
     PR_HANDED_COUNT
 };
@@ -62,6 +63,7 @@ enum pr_return {
     PR_RETURN_FED,    /* Node answers one request, and the lane reads on then */
     PR_RETURN_HANDED, /* it is Node's for good */
     PR_RETURN_LATE,   /* the same, and its head took too long */
+    PR_RETURN_LAST,   /* the same, and its last response is sent: Node waits until the client sends no more */
     PR_RETURN_CLOSED, /* it ends */
 };
 

@@ -140,6 +140,20 @@ enum pr_next pr_responder_leave(struct pr_connection *connection) {
     return PR_NEXT_NOTHING;
 }
 
+/*
+ * The kernel answers what nobody has read, or what comes after a close, by a reset, which can cost the client a
+ * response that it has not read yet. So where something has come behind its last request, Node ends the connection in
+ * stages (RFC 9112 9.6).
+ */
+enum pr_next pr_responder_end(struct pr_connection *connection) {
+    if (pr_window_look(connection) != PR_WINDOW_BYTES) return pr_responder_leave(connection);
+    return pr_responder_hand_over(connection, PR_HANDED_LAST);
+}
+
+static enum pr_return return_for(enum pr_handed why) {
+    return why == PR_HANDED_LATE ? PR_RETURN_LATE : why == PR_HANDED_LAST ? PR_RETURN_LAST : PR_RETURN_HANDED;
+}
+
 enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_handed why) {
     if (!pr_window_keep(connection)) {
         pr_break_off(connection, -ENOMEM);
@@ -148,17 +162,18 @@ enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_ha
     listen_to(connection, EPOLL_CTL_MOD, 0);
     pr_lock(connection->relay);
     keep_with_node(connection, why);
-    pr_responder_ended(connection, why == PR_HANDED_LATE ? PR_RETURN_LATE : PR_RETURN_HANDED);
+    pr_responder_ended(connection, return_for(why));
     pr_unlock(connection->relay);
     return PR_NEXT_NOTHING;
 }
 
 /*
- * Where the client will send nothing more, Node has to see that while it answers, for it may go on for long:
- * then the connection is its own.
+ * Where it is the last, Node has to see what else the client does while it answers, for it may go on for long: then the
+ * connection is its own.
  */
 enum pr_next pr_responder_feed(struct pr_connection *connection, const struct pr_head *head, enum pr_fed why) {
-    if (connection->responder->ended) return pr_responder_hand_over(connection, PR_HANDED_END);
+    bool is_last = connection->responder->ended || !head->keeps_connection;
+    if (is_last) return pr_responder_hand_over(connection, PR_HANDED_END);
     if (head->upgrades) return pr_responder_hand_over(connection, PR_HANDED_GRAMMAR);
     if (!pr_window_keep(connection)) {
         pr_break_off(connection, -ENOMEM);

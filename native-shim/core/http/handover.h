@@ -26,6 +26,8 @@ void pr_hand_over_all(struct pr_relay *relay);
 
 /* Nothing is left to do for anybody but to see what is undone. */
 enum pr_next pr_responder_leave(struct pr_connection *connection);
+/* After its last response. */
+enum pr_next pr_responder_end(struct pr_connection *connection);
 /* All of the connection, with what was read. */
 enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_handed why);
 /* One head. */

@@ -106,7 +106,7 @@ enum pr_next pr_responder_next(struct pr_connection *connection) {
     int sent = pr_send_unsent(connection);
     if (sent < 0) return pr_responder_leave(connection);
     if (sent == 0) return wait_for_more(connection); /* epoll tells when there is room */
-    if (responder->closes) return pr_responder_leave(connection);
+    if (responder->closes) return pr_responder_end(connection);
     if (responder->over) return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
     return read_request(connection);
 }
