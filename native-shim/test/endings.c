@@ -30,7 +30,7 @@ static void check_nothing_held(struct pr_relay *relay) {
     CHECK_EQUAL(counters.quarantined, 0);
     CHECK_EQUAL(counters.quarantined_bytes, 0);
     uint64_t holds = 0, ends = 0;
-    for (int bucket = 0; bucket < PR_HOLD_BUCKETS; bucket++) holds += counters.holds_by_time[bucket];
+    for (int bucket = 0; bucket < PR_HOLD_BUCKETS; bucket++) holds += counters.holds.by_time[bucket];
     for (int engine = 0; engine < PR_ENGINE_COUNT; engine++)
         for (int outcome = 0; outcome < PR_OUTCOME_COUNT; outcome++) ends += counters.transmissions[engine][outcome];
     CHECK_EQUAL(holds, ends);

@@ -13,6 +13,7 @@ import { join, sep } from 'node:path';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { identityOf, isSameChange } from './file-identity.ts';
+import { nothingCounted } from './nothing-counted.ts';
 import { mostItems, type Page } from './page.ts';
 import { Reads } from './reads.ts';
 import {
@@ -41,7 +42,6 @@ const pageSize = 4096;
 const looksAtOnce = 16;
 /** All that it opens is taken for this. */
 const anything: Seen = { backing: 'pagecache', verdicts: unseen };
-const never = new DurationCounts().counted;
 
 type OpenGeneration = Generation & {
   readonly fd: number;
@@ -220,36 +220,19 @@ export class PortableRelay implements Relay {
     const now = performance.now();
     const progressAt = Math.min(...holds.map((hold) => hold.progressAt), now);
     return {
+      ...nothingCounted,
       sentBytes: this.#sent,
       copiedBytes: this.#copied,
       bytesByLocality: { local: 0, remote: 0, unknown: sum(Object.values(this.#sent)) },
       transmissions: this.#transmissions,
-      copyFreeBytes: zeros(engines),
       acceptedSeconds: this.#accepted.counted,
-      acknowledgedSeconds: never,
       holdSeconds: this.#done.counted,
-      inFlight: {
-        ...{ held: holds.length - sending.length, sending: sending.length },
-        ...{ accepted: 0, broken: 0, quarantined: 0 },
-      },
+      inFlight: { ...nothingCounted.inFlight, held: holds.length - sending.length, sending: sending.length },
       references: holds.length,
       heldBytes: sum(holds.map(({ left }) => left)),
       heldPages: sum(holds.map(({ segments, total, left }) => pagesHeld(segments, total - left))),
       stalledSeconds: (now - progressAt) / 1000,
-      ...{ quarantined: 0, quarantinedBytes: 0, connections: 0, brokenOff: 0 },
-      ...{ inlineSends: 0, laneSends: 0, looks: 0, allocatedBytes: 0 },
-      zerocopySends: { uncopied: 0, copied: 0, notTried: 0 },
-      ...{ leases: 0, waitingWriters: 0, waitingReaders: 0, breaks: 0, waits: { writer: never, reader: never } },
-      ...{
-        acceptedConnections: 0,
-        reading: 0,
-        published: 0,
-        answers: { whole: 0, ranged: 0, head: 0, notModified: 0, headNotModified: 0 },
-        wholeByEngine: zeros(engines),
-        rangedByEngine: zeros(engines),
-        fed: {},
-        handedOver: {},
-      },
+      waits: { writer: nothingCounted.holdSeconds, reader: nothingCounted.holdSeconds },
     };
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Counted, distinctions } from './counters.ts';
 import type { Durations } from './durations.ts';
 import type { Segment } from './extent.ts';
 import type { Page } from './page.ts';
@@ -14,7 +15,7 @@ export const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as c
 export type Engine = (typeof engines)[number];
 
 /** How a transmission ended. */
-export const outcomes = ['complete', 'aborted', 'stalled', 'truncated', 'failed', 'cancelled', 'broken'] as const;
+export const outcomes = distinctions.outcome.values;
 export type Outcome = (typeof outcomes)[number];
 
 /** What holds a generation's pages. */
@@ -114,70 +115,15 @@ export type ReferencesAsked = {
 };
 
 /** What a relay has done since it was opened. Bytes and counts; seconds where it says so. */
-export type Counters = {
-  readonly sentBytes: Readonly<Record<Engine, number>>;
-  /** Regions' bytes that were copied on their way: all of some engines, of zerocopy those that its notices tell of. */
-  readonly copiedBytes: Readonly<Record<Engine, number>>;
-  /** The others of them; of zerocopy when its notice has come. */
-  readonly copyFreeBytes: Readonly<Record<Engine, number>>;
-  /** Bytes by whether the lane of their connection sits on the NUMA node of most of the region's pages. */
-  readonly bytesByLocality: Readonly<Record<'local' | 'remote' | 'unknown', number>>;
-  readonly transmissions: Readonly<Record<Engine, Readonly<Record<Outcome, number>>>>;
-  /** From the taking of the reference until the socket had the whole body. */
-  readonly acceptedSeconds: Durations;
-  /** Until the peer had acknowledged it, of what is held until it is done; as late as somebody looked. */
-  readonly acknowledgedSeconds: Durations;
-  /** Until it was done, or given up. */
-  readonly holdSeconds: Durations;
-  readonly inFlight: Readonly<Record<TransmissionState, number>>;
-  readonly references: number;
-  readonly heldBytes: number;
-  /** A page under two references counts twice. */
-  readonly heldPages: number;
-  /** Since the transmission in flight that has waited longest made progress. */
-  readonly stalledSeconds: number;
-  readonly quarantined: number;
-  readonly quarantinedBytes: number;
-  readonly connections: number;
-  readonly brokenOff: number;
-  readonly inlineSends: number;
-  readonly laneSends: number;
-  readonly looks: number;
-  /** Sends of the engine zerocopy: the kernel had not to copy, had to, or it was not tried for so few bytes. */
-  readonly zerocopySends: Readonly<Record<'uncopied' | 'copied' | 'notTried', number>>;
-  readonly leases: number;
-  readonly waitingWriters: number;
-  readonly waitingReaders: number;
+export type Counters = Counted & {
   /** How long those waited that had to: until they had their pages, or gave up. */
   readonly waits: Readonly<Record<'writer' | 'reader', Durations>>;
-  /** References that were broken off for a writer. */
-  readonly breaks: number;
-  /** Connections that lanes have accepted, and those whose requests they read now. */
-  readonly acceptedConnections: number;
-  readonly reading: number;
-  /** Regions that lanes answer for. */
-  readonly published: number;
-  /** What lanes have answered by themselves. */
-  readonly answers: Readonly<Record<Answered, number>>;
-  /** The bodies among them. */
-  readonly wholeByEngine: Readonly<Record<Engine, number>>;
-  readonly rangedByEngine: Readonly<Record<Engine, number>>;
-  /** Requests that lanes have fed to Node, and connections that they have handed over to it for good, by why. */
-  readonly fed: Readonly<Record<string, number>>;
-  readonly handedOver: Readonly<Record<string, number>>;
-  readonly allocatedBytes: number;
 };
-
-/** Answers of lanes: whole regions, ranges of them, to HEAD, and that nothing has changed. */
-export type Answered = 'whole' | 'ranged' | 'head' | 'notModified' | 'headNotModified';
 
 /** How many requests lanes have answered by themselves. */
 export function answeredByLanes({ answers }: Pick<Counters, 'answers'>): number {
   return Object.values(answers).reduce((all, count) => all + count, 0);
 }
-
-/** What becomes of a transmission: held, on its way, all with the socket, broken off, or out of sight. */
-export type TransmissionState = 'held' | 'sending' | 'accepted' | 'broken' | 'quarantined';
 
 /** A native thread. `node` is the NUMA node that it runs on. */
 export type Lane = { readonly connections: number; readonly cpuSeconds: number; readonly node: number };

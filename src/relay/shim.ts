@@ -7,10 +7,10 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import type { Counted } from './counters.ts';
 import type { Publication, Responding } from './publication.ts';
 import type {
   Backing,
-  Counters,
   Engine,
   FileIdentity,
   Generation,
@@ -145,7 +145,7 @@ export type Shim = {
   resume(relay: ShimRelay, connection: number): number;
   /** All connections become Node's for good. */
   handOverAll(relay: ShimRelay): void;
-  counters(relay: ShimRelay): Omit<Counters, 'waits'>;
+  counters(relay: ShimRelay): Counted;
   lanes(relay: ShimRelay): readonly Lane[] | number;
   /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
   fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;

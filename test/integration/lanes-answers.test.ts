@@ -1,7 +1,7 @@
 /** What a lane answers is what Node answers to the same request, to the byte. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { Answered } from '../../src/relay/relay.ts';
+import type { Counters } from '../../src/relay/relay.ts';
 import type { ServiceOptions } from '../../src/service.ts';
 import { answersOf, connectToLane, fedOf, handedOverOf, untilNoneRead } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
@@ -117,7 +117,12 @@ for (const [way, options] of Object.entries(ways)) {
 type Fields = (validators: Pick<Known, 'etag' | 'lastModified'>) => string;
 
 /** What a lane answers by itself, whatever other fields there are, and which kind of answer it is. */
-const answered: readonly (readonly [what: string, range: string | undefined, fields: Fields, kind: Answered])[] = [
+const answered: readonly (readonly [
+  what: string,
+  range: string | undefined,
+  fields: Fields,
+  kind: keyof Counters['answers'],
+])[] = [
   ['Authorization', '5-99', () => 'Authorization: Bearer x\r\n', 'ranged'],
   ['Connection: keep-alive', '5-99', () => 'Connection: keep-alive\r\n', 'ranged'],
   ['Connection: TE', '5-99', () => 'Connection: TE\r\nTE: trailers\r\n', 'ranged'],

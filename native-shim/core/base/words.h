@@ -1,4 +1,4 @@
-/* Words that all layers use, and that the outside is told: engines, and how things end. */
+/* Words that all layers use, and that the outside is told (counters.h has their names): engines, and how things end. */
 #ifndef PR_WORDS_H
 #define PR_WORDS_H
 
@@ -23,9 +23,14 @@ enum pr_outcome {
     PR_OUTCOME_COUNT,
 };
 
-/* As they are called outside of the core. */
-extern const char *const pr_engine_names[PR_ENGINE_COUNT];
-extern const char *const pr_outcome_names[PR_OUTCOME_COUNT];
+/* Sends of the engine zerocopy: what the kernel says of each, or that copying it was better. */
+enum pr_zerocopy_result { PR_ZEROCOPY_UNCOPIED, PR_ZEROCOPY_COPIED, PR_ZEROCOPY_NOT_TRIED, PR_ZEROCOPY_RESULTS };
+
+/* Whether the lane of a connection sits on the NUMA node where most of a region's pages are. */
+enum pr_locality { PR_LOCALITY_LOCAL, PR_LOCALITY_REMOTE, PR_LOCALITY_UNKNOWN, PR_LOCALITIES };
+
+/* Transmissions in flight, as enum pr_state. */
+enum { PR_TRANSMISSION_STATES = 5 };
 
 /* What lanes have answered by themselves. */
 enum pr_answered {

@@ -153,14 +153,14 @@ void pr_reference_cut(struct pr_reference *reference) {
     pr_claims_settle(reference->generation->inode);
 }
 
-void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, uint64_t *by_time, double *sum) {
+void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, struct pr_durations *durations) {
     static const double bounds[] = PR_HOLD_BOUNDS;
     _Static_assert(sizeof bounds / sizeof *bounds == PR_HOLD_BUCKETS - 1, "one bucket has no bound");
     double seconds = (double)(now - reference->held_since) / 1e9;
     size_t bucket = 0;
     while (bucket < PR_HOLD_BUCKETS - 1 && seconds > bounds[bucket]) bucket++;
-    by_time[bucket]++;
-    *sum += seconds;
+    durations->by_time[bucket]++;
+    durations->seconds += seconds;
 }
 
 void pr_reference_state(struct pr_reference *reference, enum pr_state state) {
@@ -189,7 +189,7 @@ void pr_reference_give(struct pr_reference *reference, uint64_t now) {
     if (reference->state == PR_QUARANTINED) counters->quarantined--;
     counters->by_state[reference->state]--;
     counters->held_pages -= reference->pages;
-    pr_reference_count_duration(reference, now, counters->holds_by_time, &counters->hold_seconds);
+    pr_reference_count_duration(reference, now, &counters->holds);
     pr_list_remove(&reference->references);
     pr_assert(generation->holds > 0);
     generation->holds--;

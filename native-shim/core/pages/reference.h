@@ -73,6 +73,6 @@ void pr_reference_range(const struct pr_reference *reference, uint64_t *first, u
 /* How many of `bytes` bytes of the body, from its position `from`, are the region's. */
 uint64_t pr_reference_extent_bytes(const struct pr_reference *reference, uint64_t from, uint64_t bytes);
 /* Counts the time since it was taken in a histogram. */
-void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, uint64_t *by_time, double *sum);
+void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, struct pr_durations *durations);
 
 #endif

@@ -93,9 +93,9 @@ void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes, bool cop
 }
 
 void pr_hold_acknowledged(struct pr_transmission *transmission, uint64_t now) {
-    struct pr_durations *acknowledged = &transmission->reference.generation->relay->counters.acknowledged;
+    struct pr_relay *relay = transmission->reference.generation->relay;
     transmission->acknowledged = true;
-    pr_reference_count_duration(&transmission->reference, now, acknowledged->by_time, &acknowledged->seconds);
+    pr_reference_count_duration(&transmission->reference, now, &relay->counters.acknowledged);
 }
 
 void pr_hold_drop(struct pr_transmission *transmission, uint64_t now) {
@@ -122,9 +122,7 @@ void pr_hold_quarantine(struct pr_transmission *transmission) {
 void pr_count_outcome(struct pr_transmission *transmission, enum pr_outcome outcome, uint64_t now) {
     struct pr_counters *counters = &transmission->reference.generation->relay->counters;
     counters->transmissions[transmission->engine][outcome]++;
-    if (outcome == PR_OUTCOME_COMPLETE)
-        pr_reference_count_duration(&transmission->reference, now, counters->accepted.by_time,
-                                    &counters->accepted.seconds);
+    if (outcome == PR_OUTCOME_COMPLETE) pr_reference_count_duration(&transmission->reference, now, &counters->accepted);
 }
 
 /* For transmissions that no connection carries. */
