@@ -34,9 +34,12 @@ export async function startHaProxy(
   return { port, child };
 }
 
+// A busy machine answers a probe late: that takes no server out.
 function configuration(port: number, upstream: number, servers: Readonly<Record<string, readonly string[]>>): string {
   const backends = Object.entries(servers).map(([name, lines]) =>
-    [`backend ${name}`, ...lines, `server ${name} 127.0.0.1:${upstream} check inter 100ms rise 1 fall 1`].join('\n  '),
+    [`backend ${name}`, ...lines, `server ${name} 127.0.0.1:${upstream} check inter 100ms rise 1 fall 1000`].join(
+      '\n  ',
+    ),
   );
   return `
 defaults
@@ -44,6 +47,7 @@ defaults
   timeout connect 5s
   timeout client 20s
   timeout server 20s
+  timeout check 20s
 frontend all
   bind 127.0.0.1:${port}
   stats enable
