@@ -7,6 +7,7 @@ import { parse as parseDisposition } from 'content-disposition';
 import fc from 'fast-check';
 import { decodeName, encodeName, isRegionName } from '../../src/region/name.ts';
 import { startApp } from '../support/app.ts';
+import { shrunkBriefly } from '../support/brief-shrinking.ts';
 import { until } from '../support/poll.ts';
 import { type Child, originOf, startCli } from '../support/process.ts';
 import { RawClient, type RawResponse } from '../support/raw.ts';
@@ -212,7 +213,7 @@ test('any name is written, read, listed, logged in one line, measured and remove
     await until(() => decodeName(line()?.url.slice('/regions/'.length) ?? '') === name, 'the line is written');
   };
   for (const name of names) await run(name);
-  await fc.assert(fc.asyncProperty(anyName, run), { numRuns: 60 });
+  await fc.assert(fc.asyncProperty(anyName, shrunkBriefly(run)), { numRuns: 60 });
   client.destroy();
   child.process.kill('SIGTERM');
   await child.exited;

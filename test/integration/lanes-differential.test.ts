@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { amount } from '../support/amount.ts';
+import { shrunkBriefly } from '../support/brief-shrinking.ts';
 import {
   answersOf,
   comparable,
@@ -331,14 +332,13 @@ for (const options of [{ engine: 'sendfile' }, { engine: 'splice' }, { engine: '
       end: end(validators),
     });
     let streams = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(plays, { minLength: 1, maxLength: 24 }), async (some) => {
-        const got = await Promise.all(some.flatMap((each) => [play(lanes, each), play(node, each)]));
-        for (const [at, each] of some.entries()) compare(each, got[2 * at] ?? '', got[2 * at + 1] ?? '');
-        streams += some.length;
-      }),
-      { numRuns: amount(60, 400) },
-    );
+    const check = shrunkBriefly(async (some: Play[]) => {
+      const got = await Promise.all(some.flatMap((each) => [play(lanes, each), play(node, each)]));
+      for (const [at, each] of some.entries()) compare(each, got[2 * at] ?? '', got[2 * at + 1] ?? '');
+      streams += some.length;
+    });
+    const property = fc.asyncProperty(fc.array(plays, { minLength: 1, maxLength: 24 }), check);
+    await fc.assert(property, { numRuns: amount(60, 400) });
     const { answers, fed, handedOver } = lanes.service.relay.counters();
     t.diagnostic(`${streams} streams; by lanes: ${JSON.stringify({ answers, fed, handedOver })}`);
     for (const [kind, count] of Object.entries(answers)) assert.ok(count > 0, `no lane has answered: ${kind}`);

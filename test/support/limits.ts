@@ -12,3 +12,6 @@ export const slack = 60;
 
 /** Seconds that no test waits for: who did wait for them would be found out by the time limit of the test. */
 export const endless = 3600;
+
+/** Milliseconds from the start of a property's first failure in which a smaller one is looked for. */
+export const shrinkMilliseconds = 60_000;
