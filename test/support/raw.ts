@@ -92,7 +92,7 @@ export class RawClient {
   /** Exactly so many bytes. @throws EndedEarly */
   async take(count: number): Promise<Buffer> {
     while (this.#buffered < count) if (!(await this.#more())) throw new EndedEarly(this.#buffered, this.#error);
-    const all = Buffer.concat(this.#waiting);
+    const all = this.#all();
     this.#keep(all.subarray(count));
     return all.subarray(0, count);
   }
@@ -100,7 +100,7 @@ export class RawClient {
   /** The next head, without its end. @throws EndedEarly */
   async head(): Promise<Head> {
     for (;;) {
-      const all = Buffer.concat(this.#waiting);
+      const all = this.#all();
       const end = all.indexOf('\r\n\r\n');
       this.#keep(end < 0 ? all : all.subarray(end + 4));
       if (end >= 0) return parseHead(all.subarray(0, end).toString('latin1'));
@@ -136,6 +136,12 @@ export class RawClient {
       this.#keep(Buffer.alloc(0));
     } while (await this.#more());
     return { bytes, sha256: hash.digest('hex'), error: this.#error?.code };
+  }
+
+  /** What has come and was not taken, which is copied where it came in pieces alone. */
+  #all(): Buffer {
+    const [first] = this.#waiting;
+    return this.#waiting.length === 1 && first ? first : Buffer.concat(this.#waiting);
   }
 
   #keep(rest: Buffer): void {

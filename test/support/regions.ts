@@ -87,7 +87,7 @@ export function writeSparseRegion(folder: string, name: string, size: number, ev
 
 /** The bytes from `first` to `last`, inclusive, of a file. */
 export function bytesOf(path: string, first: number, last: number): Buffer {
-  const buffer = Buffer.alloc(last - first + 1);
+  const buffer = Buffer.allocUnsafe(last - first + 1);
   const fd = openSync(path, 'r');
   const read = readSync(fd, buffer, 0, buffer.length, first);
   closeSync(fd);
@@ -102,7 +102,7 @@ export function sha256(bytes: Uint8Array): string {
 /** SHA-256 of the bytes from `first` to `last`, inclusive, of a file. */
 export function sha256OfFile(path: string, first: number, last: number): string {
   const hash = createHash('sha256');
-  const buffer = Buffer.alloc(readAtOnce);
+  const buffer = Buffer.allocUnsafe(Math.min(readAtOnce, Math.max(0, last - first + 1)));
   const fd = openSync(path, 'r');
   for (let at = first; at <= last; ) {
     const read = readSync(fd, buffer, 0, Math.min(buffer.length, last - at + 1), at);
