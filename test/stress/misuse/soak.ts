@@ -64,11 +64,14 @@ async function soak(): Promise<boolean> {
   const left = await settled(origin, pid, atFirst);
   lines = readers(origin, small);
   const after = figuresOf(await lines.phase(10));
-  tell('after', after, processOf(pid));
+  const now = processOf(pid);
+  tell('after', after, now);
+  // A heap is collected while there is work.
+  if (now.memory > atFirst.memory + 128 * mebibyte) left.push(`${inMebibytes(now.memory)} resident`);
   await lines.end();
   for (const what of left) console.log(`not back: ${what}`);
   process.kill(pid, 'SIGTERM');
-  const ended = await Promise.race([exited, delay(40_000, 'still there 40 s after SIGTERM')]);
+  const ended = await Promise.race([exited, delay(40_000, 'still there 40 s after SIGTERM', { ref: false })]);
   console.log(`p99 beside misuse: ${(during.p99 / before.p99).toFixed(2)} times the quiet one; ended: ${ended}`);
   const isServed = during.failed === 0 && during.requests > 0.95 * (before.requests / quiet.seconds) * misused.seconds;
   return left.length === 0 && isServed && during.p99 <= 2 * before.p99 && ended === '0';
@@ -135,7 +138,7 @@ function maximum(seen: readonly Process[], key: keyof Process): number {
   return seen.reduce((most, each) => Math.max(most, each[key]), 0);
 }
 
-/** Waits until all is as it was; gives what is not. Memory may keep what its allocators have. */
+/** Waits until no page is held and all descriptors are closed; gives what is not. */
 async function settled(origin: string, pid: number, atFirst: Process): Promise<string[]> {
   let left: string[] = [];
   for (let second = 0; second < settleSeconds; second++) {
@@ -143,7 +146,6 @@ async function settled(origin: string, pid: number, atFirst: Process): Promise<s
     const now = processOf(pid);
     left = gauges.flatMap((name) => (gaugeOf(text, name) > 0 ? [`${name} ${gaugeOf(text, name)}`] : []));
     if (now.descriptors > atFirst.descriptors) left.push(`${now.descriptors} of ${atFirst.descriptors} descriptors`);
-    if (now.memory > atFirst.memory + 128 * mebibyte) left.push(`${inMebibytes(now.memory)} resident`);
     if (left.length === 0) return [];
     await delay(1000);
   }
