@@ -55,6 +55,7 @@ void pr_responder_let_in(struct pr_connection *connection) {
     pr_pin(connection);
     relay->counters.accepted_connections++;
     bool reads = responder && !relay->http->hands_over;
+    if (responder) responder->knows_position = true; /* nothing was sent yet */
     if (reads)
         begin_reading(connection, responder);
     else
@@ -131,7 +132,10 @@ void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
 
 enum pr_next pr_responder_leave(struct pr_connection *connection) {
     pr_window_clear(pr_lane_of(connection));
-    listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
+    pr_lock(connection->relay);
+    bool stays = !connection->at_door || !pr_list_empty(&connection->undone);
+    pr_unlock(connection->relay);
+    if (stays) listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
     pr_lock(connection->relay);
     pr_responder_ended(connection, PR_RETURN_CLOSED);
     bool look = pr_node_has_closed(connection) && !pr_list_empty(&connection->undone);

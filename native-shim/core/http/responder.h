@@ -35,13 +35,14 @@ struct pr_responder {
     struct pr_connection *connection;
     struct pr_list waiting;         /* of its lane: idle or in_head */
     uint64_t until;                 /* ns: how long it waits there */
-    uint64_t position;              /* how many bytes the connection has ever sent; 0 while it is not known */
+    uint64_t position;              /* how many bytes the connection has ever sent, where that is known */
     struct pr_published *published; /* what is being answered by; a use of it */
     struct pr_answer answer;
     struct pr_unread *unsent; /* of a response without a body that the socket did not take; mostly NULL */
     struct pr_asked *asked;   /* what its line has of the request; mostly NULL */
     uint64_t begun;           /* ns: the answer */
     enum pr_answered kind;
+    bool knows_position;
     bool is_http_1_0; /* the request */
     bool closes;      /* after the answer */
     bool in_head;     /* a part of the next request is there */

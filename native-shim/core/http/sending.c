@@ -24,7 +24,8 @@ static bool is_gone(const struct pr_connection *connection) {
  */
 static uint64_t body_start(struct pr_connection *connection, size_t head_length, uint64_t length) {
     struct pr_responder *responder = connection->responder;
-    if (responder->position == 0) responder->position = pr_position(connection->fd);
+    if (!responder->knows_position) responder->position = pr_position(connection->fd);
+    responder->knows_position = true;
     uint64_t start = responder->position + head_length;
     responder->position = start + length;
     return start;
@@ -36,8 +37,7 @@ static enum pr_engine engine_for(struct pr_connection *connection, const struct 
     if (length < is->copy_below || closes_soon) return PR_ENGINE_COPY;
     enum pr_engine engine = is->large_from == 0 || length < is->large_from ? is->engine : is->large;
     if (engine == PR_ENGINE_COPY) return engine;
-    if (!connection->classified && pr_connection_classify(connection, &connection->poller->prober, false) < 0)
-        return PR_ENGINE_COPY;
+    if (!connection->classified) pr_connection_classify(connection, &connection->poller->prober, false);
     return connection->peer.kind == PR_PEER_UNASKABLE || connection->upper_layer ? PR_ENGINE_COPY : engine;
 }
 

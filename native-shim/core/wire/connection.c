@@ -55,18 +55,16 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
     return connection;
 }
 
-int pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
+void pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
     struct pr_relay *relay = connection->relay;
-    struct pr_peer peer;
-    int result = pr_peer_classify(prober, connection->fd, &peer);
-    if (result < 0) return result;
+    struct pr_peer peer = connection->peer;
+    pr_peer_classify(prober, &peer);
     if (relay->wire->peer_override >= 0) peer.kind = (enum pr_peer_kind)relay->wire->peer_override;
     if (unaskable && peer.kind == PR_PEER_REMOTE) peer.kind = PR_PEER_UNASKABLE;
     pr_lock(relay);
     connection->peer = peer;
     connection->classified = true;
     pr_unlock(relay);
-    return 0;
 }
 
 /* Under the lock. */
@@ -112,11 +110,10 @@ int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node
         close(ours);
         return result;
     }
-    result = pr_connection_classify(connection, &relay->wire->prober, unaskable);
+    pr_connection_classify(connection, &relay->wire->prober, unaskable);
     *id = connection->id;
     *kind = connection->peer.kind;
-    if (result < 0) pr_connection_close(relay, connection->id);
-    return result;
+    return 0;
 }
 
 /* Under the lock: it has no descriptor any more, and nothing undone. */

@@ -133,7 +133,7 @@ int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 /* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
 int pr_connection_new(struct pr_relay *relay, int fd, int node, struct pr_connection **connection);
 /* Without the lock, with a pin, by the one thread that is about to send on it: finds out who its peer is. */
-int pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable);
+void pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable);
 /* Under the lock: who uses it without the lock pins it meanwhile. */
 static inline void pr_pin(struct pr_connection *connection) {
     connection->pins++;

@@ -249,12 +249,10 @@ int pr_peer_addresses(int fd, struct pr_peer *peer) {
     return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
 }
 
-int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
-    int result = pr_peer_addresses(fd, peer);
-    if (result < 0) return result;
+void pr_peer_classify(struct pr_prober *prober, struct pr_peer *peer) {
     peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
     struct found found;
-    result = prober->diag_works ? diag(prober, peer, &found) : -ENOSYS;
+    int result = prober->diag_works ? diag(prober, peer, &found) : -ENOSYS;
     if (result == 0) {
         peer->kind = found.upper_layer ? PR_PEER_UNASKABLE : PR_PEER_LOCAL;
         memcpy(peer->cookie, found.message.id.idiag_cookie, sizeof peer->cookie);
@@ -263,7 +261,6 @@ int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
     } else {
         peer->kind = PR_PEER_UNASKABLE;
     }
-    return 0;
 }
 
 /* Opening: the query is tried on connections of our own. A kernel without tcp_diag, or a filter, may refuse it. */

@@ -39,11 +39,11 @@ struct pr_peer {
 int pr_prober_open(struct pr_prober *prober);
 void pr_prober_close(struct pr_prober *prober);
 
-/* Fills in the addresses alone. -EPROTOTYPE when fd is no TCP connection. */
+/* Fills in the addresses, and clears the rest. -EPROTOTYPE when fd is no TCP connection. */
 int pr_peer_addresses(int fd, struct pr_peer *peer);
 
-/* Fills in the addresses, the kind and the cookie. -EPROTOTYPE when fd is no TCP connection. */
-int pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
+/* Fills in the kind and the cookie, by the addresses. */
+void pr_peer_classify(struct pr_prober *prober, struct pr_peer *peer);
 
 /* A connection of our own over loopback: 0, or -errno with both ends -1 or open. fds[1] is the accepted end. */
 int pr_socket_pair(int fds[2]);
