@@ -1,5 +1,4 @@
 /** pagerelay as a Fastify plugin. @module */
-import { Server } from 'node:http';
 import { availableParallelism } from 'node:os';
 import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -25,6 +24,8 @@ import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
+
+const http = process.getBuiltinModule('node:http');
 
 /** Who may read what lanes answer by themselves: everybody, or who has one of these bearer tokens (RFC 6750). */
 export type PluginExpress = { readonly access: 'public' } | { readonly tokens: readonly string[] };
@@ -137,7 +138,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
     app.addHook('onListen', async () => {
       const { server } = app;
       const guarded = options.express !== undefined && 'tokens' in options.express;
-      const isPlain = server instanceof Server && (options.unaskable ?? []).length === 0;
+      const isPlain = server instanceof http.Server && (options.unaskable ?? []).length === 0;
       if (isPlain && opened.relay instanceof NativeRelay)
         giveToLanes(server, opened.relay, { guarded, ...logOfLanes(undefined) });
     });

@@ -5,6 +5,12 @@
  * @module
  */
 import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+
+// What Node compiles, and takes the types out of, stays for the next start. It stays in the package's own folder, for it is
+// run as the package is: elsewhere, as in /tmp, others could write it. Where this process can't write, each start compiles.
+const compiled = new URL('../../node_modules/.cache/pagerelay', import.meta.url);
+process.getBuiltinModule('node:module').enableCompileCache(fileURLToPath(compiled));
 
 // Whoever asks Node for these, as its own modules do, has it set O_NONBLOCK on a pipe that other processes share, wait for
 // its reader, and throw what it fails with. Here they only collect what command/streams.ts takes further.

@@ -20,6 +20,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   onReload(() => void reload(service));
   onReopen(() => reopen(service, accessLog));
   errors.write(greeting(service, options));
+  // At once, for SIGKILL leaves no time for it.
+  setImmediate(() => process.getBuiltinModule('node:module').flushCompileCache());
   await new Promise<void>((resolve) => onEnding(resolve, () => exitNow(1)));
   await drain(service, options);
   await leave(0);

@@ -1,10 +1,12 @@
 /** Requests that reach no handler are answered with problem documents too, where that is still possible. @module */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { uriReference } from '../http/guard/request-target.ts';
 import { type ProblemCode, problemContentType, problemDocument } from '../http/problem/problems.ts';
 import { requestOf, responseDue } from './internals.ts';
 import { linger } from './lingering.ts';
+
+const http = process.getBuiltinModule('node:http');
 
 /** Node's 'checkExpectation': an Expect that is not 100-continue (RFC 9110 10.1.1). */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
@@ -33,7 +35,7 @@ function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket, method?: s
   const problem = problemDocument(codes[error.code ?? ''] ?? 'bad-request');
   const body = JSON.stringify(problem);
   const fields = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `HTTP/1.1 ${problem.status} ${http.STATUS_CODES[problem.status]}`,
     `date: ${new Date().toUTCString()}`,
     `content-type: ${problemContentType}`,
     `content-length: ${Buffer.byteLength(body)}`,

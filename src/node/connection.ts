@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { BlockList, Socket } from 'node:net';
 import type { HeldTransmission, WayOut, WaysOut } from '../http/read/way-out.ts';
 import type { ConnectionListener, NativeRelay } from '../relay/native-relay.ts';
@@ -15,6 +15,8 @@ import { canSendNatively } from './feature-test.ts';
 import { descriptorOf, type Finish, finalize, queuedBytes, replaceFinal } from './internals.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 import { sendHeld } from './send.ts';
+
+const http = process.getBuiltinModule('node:http');
 
 const connections = new WeakMap<Socket, Connection>();
 
@@ -154,7 +156,7 @@ export class Connections implements WaysOut {
   }
 
   of(response: unknown, node: number): Connection | undefined {
-    const socket = response instanceof ServerResponse ? response.socket : null;
+    const socket = response instanceof http.ServerResponse ? response.socket : null;
     if (!socket) return undefined;
     const known = Connection.of(this.#relay, socket);
     if (known) return known;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { FastifyBaseLogger } from 'fastify';
@@ -19,6 +19,8 @@ import {
   takeHead,
 } from './internals.ts';
 import { answerOneByOne } from './pipeline.ts';
+
+const http = process.getBuiltinModule('node:http');
 
 const request = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
 const ignore = () => {};
@@ -55,7 +57,7 @@ class Connected extends Duplex {
  *
  * @param server for tests: one of another kind
  */
-export function canAnswerOneByOne(server: Server = createServer()): boolean {
+export function canAnswerOneByOne(server: Server = http.createServer()): boolean {
   let handled = 0;
   server.on('request', () => {
     handled++;
@@ -72,7 +74,7 @@ export function canAnswerOneByOne(server: Server = createServer()): boolean {
  *
  * @param server for tests: one of another kind
  */
-export function canTakeHeads(server: Server = createServer()): boolean {
+export function canTakeHeads(server: Server = http.createServer()): boolean {
   const connection = new Connected(server);
   let head = '';
   server.on('request', (_, response) => {
@@ -90,7 +92,7 @@ export function canTakeHeads(server: Server = createServer()): boolean {
  *
  * @param server for tests: one of another kind
  */
-export function canMarkAnswering(server: Server = createServer()): boolean {
+export function canMarkAnswering(server: Server = http.createServer()): boolean {
   server.emit('listening'); // It begins to know which connections are idle.
   const connection = new Connected(server);
   connection.receive(request); // Until one has come it is not idle. It is left unanswered.
@@ -127,7 +129,8 @@ export const canSendNatively = once(() => isKnownHandle(tcpHandle()) && canFinal
 
 /** Whether lanes can accept connections in the place of a server, and answer on them. */
 export const canAcceptInLanes = once(
-  () => canSendNatively() && isKnownListener(tcpHandle()) && countsConnections(createServer()) && canMarkAnswering(),
+  () =>
+    canSendNatively() && isKnownListener(tcpHandle()) && countsConnections(http.createServer()) && canMarkAnswering(),
 );
 
 const tested = 'run it with a release that it is tested on';

@@ -4,8 +4,10 @@
  *
  * @module
  */
-import { IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6, Socket } from 'node:net';
+
+const http = process.getBuiltinModule('node:http');
 
 /** By what a socket or a server of Node's talks to libuv. */
 type Handle = {
@@ -110,13 +112,13 @@ export function parserOf(socket: Socket, event: 'data' | 'end'): ((...values: un
 /** The request that a socket's parser is in, or was in last. */
 export function requestOf(socket: Socket): IncomingMessage | undefined {
   const request = socketInternals(socket).parser?.incoming;
-  return request instanceof IncomingMessage ? request : undefined;
+  return request instanceof http.IncomingMessage ? request : undefined;
 }
 
 /** The response whose turn it is on a socket. */
 export function responseDue(socket: Socket): ServerResponse | undefined {
   const response = socketInternals(socket)._httpMessage;
-  return response instanceof ServerResponse ? response : undefined;
+  return response instanceof http.ServerResponse ? response : undefined;
 }
 
 /** Whether Node's HTTP server takes a socket for one on which a response is under way. */

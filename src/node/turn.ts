@@ -1,13 +1,14 @@
 /** The turns of pipelined requests, on servers whose connections are not answered one by one (pipeline.ts). @module */
 import { once } from 'node:events';
-import { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { holdBack, letGo } from './reading.ts';
 
+const http = process.getBuiltinModule('node:http');
+
 /** Whether the connection is at this response: the usual case, in which nothing has to be waited for. */
 export function hasTurn(response: unknown): boolean {
-  return !(response instanceof ServerResponse) || response.socket !== null;
+  return !(response instanceof http.ServerResponse) || response.socket !== null;
 }
 
 /** So many responses of a connection may wait before no more of its requests are read: waiting ones cost memory. */
@@ -29,7 +30,7 @@ function count(socket: Socket, change: 1 | -1): void {
  * @returns false when the client went away first
  */
 export async function itsTurn(response: unknown): Promise<boolean> {
-  if (!(response instanceof ServerResponse) || hasTurn(response)) return true;
+  if (!(response instanceof http.ServerResponse) || hasTurn(response)) return true;
   if (response.closed || response.destroyed) return false;
   const { socket } = response.req;
   const closed = new AbortController();

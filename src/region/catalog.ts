@@ -254,7 +254,7 @@ export class Catalog {
   readonly #sizeOf = (name: string, look: Look): (readonly [name: string, bytes: number])[] => {
     if (this.#files.has(name)) return [];
     const file = unlessMissing(() => look ?? this.#identifyAlone(name));
-    return file ? [[name, this.#stateOf(name, name, file).limit ?? file.size]] : [];
+    return file ? [[name, this.#states?.sizeOf(name, file) ?? file.size]] : [];
   };
 
   readonly #listAny = (name: string, look: Look): Listed | undefined =>

@@ -1,9 +1,12 @@
 /** Which sidecars there are, so that a list need not look for each one that is not there. @module */
-import { type BigIntStats, statSync } from 'node:fs';
+import { type BigIntStats, opendirSync, statSync } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
 
 /** A folder of more sidecars is not remembered. */
 const mostKept = 10_000;
+
+/** Of a folder that is not remembered, so many names are read at once: that takes less than to look for a few of them. */
+const mostAtOnce = 100;
 
 /**
  * Milliseconds: a folder is only remembered that had not changed for so long before it was read. A change within the
@@ -22,14 +25,14 @@ export class SidecarNames {
     this.#folder = folder;
   }
 
-  /** The names that are there at this moment; undefined where they would have to be read, which is begun meanwhile. */
+  /** The names that are there at this moment; undefined where it would take long to read them, which is begun meanwhile. */
   get(): ReadonlySet<string> | undefined {
     const status = statSync(this.#folder, { bigint: true, throwIfNoEntry: false });
     if (!status) return none;
     if (stampOf(status) === this.#stamp) return this.#names;
     const isSettled = latestOf(status) <= Date.now() - settledMilliseconds;
     if (isSettled && !this.#isReading) void this.#read(stampOf(status));
-    return undefined;
+    return fewIn(this.#folder);
   }
 
   async #read(stamp: string): Promise<void> {
@@ -48,6 +51,21 @@ export class SidecarNames {
 }
 
 const none: ReadonlySet<string> = new Set();
+
+// One call of the kernel gives all of them, and holds changes of the folder back meanwhile; undefined where they are too many.
+function fewIn(folder: string): ReadonlySet<string> | undefined {
+  const names = new Set<string>();
+  const entries = opendirSync(folder, { bufferSize: mostAtOnce + 1 });
+  try {
+    for (let entry = entries.readSync(); entry; entry = entries.readSync()) {
+      if (names.size === mostAtOnce) return undefined;
+      names.add(entry.name);
+    }
+    return names;
+  } finally {
+    entries.closeSync();
+  }
+}
 
 // Undefined where there are too many, so that nobody reads them again before the folder changes.
 async function namesIn(folder: string): Promise<ReadonlySet<string> | undefined> {

@@ -84,6 +84,12 @@ export class RegionStates {
     return { ...untouched, generation: name, contentType, limit, inPlace: true };
   }
 
+  /** The size of a region whose file is this one: cheaper than its state, which has its tag. */
+  sizeOf(region: string, file: FileIdentity): number {
+    const { size, cut } = this.describe(region, file) ?? { size: file.size, cut: false };
+    return cut ? size : file.size;
+  }
+
   /** What a file is described by now, for whoever replaces it. */
   describe(name: string, file: FileIdentity): Description | undefined {
     return this.#describe(name, this.#asBefore(name, file));

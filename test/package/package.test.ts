@@ -1,6 +1,6 @@
 /** The package as users get it: what is in the tarball, that it installs, and that it serves. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import { publint } from 'publint';
@@ -92,6 +92,20 @@ test('publint finds nothing to mend', async () => {
 test('installing compiles the shim', () => {
   const shim = join(project, 'node_modules/pagerelay/native-shim/build/Release/pagerelay.node');
   assert.ok(existsSync(shim));
+});
+
+test('what a start has compiled stays in the package for the next one, even if the service is killed', async (t) => {
+  const installed = join(project, 'node_modules', 'pagerelay');
+  const compiled = join(installed, 'node_modules', '.cache', 'pagerelay');
+  const child = start(t, process.execPath, [join(installed, 'dist', 'cli.js'), '--port', '0']);
+  await originOf(child);
+  const count = () => (existsSync(compiled) ? readdirSync(compiled, { recursive: true }).length : 0);
+  await until(
+    () => count() > 100,
+    'what was compiled is written',
+    () => child.stderr(),
+  );
+  child.process.kill('SIGKILL');
 });
 
 /** A program of a user: serves the folder in its first argument, and says by what engine after each request. */

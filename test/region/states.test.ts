@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import type { LookForSidecars } from '../../src/region/described-files.ts';
 import { FileTags } from '../../src/region/file-tags.ts';
 import type { DamagedSidecar } from '../../src/region/sidecar.ts';
-import { readSidecar, writeSidecar } from '../../src/region/sidecar.ts';
+import { readSidecar, regionsFolder, writeSidecar } from '../../src/region/sidecar.ts';
 import { statePaths } from '../../src/region/state-folder.ts';
 import { RegionStates, stateOfFile } from '../../src/region/states.ts';
 import type { Files } from '../../src/relay/files.ts';
@@ -179,22 +179,25 @@ function lookIn({ root }: ReturnType<typeof statePaths>): LookForSidecars {
   };
 }
 
-test('among many that are looked at in one go, what was written down in between is seen', async (t) => {
-  const { open, paths } = makeStates(t);
-  const [writer, reader] = [open(), new RegionStates(paths, undefined, assert.fail, undefined, lookIn(paths))];
-  const read = () => {
-    reader.lookAhead(['a', 'b']);
-    return [reader.of('a', file), reader.of('b', file)] as const;
-  };
-  const [plain, same] = read();
-  assert.deepEqual(same, plain);
-  await writer.openEpoch('a', file, writer.of('a', file));
-  const [written, still] = read();
-  assert.notDeepEqual(written, plain);
-  assert.deepEqual(written, reader.of('a', file));
-  assert.deepEqual(still, plain);
-  assert.equal(looked.files.at(-1)?.length, 2);
-});
+for (const others of [1, 101])
+  test(`among many that are looked at in one go, what was written down in between is seen, beside ${others} others`, async (t) => {
+    const { open, paths } = makeStates(t);
+    mkdirSync(regionsFolder(paths.root), { recursive: true });
+    for (let at = 0; at < others; at++) writeFileSync(join(regionsFolder(paths.root), `${at}.json`), '{}');
+    const [writer, reader] = [open(), new RegionStates(paths, undefined, assert.fail, undefined, lookIn(paths))];
+    const read = () => {
+      reader.lookAhead(['a', 'b']);
+      return [reader.of('a', file), reader.of('b', file)] as const;
+    };
+    const [plain, same] = read();
+    assert.deepEqual(same, plain);
+    await writer.openEpoch('a', file, writer.of('a', file));
+    const [written, still] = read();
+    assert.notDeepEqual(written, plain);
+    assert.deepEqual(written, reader.of('a', file));
+    assert.deepEqual(still, plain);
+    if (others > 100) assert.equal(looked.files.at(-1)?.length, 2);
+  });
 
 test('what was found in one go is forgotten when the code that asked pauses', async (t) => {
   const { open, paths } = makeStates(t);

@@ -1,4 +1,4 @@
-import { ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import type { OutgoingBody } from '../../observe/access-log.ts';
 import type { Trace } from '../../observe/tracing.ts';
@@ -6,6 +6,8 @@ import type { Plan } from '../../range/plan.ts';
 import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../../relay/relay.ts';
 import { readSegments, Stalled, streamEnd, Unwanted } from '../../relay/stream.ts';
 import type { HeldTransmission, WayOut } from './way-out.ts';
+
+const http = process.getBuiltinModule('node:http');
 
 /** A body whose pages are held. */
 export type HeldBody = {
@@ -68,7 +70,7 @@ export class RegionBody extends Readable implements OutgoingBody {
   // A hook may have taken the Content-Length away or asked for a trailer: then Node frames the body, in chunks. One that
   // has given another length is wrong, and would mix this body with the next response.
   #isFramedAsPlanned(destination: unknown): destination is ServerResponse {
-    if (!(destination instanceof ServerResponse) || destination.headersSent) return false;
+    if (!(destination instanceof http.ServerResponse) || destination.headersSent) return false;
     if (!destination.hasHeader('content-length') || destination.hasHeader('transfer-encoding')) return false;
     destination.setHeader('content-length', this.#held.plan.length);
     return true;

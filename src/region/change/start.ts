@@ -4,7 +4,7 @@ import { recover, undoOverwrites } from './recovery.ts';
 import type { Store } from './store.ts';
 
 /** So long readers wait for all of it: with few regions, nobody sees a start that is not over. */
-const quickMilliseconds = 250;
+const quickMilliseconds = 50;
 
 /** What fails is tried again, at first after so long, and each time after twice as long. */
 const firstRetryMilliseconds = 500;
