@@ -94,24 +94,22 @@ test('others are answered while many references are listed', async (t) => {
     service.relay.hold(content, 'stream', [{ offset: 0, length: 4096 }]),
   );
   const [lister, other] = await Promise.all([RawClient.connect(t, port), RawClient.connect(t, port)]);
-  const asked = 30;
-  lister.write('GET /references HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(asked));
-  let isListed = false;
+  const list = 'GET /references HTTP/1.1\r\nHost: localhost\r\n\r\n';
+  lister.write(list.repeat(10));
+  let answers = 0;
+  // There are always more pages to make: nobody is answered because none is made.
   const listing = (async () => {
-    for (let page = 0; page < asked; page++) {
+    for (let pages = 10; pages > 0; pages--) {
       const { status, body } = await lister.response();
       assert.equal(status, 200);
       assert.equal(JSON.parse(body.toString()).references.length, 1000);
+      if (answers >= 5) continue;
+      lister.write(list);
+      pages++;
     }
-    isListed = true;
   })();
-  let answers = 0;
-  while (!isListed) {
-    assert.equal((await get(other, '/healthz')).status, 200);
-    answers += isListed ? 0 : 1;
-  }
+  for (; answers < 5; answers++) assert.equal((await get(other, '/healthz')).status, 200);
   await listing;
-  assert.ok(answers >= 5, `${answers} answers meanwhile`);
   for (const hold of holds) if (typeof hold === 'number') service.relay.release(hold, 'cancelled');
 });
 
