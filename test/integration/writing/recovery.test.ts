@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { linkSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { LogOutput } from '../../../src/observe/log-output.ts';
 import type { Description } from '../../../src/region/sidecar.ts';
 import { until } from '../../support/poll.ts';
 import { originOf, startCli } from '../../support/process.ts';
-import { type Place, seededBytes, sha256, writeRegion } from '../../support/regions.ts';
+import { makeFolder, type Place, seededBytes, sha256, writeRegion } from '../../support/regions.ts';
 import { type Change, overwriting } from '../../support/requests.ts';
 import { kept, makeTree, put, read, send, startWritable } from '../../support/writable.ts';
 
@@ -35,6 +36,14 @@ async function during(
   const running = await startWritable(t, 'tmpfs', { dir });
   await act(running);
   await running.close();
+}
+
+/** A service on a tree, and what it has logged by now. */
+async function startLogging(t: TestContext, dir: string) {
+  const file = join(makeFolder(t, 'ext4'), 'log');
+  const log = LogOutput.toFile(file);
+  const running = await startWritable(t, 'tmpfs', { dir, logLevel: 'warn', log });
+  return { running, logged: () => readFileSync(file, 'utf8') };
 }
 
 /** A tree with the region that a service made, and maybe changed. */
@@ -138,13 +147,11 @@ for (const [what, note] of Object.entries(brokenNotes)) {
   test(`a note of ${what} is reported and dropped, and the service serves`, async (t) => {
     const dir = await treeWith(t, 'tmpfs');
     writeNote(dir, 'aaa', note(statSync(join(dir, 'file.bin')).ino), Buffer.from('x'));
-    const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'warn']);
-    const port = Number(new URL(await originOf(child)).port);
-    assert.equal((await read(t, { port }, 'file.bin')).sha256, sha256(old));
-    await until(() => /could not be undone: its note is broken/.test(child.stdout()), 'it is reported', child.stdout);
+    const { running, logged } = await startLogging(t, dir);
+    assert.equal((await read(t, running, 'file.bin')).sha256, sha256(old));
+    await until(() => /could not be undone: its note is broken/.test(logged()), 'it is reported', logged);
     assert.deepEqual(readdirSync(join(dir, '.pagerelay/tmp')), []);
-    child.process.kill('SIGTERM');
-    assert.deepEqual(await child.exited, { code: 0, signal: null });
+    await running.close();
   });
 }
 
@@ -163,17 +170,15 @@ for (const [damage, spoil] of Object.entries(damages)) {
     const { file } = sidecarIn(dir);
     const spoilt = spoil(readFileSync(file, 'utf8'));
     writeFileSync(file, spoilt);
-    const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'warn']);
-    const port = Number(new URL(await originOf(child)).port);
-    const found = await send(t, { port }, { method: 'GET', path });
+    const { running, logged } = await startLogging(t, dir);
+    const found = await send(t, running, { method: 'GET', path });
     assert.ok(found.body.subarray(1).equals(old.subarray(1)));
-    assert.match(child.stdout(), /damaged sidecar is set aside/);
+    await until(() => /damaged sidecar is set aside/.test(logged()), 'it is logged', logged);
     const aside = readdirSync(join(dir, '.pagerelay', 'damaged'));
     assert.equal(aside.length, 1);
     assert.equal(readFileSync(join(dir, '.pagerelay', 'damaged', aside[0] ?? ''), 'utf8'), spoilt);
-    assert.equal((await send(t, { port }, overwriting(path, 0, Buffer.from('y'), 5))).status, 204);
-    child.process.kill('SIGTERM');
-    assert.deepEqual(await child.exited, { code: 0, signal: null });
+    assert.equal((await send(t, running, overwriting(path, 0, Buffer.from('y'), 5))).status, 204);
+    await running.close();
   });
 }
 
