@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Engine } from '../../src/relay/relay.ts';
+import { amount } from '../support/amount.ts';
 import { everyEngine } from '../support/engines.ts';
 import { EndedEarly, RawClient, type RawResponse } from '../support/raw.ts';
 import { bytesOf, makeFolder, type RegionFile, sha256, sha256OfFile, writeRegion } from '../support/regions.ts';
 import { startService } from '../support/service.ts';
 
 const mebibyte = 1 << 20;
+const turns = amount(200, 1000);
+const slowSize = amount(16, 50) * mebibyte;
 
 /** One request of a mix, and what is right for it. */
 type Asked = { readonly method: string; readonly path: string; readonly range: readonly [number, number] | undefined };
@@ -42,7 +45,7 @@ function mixedRequest(turn: number, file: RegionFile): Asked {
 
 async function keepAlive(t: TestContext, port: number, file: RegionFile): Promise<void> {
   const client = await RawClient.connect(t, port);
-  for (let turn = 0; turn < 1000; turn++) {
+  for (let turn = 0; turn < turns; turn++) {
     const asked = mixedRequest(turn, file);
     client.write(requestText(asked));
     checkAnswer(asked, await client.response(asked.method), file);
@@ -135,7 +138,7 @@ async function halfClosed(t: TestContext, port: number, file: RegionFile): Promi
 }
 
 const behaviours = {
-  '1,000 requests of every kind on one connection': keepAlive,
+  [`${turns} requests of every kind on one connection`]: keepAlive,
   '10 pipelined requests of every kind': pipeline,
   '200 connections at once': manyAtOnce,
   'HTTP/1.0, with and without keep-alive': http10,
@@ -160,7 +163,7 @@ for (const engine of everyEngine) {
 }
 
 async function readSlowly(t: TestContext, engine: Engine): Promise<void> {
-  const size = 50 * mebibyte;
+  const size = slowSize;
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 22);
   const { port } = await startService(t, { engine, regions: [file] });
   const client = await RawClient.connect(t, port);
@@ -177,6 +180,6 @@ async function readSlowly(t: TestContext, engine: Engine): Promise<void> {
   await assert.rejects(client.take(1), (error) => error instanceof EndedEarly && error.got === 0);
 }
 
-test('a half-closed client that reads 50 MiB slowly gets all of it', async (t) => {
+test(`a half-closed client that reads ${slowSize} bytes slowly gets all of it`, async (t) => {
   for (const engine of everyEngine) await t.test(`by ${engine}`, (t) => readSlowly(t, engine));
 });

@@ -338,7 +338,7 @@ for (const options of [{ engine: 'sendfile' }, { engine: 'splice' }, { engine: '
       streams += some.length;
     });
     const property = fc.asyncProperty(fc.array(plays, { minLength: 1, maxLength: 24 }), check);
-    await fc.assert(property, { numRuns: amount(60, 400) });
+    await fc.assert(property, { numRuns: amount(30, 400) });
     const { answers, fed, handedOver } = lanes.service.relay.counters();
     t.diagnostic(`${streams} streams; by lanes: ${JSON.stringify({ answers, fed, handedOver })}`);
     for (const [kind, count] of Object.entries(answers)) assert.ok(count > 0, `no lane has answered: ${kind}`);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { isLong } from '../support/amount.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/poll.ts';
 import { originOf, type Silent, startCli, startCliOn } from '../support/process.ts';
@@ -92,11 +93,12 @@ function linesOf(text: string): Line[] {
 for (const env of [{}, portable]) {
   test(`a full device as log and standard error stops neither serving nor ending, ${wayOf(env)}`, async (t) => {
     const full = openFull(t);
-    for (const outputs of [[full, 'ignore'] as const, ['ignore', full] as const, [full, full] as const]) {
-      const served = await serveOn(t, outputs, { env });
+    const outputs = [[full, 'ignore'] as const, ['ignore', full] as const, [full, full] as const];
+    for (const each of isLong ? outputs : outputs.slice(-1)) {
+      const served = await serveOn(t, each, { env });
       await askOften(t, served, 10);
       await checkServing(t, served);
-      if (outputs[0] === full) assert.ok((await droppedLines(t, served)) >= 11, 'every line is lost, and counted');
+      if (each[0] === full) assert.ok((await droppedLines(t, served)) >= 11, 'every line is lost, and counted');
       await endsBy(served);
     }
   });
@@ -110,7 +112,7 @@ for (const env of [{}, portable]) {
 }
 
 test('standard output or standard error that is closed stops neither', async (t) => {
-  for (const close of ['>&-', '2>&-', '>&- 2>&-']) {
+  for (const close of isLong ? ['>&-', '2>&-', '>&- 2>&-'] : ['>&- 2>&-']) {
     const served = await serveOn(t, ['ignore', 'ignore'], { close });
     await checkServing(t, served);
     await endsBy(served);

@@ -100,7 +100,7 @@ test('a signal ends it and leaves nothing behind', async (t) => {
 });
 
 test('a wrong command line is answered by usage and exit code 2', async (t) => {
-  for (const args of [['--nonsense'], ['--engine', 'warp'], ['--path', '/nowhere'], ['--path', '/dev/null'], ['x']]) {
+  for (const args of [['--nonsense'], ['--path', '/nowhere'], ['--path', '/dev/null']]) {
     const { code, stdout, stderr } = await prove(t, args);
     assert.deepEqual([code, stdout], [2, ''], args.join(' '));
     assert.match(stderr, /Usage: pagerelay prove/);

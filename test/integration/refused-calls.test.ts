@@ -4,6 +4,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import type { Proof } from '../../src/prove/result.ts';
+import { inTurn } from '../support/amount.ts';
 import { addHugePages, hugePage, makeHugeFolder, writeHugeFile } from '../support/huge-pages.ts';
 import { type Child, originOf } from '../support/process.ts';
 import { compileFilter, type Refusing } from '../support/refused-calls.ts';
@@ -51,8 +52,10 @@ const warningsOf = (child: Child) =>
     .split('\n')
     .filter((line) => line.includes('system calls are refused here'));
 
-for (const errno of ['EPERM', 'ENOSYS'] as const) {
-  for (const calls of [...every.map((call) => [call]), every]) {
+const errnos = ['EPERM', 'ENOSYS'] as const;
+
+for (const [at, calls] of [...every.map((call) => [call]), every].entries()) {
+  for (const errno of inTurn(errnos, at)) {
     test(`the service goes on where ${calls.length > 1 ? 'all of them are' : `${calls[0]} is`} refused by ${errno}`, async (t) => {
       if ('missing' in refusing) return t.skip(refusing.missing);
       const child = refusing(t, errno, calls, ['serve', '--dir', makeTree(t), '--port', '0']);
@@ -105,7 +108,7 @@ test('huge pages are copied where vmsplice is refused', async (t) => {
   await child.exited;
 });
 
-for (const errno of ['EPERM', 'ENOSYS'] as const) {
+for (const errno of inTurn(errnos, 1)) {
   test(`prove names what is refused by ${errno}, what it costs and the way out`, async (t) => {
     if ('missing' in refusing) return t.skip(refusing.missing);
     const child = refusing(t, errno, every, ['prove', '--json']);

@@ -57,7 +57,7 @@ for (const engine of engines) {
     const mounted = mountTmpfs(t, 16 * mebibyte);
     if ('missing' in mounted) return t.skip(mounted.missing);
     const { folder } = mounted;
-    const { fd, size } = makeSparse(join(folder, 'vm.img'), 128 * mebibyte);
+    const { fd, size } = makeSparse(join(folder, 'vm.img'), 64 * mebibyte);
     closeSync(fd);
     const { blocks } = statSync(join(folder, 'vm.img'));
     const { port, origin, service } = await startService(t, { dir: folder, engine });
@@ -126,7 +126,7 @@ for (const engine of engines) {
 
   test(`a sparse file of a disk stays sparse, by ${engine}`, async (t) => {
     const folder = makeFolder(t, 'ext4');
-    const { fd, size } = makeSparse(join(folder, 'sparse'), 64 * mebibyte);
+    const { fd, size } = makeSparse(join(folder, 'sparse'), 32 * mebibyte);
     closeSync(fd);
     execFileSync('sync', [join(folder, 'sparse')]); // delayed allocation
     const { blocks } = statSync(join(folder, 'sparse'));

@@ -32,7 +32,7 @@ async function fetchRange(t: TestContext, port: number, file: RegionFile): Promi
 }
 
 async function terminateInMidSend(t: TestContext, engine: Engine): Promise<void> {
-  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 40 * mebibyte, 95);
+  const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 24 * mebibyte, 95);
   const main = await startService(t, { engine, regions: [file] });
   const workers = await Promise.all([startWorker(t, engine, file), startWorker(t, engine, file)]);
   for (const { port } of [...workers, main]) await fetchRange(t, port, file);

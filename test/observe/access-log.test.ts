@@ -13,7 +13,7 @@ import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
 
-const size = 40 << 20;
+const size = 24 << 20;
 const path = '/regions/a%20b.bin';
 
 type Logged = Running & { readonly file: string; lines(): string[] };

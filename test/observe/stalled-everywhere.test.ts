@@ -4,6 +4,7 @@ import { before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { launch, openPage, skipWithoutChromium } from '../page/chromium.ts';
 import { eventually, holdOf, litPixels, mapOf, regionSize } from '../page/held.ts';
+import { inTurn } from '../support/amount.ts';
 import { areThere } from '../support/client-tools.ts';
 import { referencesOf } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
@@ -38,7 +39,7 @@ const ends = {
   'its client has vanished': async (client: RawClient) => client.reset(),
 };
 
-for (const [how, end] of Object.entries(ends)) {
+for (const [how, end] of inTurn(Object.entries(ends), 0)) {
   test(`a stalled download is seen in /references, the gauge, the page and an alert, until ${how}`, {
     skip,
   }, async (t) => {

@@ -6,6 +6,7 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Generation, Needs } from '../../src/relay/relay.ts';
 import type { Shim, ShimClaim, ShimRelay } from '../../src/relay/shim.ts';
+import { amount } from '../support/amount.ts';
 import { countOpen } from '../support/descriptors.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { shimOrFail } from '../support/shim.ts';
@@ -442,6 +443,6 @@ test('leases, places and holds do what a model of their queue does', async (t) =
   const property = fc.asyncProperty(fc.commands(steps, { maxCommands: 100, size: 'max' }), (commands) =>
     runAll(shim, path, commands),
   );
-  await fc.assert(property, { numRuns: 1000, endOnFailure: false });
+  await fc.assert(property, { numRuns: amount(250, 1000), endOnFailure: false });
   assert.deepEqual(countOpen(), before, 'closing a relay closes all of its generations');
 });

@@ -3,6 +3,14 @@
 /** Whether this is `npm run test:long`. */
 export const isLong: boolean = process.env.PAGERELAY_TEST_LONG === '1';
 
+/**
+ * All of them at length; otherwise one, another for each `at`: where cases are crossed with more of them than a table
+ * needs, such as engines with places, each still occurs.
+ */
+export function inTurn<Item>(all: readonly Item[], at: number): readonly Item[] {
+  return isLong ? all : all.slice(at % all.length, (at % all.length) + 1);
+}
+
 /** Gives the one or the other. A number in the environment variable `name` overrides both. */
 export function amount(usual: number, long: number, name?: string): number {
   const given = name === undefined ? undefined : process.env[name];

@@ -1,8 +1,11 @@
 /** An overwrite in place, and readers whose pages it wants. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { Engine } from '../../../src/relay/relay.ts';
+import { inTurn } from '../../support/amount.ts';
 import { copyFreeEngines, everyEngine, holdingEngine } from '../../support/engines.ts';
 import { outcomesOf, referencesOf } from '../../support/holds.ts';
+import { slack } from '../../support/limits.ts';
 import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
 import { type Place, seededBytes, sha256, writeRegion } from '../../support/regions.ts';
@@ -86,29 +89,6 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     reader.destroy();
   });
 
-  test(`pages that no socket has taken are waited for, on ${place}`, async (t) => {
-    for (const engine of everyEngine) {
-      await t.test(`by ${engine}`, async (t) => {
-        const running = await start(t, place, { engine });
-        const reader = await readerOfAll(t, running);
-        const writer = await RawClient.connect(t, running.port);
-        const body = seededBytes(10_000, 23);
-        const late = await change(writer, overwriting(path, size - 20_000, body, 0));
-        assert.deepEqual(refusalIn(late), [409, 'range-busy']);
-        ask(writer, overwriting(path, size - 20_000, body, 10));
-        await untilWaiting(running, 1);
-        assert.equal(await reader.hash(size), sha256(old), 'the reader gets a snapshot');
-        assert.equal((await writer.response()).status, 204);
-        assert.ok(
-          fileIn(running, 'file.bin')
-            .subarray(size - 20_000, size - 10_000)
-            .equals(body),
-        );
-        for (const client of [reader, writer]) client.destroy();
-      });
-    }
-  });
-
   test(`what a long download has behind it is free before its end, on ${place}`, async (t) => {
     const running = await start(t, place, { engine: holdingEngine });
     const reader = await readerOfAll(t, running);
@@ -119,6 +99,29 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     assert.equal(await reader.hash(size - 8 * mebibyte), sha256(old.subarray(8 * mebibyte)));
     reader.destroy();
   });
+}
+
+async function untakenPagesAreWaitedFor(t: TestContext, place: Place, engine: Engine): Promise<void> {
+  const running = await start(t, place, { engine });
+  const reader = await readerOfAll(t, running);
+  const writer = await RawClient.connect(t, running.port);
+  const body = seededBytes(10_000, 23);
+  const late = await change(writer, overwriting(path, size - 20_000, body, 0));
+  assert.deepEqual(refusalIn(late), [409, 'range-busy']);
+  ask(writer, overwriting(path, size - 20_000, body, slack));
+  await untilWaiting(running, 1);
+  assert.equal(await reader.hash(size), sha256(old), 'the reader gets a snapshot');
+  assert.equal((await writer.response()).status, 204);
+  const written = fileIn(running, 'file.bin').subarray(size - 20_000, size - 10_000);
+  assert.ok(written.equals(body));
+  for (const client of [reader, writer]) client.destroy();
+}
+
+for (const [at, engine] of everyEngine.entries()) {
+  for (const place of inTurn(['tmpfs', 'ext4'] as const, at)) {
+    test(`pages that no socket has taken are waited for, on ${place} by ${engine}`, (t) =>
+      untakenPagesAreWaitedFor(t, place, engine));
+  }
 }
 
 test('a reader that comes behind a waiting writer gets what that wrote', async (t) => {

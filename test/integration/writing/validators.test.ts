@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { utimesSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { amount } from '../../support/amount.ts';
 import { slack } from '../../support/limits.ts';
 import { until } from '../../support/poll.ts';
 import { type Child, originOf, startCli } from '../../support/process.ts';
@@ -13,6 +14,7 @@ import { makeTree, read, type Seen, send, startWritable } from '../../support/wr
 
 const size = 50_000;
 const path = '/regions/file.bin';
+const restarts = amount(2, 3);
 const names = ['made', 'typed', 'replaced', 'overwritten', 'resized', 'found'];
 
 type Served = { readonly child: Child; readonly port: number };
@@ -64,7 +66,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     let served = await serve(scope, dir);
     await changeAll(t, served);
     let before = await readAll(t, served);
-    for (let restart = 0; restart < 3; restart++) {
+    for (let restart = 0; restart < restarts; restart++) {
       await end(served, 'SIGTERM');
       served = await serve(scope, dir);
       assert.deepEqual(await readAll(t, served), before);
@@ -83,7 +85,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
     const shown = new Set<string>();
     let served = await serve(scope, dir);
     await changeAll(t, served);
-    for (let restart = 0; restart < 3; restart++) {
+    for (let restart = 0; restart < restarts; restart++) {
       const before = await readAll(t, served);
       for (const { etag } of Object.values(before)) shown.add(etag);
       await end(served, 'SIGKILL');

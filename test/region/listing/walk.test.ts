@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { Folders } from '../../../src/region/listing/folder.ts';
 import { walkTree } from '../../../src/region/listing/walk.ts';
 import { SystemError } from '../../../src/relay/relay.ts';
+import { amount } from '../../support/amount.ts';
 import { until } from '../../support/poll.ts';
 import { makeFolder } from '../../support/regions.ts';
 
@@ -80,7 +81,7 @@ test('a walk names what a sorted list of all files has behind `after` and with `
         rmSync(folder, { recursive: true });
       },
     ),
-    { numRuns: 150 },
+    { numRuns: amount(50, 150) },
   );
 });
 
