@@ -1,5 +1,5 @@
 /**
- * The service is killed in the middle of changes, and started again: `CRASH_ROUNDS` times (10, at length 200), on tmpfs
+ * The service is killed in the middle of changes, and started again: `CRASH_ROUNDS` times (6, at length 200), on tmpfs
  * and on ext4 in turn. What may be found then is in test/support/region-model.ts. `SEED` draws the same again.
  */
 import assert from 'node:assert/strict';
@@ -18,7 +18,7 @@ import { ask, change } from '../support/requests.ts';
 import type { Scope } from '../support/scope.ts';
 import { type Dice, makeDice } from '../support/traffic.ts';
 
-const rounds = amount(10, 200, 'CRASH_ROUNDS');
+const rounds = amount(6, 200, 'CRASH_ROUNDS');
 const seed = Number(process.env.SEED || Date.now() % 100_000);
 const places: readonly Place[] = ['tmpfs', 'ext4'];
 const names = ['one', 'two.bin', 'three', 'deep/four', 'deep/er/five'];

@@ -1,5 +1,5 @@
 /**
- * 38 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place, default 3): every page is
+ * 38 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place: 2, at length 10): every page is
  * uniform, every response a snapshot, whole or broken off. The same with a wrong done rule shows that it would be seen.
  *
  * In the mix: clients of MPTCP; another process that makes huge pages of half the file, on tmpfs; a file a quarter of which is
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../../src/relay/relay.ts';
+import { amount, inTurn } from '../support/amount.ts';
 import { untilNothingHeld } from '../support/client-tools.ts';
 import { copyFreeEngines } from '../support/engines.ts';
 import { type SwapResult, swapWhileRead } from '../support/equal-tags.ts';
@@ -23,7 +24,7 @@ import { startService } from '../support/service.ts';
 import { type Fault, findFaults, type Seen, withHoles } from '../support/snapshots.ts';
 import type { TornReadPlay, TornReadResult } from '../support/torn-read-clients.ts';
 
-const seconds = Number(process.env.SOAK_SECONDS || 3);
+const seconds = amount(2, 10, 'SOAK_SECONDS');
 const pages = 4096;
 const breakHolds = 0.5;
 const writers = 8;
@@ -137,8 +138,8 @@ async function staysWhole(t: TestContext, configuration: Configuration): Promise
   );
 }
 
-for (const place of places) {
-  for (const engine of engines) {
+for (const [at, engine] of engines.entries()) {
+  for (const place of inTurn(places, at)) {
     test(`every response is one snapshot of what is overwritten meanwhile, by ${engine} from ${place}`, (t) =>
       staysWhole(t, { engine, place }));
   }

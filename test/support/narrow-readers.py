@@ -99,10 +99,12 @@ def read_once(dice, protocol):
 
 def read_on(seed, protocol):
     dice = random.Random(seed)
-    while now() < deadline:
+    while True:
         line = json.dumps(read_once(dice, protocol))
         with printing:
             print(line, flush=True)
+        if now() >= deadline:
+            return
 
 
 protocols = [socket.IPPROTO_TCP] * play["readers"] + [IPPROTO_MPTCP] * play["mptcp"]

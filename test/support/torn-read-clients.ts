@@ -177,12 +177,12 @@ async function readScattered(reader: Reader): Promise<void> {
   );
 }
 
-/** Does the same again and again until the deadline, on one connection for as long as it lasts. */
+/** Does the same once, and again and again until the deadline, on one connection for as long as it lasts. */
 async function repeat(name: string, dice: Dice, once: (client: RawClient) => Promise<void>): Promise<void> {
   const cleanUps: (() => unknown)[] = [];
   const scope: Scope = { after: (cleanUp) => void cleanUps.push(cleanUp) };
   let client = await RawClient.connect(scope, play.port);
-  while (now() < deadline) {
+  do {
     // Now and then by itself, so that there are first requests too.
     if (client.ended || dice(16) === 0) {
       client.destroy();
@@ -195,7 +195,7 @@ async function repeat(name: string, dice: Dice, once: (client: RawClient) => Pro
       if (!(error instanceof EndedEarly)) throw error;
       result.short[name] = (result.short[name] ?? 0) + 1;
     }
-  }
+  } while (now() < deadline);
   for (const cleanUp of cleanUps) cleanUp();
 }
 
