@@ -61,7 +61,6 @@
         "core/pages/tree.c",
         "core/relay.c",
         "core/wire/connection.c",
-        "core/wire/discard.c",
         "core/wire/done.c",
         "core/wire/engine.c",
         "core/wire/hold.c",

@@ -9,7 +9,6 @@
 #include "pages/file.h"
 #include "pages/folios.h"
 #include "pages/overwrite.h"
-#include "wire/discard.h"
 
 /* JSON may make six bytes of each of a name's 1,024 (src/region/change/undo.ts). */
 enum { HEADING_CAPACITY = 8192 };
@@ -26,8 +25,6 @@ struct job {
     uint64_t to, from_offset;
     struct overwriting *overwriting; /* NULL for any other job */
     const char *mapped;
-    struct pr_reading reading;
-    struct pr_discarded discarded;
     int result;
 };
 
@@ -265,41 +262,10 @@ static napi_value read_mapped(napi_env env, napi_callback_info info) {
     return start(env, &job, call.arguments[2]);
 }
 
-static int run_discard(struct job *job) {
-    job->reading.request = job->bytes;
-    job->reading.request_length = job->byte_count;
-    return pr_discard(&job->reading, &job->discarded);
-}
-
-static napi_value discarded(napi_env env, const struct job *job) {
-    napi_value object;
-    napi_create_object(env, &object);
-    set_number(env, object, "bytes", (double)job->discarded.bytes);
-    set_number(env, object, "seconds", job->discarded.seconds);
-    set(env, object, "head", string(env, job->discarded.head));
-    return object;
-}
-
-static napi_value discard(napi_env env, napi_callback_info info) {
-    struct call call;
-    struct job job = {.run = run_discard, .answer = discarded};
-    void *request = NULL;
-    uint64_t port, most;
-    if (!take_arguments(env, info, &call) || !want_integer(env, call.arguments[0], "port", UINT16_MAX, &port) ||
-        !want_bytes(env, call.arguments[1], "request", &request, &job.byte_count) ||
-        !want_offset(&call, 2, "body", &job.reading.body) ||
-        !want_integer(env, call.arguments[3], "most", UINT32_MAX, &most) ||
-        !want_seconds(env, call.arguments[4], "seconds", &job.reading.seconds))
-        return NULL;
-    job.reading.port = (uint16_t)port;
-    job.reading.most = (unsigned)most;
-    job.bytes = request;
-    return start(env, &job, call.arguments[1]);
-}
-
 static const struct export list[] = {
-    {"fileWrite", file_write},   {"fileSync", file_sync}, {"fileCut", file_cut},
-    {"fileExtend", file_extend}, {"fileCopy", file_copy}, {"fileOverwrite", file_overwrite},
-    {"readMapped", read_mapped}, {"discard", discard},    {"fileHasSmallFolios", file_folios},
+    {"fileWrite", file_write},   {"fileSync", file_sync},
+    {"fileCut", file_cut},       {"fileExtend", file_extend},
+    {"fileCopy", file_copy},     {"fileOverwrite", file_overwrite},
+    {"readMapped", read_mapped}, {"fileHasSmallFolios", file_folios},
 };
 const struct exports job_exports = EXPORTS(list);

@@ -112,22 +112,6 @@ static napi_value enable_faults(napi_env env, napi_callback_info info) {
     return NULL;
 }
 
-static napi_value count_calls(napi_env env, napi_callback_info info) {
-    (void)env;
-    (void)info;
-    pr_counting_enable();
-    return NULL;
-}
-
-static napi_value calls_made(napi_env env, napi_callback_info info) {
-    (void)info;
-    napi_value calls;
-    napi_create_object(env, &calls);
-    for (int call = 0; call < PR_CALL_COUNT; call++)
-        set_number(env, calls, pr_call_name((enum pr_call)call), (double)pr_calls_made((enum pr_call)call));
-    return calls;
-}
-
 static napi_value set_fault(napi_env env, napi_callback_info info) {
     struct call call;
     char name[32];
@@ -155,8 +139,6 @@ static const struct export list[] = {
     {"witnessNotice", witness_notice},
     {"scratchBacking", scratch_backing},
     {"refusedCalls", refused_calls},
-    {"countCalls", count_calls},
-    {"callsMade", calls_made},
     {"enableFaults", enable_faults},
     {"setFault", set_fault},
 };

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "pages/mapping.h"
 
 static char directory[64];
 static struct pr_relay *relay;
@@ -333,6 +336,29 @@ static void many_come_and_go(void) {
     end();
 }
 
+static void a_mapping_is_read_without_sigbus(void) {
+    relay = relay_start(options_with(1));
+    struct region region = region_create(relay, 8192);
+    unsigned char bytes[8192], expected[8192];
+    content(0, sizeof expected, 0, expected);
+    size_t length = sizeof bytes;
+    CHECK(pr_generation_at(relay, region.generation, 100, &length) == NULL); /* a memfd is not mapped */
+    CHECK_EQUAL(length, 0);
+    const char *address = mmap(NULL, sizeof bytes, PROT_READ, MAP_SHARED, region.fd, 0);
+    CHECK(address != MAP_FAILED);
+    CHECK_EQUAL(pr_copy_mapped(address + 100, bytes, 8092), 8092);
+    CHECK(memcmp(bytes, expected + 100, 8092) == 0);
+    length = 10;
+    CHECK(pr_generation_at(relay, region.generation + 1, 0, &length) == NULL);
+    CHECK_EQUAL(length, 0);
+    CHECK_EQUAL(pr_copy_mapped(NULL, bytes, 0), 0);
+    MUST(ftruncate(region.fd, 0));
+    CHECK_EQUAL(pr_copy_mapped(address, bytes, 10), -EFAULT);
+    munmap((void *)(uintptr_t)address, sizeof bytes);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+}
+
 int main(void) {
     RUN(a_file_is_described);
     RUN(a_file_whose_mtime_was_put_back_is_another_generation);
@@ -346,5 +372,6 @@ int main(void) {
     RUN(what_has_no_pages_is_refused);
     RUN(backings_are_told_apart);
     RUN(many_come_and_go);
+    RUN(a_mapping_is_read_without_sigbus);
     return 0;
 }

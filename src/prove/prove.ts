@@ -30,7 +30,7 @@ export async function prove(shim: Shim, { engine, paths }: ProveOptions): Promis
   const makers = [...offersOfMachine(shim), ...paths.map((path) => offerOfPath(shim, path))];
   const stop = () => process.exit(1);
   process.once('SIGINT', stop).once('SIGTERM', stop);
-  const sender = new Sender(shim);
+  const sender = new Sender();
   try {
     const trials: Trial[] = [];
     for (const make of makers) trials.push(await withOffer(make, (offer) => tryOffer(shim, sender, offer, engine)));

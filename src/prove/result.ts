@@ -15,8 +15,8 @@ export type Measured = {
   /** Processor time of the sending process, all its threads and the kernel's work for it. */
   readonly cpuSecondsPerGB: number;
   readonly gigabytesPerSecond: number;
-  /** Those of the shim's table; for `stream` reads and writes as the kernel counts them; null where it does not. */
-  readonly systemCallsPerMB: number | null;
+  /** Calls that gave bytes to a socket. */
+  readonly sendsPerMB: number;
 };
 
 /** One engine on one backing. */

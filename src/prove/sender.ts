@@ -1,5 +1,4 @@
 /** The sending side, in a process of its own so that its processor time is its alone. Answers each message once. @module */
-import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '../relay/engine.ts';
@@ -11,7 +10,6 @@ import type { ListedRegion, ToSender, Usage } from './sending.ts';
 const verdict = loadShim();
 if (!('shim' in verdict)) throw new Error(verdict.missing);
 const { shim } = verdict;
-shim.countCalls();
 
 let service: Service | undefined;
 
@@ -64,16 +62,13 @@ async function usage(): Promise<Usage> {
   if (!relay) throw new Error('nothing is open');
   await nothingHeld(relay);
   const { user, system } = process.cpuUsage();
-  const { allocate: _, ...calls } = shim.callsMade();
-  const { sentBytes, copiedBytes } = relay.counters();
-  const tableCalls = Object.values(calls).reduce((sum, count) => sum + count, 0);
-  const bytesOf = (counts: Readonly<Record<Engine, number>>) => ({ ...counts });
+  const { sends, sentBytes, copiedBytes } = relay.counters();
+  const now = (counts: Readonly<Record<Engine, number>>) => ({ ...counts });
   return {
     cpuSeconds: (user + system) / 1e6,
-    tableCalls,
-    readsAndWrites: readsAndWrites(),
-    sentBytes: bytesOf(sentBytes),
-    copiedBytes: bytesOf(copiedBytes),
+    sends: now(sends),
+    sentBytes: now(sentBytes),
+    copiedBytes: now(copiedBytes),
   };
 }
 
@@ -81,16 +76,6 @@ async function usage(): Promise<Usage> {
 async function nothingHeld(relay: Service['relay']): Promise<void> {
   const deadline = performance.now() + 1000;
   while (relay.references().items.length > 0 && performance.now() < deadline) await delay(1);
-}
-
-/** proc_pid_io(5), of all threads; null where the kernel does not count. */
-function readsAndWrites(): number | null {
-  try {
-    const text = readFileSync('/proc/self/io', 'latin1');
-    return Number(/^syscr: (\d+)$/m.exec(text)?.[1]) + Number(/^syscw: (\d+)$/m.exec(text)?.[1]);
-  } catch {
-    return null;
-  }
 }
 
 // What was read may stay parked on a CPU with its pages, which a file on fsdax must not be removed under.

@@ -1,11 +1,11 @@
-/** Has a process of its own send, and throws away what comes. @module */
+/** Has a process of its own send, and reads what comes. @module */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { EngineChoice } from '../relay/engine.ts';
 import type { Engine } from '../relay/relay.ts';
-import { errnoName, type Shim } from '../relay/shim.ts';
 import type { Verdict } from '../relay/witness.ts';
+import { readAnswers, type WasRead } from './reader.ts';
 import type { Measured } from './result.ts';
 
 /** What a sender is asked. */
@@ -24,8 +24,7 @@ export type ListedRegion = {
 /** What a sender has used since it began. */
 export type Usage = {
   readonly cpuSeconds: number;
-  readonly tableCalls: number;
-  readonly readsAndWrites: number | null;
+  readonly sends: Readonly<Record<Engine, number>>;
   readonly sentBytes: Readonly<Record<Engine, number>>;
   readonly copiedBytes: Readonly<Record<Engine, number>>;
 };
@@ -33,7 +32,7 @@ export type Usage = {
 const mebibyte = 2 ** 20;
 /**
  * Each has its part of the region: one reader that asks for the same bytes again and again would be sent copies out of
- * the processor's cache. As many as libuv has threads.
+ * the processor's cache.
  */
 const readers = 4;
 /** The first answer warms up and tells how long others may be. */
@@ -47,13 +46,11 @@ const program = fileURLToPath(new URL(`./sender${import.meta.url.endsWith('.ts')
 
 /** The service in a process of its own, with one region at a time. */
 export class Sender {
-  readonly #shim: Shim;
   readonly #child: ChildProcess;
   #port = 0;
   #size = 0;
 
-  constructor(shim: Shim) {
-    this.#shim = shim;
+  constructor() {
     this.#child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   }
 
@@ -68,10 +65,10 @@ export class Sender {
   /** Has what is open sent for a moment. @throws Error when another engine than this one carries it */
   async measure(engine: Engine): Promise<Measured> {
     const trial = Math.min(trialBytes, this.#size);
-    const { seconds } = await this.#discard(0, trial, 1);
+    const { seconds } = await this.#read(0, trial, 1);
     const body = Math.floor(Math.min(this.#size / readers, Math.max(mebibyte, (trial / seconds) * secondsOfOne)));
     const before = await this.#usage();
-    const sent = await this.#discardParts(body, Math.ceil(mostBytes / readers / body));
+    const sent = await this.#readParts(body, Math.ceil(mostBytes / readers / body));
     return measured(engine, sent, before, await this.#usage());
   }
 
@@ -88,25 +85,21 @@ export class Sender {
     return this.#ask<Usage>({ ask: 'usage' });
   }
 
-  async #discardParts(body: number, most: number): Promise<{ bytes: number; seconds: number }> {
+  async #readParts(body: number, most: number): Promise<WasRead> {
     const from = performance.now();
-    const parts = Array.from({ length: readers }, (_, part) => this.#discard(part * body, body, most));
+    const parts = Array.from({ length: readers }, (_, part) => this.#read(part * body, body, most));
     const bytes = (await Promise.all(parts)).reduce((sum, part) => sum + part.bytes, 0);
     return { bytes, seconds: (performance.now() - from) / 1000 };
   }
 
-  async #discard(first: number, body: number, most: number) {
+  #read(first: number, body: number, most: number): Promise<WasRead> {
     const lines = [
       'GET /regions/region HTTP/1.1',
       `Host: 127.0.0.1:${this.#port}`,
       `Range: bytes=${first}-${first + body - 1}`,
     ];
-    const request = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-    const discarded = await this.#shim.discard(this.#port, request, body, most, measuredSeconds);
-    if (typeof discarded === 'number') throw new Error(`the reader failed: ${errnoName(discarded)}`);
-    const [status = ''] = discarded.head.split('\r\n', 1);
-    if (!status.startsWith('HTTP/1.1 206 ')) throw new Error(`the service answered ${status}`);
-    return discarded;
+    const request = `${lines.join('\r\n')}\r\n\r\n`;
+    return readAnswers({ port: this.#port, request, body, most, seconds: measuredSeconds });
   }
 
   async #ask<Reply>(message: ToSender): Promise<Reply> {
@@ -126,21 +119,14 @@ export class Sender {
   }
 }
 
-function measured(engine: Engine, sent: { bytes: number; seconds: number }, before: Usage, after: Usage): Measured {
+function measured(engine: Engine, sent: WasRead, before: Usage, after: Usage): Measured {
   const carried = after.sentBytes[engine] - before.sentBytes[engine];
   if (carried < sent.bytes) throw new Error(`${engine} has carried ${carried} of ${sent.bytes} bytes`);
-  const calls = callsOf(engine, after, before);
   return {
     bytes: sent.bytes,
     copiedBytes: after.copiedBytes[engine] - before.copiedBytes[engine],
     cpuSecondsPerGB: (after.cpuSeconds - before.cpuSeconds) / (sent.bytes / 1e9),
     gigabytesPerSecond: sent.bytes / 1e9 / sent.seconds,
-    systemCallsPerMB: calls === null ? null : calls / (sent.bytes / 1e6),
+    sendsPerMB: (after.sends[engine] - before.sends[engine]) / (sent.bytes / 1e6),
   };
-}
-
-function callsOf(engine: Engine, after: Usage, before: Usage): number | null {
-  if (engine !== 'stream') return after.tableCalls - before.tableCalls;
-  if (after.readsAndWrites === null || before.readsAndWrites === null) return null;
-  return after.readsAndWrites - before.readsAndWrites;
 }

@@ -3,7 +3,7 @@ import { describeRefusal } from '../relay/refused.ts';
 import type { Proof, Result } from './result.ts';
 
 const heads = [
-  ...['backing', 'engine', 'copy-free', 'kernel says', 'copied', 'CPU s/GB', 'GB/s', 'calls/MB'],
+  ...['backing', 'engine', 'copy-free', 'kernel says', 'copied', 'CPU s/GB', 'GB/s', 'sends/MB'],
   'done when',
 ] as const;
 const firstNumber = 4;
@@ -20,7 +20,7 @@ export function describeProof(proof: Proof): string {
     '> marks what is used. Copy-free: pages that had been sent and acknowledged were overwritten, and the peer read the',
     'new bytes. Kernel says: its notice about MSG_ZEROCOPY, which it copies for every peer on its own machine; only a',
     'network card could show more. Copied: of what was sent over loopback, as the relay counts it. CPU: of the sending',
-    "process alone. Calls: through the shim's table; for stream, reads and writes. GB = 10^9 bytes.",
+    'process alone; GB/s is what one reading thread takes. Sends: calls that gave bytes to a socket. GB = 10^9 bytes.',
     '',
     ...proof.absent.map(({ backing, why }) => `Not here: ${backing} (${why})`),
     ...proof.refused.map((refusal) => `REFUSED: ${describeRefusal(refusal)}`),
@@ -54,7 +54,7 @@ function cellsOf(result: Result): string[] {
     share(measured.copiedBytes, measured.bytes),
     measured.cpuSecondsPerGB.toFixed(3),
     measured.gigabytesPerSecond.toFixed(2),
-    measured.systemCallsPerMB?.toFixed(1) ?? '?',
+    measured.sendsPerMB.toFixed(1),
     done,
   ];
   return [

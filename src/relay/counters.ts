@@ -30,6 +30,8 @@ export type Counted = {
   readonly bytesByLocality: By<'locality', number>;
   /** Sends of the engine zerocopy: the kernel did not copy, had to, or it was not tried for so few bytes. */
   readonly zerocopySends: By<'zerocopy', number>;
+  /** Calls that gave body bytes to sockets, by engine. */
+  readonly sends: By<'engine', number>;
   /** Response bodies, by engine and how they ended. */
   readonly transmissions: By<'engine', By<'outcome', number>>;
   /** Response bodies whose pages are held, by how far they are. */
@@ -107,6 +109,7 @@ export const counterRows: readonly CounterRow[] = [
   { name: 'copyFreeBytes', by: [ 'engine' ], times: false, metric: 'pagerelay_copy_free_bytes_total', help: "Regions' bytes that went to the socket as the pages themselves, by engine; of zerocopy as its notices say." },
   { name: 'bytesByLocality', by: [ 'locality' ], times: false, metric: 'pagerelay_numa_bytes_total', help: "Body bytes by whether the connection's lane sits on the NUMA node of most of the region's pages." },
   { name: 'zerocopySends', by: [ 'zerocopy' ], times: false, metric: 'pagerelay_zerocopy_sends_total', help: 'Sends of the engine zerocopy: the kernel did not copy, had to, or it was not tried for so few bytes.' },
+  { name: 'sends', by: [ 'engine' ], times: false, metric: 'pagerelay_sends_total', help: 'Calls that gave body bytes to sockets, by engine.' },
   { name: 'transmissions', by: [ 'engine', 'outcome' ], times: false, metric: 'pagerelay_transmissions_total', help: 'Response bodies, by engine and how they ended.' },
   { name: 'inFlight', by: [ 'state' ], times: false, metric: 'pagerelay_transmissions_in_flight', help: 'Response bodies whose pages are held, by how far they are.' },
   { name: 'stalledSeconds', by: [], times: false, metric: 'pagerelay_longest_stall_seconds', help: 'Since the transmission in flight that has waited longest made progress.' },

@@ -70,6 +70,7 @@ export class PortableRelay implements Relay {
   readonly #holds = new Map<TransmissionId, Hold>();
   readonly #reads = new Reads();
   readonly #sent = zeros(engines);
+  readonly #sends = zeros(engines);
   readonly #copied = zeros(engines);
   readonly #transmissions = Object.fromEntries(engines.map((engine) => [engine, zeros(outcomes)])) as Record<
     Engine,
@@ -184,6 +185,7 @@ export class PortableRelay implements Relay {
     hold.left -= bytes;
     hold.progressAt = performance.now();
     this.#sent[hold.engine] += bytes;
+    this.#sends[hold.engine]++;
     this.#copied[hold.engine] += extentBytes(hold.segments, before, before + bytes);
   }
 
@@ -222,6 +224,7 @@ export class PortableRelay implements Relay {
     return {
       ...nothingCounted,
       sentBytes: this.#sent,
+      sends: this.#sends,
       copiedBytes: this.#copied,
       bytesByLocality: { local: 0, remote: 0, unknown: sum(Object.values(this.#sent)) },
       transmissions: this.#transmissions,

@@ -168,23 +168,8 @@ export type Shim = {
   scratchBacking(scratch: ScratchKind, path: string): Backing | number;
   /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
   refusedCalls(): Readonly<Record<string, number>>;
-  /** Has the table of system calls count from now on; before any relay is made. */
-  countCalls(): void;
-  /** How often each was made since. */
-  callsMade(): Readonly<Record<string, number>>;
   /** Bytes of a mapping into a buffer; the caller holds the generation. -EFAULT where a load would be SIGBUS. */
   readMapped(relay: ShimRelay, generation: number, buffer: Uint8Array, offset: number): Promise<number> | number;
-  /**
-   * Has a server on this machine answer `request`, up to `most` times within `seconds`, and throws away in the kernel
-   * what follows each head, `body` bytes.
-   */
-  discard(
-    port: number,
-    request: Uint8Array,
-    body: number,
-    most: number,
-    seconds: number,
-  ): Promise<Discarded | number> | number;
   /**
    * A log on a descriptor that may block: written by a thread of its own. `onWritten` gets the bytes that were written of
    * each piece and 0, or a negated errno. Gives one when no thread can be had.
@@ -199,9 +184,6 @@ export type Shim = {
   enableFaults(): void;
   setFault(call: string, errno: number, skip: number, count: number): void;
 };
-
-/** What was thrown away: bytes of bodies, and the first answer's head. */
-export type Discarded = { readonly bytes: number; readonly seconds: number; readonly head: string };
 
 /** A place in the queue for pages; one that is not granted yet is by an event. */
 export type ShimClaim = { readonly id: number; readonly granted: boolean };

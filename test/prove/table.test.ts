@@ -9,7 +9,7 @@ const measured = {
   copiedBytes: 0,
   cpuSecondsPerGB: 0.2004,
   gigabytesPerSecond: 4.567,
-  systemCallsPerMB: 4.11,
+  sendsPerMB: 4.11,
 };
 const sendfile: Result = {
   backing: 'tmpfs',
@@ -29,7 +29,7 @@ const zerocopy: Result = {
   notice: 'copied',
   done: 'notice',
   used: false,
-  measured: { ...measured, copiedBytes: 1_000_000_000, systemCallsPerMB: 17 },
+  measured: { ...measured, copiedBytes: 1_000_000_000, sendsPerMB: 17 },
 };
 const refused: Result = {
   ...sendfile,
@@ -57,16 +57,16 @@ const proof: Proof = {
 
 test('a row tells the backing, the engine, what was seen and what it cost', () => {
   assert.deepEqual(table([sendfile, zerocopy, refused]), [
-    'backing         engine      copy-free  kernel says  copied  CPU s/GB  GB/s  calls/MB  done when',
+    'backing         engine      copy-free  kernel says  copied  CPU s/GB  GB/s  sends/MB  done when',
     'tmpfs /dev/shm  > sendfile  yes                        0 %     0.200  4.57       4.1  read by the peer',
     'tmpfs /dev/shm    zerocopy  no         copied        100 %     0.200  4.57      17.0  notice',
     'hugetlb           sendfile  EINVAL                                                    it can not send',
   ]);
 });
 
-test('what nobody saw, and calls that nobody counted, are shown as such', () => {
-  const [, row = ''] = table([{ ...sendfile, copyFree: null, measured: { ...measured, systemCallsPerMB: null } }]);
-  assert.match(row, /> sendfile {2}not seen +0 % +0\.200 +4\.57 +\? +read by the peer$/);
+test('what nobody saw is shown as such', () => {
+  const [, row = ''] = table([{ ...sendfile, copyFree: null }]);
+  assert.match(row, /> sendfile {2}not seen +0 % /);
 });
 
 test('calls that are refused are told with what they cost and the way out', () => {

@@ -57,6 +57,7 @@ struct pr_durations {
        "Body bytes by whether the connection's lane sits on the NUMA node of most of the region's pages.")             \
     BY(zerocopy, zerocopy_sends, "zerocopySends", "pagerelay_zerocopy_sends_total",                                    \
        "Sends of the engine zerocopy: the kernel did not copy, had to, or it was not tried for so few bytes.")         \
+    BY(engine, sends, "sends", "pagerelay_sends_total", "Calls that gave body bytes to sockets, by engine.")           \
     TWO(engine, outcome, transmissions, "transmissions", "pagerelay_transmissions_total",                              \
        "Response bodies, by engine and how they ended.")                                                               \
     BY(state, by_state, "inFlight", "pagerelay_transmissions_in_flight",                                               \

@@ -9,14 +9,12 @@
 static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool routed, faults_enabled;
 static atomic_bool armed; /* a fault was set at least once: before, no call waits for the lock */
-static atomic_uint_fast64_t made[PR_CALL_COUNT];
 static struct fault {
     int error;
     unsigned skip, count;
 } faults[PR_CALL_COUNT];
 
 static bool fails(enum pr_call call) {
-    atomic_fetch_add_explicit(&made[call], 1, memory_order_relaxed);
     if (!atomic_load(&armed)) return false;
     pthread_mutex_lock(&fault_lock);
     struct fault *fault = &faults[call];
@@ -51,16 +49,6 @@ void pr_faults_enable(void) {
     faults_enabled = true;
     route();
     pthread_mutex_unlock(&fault_lock);
-}
-
-void pr_counting_enable(void) {
-    pthread_mutex_lock(&fault_lock);
-    route();
-    pthread_mutex_unlock(&fault_lock);
-}
-
-uint64_t pr_calls_made(enum pr_call call) {
-    return atomic_load_explicit(&made[call], memory_order_relaxed);
 }
 
 bool pr_faults_enabled(void) {

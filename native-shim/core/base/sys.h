@@ -1,8 +1,7 @@
 /*
- * The system calls of the core, in one table, so that a test can make any of them fail, and count them. All that can
- * fail are called through `pr_sys`; sys.c and beneath.c are what is behind it, and needed.h tries what they go without.
- * Not in it is what nothing depends on (close, munmap, poll, shutdown), threads, clocks, and the reading of /proc and
- * /sys by stdio.
+ * The system calls of the core, in one table, so that a test can make any of them fail. All that can fail are called
+ * through `pr_sys`; sys.c and beneath.c are what is behind it, and needed.h tries what they go without. Not in it is
+ * what nothing depends on (close, munmap, poll, shutdown), threads, clocks, and the reading of /proc and /sys by stdio.
  */
 #ifndef PR_SYS_H
 #define PR_SYS_H

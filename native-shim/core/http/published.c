@@ -19,7 +19,7 @@ enum { MOST_KNOWN = 1024 };
 enum { FIRST_BUCKETS = 64 };
 
 /* By a hash that nobody outside can compute: clients can't choose paths that collide. */
-static size_t bucket_of(const struct pr_table *table, struct pr_text path) {
+static size_t bucket_at(const struct pr_table *table, struct pr_text path) {
     return (size_t)pr_siphash(table->key, path.at, path.length) & (table->capacity - 1);
 }
 
@@ -39,7 +39,7 @@ static int enlarge(struct pr_table *table) {
     for (size_t at = 0; at < table->capacity; at++) pr_list_each(node, &table->buckets[at]) {
             struct pr_published *published = pr_container(node, struct pr_published, bucket);
             pr_list_remove(node);
-            pr_list_append(&larger.buckets[bucket_of(&larger, published->is.path)], node);
+            pr_list_append(&larger.buckets[bucket_at(&larger, published->is.path)], node);
         }
     pr_free(table->buckets);
     *table = larger;
@@ -48,7 +48,7 @@ static int enlarge(struct pr_table *table) {
 
 static struct pr_published *at_path(const struct pr_table *table, struct pr_text path) {
     if (table->used == 0) return NULL;
-    pr_list_each(node, &table->buckets[bucket_of(table, path)]) {
+    pr_list_each(node, &table->buckets[bucket_at(table, path)]) {
         struct pr_published *published = pr_container(node, struct pr_published, bucket);
         if (pr_text_equal(published->is.path, path)) return published;
     }
@@ -131,7 +131,7 @@ static int enter(struct pr_relay *relay, struct pr_published *published) {
     if (result < 0) return result;
     published->size = generation->info.size;
     published->looked_at = pr_now();
-    pr_list_append(&table->buckets[bucket_of(table, published->is.path)], &published->bucket);
+    pr_list_append(&table->buckets[bucket_at(table, published->is.path)], &published->bucket);
     table->used++;
     relay->counters.published++;
     relay->http->suspended = false;

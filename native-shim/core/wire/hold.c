@@ -88,6 +88,7 @@ void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes, bool cop
     else if (transmission->engine != PR_ENGINE_ZEROCOPY)
         counters->uncopied_bytes[transmission->engine] += of_region;
     counters->sent_bytes[transmission->engine] += bytes;
+    counters->sends[transmission->engine]++;
     counters->bytes_by_locality[locality_of(transmission)] += bytes;
     pr_reference_sent(&transmission->reference, bytes);
 }
