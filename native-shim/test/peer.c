@@ -42,12 +42,6 @@ static struct ends connect_ends(const char *listen_on, const char *connect_to, b
     return ends;
 }
 
-static int classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
-    int result = pr_peer_addresses(fd, peer);
-    if (result == 0) pr_peer_classify(prober, peer);
-    return result;
-}
-
 static void close_ends(struct ends *ends) {
     close(ends->peer);
     close(ends->ours);

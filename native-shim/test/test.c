@@ -341,6 +341,12 @@ uint64_t read_to_end(int peer, uint64_t offset, unsigned revision, bool *reset) 
 
 /* Relays. */
 
+int classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
+    int result = pr_peer_addresses(fd, peer);
+    if (result == 0) pr_peer_classify(prober, fd, peer);
+    return result;
+}
+
 struct pr_options options_with(unsigned lanes) {
     return (struct pr_options){.lanes = lanes, .max_hold_seconds = 60, .max_broken_off = 64, .peer_override = -1};
 }

@@ -131,6 +131,9 @@ void read_body(int peer, uint64_t offset, uint64_t length, unsigned revision);
 /* Reads to the end; returns the number of bytes, all of which must be right. `reset` tells how it ended. */
 uint64_t read_to_end(int peer, uint64_t offset, unsigned revision, bool *reset);
 
+/* Who is at the other end; as pr_peer_addresses. */
+int classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
+
 /* Relays. */
 
 struct pr_options options_with(unsigned lanes);

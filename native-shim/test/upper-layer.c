@@ -38,7 +38,7 @@ static void a_client_of_mptcp_is_told_at_each_look(void) {
     struct pair pair = mptcp_pair();
     CHECK_EQUAL(pr_prober_open(&prober), 0);
     CHECK(prober.diag_works);
-    CHECK_EQUAL(pr_peer_classify(&prober, pair.ours, &peer), 0);
+    CHECK_EQUAL(classify(&prober, pair.ours, &peer), 0);
     CHECK_EQUAL(peer.kind, PR_PEER_UNASKABLE);
     CHECK_EQUAL(MUST(send(pair.ours, "three", 5, 0)), 5);
     wait_acknowledged(pair.ours);
@@ -77,7 +77,7 @@ static void let_an_upper_layer_come(struct pr_relay *relay, uint64_t id, const s
     struct pr_prober prober;
     struct pr_peer peer;
     CHECK_EQUAL(pr_prober_open(&prober), 0);
-    CHECK_EQUAL(pr_peer_classify(&prober, taken->ours, &peer), 0);
+    CHECK_EQUAL(classify(&prober, taken->ours, &peer), 0);
     pr_prober_close(&prober);
     peer.kind = PR_PEER_LOCAL;
     pr_lock(relay);
@@ -166,7 +166,7 @@ static void where_mptcp_is_not_recognised_everybody_is_unaskable(void) {
     pr_fault_set(PR_CALL_DIAG, EPERM, 1, 1);
     CHECK_EQUAL(pr_prober_open(&prober), 0);
     CHECK(!prober.diag_works);
-    CHECK_EQUAL(pr_peer_classify(&prober, plain.ours, &peer), 0);
+    CHECK_EQUAL(classify(&prober, plain.ours, &peer), 0);
     CHECK_EQUAL(peer.kind, PR_PEER_UNASKABLE);
     pr_prober_close(&prober);
     pair_close(&pair);

@@ -142,8 +142,10 @@ int pr_door_close(struct pr_relay *relay, uint64_t id) {
 
 static void let_in(struct pr_lane *lane, int fd) {
     struct pr_connection *connection;
+    struct pr_peer peer;
     /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
-    if (pr_connection_new(lane->relay, fd, lane->poller.node, &connection) < 0)
+    if (pr_peer_address_of(fd, &peer) < 0 ||
+        pr_connection_new(lane->relay, fd, &peer, lane->poller.node, &connection) < 0)
         close(fd); /* its client is gone, or there is no memory */
     else
         lane->relay->lanes->serving->let_in(connection);

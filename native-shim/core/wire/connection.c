@@ -58,7 +58,7 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
 void pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable) {
     struct pr_relay *relay = connection->relay;
     struct pr_peer peer = connection->peer;
-    pr_peer_classify(prober, &peer);
+    pr_peer_classify(prober, connection->fd, &peer);
     if (relay->wire->peer_override >= 0) peer.kind = (enum pr_peer_kind)relay->wire->peer_override;
     if (unaskable && peer.kind == PR_PEER_REMOTE) peer.kind = PR_PEER_UNASKABLE;
     pr_lock(relay);
@@ -80,14 +80,15 @@ static int register_connection(struct pr_connection *connection, int node) {
     return 0;
 }
 
-int pr_connection_new(struct pr_relay *relay, int fd, int node, struct pr_connection **made) {
+int pr_connection_new(struct pr_relay *relay, int fd, const struct pr_peer *peer, int node,
+                      struct pr_connection **made) {
     struct pr_connection *connection = allocate(relay);
     if (!connection) return -ENOMEM;
     connection->fd = fd;
-    int result = pr_peer_addresses(fd, &connection->peer);
+    connection->peer = *peer;
     connection->peer.kind = PR_PEER_UNASKABLE; /* until it is classified */
     pr_lock(relay);
-    if (result == 0) result = register_connection(connection, node);
+    int result = register_connection(connection, node);
     bool first = result == 0 && connection->poller->connections == 1;
     pr_unlock(relay);
     if (first) pr_poller_wake(connection->poller); /* from now on it looks at the clock */
@@ -103,9 +104,11 @@ int pr_connection_new(struct pr_relay *relay, int fd, int node, struct pr_connec
 int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *id,
                         enum pr_peer_kind *kind) {
     struct pr_connection *connection;
+    struct pr_peer peer;
     int ours = pr_sys.dup(fd);
     if (ours < 0) return -errno;
-    int result = pr_connection_new(relay, ours, node, &connection);
+    int result = pr_peer_addresses(ours, &peer);
+    if (result == 0) result = pr_connection_new(relay, ours, &peer, node, &connection);
     if (result < 0) {
         close(ours);
         return result;

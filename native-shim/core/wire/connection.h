@@ -131,7 +131,8 @@ int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 /* For the other parts of the core. */
 
 /* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
-int pr_connection_new(struct pr_relay *relay, int fd, int node, struct pr_connection **connection);
+int pr_connection_new(struct pr_relay *relay, int fd, const struct pr_peer *peer, int node,
+                      struct pr_connection **connection);
 /* Without the lock, with a pin, by the one thread that is about to send on it: finds out who its peer is. */
 void pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable);
 /* Under the lock: who uses it without the lock pins it meanwhile. */

@@ -231,28 +231,37 @@ static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer
     return device > 0 && device_is_physical(prober, device) == 1;
 }
 
+int pr_peer_address_of(int fd, struct pr_peer *peer) {
+    memset(peer, 0, sizeof *peer);
+    socklen_t length = sizeof peer->there;
+    if (pr_sys.getpeername(fd, &peer->there.any, &length) < 0) return -errno;
+    bool six = peer->there.any.sa_family == AF_INET6;
+    unmap(&peer->there);
+    peer->mapped = six && peer->there.any.sa_family == AF_INET;
+    return six || peer->there.any.sa_family == AF_INET ? 0 : -EPROTOTYPE;
+}
+
+static int own_address(int fd, struct pr_peer *peer) {
+    socklen_t length = sizeof peer->here;
+    if (pr_sys.getsockname(fd, &peer->here.any, &length) < 0) return -errno;
+    unmap(&peer->here);
+    return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
+}
+
 int pr_peer_addresses(int fd, struct pr_peer *peer) {
     int type = 0;
     socklen_t length = sizeof type;
     if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
     if (type != IPPROTO_TCP) return -EPROTOTYPE;
-    memset(peer, 0, sizeof *peer);
-    length = sizeof peer->here;
-    if (pr_sys.getsockname(fd, &peer->here.any, &length) < 0) return -errno;
-    length = sizeof peer->there;
-    if (pr_sys.getpeername(fd, &peer->there.any, &length) < 0) return -errno;
-    if (!same_family(&peer->here, &peer->there)) return -EPROTOTYPE;
-    bool six = peer->there.any.sa_family == AF_INET6;
-    unmap(&peer->here);
-    unmap(&peer->there);
-    peer->mapped = six && peer->there.any.sa_family == AF_INET;
-    return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
+    int result = pr_peer_address_of(fd, peer);
+    return result < 0 ? result : own_address(fd, peer);
 }
 
-void pr_peer_classify(struct pr_prober *prober, struct pr_peer *peer) {
+void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
+    bool known = peer->here.any.sa_family != AF_UNSPEC || own_address(fd, peer) == 0;
     peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
     struct found found;
-    int result = prober->diag_works ? diag(prober, peer, &found) : -ENOSYS;
+    int result = known && prober->diag_works ? diag(prober, peer, &found) : -ENOSYS;
     if (result == 0) {
         peer->kind = found.upper_layer ? PR_PEER_UNASKABLE : PR_PEER_LOCAL;
         memcpy(peer->cookie, found.message.id.idiag_cookie, sizeof peer->cookie);

@@ -39,11 +39,13 @@ struct pr_peer {
 int pr_prober_open(struct pr_prober *prober);
 void pr_prober_close(struct pr_prober *prober);
 
-/* Fills in the addresses, and clears the rest. -EPROTOTYPE when fd is no TCP connection. */
+/* Fills in the other end's address, and clears the rest. -EPROTOTYPE when it is none of IP. */
+int pr_peer_address_of(int fd, struct pr_peer *peer);
+/* Our own end's too, without which the peer can't be looked at. -EPROTOTYPE when fd is no TCP connection. */
 int pr_peer_addresses(int fd, struct pr_peer *peer);
 
-/* Fills in the kind and the cookie, by the addresses. */
-void pr_peer_classify(struct pr_prober *prober, struct pr_peer *peer);
+/* Fills in what is not known yet: our own end's address, the kind and the cookie. */
+void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer);
 
 /* A connection of our own over loopback: 0, or -errno with both ends -1 or open. fds[1] is the accepted end. */
 int pr_socket_pair(int fds[2]);
