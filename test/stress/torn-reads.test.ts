@@ -16,6 +16,7 @@ import { untilNothingHeld } from '../support/client-tools.ts';
 import { copyFreeEngines } from '../support/engines.ts';
 import { type SwapResult, swapWhileRead } from '../support/equal-tags.ts';
 import { collapseOnAndOn } from '../support/large-folios.ts';
+import { patience } from '../support/limits.ts';
 import { whyNoMptcp } from '../support/mptcp.ts';
 import { start } from '../support/process.ts';
 import { makeFolder, type Place } from '../support/regions.ts';
@@ -111,31 +112,55 @@ function rulesOf(faults: readonly Fault[]): Record<string, number> {
   return countEach(faults.map(({ rule }) => rule));
 }
 
-async function staysWhole(t: TestContext, configuration: Configuration): Promise<void> {
-  const result = await soak(t, configuration, seconds);
+/** What came through in a while, of what the claims are about; on a busy machine that can be too little. */
+function missingIn({ writes, seen, short, swapped }: Soaked): string[] {
+  const kinds = ['quick', 'scattered', 'stalling', 'narrow', ...(mptcpReaders > 0 ? ['mptcp'] : [])];
+  const silent = kinds.filter((kind) => seen.every(({ reader }) => reader !== kind));
+  const written = writes.filter(({ done, refused }) => done !== undefined && !refused).length;
+  return [
+    ...silent.map((kind) => `answers to ${kind} readers`),
+    ...(written >= writers ? [] : [`writes: ${written}`]),
+    ...((short.sleeping ?? 0) > 0 ? [] : ['a sleeping reader that was broken off']),
+    ...(swapped.swaps > 2 && swapped.responses > 2 ? [] : ['files that were exchanged and read']),
+  ];
+}
+
+function checkWhole(t: TestContext, result: Soaked): void {
   t.diagnostic(summaryOf(result));
-  const { swapped } = result;
+  const { swapped, seen, short, refusals } = result;
   t.diagnostic(`${swapped.swaps} equal files in turn, ${swapped.responses} responses, ${swapped.faults.length} faults`);
   const faults = findFaults(result);
   assert.deepEqual(faults.slice(0, 5), [], `${faults.length} faults: ${JSON.stringify(rulesOf(faults))}`);
-
   assert.deepEqual(swapped.faults.slice(0, 5), [], `${swapped.faults.length} faults: a tag of two contents`);
-  assert.ok(swapped.swaps > 2 && swapped.responses > 2, 'they were exchanged and read');
-
-  const { writes, seen, short, refusals } = result;
-  const written = writes.filter(({ done, refused }) => done !== undefined && !refused).length;
-  assert.ok(written >= writers, 'the writers came through');
-  const countOf = (kind: string) => seen.filter(({ reader }) => reader === kind).length;
-  for (const kind of ['quick', 'scattered', 'stalling', 'narrow', ...(mptcpReaders > 0 ? ['mptcp'] : [])]) {
-    assert.ok(countOf(kind) > 0, `${kind} readers came through`);
-  }
-  assert.ok((short.sleeping ?? 0) > 0, 'those who slept were broken off');
-  assert.ok((short.quick ?? 0) < countOf('quick') / 2, 'most of those who read were not');
+  const quick = seen.filter(({ reader }) => reader === 'quick').length;
+  assert.ok((short.quick ?? 0) < quick / 2, 'most of those who read were not broken off');
   // A writer may have been told to come again: a page can be quarantined.
   assert.deepEqual(
     refusals.filter((refusal) => !refusal.startsWith('writer: 409 ')),
     [],
   );
+}
+
+/** Plays again and again until it was enough. */
+async function soakUntil(
+  t: TestContext,
+  configuration: Configuration,
+  forSeconds: number,
+  missing: (result: Soaked) => string[],
+): Promise<void> {
+  for (const deadline = performance.now() + patience; ; ) {
+    const lacking = missing(await soak(t, configuration, forSeconds));
+    if (lacking.length === 0) return;
+    assert.ok(performance.now() < deadline, `there were never ${lacking.join(', ')}`);
+    t.diagnostic(`again, for there were no ${lacking.join(', ')}`);
+  }
+}
+
+async function staysWhole(t: TestContext, configuration: Configuration): Promise<void> {
+  await soakUntil(t, configuration, seconds, (result) => {
+    checkWhole(t, result);
+    return missingIn(result);
+  });
 }
 
 for (const [at, engine] of engines.entries()) {
@@ -147,10 +172,11 @@ for (const [at, engine] of engines.entries()) {
 
 for (const engine of copyFreeEngines) {
   test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, async (t) => {
-    const result = await soak(t, { engine, place: 'ext4', releaseWhenAccepted: true }, 2);
-    t.diagnostic(summaryOf(result));
-    const rules = rulesOf(findFaults(result));
-    t.diagnostic(`faults: ${JSON.stringify(rules)}`);
-    assert.ok((rules['from the future'] ?? 0) > 0, 'pages were overwritten behind a reader');
+    await soakUntil(t, { engine, place: 'ext4', releaseWhenAccepted: true }, 2, (result) => {
+      t.diagnostic(summaryOf(result));
+      const rules = rulesOf(findFaults(result));
+      t.diagnostic(`faults: ${JSON.stringify(rules)}`);
+      return (rules['from the future'] ?? 0) > 0 ? [] : ['pages that were overwritten behind a reader'];
+    });
   });
 }
