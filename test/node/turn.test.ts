@@ -28,13 +28,17 @@ test('pipelined responses have their turns in the order of their requests', asyn
 
 test('a response whose client goes away first never has its turn', async (t) => {
   const second = Promise.withResolvers<boolean>();
+  const asked = Promise.withResolvers<void>();
   const server = createServer(async (request, response) => {
-    if (request.url === '/2') second.resolve(await itsTurn(response));
+    if (request.url !== '/2') return;
+    asked.resolve();
+    second.resolve(await itsTurn(response));
   }).listen(0, '127.0.0.1');
   t.after(() => server.close());
   await once(server, 'listening');
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
   client.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n');
-  setTimeout(() => client.resetAndDestroy(), 50);
+  await asked.promise;
+  client.resetAndDestroy();
   assert.equal(await second.promise, false);
 });

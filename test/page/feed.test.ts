@@ -48,11 +48,10 @@ test('all viewers get the same bytes, of one snapshot, at most four a second', a
   const frames: Buffer[][] = [[], [], []];
   const viewers = frames.map((list) => joined(feed).on('data', (frame: Buffer) => list.push(frame)));
   const began = performance.now();
-  await delay(1100);
+  await until(() => taken() >= 4 && frames.every(({ length }) => length === taken()), 'four snapshots');
   for (const viewer of viewers) viewer.destroy();
   const most = 2 + Math.ceil((performance.now() - began) / 250);
-  assert.ok(taken() >= 2 && taken() <= most, `${taken()} snapshots, at most ${most}`);
-  assert.equal(frames[0]?.length, taken());
+  assert.ok(taken() <= most, `${taken()} snapshots, at most ${most}`);
   for (const [at, frame] of (frames[0] ?? []).entries()) {
     assert.equal(frames[1]?.[at], frame);
     assert.equal(frames[2]?.[at], frame);

@@ -186,7 +186,7 @@ test('a client that goes away while it waits leaves no claim and no lease', asyn
 
 test('a lease that is not renewed ends by its time, and the version moves once more', async (t) => {
   const running = await startWithFile(t);
-  const lease = leaseIn(await send(t, running, leasing({ ttlSeconds: 0.3 })));
+  const lease = leaseIn(await send(t, running, leasing({ ttlSeconds: 2 })));
   const others = { method: 'GET', path, fields: { range: 'bytes=100000-100001' } };
   assert.equal(versionOf((await send(t, running, others)).fields.get('etag') ?? ''), 1, 'granted');
   const waiting = await read(t, running, 'file.bin');
@@ -200,7 +200,7 @@ test('a lease that is not renewed ends by its time, and the version moves once m
 
 test('a lease that is renewed lives on', async (t) => {
   const running = await startWithFile(t);
-  const { id, expiresAt } = leaseIn(await send(t, running, leasing({ ttlSeconds: 0.5 })));
+  const { id, expiresAt } = leaseIn(await send(t, running, leasing({ ttlSeconds: 2 })));
   const renewing = { method: 'PUT', path: `/leases/${id}`, fields: json, body: Buffer.from('{"ttlSeconds":60}') };
   assert.equal((await send(t, running, renewing)).status, 200);
   await until(() => Date.now() > Date.parse(expiresAt) + 100, 'its first time is over');
