@@ -1,5 +1,5 @@
-// Compiles the shim when the package is installed. Nothing here may fail the install: without the shim the portable
-// engine serves the same bytes, and says so when the service starts.
+// Compiles the shim when the package is installed, and in a clone the one for tests too (testing/). Nothing here may fail
+// the install: without the shim the portable engine serves the same bytes, and says so when the service starts.
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import process from 'node:process';
@@ -18,7 +18,7 @@ if (process.platform !== 'linux') {
 } else if (!nodeGyp) {
   withoutShim('npm did not say where its node-gyp is; run `npm install`');
 } else {
-  const gyp = spawnSync(process.execPath, [nodeGyp, 'rebuild', `--directory=${directory}`], {
+  const gyp = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--jobs=max', `--directory=${directory}`], {
     encoding: 'utf8',
     stdio: process.env.CI ? 'inherit' : 'pipe',
   });

@@ -61,4 +61,10 @@ struct exports {
 extern const struct exports relay_exports, generation_exports, hold_exports, connection_exports, counter_exports,
     process_exports, lease_exports, job_exports, responder_exports, log_exports;
 
+#ifdef PR_TESTING /* native-shim/testing/ */
+struct pr_pretence;
+bool want_pretence(napi_env env, napi_value options, struct pr_pretence *pretence);
+extern const struct exports testing_exports;
+#endif
+
 #endif

@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/faults.h"
 #include "base/needed.h"
 #include "base/nudge.h"
 #include "base/sys.h"
@@ -105,31 +104,6 @@ static napi_value refused_calls(napi_env env, napi_callback_info info) {
     return refused;
 }
 
-static napi_value enable_faults(napi_env env, napi_callback_info info) {
-    (void)env;
-    (void)info;
-    pr_faults_enable();
-    return NULL;
-}
-
-static napi_value set_fault(napi_env env, napi_callback_info info) {
-    struct call call;
-    char name[32];
-    uint64_t error, skip, count;
-    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "call", name, sizeof name) ||
-        !want_integer(env, call.arguments[1], "errno", 4095, &error) ||
-        !want_integer(env, call.arguments[2], "skip", UINT32_MAX, &skip) ||
-        !want_integer(env, call.arguments[3], "count", UINT32_MAX, &count))
-        return NULL;
-    int place = pr_call_by_name(name);
-    if (place < 0 || !pr_faults_enabled()) {
-        napi_throw_type_error(env, "ERR_INVALID_ARG", "call must be a known system call, after enableFaults()");
-        return NULL;
-    }
-    pr_fault_set((enum pr_call)place, (int)error, (unsigned)skip, (unsigned)count);
-    return NULL;
-}
-
 static const struct export list[] = {
     {"createMemfd", create_memfd},
     {"createHugeMemfd", create_huge_memfd},
@@ -139,7 +113,5 @@ static const struct export list[] = {
     {"witnessNotice", witness_notice},
     {"scratchBacking", scratch_backing},
     {"refusedCalls", refused_calls},
-    {"enableFaults", enable_faults},
-    {"setFault", set_fault},
 };
 const struct exports process_exports = EXPORTS(list);

@@ -74,13 +74,9 @@ static bool read_options(napi_env env, napi_value object, struct pr_options *opt
     if (!want_property(env, object, "maxBrokenOff", &value) ||
         !want_integer(env, value, "maxBrokenOff", 1 << 20, &broken_off))
         return false;
-    options->peer_override = -1;
-    if (!optional_property(env, object, "peerKind", &value) ||
-        (value && !want_name(env, value, "peerKind", peer_names, 3, &options->peer_override)))
-        return false;
-    if (!optional_property(env, object, "releaseWhenAccepted", &value) ||
-        (value && !want_boolean(env, value, "releaseWhenAccepted", &options->release_when_accepted)))
-        return false;
+#ifdef PR_TESTING
+    if (!want_pretence(env, object, &options->pretence)) return false;
+#endif
     options->lanes = lanes > 0 ? (unsigned)lanes : 1;
     options->max_broken_off = (unsigned)broken_off;
     return true;

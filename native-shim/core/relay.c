@@ -27,8 +27,7 @@ static struct pr_relay *put_together(const struct pr_options *options) {
     relay->lanes = &whole->lanes;
     relay->http = &whole->http;
     relay->wire->max_broken_off = options->max_broken_off;
-    relay->wire->peer_override = options->peer_override;
-    relay->wire->release_when_accepted = options->release_when_accepted;
+    relay->wire->pretence = options->pretence;
     relay->lanes->max_hold = (uint64_t)(options->max_hold_seconds * 1e9);
     return relay;
 }

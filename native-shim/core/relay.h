@@ -11,13 +11,13 @@
 #include <stdbool.h>
 
 #include "base/counters.h"
+#include "base/pretence.h"
 
 struct pr_options {
     unsigned lanes;
     double max_hold_seconds;
-    unsigned max_broken_off;       /* descriptors of broken-off local connections that stay under watch */
-    int peer_override;             /* tests: a pr_peer_kind that every peer is taken for, or -1 */
-    bool release_when_accepted;    /* tests: a done rule that is wrong, to show that the tests would see it */
+    unsigned max_broken_off; /* descriptors of broken-off local connections that stay under watch */
+    struct pr_pretence pretence;
     void (*notify)(void *context); /* any thread: events became readable */
     void *context;
 };

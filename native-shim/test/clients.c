@@ -774,7 +774,7 @@ static void a_client_that_reads_nothing_back_is_looked_at_now_and_then(void) {
 
 static void an_unaskable_peer_is_sent_copies_only(void) {
     struct pr_options options = options_with(1);
-    options.peer_override = PR_PEER_UNASKABLE;
+    options.pretence.peers = PR_PEER_UNASKABLE + 1;
     struct scene scene = scene_with(options, patient(), SIZE, 0);
     publish(&scene, PR_ENGINE_SENDFILE);
     int guest = visit(&scene);

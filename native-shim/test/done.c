@@ -192,7 +192,7 @@ static void a_lane_hears_of_a_reset_at_once(void) {
 
 static void a_remote_peer_is_done_at_the_acknowledgement(void) {
     struct pr_options options = options_with(1);
-    options.peer_override = PR_PEER_REMOTE;
+    options.pretence.peers = PR_PEER_REMOTE + 1;
     struct scene scene = scene_open(options);
     CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_SENDFILE, 0, LENGTH, NULL), 1);
     wait_acknowledged(scene.pair.ours);
@@ -202,7 +202,7 @@ static void a_remote_peer_is_done_at_the_acknowledgement(void) {
 
 static void a_remote_peer_holds_what_it_has_not_acknowledged(void) {
     struct pr_options options = options_with(1);
-    options.peer_override = PR_PEER_REMOTE;
+    options.pretence.peers = PR_PEER_REMOTE + 1;
     struct scene scene = scene_open(options);
     struct pair narrow = pair_open(NARROW);
     uint64_t connection = adopt(scene.relay, &narrow);
@@ -220,7 +220,7 @@ static void a_remote_peer_holds_what_it_has_not_acknowledged(void) {
 static void a_reset_to_a_remote_peer_is_done(void) {
     enum { LARGE = 16 << 20 };
     struct pr_options options = options_with(1);
-    options.peer_override = PR_PEER_REMOTE;
+    options.pretence.peers = PR_PEER_REMOTE + 1;
     struct scene scene = scene_open(options);
     struct region large = region_create(scene.relay, LARGE);
     struct pair narrow = pair_open(NARROW);
@@ -240,7 +240,7 @@ static void a_reset_to_a_remote_peer_is_done(void) {
 
 static void an_unaskable_peer_gets_copies_only(void) {
     struct pr_options options = options_with(1);
-    options.peer_override = PR_PEER_UNASKABLE;
+    options.pretence.peers = PR_PEER_UNASKABLE + 1;
     struct scene scene = scene_open(options);
     for (int each = 0; each < 2; each++) {
         uint64_t transmission = hold(scene.relay, &scene.region, copy_free[each], 0, LENGTH);
@@ -257,7 +257,7 @@ static void an_unaskable_peer_gets_copies_only(void) {
 /* The switch that shows that these tests would see a wrong rule. */
 static void a_rule_that_lets_go_when_accepted_is_seen_to_be_wrong(void) {
     struct pr_options options = options_with(1);
-    options.release_when_accepted = true;
+    options.pretence.release_when_accepted = true;
     struct scene scene = scene_open(options);
     CHECK_EQUAL(serve(scene.relay, scene.connection, &scene.region, PR_ENGINE_SENDFILE, 0, LENGTH, NULL), 1);
     CHECK_EQUAL(references(scene.relay), 0);

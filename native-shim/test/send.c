@@ -158,7 +158,7 @@ static void a_head_that_the_socket_has_no_room_for_is_kept(void) {
 static void a_fin_waits_for_the_end_of_the_body(void) {
     enum { LENGTH = 8 << 20 };
     struct pr_options options = options_with(1);
-    options.peer_override = PR_PEER_REMOTE;
+    options.pretence.peers = PR_PEER_REMOTE + 1;
     struct pr_relay *relay = relay_start(options);
     struct region region = region_create(relay, LENGTH);
     struct pair pair = pair_open(NARROW);

@@ -348,7 +348,7 @@ int classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
 }
 
 struct pr_options options_with(unsigned lanes) {
-    return (struct pr_options){.lanes = lanes, .max_hold_seconds = 60, .max_broken_off = 64, .peer_override = -1};
+    return (struct pr_options){.lanes = lanes, .max_hold_seconds = 60, .max_broken_off = 64};
 }
 
 struct pr_relay *relay_start(struct pr_options options) {
@@ -361,7 +361,7 @@ uint64_t adopt(struct pr_relay *relay, const struct pair *pair) {
     uint64_t connection;
     enum pr_peer_kind kind;
     CHECK_EQUAL(pr_connection_adopt(relay, pair->ours, false, -1, &connection, &kind), 0);
-    if (relay->wire->peer_override < 0) CHECK_EQUAL(kind, PR_PEER_LOCAL);
+    if (relay->wire->pretence.peers == 0) CHECK_EQUAL(kind, PR_PEER_LOCAL);
     return connection;
 }
 

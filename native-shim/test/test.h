@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/events.h"
-#include "base/faults.h"
 #include "base/nudge.h"
 #include "base/shared.h"
 #include "base/sys.h"
@@ -32,6 +31,7 @@
 #include "pages/mapping.h"
 #include "pages/tree.h"
 #include "relay.h"
+#include "testing/faults.h"
 #include "wire/connection.h"
 #include "wire/done.h"
 #include "wire/hold.h"

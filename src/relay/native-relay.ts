@@ -39,7 +39,7 @@ import {
   type ShimRelay,
   type Taken,
 } from './shim.ts';
-import { type Claims, type Seen, Witness } from './witness.ts';
+import { type Seen, Witness } from './witness.ts';
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -97,12 +97,12 @@ export class NativeRelay implements Relay {
    * @param breakHolds seconds that a writer waits for a reference before it is broken off
    * @param claims for tests: what the witness says, whatever it sees
    */
-  constructor(shim: Shim, options: ShimOptions, breakHolds: number, claims?: Claims) {
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
     this.#press = new Press(() => shim.press(this.#relay, breakHolds));
     this.files = new Files(shim);
-    this.witness = new Witness(shim, claims);
+    this.witness = new Witness(shim);
     this.refused = tryCalls(shim);
   }
 

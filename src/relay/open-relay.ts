@@ -1,8 +1,6 @@
 import { NativeRelay } from './native-relay.ts';
 import { PortableRelay } from './portable-relay.ts';
-import type { PeerKind } from './relay.ts';
 import { loadShim } from './shim.ts';
-import type { Claims } from './witness.ts';
 
 /** What a relay is opened with. */
 export type RelayOptions = {
@@ -17,12 +15,6 @@ export type RelayOptions = {
    * the oldest is reset, and its bytes are quarantined.
    */
   readonly maxBrokenOff?: number | undefined;
-  /** For tests: what every peer is taken for. */
-  readonly treatPeersAs?: PeerKind | undefined;
-  /** For tests: a wrong done rule, to show that they would see one. */
-  readonly releaseWhenAccepted?: boolean | undefined;
-  /** For tests: what the witness says of engines, whatever it sees. */
-  readonly witnessSays?: Claims | undefined;
 };
 
 const defaultMaxBrokenOff = 1024;
@@ -36,9 +28,6 @@ export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
     lanes: options.lanes,
     maxHoldSeconds: options.maxHold,
     maxBrokenOff: options.maxBrokenOff ?? defaultMaxBrokenOff,
-    peerKind: options.treatPeersAs,
-    releaseWhenAccepted: options.releaseWhenAccepted,
   };
-  const { breakHolds = defaultBreakHolds, witnessSays } = options;
-  return new NativeRelay(verdict.shim, shimOptions, breakHolds, witnessSays);
+  return new NativeRelay(verdict.shim, shimOptions, options.breakHolds ?? defaultBreakHolds);
 }

@@ -35,10 +35,6 @@ export type ShimOptions = {
   readonly lanes: number;
   readonly maxHoldSeconds: number;
   readonly maxBrokenOff: number;
-  /** For tests: what every peer is taken for. */
-  readonly peerKind?: PeerKind | undefined;
-  /** For tests: a wrong done rule, to show that they would see one. */
-  readonly releaseWhenAccepted?: boolean | undefined;
 };
 
 /** What is opened; what was seen of its kind is added to it. */
@@ -181,8 +177,6 @@ export type Shim = {
   reopenLog(log: ShimLog, fd: number): void;
   /** Lines of lanes that were lost so far, and whether nothing waits to be written. */
   logState(log: ShimLog): { readonly lost: number; readonly isIdle: boolean };
-  enableFaults(): void;
-  setFault(call: string, errno: number, skip: number, count: number): void;
 };
 
 /** A place in the queue for pages; one that is not granted yet is by an event. */

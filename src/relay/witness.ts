@@ -19,9 +19,6 @@ export type Observation = { readonly copyFree: Verdict; readonly failure: string
 /** What was observed of each engine on one backing. */
 export type Observations = Readonly<Record<Engine, Observation>>;
 
-/** Claims of what the witness would see, in its place. */
-export type Claims = Partial<Record<Engine, Verdict>>;
-
 /** What is known where no experiment could be run. */
 export const unseen: Verdicts = { sendfile: null, splice: null, zerocopy: null, copy: false, stream: false };
 
@@ -30,12 +27,9 @@ export class Witness {
   readonly #shim: Shim;
   readonly #seen = new Map<string, Seen>();
   readonly #byDevice = new Map<number, readonly Seen[]>();
-  readonly #claims: Claims;
 
-  /** @param claims for tests: what the witness says of an engine, whatever it sees */
-  constructor(shim: Shim, claims: Claims = claimsOfTests(process.env)) {
+  constructor(shim: Shim) {
     this.#shim = shim;
-    this.#claims = claims;
   }
 
   /** What was seen on the backing and the device of a generation that was opened by this path. */
@@ -68,11 +62,6 @@ export class Witness {
   }
 
   #observe(scratch: ScratchKind, folder: string, engine: Engine): Observation {
-    const { copyFree, failure } = this.#experiment(scratch, folder, engine);
-    return { copyFree: this.#claims[engine] ?? copyFree, failure };
-  }
-
-  #experiment(scratch: ScratchKind, folder: string, engine: Engine): Observation {
     if (engine === 'stream') return { copyFree: false, failure: undefined }; // It reads into a buffer of its own.
     const result = this.#shim.witnessCopyFree(scratch, folder, engine);
     if (result >= 0) return { copyFree: result === 1, failure: undefined };
@@ -91,7 +80,7 @@ export class Witness {
 
   #verdicts(backing: Backing, folder: string): Verdicts {
     const scratch = this.#scratchFor(backing, folder);
-    if (!scratch) return { ...unseen, ...this.#claims };
+    if (!scratch) return unseen;
     const observed = Object.entries(this.observe(scratch, folder));
     return Object.fromEntries(observed.map(([engine, { copyFree }]) => [engine, copyFree])) as Verdicts;
   }
@@ -112,9 +101,3 @@ const scratchOf: Record<Backing, ScratchKind | undefined> = {
   memfd: 'memfd',
   pagecache: 'folder',
 };
-
-// `{"splice": false}`: how tests have child processes believe in another kernel. The one place that reads it.
-function claimsOfTests(env: NodeJS.ProcessEnv): Claims {
-  const { PAGERELAY_TEST_WITNESS_SAYS: text } = env;
-  return text ? (JSON.parse(text) as Claims) : {};
-}

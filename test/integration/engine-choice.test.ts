@@ -1,12 +1,14 @@
 /** Where the witness's word shows: the choice of engines, listings, metrics, the log, and what counts as copied. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Claims } from '../../src/relay/witness.ts';
 import { until } from '../support/poll.ts';
 import { type Child, originOf, startCli } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
+import { type Pretence, pretend, pretendingEnvironment } from '../support/testing-shim.ts';
+
+type Claims = NonNullable<Pretence['witnessSays']>;
 
 const size = 1_000_000;
 /** Bytes: what is shorter goes by the engine that is listed, on tmpfs. */
@@ -34,7 +36,8 @@ const choices: readonly (readonly [string, Claims, string, string, string])[] = 
 for (const [kernel, witnessSays, engine, large, copyFree] of choices) {
   test(`listing, metrics and bytes follow ${kernel}`, async (t) => {
     const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
-    const running = await startService(t, { regions: [file], witnessSays });
+    pretend(t, { witnessSays });
+    const running = await startService(t, { regions: [file] });
     const client = await RawClient.connect(t, running.port);
     client.get('/regions/file.bin');
     assert.equal((await client.response()).body.length, size);
@@ -55,7 +58,8 @@ for (const [kernel, witnessSays, engine, large, copyFree] of choices) {
 
 test('an engine that was asked for and copies is named for it, and done when accepted', async (t) => {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size);
-  const running = await startService(t, { regions: [file], engine: 'sendfile', witnessSays: copying });
+  pretend(t, { witnessSays: copying });
+  const running = await startService(t, { regions: [file], engine: 'sendfile' });
   const client = await RawClient.connect(t, running.port);
   client.get('/regions/file.bin', '0-9999');
   const { relay } = running.service;
@@ -152,8 +156,8 @@ test('at start the log has a line for each backing, with the engine and why', as
 });
 
 test('a log of a service that copies says why', async (t) => {
-  const says = { PAGERELAY_TEST_WITNESS_SAYS: JSON.stringify(copying) };
-  const child = startCli(t, ['serve', '--port', '0', '--dir', makeFolder(t, 'tmpfs')], says);
+  const env = pretendingEnvironment({ witnessSays: copying });
+  const child = startCli(t, ['serve', '--port', '0', '--dir', makeFolder(t, 'tmpfs')], env);
   const [line] = await engineLines(child);
   assert.deepEqual([line?.engine, line?.copyFree], ['copy', false]);
   assert.match(String(line?.because), /every other engine was seen to copy from tmpfs/);

@@ -11,15 +11,12 @@ import { until } from '../support/poll.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { makeFolder, type RegionFile, seededBytes, sha256, writeRegion } from '../support/regions.ts';
 import { type Running, startService as start } from '../support/service.ts';
-import { shimOrFail } from '../support/shim.ts';
+import { setFault } from '../support/testing-shim.ts';
 import { warmProcess } from '../support/warm-process.ts';
 
 const { EAGAIN, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPIPE } = constants.errno;
 const size = 3_000_000;
 const content = seededBytes(size, 121);
-const shim = shimOrFail();
-// Before any lane runs.
-shim.enableFaults();
 
 // Of what lanes do by themselves, from accepting on, native-shim/test/{doors,responder-faults}.c has each call fail.
 const startService = (t: TestContext, options: Partial<ServiceOptions>) => start(t, { express: false, ...options });
@@ -61,11 +58,11 @@ function problemOf(status: number, body: Buffer, retryAfter: string | undefined)
 }
 
 async function withFault<Result>({ call, errno, skip = 0 }: Fault, act: () => Promise<Result>): Promise<Result> {
-  shim.setFault(call, errno, skip, 1);
+  setFault(call, errno, skip, 1);
   try {
     return await act();
   } finally {
-    shim.setFault(call, 0, 0, 0);
+    setFault(call, 0, 0, 0);
   }
 }
 
@@ -203,7 +200,7 @@ test('after a 503 the same connection goes on', async (t) => {
   const running = await startService(t, { regions: [makeFile(t)] });
   const client = await RawClient.connect(t, running.port);
   for (const expected of [503, 206]) {
-    if (expected === 503) shim.setFault('dup', EMFILE, 0, 1);
+    if (expected === 503) setFault('dup', EMFILE, 0, 1);
     client.get('/regions/file.bin', '5-9');
     const { status, body } = await client.response();
     assert.equal(status, expected);
@@ -216,10 +213,10 @@ test('while nobody can be asked, nothing is let go', async (t) => {
   const client = await RawClient.connect(t, running.port);
   client.get('/regions/file.bin', '0-9999');
   await until(() => outcomesOf(running.service).complete === 1, 'it is accepted');
-  shim.setFault('diag', EIO, 0, 1_000_000);
+  setFault('diag', EIO, 0, 1_000_000);
   await client.response();
   for (let look = 0; look < 3; look++) assert.equal((await referencesOf(running))[0]?.state, 'sent');
-  shim.setFault('diag', 0, 0, 0);
+  setFault('diag', 0, 0, 0);
   await until(async () => (await referencesOf(running)).length === 0, 'it goes once somebody can be asked');
 });
 

@@ -15,6 +15,7 @@ import {
 import { until } from '../support/poll.ts';
 import { type Child, start } from '../support/process.ts';
 import { makeFolder, sha256OfFile, writeRegion } from '../support/regions.ts';
+import { type Pretence, pretendingEnvironment } from '../support/testing-shim.ts';
 
 const mebibyte = 1 << 20;
 const missing = namespacesMissing();
@@ -30,11 +31,14 @@ type Scene = {
   metric(line: RegExp): Promise<number>;
 };
 
-async function setScene(t: TestContext, options: Partial<ServiceOptions>): Promise<Scene> {
+const remote: Pretence = { peerKind: 'remote' };
+
+async function setScene(t: TestContext, options: Partial<ServiceOptions>, pretence: Pretence = {}): Promise<Scene> {
   const { server, client } = await makeNamespaces(t);
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 24 * mebibyte, 91);
+  const env = pretendingEnvironment(pretence);
   const inside = (namespace: Namespace, ...args: string[]) =>
-    start(t, 'ip', ['netns', 'exec', namespace.name, process.execPath, ...args]);
+    start(t, 'ip', ['netns', 'exec', namespace.name, process.execPath, ...args], env);
   const service = inside(server, fixture, JSON.stringify({ ...options, regions: [file] }));
   await until(
     () => /port \d+/.test(service.stdout()),
@@ -98,7 +102,7 @@ test('over a virtual cable the kernel copies what zerocopy sends, says so, and l
 });
 
 test('a remote peer has it all when it has acknowledged it', { skip: missing }, async (t) => {
-  const scene = await setScene(t, { treatPeersAs: 'remote' });
+  const scene = await setScene(t, {}, remote);
   const reader = await scene.ask('100-30099');
   const complete = async () => (await scene.metric(completeBySendfile)) === 1;
   await until(complete, 'it is accepted');
@@ -107,7 +111,7 @@ test('a remote peer has it all when it has acknowledged it', { skip: missing }, 
 });
 
 test('what a remote peer has not acknowledged is held', { skip: missing }, async (t) => {
-  const scene = await setScene(t, { treatPeersAs: 'remote' });
+  const scene = await setScene(t, {}, remote);
   await startDropping(scene.client, `tcp sport ${scene.port} ip length > 200`);
   const reader = await scene.ask('100-30099');
   const complete = async () => (await scene.metric(completeBySendfile)) === 1;
@@ -127,7 +131,7 @@ test('what a remote peer has not acknowledged is held', { skip: missing }, async
 test('under random loss every byte arrives, and every reference goes', {
   skip: missing,
 }, async (t) => {
-  const scene = await setScene(t, { treatPeersAs: 'remote', engine: 'splice' });
+  const scene = await setScene(t, { engine: 'splice' }, remote);
   await startDropping(scene.client, `tcp sport ${scene.port} numgen random mod 100 < 30`);
   const reader = await scene.ask(`1-${mebibyte}`);
   await readsRight(reader, scene.path, 1, mebibyte);

@@ -8,6 +8,7 @@ import { until } from '../support/poll.ts';
 import { startCli } from '../support/process.ts';
 import { makeFolder } from '../support/regions.ts';
 import { suiteScope } from '../support/suite-scope.ts';
+import { pretendingEnvironment } from '../support/testing-shim.ts';
 
 const scope = suiteScope();
 let noHugePages: string | undefined;
@@ -74,8 +75,8 @@ test('what this machine offers is tried with every engine', async (t) => {
 });
 
 test('a kernel that copies is found out: another engine, and exit code 1', async (t) => {
-  const says = { PAGERELAY_TEST_WITNESS_SAYS: JSON.stringify({ sendfile: false, splice: false }) };
-  const { code, stdout } = await prove(t, [], says);
+  const env = pretendingEnvironment({ witnessSays: { sendfile: false, splice: false } });
+  const { code, stdout } = await prove(t, [], env);
   assert.equal(code, 1);
   assert.match(stdout, /^tmpfs \/dev\/shm +sendfile +no +100 %.* accepted$/m);
   assert.match(stdout, /^tmpfs \/dev\/shm +splice +no +100 %.* accepted$/m);

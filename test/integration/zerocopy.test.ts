@@ -7,13 +7,10 @@ import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, seededBytes, sha256, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
-import { shimOrFail } from '../support/shim.ts';
+import { setFault } from '../support/testing-shim.ts';
 
 const size = 5_000_000;
 const content = seededBytes(size, 131);
-const shim = shimOrFail();
-// Before any lane runs.
-shim.enableFaults();
 
 async function start(t: TestContext): Promise<{ running: Running; client: RawClient }> {
   const file = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131);
@@ -48,11 +45,11 @@ test('few bytes are copied on purpose', async (t) => {
 test('where the kernel has no room for notices, a chunk is copied', async (t) => {
   const { running, client } = await start(t);
   // The head goes first; then the first send and its second try, each time.
-  shim.setFault('send', constants.errno.ENOBUFS, 1, 2);
+  setFault('send', constants.errno.ENOBUFS, 1, 2);
   try {
     await readWhole(client);
   } finally {
-    shim.setFault('send', 0, 0, 0);
+    setFault('send', 0, 0, 0);
   }
   const { copied, not_tried: notTried } = running.service.relay.counters().zerocopySends;
   assert.ok(notTried >= 1 && copied > 0, JSON.stringify({ copied, notTried }));

@@ -90,8 +90,11 @@ test('publint finds nothing to mend', async () => {
 });
 
 test('installing compiles the shim', () => {
-  const shim = join(project, 'node_modules/pagerelay/native-shim/build/Release/pagerelay.node');
-  assert.ok(existsSync(shim));
+  const built = readdirSync(join(project, 'node_modules/pagerelay/native-shim/build/Release'));
+  assert.deepEqual(
+    built.filter((name) => name.endsWith('.node')),
+    ['pagerelay.node'],
+  );
 });
 
 test('what a start has compiled stays in the package for the next one, even if the service is killed', async (t) => {

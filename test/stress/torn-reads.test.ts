@@ -23,6 +23,7 @@ import { makeFolder, type Place } from '../support/regions.ts';
 import { describePages, pageSize } from '../support/self-describing.ts';
 import { startService } from '../support/service.ts';
 import { type Fault, findFaults, type Seen, withHoles } from '../support/snapshots.ts';
+import { pretend } from '../support/testing-shim.ts';
 import type { TornReadPlay, TornReadResult } from '../support/torn-read-clients.ts';
 
 const seconds = amount(2, 10, 'SOAK_SECONDS');
@@ -40,7 +41,7 @@ const places: readonly Place[] = ['tmpfs', 'ext4'];
 const clients = fileURLToPath(new URL('../support/torn-read-clients.ts', import.meta.url));
 const narrowClients = fileURLToPath(new URL('../support/narrow-readers.py', import.meta.url));
 
-type Configuration = { readonly engine: Engine; readonly place: Place; readonly releaseWhenAccepted?: true };
+type Configuration = { readonly engine: Engine; readonly place: Place; readonly releaseWhenAccepted?: boolean };
 type Soaked = TornReadResult & { readonly swapped: SwapResult };
 type Narrow = (Seen & { readonly short: boolean }) | { readonly refused: string | null };
 
@@ -60,12 +61,17 @@ async function readNarrowly(t: TestContext, play: object): Promise<Narrow[]> {
 }
 
 /** Plays all clients for so many seconds, and gathers what they saw. */
-async function soak(t: TestContext, { place, ...options }: Configuration, forSeconds: number): Promise<Soaked> {
+async function soak(
+  t: TestContext,
+  { place, engine, releaseWhenAccepted = false }: Configuration,
+  forSeconds: number,
+): Promise<Soaked> {
   const dir = makeFolder(t, place);
   const file = join(dir, 'pages.bin');
   writeFileSync(file, describePages(0, firstHole, 0, 0));
   truncateSync(file, pages * pageSize);
-  const running = await startService(t, { ...options, dir, writable: true, breakHolds, lanes: 2 });
+  pretend(t, { releaseWhenAccepted });
+  const running = await startService(t, { engine, dir, writable: true, breakHolds, lanes: 2 });
   const seed = Date.now() % 100_000;
   t.diagnostic(`seed ${seed}`);
   const shared = { port: running.port, path: '/regions/pages.bin', pages, seed, milliseconds: forSeconds * 1000 };

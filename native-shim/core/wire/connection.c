@@ -59,7 +59,7 @@ void pr_connection_classify(struct pr_connection *connection, struct pr_prober *
     struct pr_relay *relay = connection->relay;
     struct pr_peer peer = connection->peer;
     pr_peer_classify(prober, connection->fd, &peer);
-    if (relay->wire->peer_override >= 0) peer.kind = (enum pr_peer_kind)relay->wire->peer_override;
+    if (PR_PRETENDS(relay, peers)) peer.kind = (enum pr_peer_kind)(PR_PRETENDS(relay, peers) - 1);
     if (unaskable && peer.kind == PR_PEER_REMOTE) peer.kind = PR_PEER_UNASKABLE;
     pr_lock(relay);
     connection->peer = peer;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pretence.h"
 #include "base/shared.h"
 #include "wire/engine.h"
 #include "wire/peer.h"
@@ -12,9 +13,8 @@
 struct pr_answering;
 
 struct pr_wire_layer {
-    unsigned max_broken_off; /* as of pr_options, and the next two */
-    int peer_override;
-    bool release_when_accepted;
+    unsigned max_broken_off; /* as of pr_options, and the next */
+    struct pr_pretence pretence;
     struct pr_prober prober; /* of the relay's own thread */
     struct pr_pipes pipes;
     struct pr_list pollers;

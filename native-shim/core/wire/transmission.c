@@ -25,7 +25,7 @@ enum { SMALL = 24 << 10 };
 enum { LOOK_EVERY = 16 };
 
 bool pr_holds_until_done(const struct pr_transmission *transmission) {
-    if (transmission->reference.generation->relay->wire->release_when_accepted) return false;
+    if (PR_PRETENDS(transmission->reference.generation->relay, release_when_accepted)) return false;
     return !pr_engine_copies(transmission->engine, transmission->reference.generation);
 }
 

@@ -136,8 +136,7 @@ static void print_lanes(void) {
 
 int main(void) {
     static const unsigned counts[] = {1, 1000, MOST};
-    struct pr_options options = {
-        .lanes = MOST_LANES, .max_hold_seconds = 60, .max_broken_off = 64, .peer_override = -1};
+    struct pr_options options = {.lanes = MOST_LANES, .max_hold_seconds = 60, .max_broken_off = 64};
     must(pr_relay_create(&options, &relay), "pr_relay_create");
     open_region();
     printf("Taking and dropping one reference on a region of 400 GB; median of %d rounds of %d.\n\n", ROUNDS, PAIRS);

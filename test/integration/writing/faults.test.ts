@@ -7,7 +7,7 @@ import { before, type TestContext, test } from 'node:test';
 import { until } from '../../support/poll.ts';
 import { type Place, seededBytes, sha256 } from '../../support/regions.ts';
 import { type Change, overwriting } from '../../support/requests.ts';
-import { shimOrFail } from '../../support/shim.ts';
+import { setFault } from '../../support/testing-shim.ts';
 import { warmProcess } from '../../support/warm-process.ts';
 import { fileIn, kept, put, read, refusalIn, send, startWritable, type Writable } from '../../support/writable.ts';
 
@@ -16,9 +16,6 @@ const path = '/regions/file.bin';
 const old = seededBytes(50_000, 1);
 const next = seededBytes(60_000, 2);
 const places: readonly Place[] = ['tmpfs', 'ext4'];
-const shim = shimOrFail();
-// Before any lane runs.
-shim.enableFaults();
 
 type Fault = { readonly call: string; readonly errno: number; readonly status: readonly number[] };
 
@@ -37,11 +34,11 @@ const faults: readonly Fault[] = [
 before(warmProcess);
 
 async function sendUnder(t: TestContext, running: Writable, fault: Fault, skip: number, count: number, asked: Change) {
-  shim.setFault(fault.call, fault.errno, skip, count);
+  setFault(fault.call, fault.errno, skip, count);
   try {
     return await send(t, running, asked);
   } finally {
-    shim.setFault(fault.call, 0, 0, 0);
+    setFault(fault.call, 0, 0, 0);
   }
 }
 

@@ -8,8 +8,8 @@ import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
 import { type Place, seededBytes, sha256 } from '../../support/regions.ts';
 import { ask, askForRange, type Change, change, overwriting } from '../../support/requests.ts';
-import { shimOrFail } from '../../support/shim.ts';
 import { mountTmpfs } from '../../support/small-tmpfs.ts';
+import { setFault } from '../../support/testing-shim.ts';
 import {
   externalChangesIn,
   fileIn,
@@ -27,16 +27,13 @@ const mebibyte = 1 << 20;
 const path = '/regions/file.bin';
 const size = 200_000;
 const old = seededBytes(size, 1);
-const shim = shimOrFail();
-// Before any lane runs.
-shim.enableFaults();
 
 async function whileFailing<Result>(call: string, errno: number, skip: number, act: () => Promise<Result>) {
-  shim.setFault(call, errno, skip, 1e9);
+  setFault(call, errno, skip, 1e9);
   try {
     return await act();
   } finally {
-    shim.setFault(call, 0, 0, 0);
+    setFault(call, 0, 0, 0);
   }
 }
 

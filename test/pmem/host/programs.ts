@@ -30,10 +30,11 @@ export type Programs = Readonly<Record<'dax' | 'devdax' | 'fill', string>>;
 export async function buildPrograms(folder: string): Promise<Programs> {
   await mkdir(folder, { recursive: true });
   const shim = join(repository, 'native-shim');
-  const core = [join(shim, 'test', 'test.c'), ...globSync(join(shim, 'core', '**', '*.c'))];
+  const testing = [join(shim, 'test', 'test.c'), join(shim, 'testing', 'faults.c')];
+  const core = [...testing, ...globSync(join(shim, 'core', '**', '*.c'))];
   const build = async (name: string, sources: readonly string[]) => {
     const program = join(folder, name);
-    await run('cc', [...flags, `-I${join(shim, 'core')}`, '-o', program, ...sources]);
+    await run('cc', [...flags, '-DPR_TESTING', `-I${join(shim, 'core')}`, `-I${shim}`, '-o', program, ...sources]);
     return program;
   };
   const source = (path: string) => join(repository, 'test', 'pmem', path);

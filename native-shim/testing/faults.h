@@ -2,14 +2,10 @@
 #ifndef PR_FAULTS_H
 #define PR_FAULTS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/sys.h"
 
 /* Routes the table through the fault switches. Call it before any lane runs; it cannot be undone. */
 void pr_faults_enable(void);
-bool pr_faults_enabled(void);
 
 /* After `skip` more calls, the next `count` calls of `call` fail with `error` (a positive errno); count 0 ends it. */
 void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count);

@@ -1,4 +1,4 @@
-#include "base/faults.h"
+#include "faults.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool routed, faults_enabled;
+static bool routed;
 static atomic_bool armed; /* a fault was set at least once: before, no call waits for the lock */
 static struct fault {
     int error;
@@ -38,24 +38,11 @@ PR_CALLS(SWITCHED)
 #define ROUTED(number, name, real, type, failure, parameters, arguments) .name = switched_##name,
 static const struct pr_sys switched = {PR_CALLS(ROUTED)};
 
-/* Under fault_lock. */
-static void route(void) {
-    if (!routed) pr_sys = switched;
-    routed = true;
-}
-
 void pr_faults_enable(void) {
     pthread_mutex_lock(&fault_lock);
-    faults_enabled = true;
-    route();
+    if (!routed) pr_sys = switched;
+    routed = true;
     pthread_mutex_unlock(&fault_lock);
-}
-
-bool pr_faults_enabled(void) {
-    pthread_mutex_lock(&fault_lock);
-    bool answer = faults_enabled;
-    pthread_mutex_unlock(&fault_lock);
-    return answer;
 }
 
 void pr_fault_set(enum pr_call call, int error, unsigned skip, unsigned count) {
