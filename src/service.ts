@@ -26,6 +26,8 @@ import type { Metrics } from './observe/metrics.ts';
 import { isTraced } from './observe/tracing.ts';
 import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
+import { mostOpen } from './region/catalog.ts';
+import { openDescriptors } from './relay/descriptors.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
 const http = process.getBuiltinModule('node:http');
@@ -36,6 +38,8 @@ export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines
   readonly express: boolean;
   /** How long `close` waits for what is in flight. */
   readonly drain: number;
+  /** How many connections may be open; undefined: as many as there are descriptors for. */
+  readonly maxConnections: number | undefined;
   /** How long the body of a request may bring no byte before the connection is closed. */
   readonly bodyTimeout: number;
   readonly logLevel: string;
@@ -84,15 +88,21 @@ export function createService(options: ServiceOptions): Service {
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options, metrics);
   log = app.log;
+  const onCrowd = warnOfCrowd(log);
+  const room = boundConnections(app.server, metrics, options, onCrowd);
   for (const output of new Set([options.log, options.accessLog?.output])) {
     if (output) output.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
   }
   watchTokens(guards, log, opened);
   app.addHook('onListen', async () => {
+    const own = openDescriptors();
+    const others = () => own + Math.max(catalog.openCount, relay.counters().openFiles);
+    room.limit({ most: options.maxConnections, others, mostOthers: own + mostOpen });
     // Who may be in this kernel without being seen is known by a list that lanes do not have.
     const logs = !options.accessLog || options.accessLog.output.native !== undefined;
     const may = opened.publisher && options.unaskable.length === 0 && logs;
-    if (may && relay instanceof NativeRelay) giveToLanes(app.server, relay, laneOptions(options, express));
+    if (may && relay instanceof NativeRelay)
+      giveToLanes(app.server, relay, { ...laneOptions(options, express), room, onCrowd });
   });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
@@ -148,8 +158,20 @@ function readingBy({ readTokens, writeTokens }: Guards): Express['mayRead'] {
   return (authorization) => readTokens.accepts(authorization) || writeTokens?.accepts(authorization) === true;
 }
 
-function laneOptions({ accessLog }: ServiceOptions, express: Express | undefined): LaneOptions {
-  return { guarded: express?.mayRead !== undefined, ...logOfLanes(accessLog) };
+function laneOptions({ accessLog, maxConnections }: ServiceOptions, express: Express | undefined): LaneOptions {
+  return { guarded: express?.mayRead !== undefined, maxConnections, ...logOfLanes(accessLog) };
+}
+
+/** Milliseconds between two warnings of the same kind. */
+const warnEvery = 60_000;
+
+function warnOfCrowd(log: FastifyInstance['log']): () => void {
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() < warnedAt + warnEvery) return;
+    warnedAt = performance.now();
+    log.warn('no room for a new connection: the one closes that was idle longest, or the new one is refused');
+  };
 }
 
 function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['log'], opened: Pagerelay): void {
@@ -188,7 +210,6 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
   const others = http.METHODS.filter((method) => !app.supportedMethods.includes(method) && method !== 'CONNECT');
   for (const method of others) app.addHttpMethod(method, { hasBody: true });
   allowHalfOpen(app.server);
-  boundConnections(app.server, metrics, options);
   return app as unknown as FastifyInstance;
 }
 

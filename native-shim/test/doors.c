@@ -122,20 +122,6 @@ static void urgent_data_in_a_head_is_neither_answered_nor_fatal(void) {
     scene_close(&scene);
 }
 
-static void where_descriptors_are_short_guests_are_turned_away(void) {
-    struct scene scene = scene_open();
-    for (int each = 0; each < 5; each++) {
-        pr_fault_set(PR_CALL_ACCEPT, EMFILE, 0, 1);
-        int guest = visit(&scene);
-        expect_end(guest);
-        close(guest);
-        guest = visit(&scene);
-        get(&scene, guest, 0, 100);
-        close(guest);
-    }
-    scene_close(&scene);
-}
-
 static void where_memory_is_short_they_wait_outside(void) {
     struct scene scene = scene_open();
     uint64_t used = test_processor_time(&scene.relay->lanes->list[0]);
@@ -194,7 +180,6 @@ int main(void) {
     RUN(guests_are_spread_over_lanes);
     RUN(urgent_data_in_a_head_is_neither_answered_nor_fatal);
     pr_faults_enable();
-    RUN(where_descriptors_are_short_guests_are_turned_away);
     RUN(where_memory_is_short_they_wait_outside);
     RUN(a_connection_that_node_can_have_only_one_descriptor_of);
     return 0;

@@ -80,12 +80,18 @@ export function oneOf<Word extends string>(placeholder: string, words: readonly 
 }
 
 /** A whole number of at most nine digits. */
-export function whole(placeholder: string, least: number, most: number, fallback: number): Kind<number> {
+export function whole<Fallback extends number | undefined>(
+  placeholder: string,
+  least: number,
+  most: number,
+  fallback: Fallback,
+): Kind<number | Fallback> {
   const read = (text: string) => {
     const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : -1;
     return value >= least && value <= most ? value : undefined;
   };
-  return { ...one({ placeholder, rule: `a whole number from ${least} to ${most}`, read }, fallback), json: ['number'] };
+  const rule = `a whole number from ${least} to ${most}`;
+  return { ...one<number | Fallback>({ placeholder, rule, read }, fallback), json: ['number'] };
 }
 
 // Node fires a timer of 2^31 milliseconds or more at once.

@@ -60,6 +60,8 @@ export type ServeOptions = {
   readonly breakHolds: number;
   /** Seconds, above 0, with fractions. */
   readonly bodyTimeout: number;
+  /** Undefined: as many as there are descriptors for. */
+  readonly maxConnections: number | undefined;
   /** Seconds, with fractions. */
   readonly maxWait: number;
   /** Bytes. */
@@ -221,6 +223,12 @@ export const flags: Flags = {
     flag: 'break-holds',
     meaning: 'how long a writer waits for an older response before that is broken off',
     ...secondsAboveZero(30),
+  },
+  maxConnections: {
+    flag: 'max-connections',
+    meaning: 'how many connections may be open; beyond, the one closes that was idle longest',
+    ...whole('N', 1, 999_999_999, undefined),
+    shownDefault: 'as many as there are descriptors for',
   },
   bodyTimeout: {
     flag: 'body-timeout',

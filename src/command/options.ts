@@ -73,6 +73,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     unaskable: settle(flags.unaskable),
     maxHold: settle(flags.maxHold),
     breakHolds: settle(flags.breakHolds),
+    maxConnections: settle(flags.maxConnections),
     bodyTimeout: settle(flags.bodyTimeout),
     maxWait: settle(flags.maxWait),
     maxPartial: settle(flags.maxPartial),

@@ -5,6 +5,7 @@ import { answerClientError, refuseExpectation } from './client-error.ts';
 import { boundSilence, boundUnread } from './deadlines.ts';
 import { boundRest, closeLingering } from './lingering.ts';
 import { answerOneByOne } from './pipeline.ts';
+import { Room } from './room.ts';
 
 /** Times in seconds. */
 export type ConnectionLimits = {
@@ -14,8 +15,18 @@ export type ConnectionLimits = {
   readonly bodyTimeout: number;
 };
 
-/** Bounds what a connection can cost that sends without reading, or announces what it does not send. */
-export function boundConnections(server: Server, metrics: Metrics, { maxHold, bodyTimeout }: ConnectionLimits): void {
+/**
+ * Bounds what a connection can cost that sends without reading, or announces what it does not send.
+ *
+ * @param onCrowd is told when one closes for want of room
+ * @returns how many there are is bounded by
+ */
+export function boundConnections(
+  server: Server,
+  metrics: Metrics,
+  { maxHold, bodyTimeout }: ConnectionLimits,
+  onCrowd: () => void,
+): Room {
   answerOneByOne(server, closeLingering, () => metrics.countClosed('pipelining'));
   boundUnread(server, maxHold, () => metrics.countClosed('unread'));
   const bound = (request: IncomingMessage, response: ServerResponse) => {
@@ -30,6 +41,10 @@ export function boundConnections(server: Server, metrics: Metrics, { maxHold, bo
   server.on('checkExpectation', refuseExpectation);
   // A body is asked for when it is known to be wanted (http/write/writing-routes.ts).
   server.on('checkContinue', (request, response) => server.emit('request', request, response));
+  return new Room(server, (what) => {
+    metrics.countLimited(what);
+    onCrowd();
+  });
 }
 
 // As Node reports a request that is late as a whole.

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import type { Responding, Return } from '../relay/publication.ts';
 import type { Taken } from '../relay/shim.ts';
@@ -23,6 +24,7 @@ import {
 } from './internals.ts';
 import { linger } from './lingering.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
+import { Room, refusal } from './room.ts';
 
 const longest = 2 ** 31 - 1; // of a timer, milliseconds
 
@@ -67,35 +69,49 @@ class LanesHandle implements ListeningHandle {
   }
 }
 
-/** How lanes answer, but for the times, which are the server's. */
-export type LaneOptions = Omit<Responding, 'keepAliveSeconds' | 'headSeconds'>;
+/** How lanes answer, but for what is the server's. */
+export type LaneOptions = Pick<Responding, 'guarded' | 'log' | 'combined' | 'beforeTime' | 'behindTime'> & {
+  /** The server's room for connections, where that is known. */
+  readonly room?: Room;
+  /** Is told when there is none for a new one. */
+  readonly onCrowd?: () => void;
+  /** Connections that may be open; undefined: as many as the server allows, or there are descriptors for. */
+  readonly maxConnections?: number | undefined;
+};
 
 /**
  * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on accepting.
  *
  * @param server one that speaks HTTP/1 over plain TCP
- * @returns whether they do; not where the server limits its connections or the requests of each, nor in a release of
- * Node whose servers are made otherwise
+ * @returns whether they do; not where the server limits the requests of each connection, nor in a release of Node whose
+ * servers are made otherwise
  */
-export function giveToLanes(server: Server, relay: NativeRelay, options: LaneOptions): boolean {
+export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptions): boolean {
   const handle = canAcceptInLanes() ? listeningHandleOf(server) : undefined;
   const { fd = -1 } = handle ?? {};
   const address = server.address();
   const isTcp = handle && fd >= 0 && typeof address === 'object' && address !== null;
-  if (!isTcp || isLimited(server)) return false;
-  const times = { keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) };
-  const listener = relay.openListener(fd, { ...options, ...times }, (arrival) => receive(server, relay, arrival));
+  // Node would count the requests of each connection; a lane does not.
+  if (!isTcp || (server.maxRequestsPerSocket ?? 0) > 0) return false;
+  const { room = new Room(server, () => {}), maxConnections, onCrowd, ...answering } = lanes;
+  const responding = {
+    ...answering,
+    ...{ keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) },
+    ...{ refusal, mostConnections: maxConnections ?? server.maxConnections ?? 0 },
+    mostDescriptors: Math.max(1, usableDescriptors() - openDescriptors() + relay.counters().openFiles),
+  };
+  const onArrival = (arrival: Arrival) => receive(server, relay, arrival);
+  const listener = relay.openListener(fd, responding, onArrival, (isMakingRoom) => {
+    if (!isMakingRoom) room.closeIdle();
+    onCrowd?.();
+  });
   if (listener === undefined) return false;
+  room.leaveToLanes();
   // Before others: what they do to a response shall find the connection followed.
   server.prependListener('request', follow);
   replaceListeningHandle(server, new LanesHandle(relay, listener, address));
   handle.close(); // The relay has a descriptor of its own.
   return true;
-}
-
-// What Node would count, and a lane does not: connections that are open, and requests of each.
-function isLimited({ maxConnections, maxRequestsPerSocket }: Server): boolean {
-  return maxConnections !== undefined || (maxRequestsPerSocket ?? 0) > 0;
 }
 
 // A time of 0 is none.

@@ -30,6 +30,9 @@ export type Exposition = { readonly contentType: string; readonly body: Buffer }
  */
 export type ClosedFor = 'unread' | 'silent' | 'rest' | 'pipelining';
 
+/** What becomes of a connection where there are as many as may be. */
+export type LimitedOutcome = 'idle_closed' | 'refused';
+
 /** The service's metrics. */
 export class Metrics {
   readonly #relay: Relay;
@@ -42,6 +45,7 @@ export class Metrics {
   /** By method, status and engine. What is alarming is there before the first: rate() does not see a series begin. */
   readonly #requests = new Map(alarming.map((status) => [requestKey('GET', status, 'none'), 0]));
 
+  readonly #limited: Record<LimitedOutcome, number> = { idle_closed: 0, refused: 0 };
   readonly #closed: Record<ClosedFor, number> = { unread: 0, silent: 0, rest: 0, pipelining: 0 };
 
   constructor(relay: Relay, observed: Observed) {
@@ -78,6 +82,16 @@ export class Metrics {
         'misuse',
         this.#closed,
       ),
+      byLabel(
+        'counter',
+        'pagerelay_limited_connections_total',
+        'Connections that were closed for want of room: idle ones for new ones, and new ones that none made room for.',
+        'outcome',
+        {
+          idle_closed: this.#limited.idle_closed + now.closedForRoom,
+          refused: this.#limited.refused + now.refusedConnections,
+        },
+      ),
       ...relayFamilies(now, this.#relay.lanes()),
       engineFamily(this.#observed.engines()),
       this.#regions.family(this.#observed.regions()),
@@ -95,6 +109,11 @@ export class Metrics {
   countRequest(method: string, status: number | undefined, engine: Engine | undefined): void {
     const key = requestKey(countedMethods.has(method) ? method : 'other', `${status ?? 'none'}`, engine ?? 'none');
     this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+  }
+
+  /** A connection is closed by Node for want of room: an idle one for a new one, or the new one. */
+  countLimited(outcome: LimitedOutcome): void {
+    this.#limited[outcome]++;
   }
 
   /** A connection is closed by Node because of what its client does. */

@@ -41,6 +41,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     lanes: 1,
     maxHold: 30,
     maxWait: 30,
+    maxConnections: undefined,
     bodyTimeout: 60,
     unaskable: [],
     writable: false,

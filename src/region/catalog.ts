@@ -1,6 +1,7 @@
 /** Which regions there are, and which generation each is now. @module */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
+import { descriptorLimit } from '../relay/descriptors.ts';
 import { isSameChange } from '../relay/file-identity.ts';
 import type { Page } from '../relay/page.ts';
 import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
@@ -46,9 +47,9 @@ export class BadName extends Error {
 
 /**
  * Opened generations that nobody holds: each costs a descriptor, and a mapping where pages are huge or DAX. So many, but at
- * most half of the descriptors that the process may have.
+ * most half of the descriptors that the process may have; of few, which it needs for itself, an eighth.
  */
-const mostOpen = Math.min(16_384, Math.floor(mostDescriptors() / 2));
+export const mostOpen = Math.min(16_384, Math.floor(descriptorLimit() / (descriptorLimit() < 1024 ? 8 : 2)));
 
 /** The open regions whose files are watched; the others are looked at by and by. */
 const mostWatched = 1024;
@@ -170,6 +171,11 @@ export class Catalog {
   /** The regions that are open for the next request. It does not look at their files. */
   opened(): Iterable<Region> {
     return this.#open.values();
+  }
+
+  /** How many those are: each costs a descriptor. */
+  get openCount(): number {
+    return this.#open.size;
   }
 
   /** Whether a region of this name could be changed: it is one of the tree's, or would be. */
@@ -344,13 +350,13 @@ export class Catalog {
     throw new SystemError('EAGAIN', name);
   }
 
-  // What has to be mapped may find no room in the address space: then what was not asked for for longest gives way.
+  // There may be no descriptor left, or no room in the address space: then what was not asked for for longest gives way.
   #openFile(tree: Tree | undefined, path: string, limit: number | undefined): Generation {
     for (;;) {
       try {
         return this.#relay.openGeneration(tree, path, limit);
       } catch (error) {
-        const noRoom = error instanceof SystemError && error.code === 'ENOMEM';
+        const noRoom = error instanceof SystemError && (error.code === 'ENOMEM' || error.code === 'EMFILE');
         if (!noRoom || this.#open.pop() === undefined) throw error;
       }
     }
@@ -416,16 +422,6 @@ export class Catalog {
     if (this.#names.size < this.#forgetAt) return;
     for (const id of this.#names.keys()) if (!this.#relay.isKnown(id)) this.#names.delete(id);
     this.#forgetAt = 2 * Math.max(mostOpen, this.#names.size);
-  }
-}
-
-// 1,024 where the process can't tell, as is usual.
-function mostDescriptors(): number {
-  try {
-    const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    return soft === undefined ? 1024 : Number(soft);
-  } catch {
-    return 1024;
   }
 }
 

@@ -62,6 +62,8 @@ export type Counted = {
   readonly waitingReaders: number;
   /** References that were broken off for a writer. */
   readonly breaks: number;
+  /** Files of regions that are open, those without a name that are still read among them. */
+  readonly openFiles: number;
   /** Connections that lanes know, and that are open: they have sent natively, or lanes have accepted them. */
   readonly connections: number;
   /** Broken-off connections under watch. */
@@ -74,6 +76,10 @@ export type Counted = {
   readonly looks: number;
   /** Connections that lanes have accepted, in place of Node. */
   readonly acceptedConnections: number;
+  /** Idle connections that lanes have closed to make room. */
+  readonly closedForRoom: number;
+  /** New ones that they have refused for want of it. */
+  readonly refusedConnections: number;
   /** Connections whose requests lanes read now. */
   readonly reading: number;
   /** Regions that lanes answer for by themselves. */
@@ -125,12 +131,15 @@ export const counterRows: readonly CounterRow[] = [
   { name: 'waitingWriters', by: [], times: false, metric: 'pagerelay_waiting_writers', help: 'Writers that wait for pages.' },
   { name: 'waitingReaders', by: [], times: false, metric: 'pagerelay_waiting_readers', help: 'Readers that wait behind writers.' },
   { name: 'breaks', by: [], times: false, metric: 'pagerelay_broken_holds_total', help: 'References that were broken off for a writer.' },
+  { name: 'openFiles', by: [], times: false, metric: 'pagerelay_open_files', help: 'Files of regions that are open, those without a name that are still read among them.' },
   { name: 'connections', by: [], times: false, metric: 'pagerelay_connections', help: 'Connections that lanes know, and that are open: they have sent natively, or lanes have accepted them.' },
   { name: 'brokenOff', by: [], times: false, metric: 'pagerelay_broken_off_connections', help: 'Broken-off connections under watch.' },
   { name: 'inlineSends', by: [], times: false, metric: 'pagerelay_inline_sends_total', help: 'Bodies that the main thread sent at once.' },
   { name: 'laneSends', by: [], times: false, metric: 'pagerelay_lane_sends_total', help: 'Bodies that a lane carried.' },
   { name: 'looks', by: [], times: false, metric: 'pagerelay_looks_total', help: 'Looks at whether a connection is done.' },
   { name: 'acceptedConnections', by: [], times: false, metric: 'pagerelay_express_accepted_total', help: 'Connections that lanes have accepted, in place of Node.' },
+  { name: 'closedForRoom', by: [], times: false, metric: '', help: 'Idle connections that lanes have closed to make room.' },
+  { name: 'refusedConnections', by: [], times: false, metric: '', help: 'New ones that they have refused for want of it.' },
   { name: 'reading', by: [], times: false, metric: 'pagerelay_express_connections', help: 'Connections whose requests lanes read now.' },
   { name: 'published', by: [], times: false, metric: 'pagerelay_published_regions', help: 'Regions that lanes answer for by themselves.' },
   { name: 'answers', by: [ 'answered' ], times: false, metric: '', help: 'What lanes have answered by themselves.' },

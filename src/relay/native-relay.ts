@@ -65,6 +65,7 @@ const eventKinds = {
   gone: 6,
   returned: 7,
   arrived: 8,
+  crowded: 9,
 } as const;
 const fieldsOfEvent = 5;
 
@@ -90,6 +91,7 @@ export class NativeRelay implements Relay {
   readonly #looks = new Looks();
   readonly #press: Press;
   #onArrival: ((arrival: Arrival) => void) | undefined;
+  #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
   /** Descriptors of open trees, by their ids. */
   #closed = false;
 
@@ -343,13 +345,20 @@ export class NativeRelay implements Relay {
   /**
    * Has lanes accept the connections of a listening socket. They answer what they can; `onArrival` is told of the others.
    *
+   * @param onCrowd is told when a new connection waits for room, and whether lanes close an idle one for it
    * @returns undefined where they can't: there is one such socket already, or lanes sit on several NUMA nodes
    */
-  openListener(fd: number, responding: Responding, onArrival: (arrival: Arrival) => void): number | undefined {
+  openListener(
+    fd: number,
+    responding: Responding,
+    onArrival: (arrival: Arrival) => void,
+    onCrowd: (isMakingRoom: boolean) => void,
+  ): number | undefined {
     if (this.#onArrival || this.#shim.respond(this.#relay, responding) < 0) return undefined;
     const listener = this.#shim.openDoor(this.#relay, fd);
     if (listener < 0) return undefined;
     this.#onArrival = onArrival;
+    this.#onCrowd = onCrowd;
     return listener;
   }
 
@@ -466,6 +475,7 @@ export class NativeRelay implements Relay {
       else if (kind === eventKinds.gone) this.#gone(id);
       else if (kind === eventKinds.returned) this.#listeners.get(id)?.returned(returns[bytes] ?? 'closed');
       else if (kind === eventKinds.arrived) this.#onArrival?.({ id, how: returns[bytes] ?? 'closed' });
+      else if (kind === eventKinds.crowded) this.#onCrowd?.(bytes > 0);
       else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
   }

@@ -204,10 +204,38 @@ test('a server that is unref’d and ref’d keeps its process alive', async (t)
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'here');
 });
 
+test('a server’s maxConnections is kept by lanes, which close the one that was idle longest', async (t) => {
+  const { server, relay, port, isGiven } = await give(t, (server) => {
+    server.maxConnections = 2;
+  });
+  assert.ok(isGiven);
+  const clients: RawClient[] = [];
+  for (let each = 0; each < 5; each++) {
+    const client = await RawClient.connect(t, port);
+    clients.push(client);
+    assert.equal(await ask(client, `/${each}`), `GET /${each} `);
+    await until(() => relay.counters().reading === Math.min(each + 1, 2), 'it is idle');
+  }
+  for (const client of clients.slice(0, 3)) assert.equal((await client.rest()).bytes, 0);
+  for (const client of clients.slice(3)) assert.equal(await ask(client, '/again'), 'GET /again ');
+  assert.equal(relay.counters().closedForRoom, 3);
+  assert.ok(server.listening);
+});
+
+test('a connection that Node was given for good, and is idle, makes room where lanes have none', async (t) => {
+  const { relay, port } = await give(t, (server) => {
+    server.maxConnections = 1;
+  });
+  const first = await RawClient.connect(t, port);
+  first.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi');
+  assert.equal((await first.response()).body.toString(), 'POST / hi');
+  const second = await RawClient.connect(t, port);
+  assert.equal(await ask(second, '/b'), 'GET /b ');
+  assert.equal((await first.rest()).bytes, 0);
+  assert.deepEqual([relay.counters().closedForRoom, relay.counters().refusedConnections], [0, 0]);
+});
+
 const left: Readonly<Record<string, (server: Server) => void>> = {
-  'limits its connections': (server) => {
-    server.maxConnections = 100;
-  },
   'limits the requests of a connection': (server) => {
     server.maxRequestsPerSocket = 100;
   },

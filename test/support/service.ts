@@ -31,6 +31,7 @@ export const serviceDefaults: ServiceOptions = {
   writable: false,
   breakHolds: 30,
   maxWait: 10,
+  maxConnections: undefined,
   bodyTimeout: 60,
   maxPartial: 64 * 1024 * 1024,
   maxBytes: undefined,

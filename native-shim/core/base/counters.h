@@ -83,6 +83,8 @@ struct pr_durations {
     ONE(uint64_t, waiting_readers, "waitingReaders", "pagerelay_waiting_readers", "Readers that wait behind writers.") \
     ONE(uint64_t, breaks, "breaks", "pagerelay_broken_holds_total",                                                    \
        "References that were broken off for a writer.")                                                                \
+    ONE(uint64_t, files, "openFiles", "pagerelay_open_files",                                                          \
+       "Files of regions that are open, those without a name that are still read among them.")                         \
     ONE(uint64_t, connections, "connections", "pagerelay_connections",                                                 \
        "Connections that lanes know, and that are open: they have sent natively, or lanes have accepted them.")        \
     ONE(uint64_t, broken_off, "brokenOff", "pagerelay_broken_off_connections",                                         \
@@ -93,6 +95,8 @@ struct pr_durations {
     ONE(uint64_t, looks, "looks", "pagerelay_looks_total", "Looks at whether a connection is done.")                   \
     ONE(uint64_t, accepted_connections, "acceptedConnections", "pagerelay_express_accepted_total",                     \
        "Connections that lanes have accepted, in place of Node.")                                                      \
+    ONE(uint64_t, closed_for_room, "closedForRoom", "", "Idle connections that lanes have closed to make room.")        \
+    ONE(uint64_t, refused_connections, "refusedConnections", "", "New ones that they have refused for want of it.")    \
     ONE(uint64_t, reading, "reading", "pagerelay_express_connections", "Connections whose requests lanes read now.")   \
     ONE(uint64_t, published, "published", "pagerelay_published_regions",                                               \
        "Regions that lanes answer for by themselves.")                                                                 \
@@ -118,7 +122,8 @@ PR_DISTINCTIONS(PR_NAMES_OF)
 #define PR_TIMES(field, ...)           struct pr_durations field;
 struct pr_counters {
     PR_COUNTERS(PR_ONE, PR_BY, PR_TWO, PR_TIMES)
-    uint64_t claims; /* the core's own */
+    /* The core's own. Connections: those that Node has a second descriptor of, and those that close to make room. */
+    uint64_t claims, shared, leaving;
 };
 
 #endif

@@ -39,6 +39,7 @@ void pr_event_add(struct pr_relay *relay, struct pr_event event) {
     struct pr_ring *ring = &relay->ring;
     pr_assert(ring->used < ring->capacity);
     if (ring->used == 0) relay->notify_due = true;
+    if (event.kind == PR_EVENT_CROWDED) ring->crowded = true;
     ring->events[(ring->first + ring->used++) % ring->capacity] = event;
 }
 
@@ -47,7 +48,8 @@ size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity)
     size_t count = 0;
     pr_lock(relay);
     while (count < capacity && ring->used > 0) {
-        into[count++] = ring->events[ring->first];
+        into[count] = ring->events[ring->first];
+        if (into[count++].kind == PR_EVENT_CROWDED) ring->crowded = false;
         ring->first = (ring->first + 1) % ring->capacity;
         ring->used--;
     }

@@ -5,6 +5,7 @@
 #ifndef PR_EVENTS_H
 #define PR_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ enum pr_event_kind {
     PR_EVENT_GONE,     /* nothing refers to a retired generation's file any more */
     PR_EVENT_RETURNED, /* a connection that its lane has read is Node's: `bytes` is an enum pr_return */
     PR_EVENT_ARRIVED,  /* the same of one that Node does not know yet: take it */
+    PR_EVENT_CROWDED,  /* a new connection waits for room: `bytes` tells how many of their own lanes close for it */
 };
 
 struct pr_event {
@@ -39,6 +41,7 @@ struct pr_ring {
     struct pr_event *events;
     size_t capacity, first, used;
     size_t promised; /* what all that is there now can cause */
+    bool crowded;    /* CROWDED is among them */
 };
 
 /* The rest is under the lock. */

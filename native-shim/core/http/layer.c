@@ -4,6 +4,7 @@
 
 #include "base/sys.h"
 #include "http/answering.h"
+#include "http/crowd.h"
 #include "http/deadlines.h"
 #include "http/handover.h"
 #include "lanes/layer.h"
@@ -20,6 +21,8 @@ static const struct pr_serving serving = {
     .close = pr_responder_close,
     .expire = pr_responder_expire,
     .let_in = pr_responder_let_in,
+    .make_room = pr_responder_make_room,
+    .refuse = pr_responder_refuse,
     .peer_ended = pr_responder_peer_ended,
     .begin_turn = pr_window_clear,
     .next = pr_responder_next,

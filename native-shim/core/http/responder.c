@@ -5,11 +5,13 @@
 
 #include "base/sys.h"
 #include "http/answering.h"
+#include "http/crowd.h"
 #include "http/deadlines.h"
 #include "http/handover.h"
 #include "http/layer.h"
 #include "http/log.h"
 #include "http/sending.h"
+#include "lanes/layer.h"
 
 int pr_responder_open(struct pr_lane *lane) {
     lane->http = pr_allocate(1, sizeof *lane->http);
@@ -29,17 +31,19 @@ void pr_responder_close(struct pr_lane *lane) {
 
 int pr_respond(struct pr_relay *relay, const struct pr_responding *given) {
     struct pr_responding kept = *given;
-    size_t before = given->before_time.length, behind = given->behind_time.length;
-    char *texts = pr_allocate(1, before + behind + 1);
-    if (!texts) return -ENOMEM;
-    if (before > 0) memcpy(texts, given->before_time.at, before);
-    if (behind > 0) memcpy(texts + before, given->behind_time.at, behind);
-    kept.before_time.at = texts;
-    kept.behind_time.at = texts + before;
+    struct pr_text *texts[] = {&kept.before_time, &kept.behind_time, &kept.refusal};
+    char *end = pr_allocate(1, kept.before_time.length + kept.behind_time.length + kept.refusal.length + 1);
+    if (!end) return -ENOMEM;
+    for (size_t each = 0; each < sizeof texts / sizeof *texts; each++) {
+        if (texts[each]->length > 0) memcpy(end, texts[each]->at, texts[each]->length);
+        texts[each]->at = end;
+        end += texts[each]->length;
+    }
     if (kept.log) pr_log_keep(kept.log);
     pr_lock(relay);
     struct pr_responding last = relay->http->responding;
     relay->http->responding = kept;
+    relay->lanes->limits = given->limits;
     pr_unlock(relay);
     pr_responding_free(&last);
     return 0;
@@ -103,6 +107,7 @@ static enum pr_next read_request(struct pr_connection *connection) {
 enum pr_next pr_responder_next(struct pr_connection *connection) {
     struct pr_responder *responder = connection->responder;
     if (!responder) return PR_NEXT_NOTHING;
+    if (pr_makes_room(connection)) return pr_responder_leave(connection);
     int sent = pr_send_unsent(connection);
     if (sent < 0) return pr_responder_leave(connection);
     if (sent == 0) return wait_for_more(connection); /* epoll tells when there is room */

@@ -48,7 +48,6 @@ static int listen_at(struct pr_lane *lane, const struct pr_door *door) {
 static void dispose_door(struct pr_door *door) {
     if (!door->closed || door->pins > 0) return;
     if (door->fd >= 0) close(door->fd);
-    if (door->spare >= 0) close(door->spare);
     pr_free(door);
 }
 
@@ -85,10 +84,6 @@ static void pace_nothing(int fd) {
         pr_sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
 }
 
-static int spare_descriptor(void) {
-    return pr_sys.open(AT_FDCWD, "/dev/null", false, O_RDONLY | O_CLOEXEC);
-}
-
 static int open_door(struct pr_door *door, int fd) {
     int yes = 1, flags = pr_sys.fcntl(fd, F_GETFL, 0);
     door->fd = pr_sys.dup(fd);
@@ -99,8 +94,10 @@ static int open_door(struct pr_door *door, int fd) {
     pace_nothing(door->fd);
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
-    int result = pr_slots_add(&relay->slots, PR_KIND_DOOR, door, &door->id);
+    int result = pr_events_reserve(relay, 1);
+    if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_DOOR, door, &door->id);
     if (result == 0) pr_list_append(&relay->lanes->doors, &door->doors);
+    if (result == 0) pr_events_promise(relay, 1); /* CROWDED, for good: a lane may be telling it */
     pr_unlock(relay);
     for (unsigned index = 0; index < relay->lanes->count && result == 0; index++)
         result = listen_at(&relay->lanes->list[index], door);
@@ -115,7 +112,6 @@ int pr_door_open(struct pr_relay *relay, int fd, uint64_t *id) {
     if (!door) return -ENOMEM;
     door->relay = relay;
     door->fd = -1;
-    door->spare = spare_descriptor();
     pr_list_init(&door->doors);
     result = open_door(door, fd);
     *id = door->id;
@@ -140,35 +136,12 @@ int pr_door_close(struct pr_relay *relay, uint64_t id) {
 
 /* Accepting. */
 
-static void let_in(struct pr_lane *lane, int fd) {
-    struct pr_connection *connection;
-    struct pr_peer peer;
-    /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
-    if (pr_peer_address_of(fd, &peer) < 0 ||
-        pr_connection_new(lane->relay, fd, &peer, lane->poller.node, &connection) < 0)
-        close(fd); /* its client is gone, or there is no memory */
-    else
-        lane->relay->lanes->serving->let_in(connection);
-}
-
-/* Where there are no descriptors left, who comes is told so by the end of its connection (as libuv does). */
-static bool turn_away(struct pr_door *door) {
-    int spare = atomic_exchange(&door->spare, -1); /* another lane's */
-    if (spare < 0) return false;
-    close(spare);
-    int fd = pr_sys.accept(door->fd, SOCK_NONBLOCK);
-    if (fd >= 0) close(fd);
-    door->spare = spare_descriptor();
-    return fd >= 0;
-}
-
 /* Returns when the door is to be looked at again, if it is not heard of earlier. */
 static uint64_t answer(struct pr_lane *lane, struct pr_door *door) {
     for (unsigned count = 0; count < ACCEPT_AT_ONCE; count++) {
-        int fd = pr_sys.accept(door->fd, SOCK_NONBLOCK);
-        if (fd >= 0) {
-            let_in(lane, fd);
-            continue;
+        if (pr_accept_newcomer(lane, door->fd) >= 0) {
+            if (pr_settle_newcomer(lane)) continue;
+            return lane->accept_at;
         }
         switch (errno) {
         case EAGAIN:
@@ -176,8 +149,6 @@ static uint64_t answer(struct pr_lane *lane, struct pr_door *door) {
         case EINVAL: return UINT64_MAX;
         case EMFILE:
         case ENFILE:
-            if (turn_away(door)) break;
-            return pr_now() + ACCEPT_LATER;
         case ENOBUFS:
         case ENOMEM: return pr_now() + ACCEPT_LATER;
         default: break; /* that client is gone, and the next may be there */
@@ -211,6 +182,7 @@ static void unpin(struct pr_door *door) {
 void pr_doors_answer(struct pr_lane *lane) {
     struct pr_door *doors[MOST_DOORS];
     if (lane->accept_at == UINT64_MAX || lane->accept_at > pr_now()) return;
+    if (lane->newcomer >= 0 && !pr_settle_newcomer(lane)) return; /* others wait behind it */
     size_t count = pin_doors(lane->relay, doors);
     lane->accept_at = UINT64_MAX;
     for (size_t index = 0; index < count; index++) {

@@ -5,7 +5,6 @@
 #ifndef PR_DOOR_H
 #define PR_DOOR_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,8 +17,7 @@ struct pr_door {
     uint64_t id;
     struct pr_relay *relay;
     int fd;
-    atomic_int spare; /* a descriptor, for when there are no others; -1 while a lane uses it, or without */
-    unsigned pins;    /* lanes that accept from it */
+    unsigned pins; /* lanes that accept from it */
     bool closed;
     struct pr_list doors; /* of the relay */
 };

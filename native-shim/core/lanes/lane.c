@@ -353,6 +353,7 @@ int pr_lanes_start(struct pr_relay *relay, unsigned count) {
         struct pr_lane *lane = &relay->lanes->list[index];
         lane->relay = relay;
         lane->stalled_at = lane->accept_at = UINT64_MAX;
+        lane->newcomer = -1;
         pr_poller_init(&lane->poller, relay, nodes[index % node_count]);
     }
     int result = 0;

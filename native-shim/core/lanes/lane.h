@@ -23,6 +23,8 @@ struct pr_lane {
     struct pr_lane_http *http; /* of the layer that answers requests */
     uint64_t now;              /* ns: when the turn, or the answer in it, began */
     uint64_t accept_at;        /* ns: when doors are to be looked at without having been heard of */
+    int newcomer;              /* what it has accepted and there is no room for yet; -1 when none */
+    uint64_t newcomer_at;      /* ns: when it did */
     uint64_t stalled_at;       /* ns: when that connection in flight moved that waits longest, at the last look */
     bool started, stop;
 };
@@ -50,6 +52,13 @@ struct pr_serving {
 
     /* A connection was accepted just now: its own lane answers it, or an event tells Node of it. */
     void (*let_in)(struct pr_connection *connection);
+    /*
+     * Under the lock: has the connection close, in its turn, that has been idle longest of all that lanes read. Returns
+     * its poller, to be woken; NULL when none is idle.
+     */
+    struct pr_poller *(*make_room)(struct pr_relay *relay);
+    /* Tells a client that there is no room for it. The descriptor is closed. */
+    void (*refuse)(struct pr_relay *relay, int fd);
     /* Under the lock: the peer of a connection that has a responder, or is fed to Node, will send nothing more. */
     void (*peer_ended)(struct pr_connection *connection);
 

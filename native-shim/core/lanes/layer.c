@@ -5,6 +5,7 @@
 
 void pr_lanes_open(struct pr_relay *relay) {
     pr_list_init(&relay->lanes->doors);
+    pr_room_open(relay);
 }
 
 void pr_lanes_end(struct pr_relay *relay) {
@@ -15,5 +16,6 @@ void pr_lanes_end(struct pr_relay *relay) {
 void pr_lanes_close(struct pr_relay *relay) {
     for (unsigned index = 0; index < relay->lanes->count; index++)
         relay->lanes->serving->close(&relay->lanes->list[index]);
+    pr_room_close(relay);
     pr_free(relay->lanes->list);
 }

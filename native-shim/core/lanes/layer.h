@@ -2,14 +2,20 @@
 #ifndef PR_LANES_LAYER_H
 #define PR_LANES_LAYER_H
 
+#include <stdatomic.h>
+
 #include "base/shared.h"
 #include "lanes/lane.h"
+#include "lanes/room.h"
 
 struct pr_lanes_layer {
     struct pr_lane *list;
     unsigned count;
     uint64_t max_hold; /* ns */
     struct pr_list doors;
+    struct pr_limits limits;
+    atomic_int spare;       /* a descriptor, for when there are no others; -1 while a lane uses it, or without */
+    uint64_t room_asked_at; /* ns: when an idle connection was last asked to close */
     const struct pr_serving *serving; /* what a layer above has registered */
 };
 

@@ -158,6 +158,7 @@ static void let_go(struct pr_generation *generation) {
         struct pr_relay *relay = generation->relay;
         pr_lock(relay);
         pr_inode_give(generation->inode, &generation->of_inode);
+        relay->counters.files--;
         pr_unlock(relay);
     }
     pr_free(generation);
@@ -237,7 +238,10 @@ static int register_generation(struct pr_relay *relay, struct pr_generation *gen
     if (!generation->inode) return -ENOMEM;
     int result = pr_slots_add(&relay->slots, PR_KIND_GENERATION, generation, &generation->id);
     if (result < 0) pr_inode_give(generation->inode, &generation->of_inode);
-    if (result < 0) generation->inode = NULL;
+    if (result < 0)
+        generation->inode = NULL;
+    else
+        relay->counters.files++;
     return result;
 }
 

@@ -142,6 +142,8 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     pr_lock(relay);
     pr_unpin(connection);
     connection->at_door = false;
+    connection->shared = fd >= 0;
+    if (fd >= 0) relay->counters.shared++;
     if (fd < 0) connection->in_epoll = false;
     if (fd >= 0 && connection->ended_at_door)
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_RETURNED, .id = id, .bytes = PR_RETURN_HANDED});
@@ -204,6 +206,12 @@ void pr_move_to_closed(struct pr_connection *connection) {
 
 /* Closing. */
 
+/* Under the lock: Node has closed its descriptor. */
+static void end_sharing(struct pr_connection *connection) {
+    if (connection->shared) connection->relay->counters.shared--;
+    connection->shared = false;
+}
+
 void pr_connection_settle(struct pr_connection *connection) {
     if (connection->current || !pr_list_empty(&connection->undone)) return;
     pr_list_remove(&connection->watch);
@@ -213,6 +221,7 @@ void pr_connection_settle(struct pr_connection *connection) {
     if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
     if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
     pr_list_remove(&connection->broken_off);
+    if (connection->makes_room) relay->counters.leaving--;
     pr_assert(connection->poller->connections > 0);
     connection->poller->connections--;
     relay->counters.connections--;
@@ -238,6 +247,7 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
     if (connection && !pr_node_has_closed(connection)) {
+        end_sharing(connection);
         pr_move_to_closed(connection);
         pr_look_soon(connection);
         if (connection->responder) relay->wire->answering->finish(connection);

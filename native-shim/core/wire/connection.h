@@ -80,11 +80,13 @@ struct pr_connection {
     /* Of the layer that answers requests: while the lane reads them; what it has read, NULL when nothing. */
     struct pr_responder *responder;
     struct pr_unread *unread;
-    size_t fed;         /* bytes of these that Node shall have */
-    bool is_fed;        /* Node answers what it was fed, and the lane reads on then */
-    bool at_door;       /* a lane has accepted it, and Node does not know of it */
-    bool ended_at_door; /* its client has ended meanwhile, which who takes it is told */
-    bool classified;    /* its peer's kind is known; until then it is sent copies alone */
+    size_t fed;             /* bytes of these that Node shall have */
+    bool is_fed;            /* Node answers what it was fed, and the lane reads on then */
+    bool at_door;           /* a lane has accepted it, and Node does not know of it */
+    bool shared;            /* a lane has accepted it, and Node has a descriptor too */
+    atomic_bool makes_room; /* its lane shall close it, if nothing was asked on it; changed under the lock */
+    bool ended_at_door;     /* its client has ended meanwhile, which who takes it is told */
+    bool classified;        /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off;
     struct pr_garbage garbage;

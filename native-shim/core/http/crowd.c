@@ -1,0 +1,64 @@
+#include "http/crowd.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "http/layer.h"
+#include "lanes/layer.h"
+
+/* Under the lock: the first that nothing is reported of; for what has become ready is looked at in its turn. */
+static struct pr_responder *first_quiet(const struct pr_list *list) {
+    pr_list_each(node, list) {
+        struct pr_responder *responder = pr_container(node, struct pr_responder, waiting);
+        if (pr_list_empty(&responder->connection->ready)) return responder;
+    }
+    return NULL;
+}
+
+/* Under the lock: of all lanes, who has been idle longest; where none is, whose head has taken longest. */
+static struct pr_responder *longest_waiting(const struct pr_relay *relay) {
+    struct pr_responder *idle = NULL, *in_head = NULL;
+    for (unsigned index = 0; index < relay->lanes->count; index++) {
+        const struct pr_lane_http *http = relay->lanes->list[index].http;
+        struct pr_responder *first = first_quiet(&http->idle), *late = first_quiet(&http->in_head);
+        if (first && (!idle || first->until < idle->until)) idle = first;
+        if (late && (!in_head || late->until < in_head->until)) in_head = late;
+    }
+    return idle ? idle : in_head;
+}
+
+struct pr_poller *pr_responder_make_room(struct pr_relay *relay) {
+    struct pr_responder *responder = longest_waiting(relay);
+    if (!responder) return NULL;
+    pr_list_remove(&responder->waiting);
+    if (!responder->connection->makes_room) relay->counters.leaving++;
+    responder->connection->makes_room = true;
+    pr_poller_ready(responder->connection);
+    return responder->connection->poller;
+}
+
+/* A client that has asked just now is answered, unless its head has been on its way for longer. */
+bool pr_makes_room(struct pr_connection *connection) {
+    const struct pr_responder *responder = connection->responder;
+    if (!connection->makes_room) return false;
+    bool closes = responder->unsent || responder->in_head || pr_window_look(connection) != PR_WINDOW_BYTES;
+    struct pr_counters *counters = &connection->relay->counters;
+    pr_lock(connection->relay);
+    connection->makes_room = closes;
+    if (closes)
+        counters->closed_for_room++;
+    else
+        counters->leaving--;
+    pr_unlock(connection->relay);
+    return closes;
+}
+
+void pr_responder_refuse(struct pr_relay *relay, int fd) {
+    pr_lock(relay);
+    struct pr_text refusal = relay->http->responding.refusal; /* it stays while doors are open */
+    pr_unlock(relay);
+    pr_sys.discard(fd, PR_WINDOW, MSG_DONTWAIT); /* or the close would be a reset, which can overtake the answer */
+    if (refusal.length > 0) pr_sys.send(fd, refusal.at, refusal.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}

@@ -1,0 +1,116 @@
+#include "lanes/room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "lanes/layer.h"
+
+/* Node needs some milliseconds to close an idle connection of its own. */
+#define PATIENCE  100000000u /* ns; then a newcomer is refused */
+#define ASK_EVERY 20000000u  /* ns; while one that was asked to close is still open */
+
+static int spare_descriptor(void) {
+    return pr_sys.open(AT_FDCWD, "/dev/null", false, O_RDONLY | O_CLOEXEC);
+}
+
+/* Whether there is a spare descriptor, or can be one again. */
+static bool has_spare(struct pr_lanes_layer *lanes) {
+    if (lanes->spare >= 0) return true;
+    int fd = spare_descriptor();
+    if (fd < 0) return false;
+    int before = atomic_exchange(&lanes->spare, fd); /* another lane may have done the same */
+    if (before >= 0) close(before);
+    return true;
+}
+
+int pr_accept_newcomer(struct pr_lane *lane, int listener) {
+    int fd = pr_sys.accept(listener, SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        int spare = atomic_exchange(&lane->relay->lanes->spare, -1);
+        if (spare < 0) return -1;
+        close(spare);
+        fd = pr_sys.accept(listener, SOCK_NONBLOCK);
+        int error = errno;
+        if (fd < 0) has_spare(lane->relay->lanes);
+        errno = error;
+    }
+    if (fd < 0) return fd;
+    lane->newcomer = fd;
+    lane->newcomer_at = pr_now();
+    return fd;
+}
+
+/* Under the lock. */
+static bool there_is_room(const struct pr_relay *relay) {
+    const struct pr_limits *limits = &relay->lanes->limits;
+    const struct pr_counters *now = &relay->counters;
+    if (limits->descriptors > 0 && now->connections + now->shared + now->files >= limits->descriptors) return false;
+    return limits->connections == 0 || now->connections < limits->connections;
+}
+
+/* Under the lock. Returns the poller to wake; NULL when nobody was asked. */
+static struct pr_poller *ask_for_room(struct pr_relay *relay) {
+    uint64_t now = pr_now();
+    if (relay->counters.leaving > 0 && now < relay->lanes->room_asked_at + ASK_EVERY) return NULL;
+    relay->lanes->room_asked_at = now;
+    struct pr_poller *asked = relay->lanes->serving->make_room(relay);
+    if (!relay->ring.crowded) pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_CROWDED, .bytes = asked ? 1 : 0});
+    return asked;
+}
+
+static void let_in(struct pr_lane *lane) {
+    struct pr_connection *connection;
+    struct pr_peer peer;
+    int fd = lane->newcomer;
+    lane->newcomer = -1;
+    /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
+    if (pr_peer_address_of(fd, &peer) < 0 ||
+        pr_connection_new(lane->relay, fd, &peer, lane->poller.node, &connection) < 0)
+        close(fd); /* its client is gone, or there is no memory */
+    else
+        lane->relay->lanes->serving->let_in(connection);
+}
+
+static void refuse(struct pr_lane *lane) {
+    struct pr_relay *relay = lane->relay;
+    int fd = lane->newcomer;
+    lane->newcomer = -1;
+    pr_lock(relay);
+    relay->counters.refused_connections++;
+    pr_unlock(relay);
+    relay->lanes->serving->refuse(relay, fd);
+}
+
+bool pr_settle_newcomer(struct pr_lane *lane) {
+    struct pr_relay *relay = lane->relay;
+    bool spare = has_spare(relay->lanes);
+    pr_lock(relay);
+    bool room = spare && there_is_room(relay);
+    struct pr_poller *asked = room ? NULL : ask_for_room(relay);
+    pr_unlock(relay);
+    if (asked && asked != &lane->poller) pr_poller_wake(asked);
+    if (!room && pr_now() < lane->newcomer_at + PATIENCE) {
+        /* What it closes itself it does in this round. */
+        lane->accept_at = asked == &lane->poller ? 0 : pr_now() + 1000000;
+        return false;
+    }
+    if (room)
+        let_in(lane);
+    else
+        refuse(lane);
+    return true;
+}
+
+void pr_room_open(struct pr_relay *relay) {
+    relay->lanes->spare = -1;
+}
+
+void pr_room_close(struct pr_relay *relay) {
+    for (unsigned index = 0; index < relay->lanes->count; index++)
+        if (relay->lanes->list[index].newcomer >= 0) close(relay->lanes->list[index].newcomer);
+    if (relay->lanes->spare >= 0) close(relay->lanes->spare);
+}
