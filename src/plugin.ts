@@ -155,10 +155,11 @@ export const pagerelay = fastifyPlugin(register, { fastify: '5.x', name: 'pagere
 /** Adds `app.pagerelay` and `reply.sendRegion` to a scope. */
 export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenFields, leaving: Leaving): void {
   const service = { ...opened, leaving };
+  const usual = pick(fields);
   app.decorate('pagerelay', opened);
   app.decorateReply('regionBody', undefined);
   app.decorateReply('sendRegion', function (this: FastifyReply, name, given = {}) {
-    const answer = () => answerRegion(service, this, name, { ...pick(fields), ...given });
+    const answer = () => answerRegion(service, this, name, { ...usual, ...given });
     if (hasTurn(this.raw)) return answer();
     return itsTurn(this.raw).then((isHere) => (isHere ? answer() : this.hijack()));
   });

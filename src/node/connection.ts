@@ -92,9 +92,9 @@ export class Connection implements ConnectionListener, WayOut {
    * connection back to Node. After any outcome but `complete` the connection is broken off: the caller destroys its
    * socket.
    */
-  async send(transmission: TransmissionId, head: string, length: number): Promise<Sent> {
+  send(transmission: TransmissionId, head: string, length: number): Sent | Promise<Sent> {
     const end = this.#relay.send(this.#id, transmission, head, length);
-    return end instanceof Promise ? await this.#whileLaneOwns(end) : end;
+    return end instanceof Promise ? this.#whileLaneOwns(end) : end;
   }
 
   /** Ends a connection whose peer must be able to tell that a body ends short. */

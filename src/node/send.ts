@@ -20,7 +20,9 @@ export async function sendHeld(
 ): Promise<Sent> {
   try {
     response.writeHead(response.statusCode, fields);
-    return await sendBody(held, response);
+    // The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
+    const head = takeHeadFor(held.connection, response) ?? (await headByNode(held, response));
+    return head === undefined ? giveUp(held, response) : await sendBody(held, response, head);
   } catch (error) {
     // A head that Node refuses, or a relay that is gone.
     held.relay.release(held.transmission, 'failed');
@@ -29,29 +31,35 @@ export async function sendHeld(
   }
 }
 
-async function sendBody(held: HeldForConnection, response: ServerResponse): Promise<Sent> {
-  const { relay, connection, transmission, length } = held;
-  relay.onUnwanted(transmission, () => response.destroy());
-  const head = takeHeadFor(connection, response);
-  if (head === undefined && !((await headIsOut(response)) && connection.flushed)) {
-    const outcome = response.destroyed ? 'aborted' : 'failed';
-    relay.release(transmission, outcome);
-    response.destroy();
-    return { outcome, code: undefined, bytes: 0 };
-  }
-  held.sending?.();
-  const sent = await connection.send(transmission, head ?? '', length);
-  if (sent.outcome === 'complete') response.end();
-  else response.destroy();
-  return sent;
+function giveUp({ relay, transmission }: HeldForConnection, response: ServerResponse): Sent {
+  const outcome = response.destroyed ? 'aborted' : 'failed';
+  relay.release(transmission, outcome);
+  response.destroy();
+  return { outcome, code: undefined, bytes: 0 };
 }
 
-// The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
+function sendBody(held: HeldForConnection, response: ServerResponse, head: string): Sent | Promise<Sent> {
+  held.sending?.();
+  const sending = held.connection.send(held.transmission, head, held.length);
+  const end = (sent: Sent) => {
+    if (sent.outcome === 'complete') response.end();
+    else response.destroy();
+    return sent;
+  };
+  return sending instanceof Promise ? sending.then(end) : end(sending);
+}
+
 function takeHeadFor(connection: Connection, response: ServerResponse): string | undefined {
   return isCurrent(response) && connection.flushed ? takeHead(response, longestHead) : undefined;
 }
 
-// Else Node writes it. The callback of an empty write comes when all that was queued before is with the kernel.
+// Else Node writes it, and nothing is left to be sent of it; undefined where it is not out, or something else is in the way.
+async function headByNode({ relay, connection, transmission }: HeldForConnection, response: ServerResponse) {
+  relay.onUnwanted(transmission, () => response.destroy());
+  return (await headIsOut(response)) && connection.flushed ? '' : undefined;
+}
+
+// The callback of an empty write comes when all that was queued before is with the kernel.
 function headIsOut(response: ServerResponse): Promise<boolean> {
   return new Promise((resolve) => {
     response.once('close', () => resolve(false));

@@ -33,6 +33,13 @@ export type ClosedFor = 'unread' | 'silent' | 'rest' | 'pipelining';
 /** What becomes of a connection where there are as many as may be. */
 export type LimitedOutcome = 'idle_closed' | 'refused';
 
+type Counted = {
+  readonly method: string;
+  readonly status: number | undefined;
+  readonly engine: Engine | undefined;
+  readonly count: { value: number };
+};
+
 /** The service's metrics. */
 export class Metrics {
   readonly #relay: Relay;
@@ -43,7 +50,9 @@ export class Metrics {
   readonly #regions = new RegionInfo();
   readonly #expositions = { plainText: this.#shared(plainText), openMetrics: this.#shared(openMetrics) };
   /** By method, status and engine. What is alarming is there before the first: rate() does not see a series begin. */
-  readonly #requests = new Map(alarming.map((status) => [requestKey('GET', status, 'none'), 0]));
+  readonly #requests = new Map(alarming.map((status) => [requestKey('GET', status, 'none'), { value: 0 }]));
+  /** Most requests are counted like the one before. */
+  #last: Counted = { method: '', status: undefined, engine: undefined, count: { value: 0 } };
 
   readonly #limited: Record<LimitedOutcome, number> = { idle_closed: 0, refused: 0 };
   readonly #closed: Record<ClosedFor, number> = { unread: 0, silent: 0, rest: 0, pipelining: 0 };
@@ -107,8 +116,14 @@ export class Metrics {
    * @param engine of the region's bytes in it, undefined where there are none
    */
   countRequest(method: string, status: number | undefined, engine: Engine | undefined): void {
-    const key = requestKey(countedMethods.has(method) ? method : 'other', `${status ?? 'none'}`, engine ?? 'none');
-    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+    const last = this.#last;
+    if (last.method !== method || last.status !== status || last.engine !== engine) {
+      const key = requestKey(countedMethods.has(method) ? method : 'other', `${status ?? 'none'}`, engine ?? 'none');
+      const count = this.#requests.get(key) ?? { value: 0 };
+      this.#requests.set(key, count);
+      this.#last = { method, status, engine, count };
+    }
+    this.#last.count.value++;
   }
 
   /** A connection is closed by Node for want of room: an idle one for a new one, or the new one. */
@@ -130,7 +145,7 @@ export class Metrics {
   }
 
   #requestFamily({ wholeByEngine, rangedByEngine, answers }: Counters): Family {
-    const counts = new Map(this.#requests);
+    const counts = new Map([...this.#requests].map(([key, { value }]) => [key, value]));
     const add = (key: string, count: number) => count > 0 && counts.set(key, (counts.get(key) ?? 0) + count);
     for (const [status, byEngine] of Object.entries({ 200: wholeByEngine, 206: rangedByEngine }))
       for (const [engine, count] of Object.entries(byEngine)) add(requestKey('GET', status, engine), count);

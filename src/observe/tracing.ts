@@ -17,6 +17,8 @@ export const channels = {
   done: channel('pagerelay:transmission:done'),
 } as const;
 
+const all = Object.values(channels);
+
 /** What every step of a transmission tells. */
 export type TracedTransmission = {
   /** As in `GET /references`. */
@@ -47,7 +49,7 @@ export function traceHeld(relay: Relay, about: () => TracedTransmission): Trace 
 
 /** Whether somebody listens to any step now. Lanes tell of none, so they answer nothing then. */
 export function isTraced(): boolean {
-  return Object.values(channels).some(({ hasSubscribers }) => hasSubscribers);
+  return all.some(({ hasSubscribers }) => hasSubscribers);
 }
 
 /** Tells of each step of one transmission. */

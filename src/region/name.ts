@@ -5,6 +5,8 @@ import { stateFolder } from './state-folder.ts';
 export const longestName = 1024;
 // Percent-encoding makes three characters of a byte at most.
 const longestEncoded = 3 * longestName;
+// ASCII that stands for itself.
+const plain = /^[\x20-\x22\x24\x26-\x7e]*$/;
 
 /** Whether segments may begin with a dot. */
 export const dotfileRules = ['allow', 'deny'] as const;
@@ -36,6 +38,7 @@ export function isRegionName(name: string, dotfiles: Dotfiles = 'allow'): boolea
  * @returns undefined for a broken escape, for what is not UTF-8, and for more than a name can have
  */
 export function decodeName(encoded: string): string | undefined {
+  if (plain.test(encoded)) return encoded.length > longestEncoded ? undefined : encoded;
   // A fragment is no part of a request's target (RFC 9112 3.2).
   if (encoded.length > longestEncoded || encoded.includes('#')) return undefined;
   try {

@@ -64,6 +64,7 @@ const boundToLoopback = new WeakMap<object, boolean>();
 function unauthorized(guards: Guards, request: FastifyRequest): ProblemError | undefined {
   const { readTokens, writeTokens } = guards;
   const { authorization } = request.headers;
+  if (!readTokens && !writeTokens) return undefined;
   if (request.method === 'OPTIONS' || !guarded.has(request.routeOptions.url ?? '')) return undefined;
   if (!safeMethods.has(request.method)) {
     const tokens = writeTokens ?? readTokens;

@@ -15,11 +15,16 @@ const notOfReferences = new RegExp(`${notOfUris.source}|#|%(?![0-9A-Fa-f]{2})`, 
 export function targetPath(target: string, method: string | undefined): string {
   // OPTIONS * asks about the whole server (RFC 9110 9.3.7); to other methods it is nothing, as is no path here.
   if (target === '*') return method === 'OPTIONS' ? '/' : '/*';
-  if (target.startsWith('/')) return target.replace(notOfUris, escapeByte);
+  if (target.startsWith('/')) return escaped(target);
   // RFC 9110 4.2.1: an http URI without a host is invalid, and then names nothing here.
   const [, path] = /^https?:\/\/[^/?#:][^/?#]*(.*)$/i.exec(target) ?? [];
   const found = path === undefined || path.startsWith('/') ? (path ?? target) : `/${path}`;
-  return found.replace(notOfUris, escapeByte);
+  return escaped(found);
+}
+
+// Nearly all have nothing to escape, which is seen in a fraction of the time.
+function escaped(path: string): string {
+  return path.search(notOfUris) < 0 ? path : path.replace(notOfUris, escapeByte);
 }
 
 /**
@@ -42,6 +47,11 @@ export function badVersion({ httpVersion }: IncomingMessage): ProblemError | und
   return new ProblemError('bad-request', { detail: 'The request line has no version.', headers });
 }
 
+// As many names as fields: nearly all requests are so, and this is the cheapest way to see it.
+function saysNothingTwice({ rawHeaders, headers }: IncomingMessage): boolean {
+  return rawHeaders.length === 2 * Object.keys(headers).length;
+}
+
 /** Fields that say one thing, and of which Node would take the first, or join what they say. */
 const singular = new Set(['authorization', 'content-type', 'if-modified-since', 'if-range', 'if-unmodified-since']);
 
@@ -50,8 +60,10 @@ const singular = new Set(['authorization', 'content-type', 'if-modified-since', 
  *
  * @returns a `bad-request` that closes the connection; undefined when all is well
  */
-export function repeatedField({ rawHeaders }: IncomingMessage): ProblemError | undefined {
+export function repeatedField(request: IncomingMessage): ProblemError | undefined {
+  if (saysNothingTwice(request)) return undefined;
   const seen = new Set<string>();
+  const { rawHeaders } = request;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]?.toLowerCase() ?? '';
     if (!singular.has(name)) continue;
@@ -70,6 +82,7 @@ export function repeatedField({ rawHeaders }: IncomingMessage): ProblemError | u
  * @returns a `bad-request` that closes the connection; undefined when all is well
  */
 export function badHost(request: IncomingMessage): ProblemError | undefined {
+  if (saysNothingTwice(request) && request.headers.host && isHost(request.headers.host)) return undefined;
   let hosts = 0;
   for (let at = 0; at < request.rawHeaders.length; at += 2) {
     const name = request.rawHeaders[at] ?? '';

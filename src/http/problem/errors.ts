@@ -27,8 +27,13 @@ export function answerErrors(app: FastifyInstance): void {
 /** Also Fastify's `frameworkErrors`: what it refuses before a route is found. */
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request);
-  if (worthReporting.has(problem.code)) request.log.error({ err: error }, problem.message);
+  if (worthReporting.has(problem.code)) request.log.error({ ...idOf(request), err: error }, problem.message);
   answerProblem(request, reply, problem);
+}
+
+// A logger of the request's own says it already.
+function idOf({ id, log, server }: FastifyRequest) {
+  return log === server.log ? { reqId: id } : {};
 }
 
 function problemOf(error: Error, request: FastifyRequest): ProblemError {

@@ -29,8 +29,11 @@ export function locationOf(request: FastifyRequest, name: string): string {
 }
 
 function addressOf(request: FastifyRequest): { readonly before: string; readonly name: string } {
-  const segments = (request.url.split('?', 1)[0] ?? '').split('/');
+  const query = request.url.indexOf('?');
+  const path = query < 0 ? request.url : request.url.slice(0, query);
   // What stands before the name has as many segments as in the route, whatever its parameters and its case.
-  const count = (request.routeOptions.url ?? '').split('/').length - 1;
-  return { before: segments.slice(0, count).join('/'), name: segments.slice(count).join('/') };
+  const route = request.routeOptions.url ?? '';
+  let slash = path.indexOf('/');
+  for (let at = route.indexOf('/', 1); at >= 0; at = route.indexOf('/', at + 1)) slash = path.indexOf('/', slash + 1);
+  return { before: path.slice(0, slash), name: path.slice(slash + 1) };
 }
