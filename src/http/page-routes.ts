@@ -60,14 +60,15 @@ export function addPageRoutes(scope: FastifyInstance, { relay, catalog, outgoing
   });
   const take = async () => ({ still: await snapshots.take(), moving: () => ({ threads: snapshots.threads() }) });
   const feed = new Feed(take, (err) => scope.log.warn({ err }, 'the page could not be fed'));
-  for (const asset of readAssets()) addAsset(scope, asset);
+  const assets = readAssets();
+  for (const asset of assets) addAsset(scope, asset);
   scope.route({
     method: readable,
     url: livePath,
     config: { openapi: liveRoute },
     handler: (request, reply) => answerLive(feed, request, reply),
   });
-  refuseOtherMethods(scope, livePath);
+  refuseOthers(scope, [...assets.map(({ path }) => `/${path}`), livePath]);
   scope.addHook('preClose', async () => feed.close());
   return feed;
 }
@@ -83,7 +84,15 @@ function addAsset(scope: FastifyInstance, asset: Asset): void {
     config: { openapi: assetRoute(asset) },
     handler: async (request, reply) => answerFixed(fixed, request, reply.headers(safety)),
   });
-  refuseOtherMethods(scope, url);
+}
+
+// Once for all files: each route of each of thirty methods takes time at every start.
+function refuseOthers(scope: FastifyInstance, paths: readonly string[]): void {
+  const known = new Set(paths);
+  refuseOtherMethods(scope, '/');
+  refuseOtherMethods(scope, '/page/:file', undefined, ({ params }) => {
+    return known.has(`/page/${(params as { file: string }).file}`);
+  });
 }
 
 async function answerLive(feed: Feed, request: FastifyRequest, reply: FastifyReply) {

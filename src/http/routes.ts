@@ -1,5 +1,5 @@
 /** The addresses of regions. @module */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Catalog } from '../region/catalog.ts';
 import type { TreeWatch } from '../region/tree-watch.ts';
@@ -25,6 +25,8 @@ export type Routes = {
 };
 
 const readable = ['GET', 'HEAD', 'OPTIONS'];
+
+type IsThere = (request: FastifyRequest) => boolean;
 
 /** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
 export function addRoutes(scope: FastifyInstance, routes: Routes): void {
@@ -58,25 +60,43 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
   refuseOtherMethods(scope, '/leases/:id', ['PUT', 'DELETE', 'OPTIONS']);
 }
 
-/** 405 with Allow (RFC 9110 15.5.6) for what `url` does not answer; OPTIONS is told the same by 204. */
-export function refuseOtherMethods(scope: FastifyInstance, url: string, allowed: readonly string[] = readable): void {
+/**
+ * 405 with Allow (RFC 9110 15.5.6) for what `url` does not answer; OPTIONS is told the same by 204.
+ *
+ * @param isThere whether something is at the address of a request, where `url` has parameters
+ */
+export function refuseOtherMethods(
+  scope: FastifyInstance,
+  url: string,
+  allowed: readonly string[] = readable,
+  isThere: IsThere = () => true,
+): void {
   scope.route({
     method: scope.supportedMethods.filter((method) => !allowed.includes(method)),
     url,
     // Before a body is looked at: its type and size do not matter.
-    onRequest: async () => {
+    onRequest: async (request, reply) => {
+      if (!isThere(request)) return reply.callNotFound();
       throw new ProblemError('method-not-allowed', { headers: { allow: allowed.join(', ') } });
     },
     handler: async () => {},
   });
-  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) tellMethods(scope, url, allowed);
+  if (!scope.hasRoute({ method: 'OPTIONS', url: `${scope.prefix}${url}` })) tellMethods(scope, url, allowed, isThere);
 }
 
 /** Answers OPTIONS by 204 with Allow (RFC 9110 9.3.7), whatever body comes with it. */
-export function tellMethods(scope: FastifyInstance, url: string, allowed: readonly string[] = readable): void {
+export function tellMethods(
+  scope: FastifyInstance,
+  url: string,
+  allowed: readonly string[] = readable,
+  isThere: IsThere = () => true,
+): void {
   const patch = allowed.includes('PATCH') ? { 'accept-patch': mergePatch } : {}; // RFC 5789 3.1
   scope.options(url, {
-    onRequest: async (_, reply) => reply.code(204).header('allow', allowed.join(', ')).headers(patch).send(),
+    onRequest: async (request, reply) => {
+      if (!isThere(request)) return reply.callNotFound();
+      return reply.code(204).header('allow', allowed.join(', ')).headers(patch).send();
+    },
     handler: async () => {},
   });
 }

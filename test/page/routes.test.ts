@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fastify from 'fastify';
+import { readAssets } from '../../src/page/assets.ts';
 import { pagerelay } from '../../src/plugin.ts';
 import { endless } from '../support/limits.ts';
 import { RawClient } from '../support/raw.ts';
@@ -67,6 +68,25 @@ test('the page answers conditional requests, HEAD and OPTIONS, and refuses the r
   client.write('HEAD /page/live HTTP/1.1\r\nHost: localhost\r\n\r\n');
   const live = await client.response('HEAD');
   assert.deepEqual([live.status, live.fields.get('content-type')], [200, 'text/event-stream']);
+});
+
+test('each file of the page and what feeds it refuse other methods, and what is no file is a 404 to any', async (t) => {
+  const { service } = await startService(t, { dir: makeFolder(t, 'tmpfs') });
+  const told = async (method: 'POST' | 'DELETE' | 'OPTIONS' | 'GET', url: string) => {
+    const { statusCode, headers } = await service.app.inject({ method, url });
+    return [statusCode, headers.allow];
+  };
+  for (const url of [...readAssets().map(({ path }) => `/${path}`), '/page/live', '/page/main.js?x']) {
+    for (const method of ['POST', 'DELETE'] as const) {
+      assert.deepEqual(await told(method, url), [405, 'GET, HEAD, OPTIONS'], `${method} ${url}`);
+    }
+    assert.deepEqual(await told('OPTIONS', url), [204, 'GET, HEAD, OPTIONS'], url);
+  }
+  for (const url of ['/page/none.js', '/page/', '/page/main.js/x', '/page/constructor']) {
+    for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS'] as const) {
+      assert.deepEqual(await told(method, url), [404, undefined], `${method} ${url}`);
+    }
+  }
 });
 
 test('no address leads from the page to other files', async (t) => {
