@@ -94,7 +94,8 @@ for (const [name, read] of Object.entries({ haproxy: byHaproxy, undici: byUndici
   const first = await read(range);
   const whole = await read({});
   const again = await read(range);
-  console.log(`${name}: range ${first}, whole ${whole}, the same range ${again}; the origin saw ${ranges[`/${name}`].join(', ')}`);
+  const asked = ranges[`/${name}`].join(', ');
+  console.log(`${name}: range ${first}, whole ${whole}, the same range ${again}; the origin saw ${asked}`);
   if (first !== '206 10 bytes' || whole !== '200 4000 bytes' || again !== whole) process.exitCode = 1;
 }
 const conditional = await byHaproxy({ ...range, 'if-match': '"other"' });

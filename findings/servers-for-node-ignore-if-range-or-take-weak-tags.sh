@@ -69,7 +69,8 @@ async function resumed(url, time) {
   const text = await rest.text();
   const joined = rest.status === 206 && part + text === 'o'.repeat(size / 2) + 'n'.repeat(size / 2);
   const whole = rest.status === 200 && text === 'n'.repeat(size);
-  return { validator, result: joined ? '206, rest of the other' : whole ? '200, whole' : `${rest.status}, ${text.length} bytes` };
+  const result = joined ? '206, rest of the other' : whole ? '200, whole' : `${rest.status}, ${text.length} bytes`;
+  return { validator, result };
 }
 
 for (const [name, handler] of Object.entries(handlers)) {
