@@ -19,8 +19,9 @@ static bool add(napi_env env, napi_value exports, const struct exports *more) {
 
 static napi_value initialise(napi_env env, napi_value exports) {
     const struct exports *all[] = {
-        &relay_exports,   &generation_exports, &hold_exports, &connection_exports, &counter_exports,
-        &process_exports, &lease_exports,      &job_exports,  &responder_exports,  &log_exports,
+        &relay_exports,     &generation_exports, &hold_exports,  &connection_exports,
+        &counter_exports,   &process_exports,    &lease_exports, &job_exports,
+        &responder_exports, &log_exports,        &act_exports,
 #ifdef PR_TESTING
         &testing_exports,
 #endif

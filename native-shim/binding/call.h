@@ -59,7 +59,7 @@ struct exports {
 #define EXPORTS(list)                                                                                                  \
     { list, sizeof list / sizeof *list }
 extern const struct exports relay_exports, generation_exports, hold_exports, connection_exports, counter_exports,
-    process_exports, lease_exports, job_exports, responder_exports, log_exports;
+    process_exports, lease_exports, job_exports, responder_exports, log_exports, act_exports;
 
 #ifdef PR_TESTING /* native-shim/testing/ */
 struct pr_pretence;

@@ -1,6 +1,5 @@
 /* Connections. */
 #include "call.h"
-#include "lanes/door.h"
 #include "wire/connection.h"
 #include "wire/transmission.h"
 
@@ -20,21 +19,6 @@ static napi_value adopt(napi_env env, napi_callback_info info) {
     set_number(env, object, "id", (double)connection);
     set(env, object, "peerKind", string(env, peer_names[kind]));
     return object;
-}
-
-static napi_value open_door(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t fd, door;
-    if (!open_call(env, info, &call) || !want_integer(env, call.arguments[1], "fd", INT32_MAX, &fd)) return NULL;
-    int result = pr_door_open(call.relay, (int)fd, &door);
-    return number(env, result < 0 ? result : (double)door);
-}
-
-static napi_value close_door(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t door;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "door", &door)) return NULL;
-    return number(env, pr_door_close(call.relay, door));
 }
 
 static napi_value take_connection(napi_env env, napi_callback_info info) {
@@ -89,27 +73,9 @@ static napi_value send_held(napi_env env, napi_callback_info info) {
     return failure;
 }
 
-static napi_value with_connection(napi_env env, napi_callback_info info, int (*act)(struct pr_relay *, uint64_t)) {
-    struct call call;
-    uint64_t connection;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
-    return number(env, act(call.relay, connection));
-}
-
-static napi_value finish(napi_env env, napi_callback_info info) {
-    return with_connection(env, info, pr_connection_finish);
-}
-
-static napi_value break_off(napi_env env, napi_callback_info info) {
-    return with_connection(env, info, pr_connection_break);
-}
-
-static napi_value close_connection(napi_env env, napi_callback_info info) {
-    return with_connection(env, info, pr_connection_close);
-}
-
 static const struct export list[] = {
-    {"adopt", adopt},    {"openDoor", open_door}, {"closeDoor", close_door}, {"takeConnection", take_connection},
-    {"send", send_held}, {"finish", finish},      {"breakOff", break_off},   {"closeConnection", close_connection},
+    {"adopt", adopt},
+    {"takeConnection", take_connection},
+    {"send", send_held},
 };
 const struct exports connection_exports = EXPORTS(list);

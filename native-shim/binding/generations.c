@@ -8,30 +8,6 @@
 
 #define PATH_CAPACITY 4096
 
-static napi_value open_tree(napi_env env, napi_callback_info info) {
-    struct call call;
-    char path[PATH_CAPACITY];
-    uint64_t tree;
-    if (!open_call(env, info, &call) || !want_string(env, call.arguments[1], "path", path, sizeof path)) return NULL;
-    int result = pr_tree_open(call.relay, path, &tree);
-    return number(env, result < 0 ? result : (double)tree);
-}
-
-static napi_value of_tree(napi_env env, napi_callback_info info, int (*act)(struct pr_relay *, uint64_t)) {
-    struct call call;
-    uint64_t tree;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "tree", &tree)) return NULL;
-    return number(env, act(call.relay, tree));
-}
-
-static napi_value close_tree(napi_env env, napi_callback_info info) {
-    return of_tree(env, info, pr_tree_close);
-}
-
-static napi_value tree_descriptor(napi_env env, napi_callback_info info) {
-    return of_tree(env, info, pr_tree_descriptor);
-}
-
 napi_value identity(napi_env env, const struct pr_generation_info *info) {
     napi_value object;
     napi_create_object(env, &object);
@@ -119,30 +95,12 @@ static napi_value open_generation(napi_env env, napi_callback_info info) {
     return object;
 }
 
-static napi_value close_generation(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
-    return number(env, pr_generation_close(call.relay, generation));
-}
-
-static napi_value retire_generation(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
-    return number(env, pr_generation_retire(call.relay, generation));
-}
-
-static bool want_versioned(napi_env env, napi_callback_info info, struct call *call, uint64_t *generation,
-                           uint64_t *epoch, uint64_t *version) {
-    return open_call(env, info, call) && want_id(call, 1, "generation", generation) &&
-           want_id(call, 2, "epoch", epoch) && want_id(call, 3, "version", version);
-}
-
 static napi_value set_version(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t generation, epoch, version;
-    if (!want_versioned(env, info, &call, &generation, &epoch, &version)) return NULL;
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
+        !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version))
+        return NULL;
     int result = pr_generation_set_version(call.relay, generation, &epoch, &version);
     if (result < 0) return number(env, result);
     napi_value object;
@@ -150,13 +108,6 @@ static napi_value set_version(napi_env env, napi_callback_info info) {
     set_number(env, object, "epoch", (double)epoch);
     set_number(env, object, "version", (double)version);
     return object;
-}
-
-static napi_value is_settled(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation, epoch, version;
-    if (!want_versioned(env, info, &call, &generation, &epoch, &version)) return NULL;
-    return number(env, pr_generation_is_settled(call.relay, generation, epoch, version));
 }
 
 static napi_value set_copying(napi_env env, napi_callback_info info) {
@@ -184,21 +135,19 @@ static napi_value set_copying(napi_env env, napi_callback_info info) {
     return number(env, pr_generation_set_copying(call.relay, generation, engines));
 }
 
-static napi_value at_path(napi_env env, napi_callback_info info,
-                          int (*act)(struct pr_relay *, uint64_t, const char *)) {
+/* A tree; or of one, which is 0 otherwise, a descriptor of a folder, or of a file to be written. */
+static napi_value open_path(napi_env env, napi_callback_info info) {
+    static const char *const kinds[] = {"tree", "folder", "file"};
+    enum { TREE, FOLDER };
     struct call call;
-    uint64_t tree;
+    uint64_t tree, opened;
+    int kind;
     char path[PATH_CAPACITY];
-    if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
-    return number(env, act(call.relay, tree, path));
-}
-
-static napi_value open_folder(napi_env env, napi_callback_info info) {
-    return at_path(env, info, pr_tree_folder);
-}
-
-static napi_value open_file(napi_env env, napi_callback_info info) {
-    return at_path(env, info, pr_tree_file);
+    if (!tree_and_path(env, info, &call, &tree, path) || !want_name(env, call.arguments[3], "kind", kinds, 3, &kind))
+        return NULL;
+    if (kind != TREE) return number(env, (kind == FOLDER ? pr_tree_folder : pr_tree_file)(call.relay, tree, path));
+    int result = pr_tree_open(call.relay, path, &opened);
+    return number(env, result < 0 ? result : (double)opened);
 }
 
 static napi_value lock_tree(napi_env env, napi_callback_info info) {
@@ -213,29 +162,14 @@ static napi_value lock_tree(napi_env env, napi_callback_info info) {
     return number(env, pr_tree_lock(call.relay, tree, path, (unsigned)byte, (enum pr_lock_mode)mode));
 }
 
-static napi_value generation_descriptor(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
-    return number(env, pr_generation_descriptor(call.relay, generation));
-}
-
 static const struct export list[] = {
-    {"openTree", open_tree},
-    {"closeTree", close_tree},
-    {"treeDescriptor", tree_descriptor},
+    {"open", open_path},
     {"statGeneration", stat_generation},
     {"lookAtNames", look_at_names},
     {"generationIsAt", generation_is_at},
     {"openGeneration", open_generation},
-    {"closeGeneration", close_generation},
-    {"retireGeneration", retire_generation},
     {"setVersion", set_version},
     {"setCopying", set_copying},
-    {"isSettled", is_settled},
-    {"openFolder", open_folder},
-    {"openFile", open_file},
     {"lockTree", lock_tree},
-    {"generationDescriptor", generation_descriptor},
 };
 const struct exports generation_exports = EXPORTS(list);

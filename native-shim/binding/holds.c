@@ -34,22 +34,6 @@ static napi_value hold(napi_env env, napi_callback_info info) {
     return number(env, result < 0 ? result : (double)transmission);
 }
 
-static napi_value change_to_stream(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t transmission;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission)) return NULL;
-    return number(env, pr_change_to_stream(call.relay, transmission));
-}
-
-static napi_value advance(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t transmission, bytes;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "transmission", &transmission) ||
-        !want_id(&call, 2, "bytes", &bytes))
-        return NULL;
-    return number(env, pr_advance(call.relay, transmission, bytes));
-}
-
 static napi_value release(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t transmission;
@@ -104,7 +88,8 @@ static napi_value references(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"hold", hold},       {"advance", advance},       {"changeToStream", change_to_stream},
-    {"release", release}, {"references", references},
+    {"hold", hold},
+    {"release", release},
+    {"references", references},
 };
 const struct exports hold_exports = EXPORTS(list);

@@ -21,8 +21,9 @@ struct job {
     napi_ref kept; /* the buffer that is read or filled meanwhile, or NULL */
     const void *bytes;
     size_t byte_count;
-    uint64_t fd, offset, size;
-    uint64_t to, from_offset;
+    uint64_t fd, offset;
+    int what; /* of ON_FILES, and its numbers */
+    uint64_t numbers[4];
     struct overwriting *overwriting; /* NULL for any other job */
     const char *mapped;
     int result;
@@ -93,65 +94,41 @@ static napi_value file_write(napi_env env, napi_callback_info info) {
     return start(env, &job, call.arguments[1]);
 }
 
-static int run_sync(struct job *job) {
-    return pr_file_sync((int)job->fd);
+/* What is done to a file: its name, how many numbers it takes beside the descriptor, and how. */
+#define ON_FILES(ON_FILE)                                                                                              \
+    ON_FILE(sync, 0, pr_file_sync(fd))                                                                                 \
+    ON_FILE(cut, 1, pr_file_cut(fd, n[0]))                                                                             \
+    ON_FILE(extend, 1, pr_file_extend(fd, n[0]))                                                                       \
+    ON_FILE(hasSmallFolios, 2, pr_folios_are_small(fd, n[0], n[1]))                                                    \
+    ON_FILE(copy, 4, n[1] <= INT32_MAX ? pr_file_copy(fd, n[0], (int)n[1], n[2], n[3]) : -EBADF)
+
+#define CONSTANT(name, count, call) DO_##name,
+#define NAME(name, count, call)     #name,
+#define COUNT(name, count, call)    count,
+#define CASE(name, count, call)                                                                                        \
+    case DO_##name: return call;
+
+enum { ON_FILES(CONSTANT) FILE_JOBS };
+
+static int run_on_file(struct job *job) {
+    const uint64_t *n = job->numbers;
+    int fd = (int)job->fd;
+    switch (job->what) {
+        ON_FILES(CASE)
+    default: return -EINVAL;
+    }
 }
 
-static napi_value file_sync(napi_env env, napi_callback_info info) {
+static napi_value on_file(napi_env env, napi_callback_info info) {
+    static const char *const names[FILE_JOBS] = {ON_FILES(NAME)};
+    static const size_t counts[FILE_JOBS] = {ON_FILES(COUNT)};
     struct call call;
-    struct job job = {.run = run_sync};
-    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd)) return NULL;
-    return start(env, &job, NULL);
-}
-
-static int run_cut(struct job *job) {
-    return pr_file_cut((int)job->fd, job->size);
-}
-
-static int run_extend(struct job *job) {
-    return pr_file_extend((int)job->fd, job->size);
-}
-
-static napi_value resize(napi_env env, napi_callback_info info, int (*run)(struct job *job)) {
-    struct call call;
-    struct job job = {.run = run};
-    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) || !want_offset(&call, 1, "size", &job.size))
+    struct job job = {.run = run_on_file};
+    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "what", names, FILE_JOBS, &job.what) ||
+        !want_fd(&call, 1, &job.fd))
         return NULL;
-    return start(env, &job, NULL);
-}
-
-static napi_value file_cut(napi_env env, napi_callback_info info) {
-    return resize(env, info, run_cut);
-}
-
-static napi_value file_extend(napi_env env, napi_callback_info info) {
-    return resize(env, info, run_extend);
-}
-
-static int run_copy(struct job *job) {
-    return pr_file_copy((int)job->fd, job->from_offset, (int)job->to, job->offset, job->size);
-}
-
-static napi_value file_copy(napi_env env, napi_callback_info info) {
-    struct call call;
-    struct job job = {.run = run_copy};
-    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) ||
-        !want_offset(&call, 1, "fromOffset", &job.from_offset) || !want_fd(&call, 2, &job.to) ||
-        !want_offset(&call, 3, "toOffset", &job.offset) || !want_offset(&call, 4, "length", &job.size))
-        return NULL;
-    return start(env, &job, NULL);
-}
-
-static int run_folios(struct job *job) {
-    return pr_folios_are_small((int)job->fd, job->offset, job->size);
-}
-
-static napi_value file_folios(napi_env env, napi_callback_info info) {
-    struct call call;
-    struct job job = {.run = run_folios};
-    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) ||
-        !want_offset(&call, 1, "offset", &job.offset) || !want_offset(&call, 2, "length", &job.size))
-        return NULL;
+    for (size_t place = 0; place < counts[job.what]; place++)
+        if (!want_offset(&call, 2 + place, "number", &job.numbers[place])) return NULL;
     return start(env, &job, NULL);
 }
 
@@ -169,16 +146,6 @@ static napi_value overwritten(napi_env env, const struct job *job) {
     napi_get_boolean(env, job->overwriting->undone, &undone);
     set(env, object, "undone", undone);
     return object;
-}
-
-static bool want_number_property(napi_env env, napi_value object, const char *key, uint64_t most, uint64_t *value) {
-    napi_value property;
-    return want_property(env, object, key, &property) && want_integer(env, property, key, most, value);
-}
-
-static bool want_string_property(napi_env env, napi_value object, const char *key, char *buffer, size_t capacity) {
-    napi_value property;
-    return want_property(env, object, key, &property) && want_string(env, property, key, buffer, capacity);
 }
 
 /* Where the new bytes are: in a file by its descriptor, or in `*buffer`, as many as there are to be. */
@@ -204,13 +171,12 @@ static bool want_source(napi_env env, napi_value object, struct pr_overwrite *wh
 
 static bool want_place(napi_env env, napi_value object, struct pr_overwrite *what) {
     uint64_t to;
-    napi_value fresh;
-    if (!want_number_property(env, object, "to", INT32_MAX, &to) ||
-        !want_number_property(env, object, "offset", MOST_INTEGER, &what->offset) ||
-        !want_number_property(env, object, "length", MOST_INTEGER, &what->length) ||
-        !want_number_property(env, object, "pageSize", 1 << 30, &what->page_size) ||
-        !want_number_property(env, object, "fileSize", MOST_INTEGER, &what->file_size) ||
-        !want_property(env, object, "fresh", &fresh) || !want_boolean(env, fresh, "fresh", &what->fresh))
+    if (!integer_property(env, object, "to", INT32_MAX, &to) ||
+        !integer_property(env, object, "offset", MOST_INTEGER, &what->offset) ||
+        !integer_property(env, object, "length", MOST_INTEGER, &what->length) ||
+        !integer_property(env, object, "pageSize", 1 << 30, &what->page_size) ||
+        !integer_property(env, object, "fileSize", MOST_INTEGER, &what->file_size) ||
+        !boolean_property(env, object, "fresh", &what->fresh))
         return false;
     what->to = (int)to;
     if (what->page_size > 0 && what->offset <= what->file_size && what->length <= what->file_size - what->offset)
@@ -223,8 +189,8 @@ static bool want_overwrite(napi_env env, napi_value object, struct overwriting *
     overwriting->what.note = overwriting->note;
     overwriting->what.heading = overwriting->heading;
     return want_place(env, object, &overwriting->what) &&
-           want_string_property(env, object, "note", overwriting->note, sizeof overwriting->note) &&
-           want_string_property(env, object, "heading", overwriting->heading, sizeof overwriting->heading) &&
+           string_property(env, object, "note", overwriting->note, sizeof overwriting->note) &&
+           string_property(env, object, "heading", overwriting->heading, sizeof overwriting->heading) &&
            want_source(env, object, &overwriting->what, buffer);
 }
 
@@ -263,9 +229,9 @@ static napi_value read_mapped(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"fileWrite", file_write},   {"fileSync", file_sync},
-    {"fileCut", file_cut},       {"fileExtend", file_extend},
-    {"fileCopy", file_copy},     {"fileOverwrite", file_overwrite},
-    {"readMapped", read_mapped}, {"fileHasSmallFolios", file_folios},
+    {"fileWrite", file_write},
+    {"onFile", on_file},
+    {"fileOverwrite", file_overwrite},
+    {"readMapped", read_mapped},
 };
 const struct exports job_exports = EXPORTS(list);

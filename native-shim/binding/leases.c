@@ -34,22 +34,6 @@ static napi_value lease(napi_env env, napi_callback_info info) {
     return claim_object(env, result, id);
 }
 
-static napi_value begin_lease(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t id, epoch, version;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "lease", &id) || !want_id(&call, 2, "epoch", &epoch))
-        return NULL;
-    int result = pr_lease_begin(call.relay, id, epoch, &version);
-    return number(env, result < 0 ? result : (double)version);
-}
-
-static napi_value touch_lease(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t id;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "lease", &id)) return NULL;
-    return number(env, pr_lease_touch(call.relay, id));
-}
-
 static napi_value end_lease(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t id, generation;
@@ -76,13 +60,6 @@ static napi_value place(napi_env env, napi_callback_info info) {
     return claim_object(env, result, id);
 }
 
-static napi_value end_place(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t id;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "place", &id)) return NULL;
-    return number(env, pr_place_end(call.relay, id));
-}
-
 static napi_value press(napi_env env, napi_callback_info info) {
     struct call call;
     double seconds;
@@ -92,11 +69,8 @@ static napi_value press(napi_env env, napi_callback_info info) {
 
 static const struct export list[] = {
     {"lease", lease},
-    {"beginLease", begin_lease},
-    {"touchLease", touch_lease},
     {"endLease", end_lease},
     {"place", place},
-    {"endPlace", end_place},
     {"press", press},
 };
 const struct exports lease_exports = EXPORTS(list);

@@ -12,20 +12,13 @@
 static napi_value create_memfd(napi_env env, napi_callback_info info) {
     struct call call;
     char name[64];
-    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "name", name, sizeof name))
+    uint64_t huge_bytes;
+    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "name", name, sizeof name) ||
+        !want_integer(env, call.arguments[1], "hugeBytes", MOST_INTEGER, &huge_bytes))
         return NULL;
+    if (huge_bytes > 0) return number(env, pr_huge_memfd(name, huge_bytes));
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     return number(env, fd < 0 ? -errno : fd);
-}
-
-static napi_value create_huge_memfd(napi_env env, napi_callback_info info) {
-    struct call call;
-    char name[64];
-    uint64_t size;
-    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "name", name, sizeof name) ||
-        !want_integer(env, call.arguments[1], "size", MOST_INTEGER, &size))
-        return NULL;
-    return number(env, pr_huge_memfd(name, size));
 }
 
 static napi_value nudge(napi_env env, napi_callback_info info) {
@@ -33,63 +26,43 @@ static napi_value nudge(napi_env env, napi_callback_info info) {
     return number(env, pr_nudge());
 }
 
-static napi_value witness_fresh_pages(napi_env env, napi_callback_info info) {
-    struct call call;
-    char path[4096];
-    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "path", path, sizeof path))
-        return NULL;
-    return number(env, pr_witness_fresh_pages(path));
-}
-
 static const char *const scratch_names[] = {"folder", "memfd", "hugetlb", "device"};
 
-static bool want_scratch(struct call *call, int *kind, char *path, size_t capacity) {
-    return want_name(call->env, call->arguments[0], "kind", scratch_names, 4, kind) &&
-           want_string(call->env, call->arguments[1], "path", path, capacity);
-}
+enum question { FRESH_PAGES, BACKING, COPY_FREE, NOTICE };
 
-/* What holds scratch pages of this kind: a backing's name, or -errno. */
-static napi_value scratch_backing(napi_env env, napi_callback_info info) {
-    struct call call;
-    char path[4096];
-    int kind, fd;
+/* A backing, or 1 or 0; or -errno. */
+static int ask_of_scratch(enum question question, enum pr_scratch kind, const char *path, enum pr_engine engine) {
+    int fd;
     uint64_t size;
     struct pr_backing_info found;
-    if (!take_arguments(env, info, &call) || !want_scratch(&call, &kind, path, sizeof path)) return NULL;
-    int result = pr_scratch_open((enum pr_scratch)kind, path, &fd, &size);
-    if (result < 0) return number(env, result);
-    result = pr_backing_of(fd, &found);
+    int result = pr_scratch_open(kind, path, &fd, &size);
+    if (result < 0) return result;
+    if (question == BACKING) {
+        result = pr_backing_of(fd, &found);
+        if (result == 0) result = (int)found.backing;
+    } else {
+        result =
+            question == COPY_FREE ? pr_witness_copy_free(fd, size, engine) : pr_witness_notice_says_copied(fd, size);
+    }
     close(fd);
-    return result < 0 ? number(env, result) : string(env, backing_names[found.backing]);
+    return result;
 }
 
-/* Opens scratch pages, has `act` try an engine on them, closes them. */
-static napi_value on_scratch(napi_env env, napi_callback_info info, int (*act)(int, uint64_t, enum pr_engine)) {
+/* What the witness sees on scratch pages of a kind. */
+static napi_value witness(napi_env env, napi_callback_info info) {
+    static const char *const questions[] = {"freshPages", "backing", "copyFree", "notice"};
     struct call call;
     char path[4096];
-    int kind, engine, fd;
-    uint64_t size;
-    if (!take_arguments(env, info, &call) || !want_scratch(&call, &kind, path, sizeof path) ||
-        !want_name(env, call.arguments[2], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine))
+    int question, kind, engine = 0;
+    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "question", questions, 4, &question) ||
+        !want_name(env, call.arguments[1], "kind", scratch_names, 4, &kind) ||
+        !want_string(env, call.arguments[2], "path", path, sizeof path) ||
+        (question >= COPY_FREE &&
+         !want_name(env, call.arguments[3], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine)))
         return NULL;
-    int result = pr_scratch_open((enum pr_scratch)kind, path, &fd, &size);
-    if (result < 0) return number(env, result);
-    result = act(fd, size, (enum pr_engine)engine);
-    close(fd);
-    return number(env, result);
-}
-
-static napi_value witness_copy_free(napi_env env, napi_callback_info info) {
-    return on_scratch(env, info, pr_witness_copy_free);
-}
-
-static int notice(int fd, uint64_t size, enum pr_engine engine) {
-    (void)engine;
-    return pr_witness_notice_says_copied(fd, size);
-}
-
-static napi_value witness_notice(napi_env env, napi_callback_info info) {
-    return on_scratch(env, info, notice);
+    if (question == FRESH_PAGES) return number(env, pr_witness_fresh_pages(path));
+    int result = ask_of_scratch((enum question)question, (enum pr_scratch)kind, path, (enum pr_engine)engine);
+    return question == BACKING && result >= 0 ? string(env, backing_names[result]) : number(env, result);
 }
 
 /* {"openat2": -1}: what is refused here, each with -errno. */
@@ -106,12 +79,8 @@ static napi_value refused_calls(napi_env env, napi_callback_info info) {
 
 static const struct export list[] = {
     {"createMemfd", create_memfd},
-    {"createHugeMemfd", create_huge_memfd},
     {"nudge", nudge},
-    {"witnessFreshPages", witness_fresh_pages},
-    {"witnessCopyFree", witness_copy_free},
-    {"witnessNotice", witness_notice},
-    {"scratchBacking", scratch_backing},
+    {"witness", witness},
     {"refusedCalls", refused_calls},
 };
 const struct exports process_exports = EXPORTS(list);

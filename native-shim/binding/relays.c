@@ -67,12 +67,9 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 static bool read_options(napi_env env, napi_value object, struct pr_options *options) {
     uint64_t lanes, broken_off;
     napi_value value;
-    if (!want_property(env, object, "lanes", &value) || !want_integer(env, value, "lanes", 256, &lanes)) return false;
-    if (!want_property(env, object, "maxHoldSeconds", &value) ||
-        !want_seconds(env, value, "maxHoldSeconds", &options->max_hold_seconds))
-        return false;
-    if (!want_property(env, object, "maxBrokenOff", &value) ||
-        !want_integer(env, value, "maxBrokenOff", 1 << 20, &broken_off))
+    if (!integer_property(env, object, "lanes", 256, &lanes) || !want_property(env, object, "maxHoldSeconds", &value) ||
+        !want_seconds(env, value, "maxHoldSeconds", &options->max_hold_seconds) ||
+        !integer_property(env, object, "maxBrokenOff", 1 << 20, &broken_off))
         return false;
 #ifdef PR_TESTING
     if (!want_pretence(env, object, &options->pretence)) return false;

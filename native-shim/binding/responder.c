@@ -4,7 +4,6 @@
 
 #include "base/sys.h"
 #include "call.h"
-#include "http/handover.h"
 #include "http/published.h"
 #include "http/responder.h"
 #include "http/window.h"
@@ -26,11 +25,6 @@ static bool want_text(napi_env env, napi_value value, const char *name, struct t
 static bool text_property(napi_env env, napi_value object, const char *key, struct texts *texts, struct pr_text *text) {
     napi_value value;
     return want_property(env, object, key, &value) && want_text(env, value, key, texts, text);
-}
-
-static bool integer_property(napi_env env, napi_value object, const char *key, uint64_t most, uint64_t *integer) {
-    napi_value value;
-    return want_property(env, object, key, &value) && want_integer(env, value, key, most, integer);
 }
 
 static bool engine_property(napi_env env, napi_value object, const char *key, enum pr_engine *engine) {
@@ -70,40 +64,18 @@ static napi_value publish(napi_env env, napi_callback_info info) {
     return number(env, pr_publish(call.relay, &publication));
 }
 
-static napi_value withdraw(napi_env env, napi_callback_info info) {
-    struct call call;
-    if (open_call(env, info, &call)) pr_withdraw(call.relay);
-    return NULL;
-}
-
-static napi_value suspend(napi_env env, napi_callback_info info) {
-    struct call call;
-    if (open_call(env, info, &call)) pr_suspend(call.relay);
-    return NULL;
-}
-
-static napi_value forget_allowed(napi_env env, napi_callback_info info) {
-    struct call call;
-    if (open_call(env, info, &call)) pr_forget_allowed(call.relay);
-    return NULL;
-}
-
-static napi_value with_text(napi_env env, napi_callback_info info, const char *name,
-                            int (*act)(struct pr_relay *, struct pr_text)) {
+/* Who may be answered, by what Node has let pass. */
+static napi_value allow(napi_env env, napi_callback_info info) {
+    static const char *const kinds[] = {"host", "reader"};
     struct call call;
     struct texts texts;
     struct pr_text text;
+    int kind;
     texts.used = 0;
-    if (!open_call(env, info, &call) || !want_text(env, call.arguments[1], name, &texts, &text)) return NULL;
-    return number(env, act(call.relay, text));
-}
-
-static napi_value allow_host(napi_env env, napi_callback_info info) {
-    return with_text(env, info, "host", pr_allow_host);
-}
-
-static napi_value allow_reader(napi_env env, napi_callback_info info) {
-    return with_text(env, info, "authorization", pr_allow_reader);
+    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 2, &kind) ||
+        !want_text(env, call.arguments[2], "text", &texts, &text))
+        return NULL;
+    return number(env, (kind == 0 ? pr_allow_host : pr_allow_reader)(call.relay, text));
 }
 
 static bool want_responding(napi_env env, napi_value object, struct texts *texts, struct pr_responding *responding) {
@@ -111,9 +83,8 @@ static bool want_responding(napi_env env, napi_value object, struct texts *texts
     uint64_t keep_alive, head;
     if (!integer_property(env, object, "keepAliveSeconds", INT32_MAX, &keep_alive) ||
         !integer_property(env, object, "headSeconds", INT32_MAX, &head) ||
-        !want_property(env, object, "guarded", &value) || !want_boolean(env, value, "guarded", &responding->guarded) ||
-        !want_property(env, object, "combined", &value) ||
-        !want_boolean(env, value, "combined", &responding->combined) ||
+        !boolean_property(env, object, "guarded", &responding->guarded) ||
+        !boolean_property(env, object, "combined", &responding->combined) ||
         !text_property(env, object, "beforeTime", texts, &responding->before_time) ||
         !text_property(env, object, "behindTime", texts, &responding->behind_time) ||
         !text_property(env, object, "refusal", texts, &responding->refusal) ||
@@ -149,29 +120,10 @@ static napi_value unread(napi_env env, napi_callback_info info) {
     return buffer;
 }
 
-static napi_value resume(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t connection;
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
-    return number(env, pr_resume(call.relay, connection));
-}
-
-static napi_value hand_over_all(napi_env env, napi_callback_info info) {
-    struct call call;
-    if (open_call(env, info, &call)) pr_hand_over_all(call.relay);
-    return NULL;
-}
-
 static const struct export list[] = {
     {"publish", publish},
-    {"withdraw", withdraw},
-    {"allowHost", allow_host},
-    {"allowReader", allow_reader},
+    {"allow", allow},
     {"respond", respond},
     {"unread", unread},
-    {"resume", resume},
-    {"handOverAll", hand_over_all},
-    {"forgetAllowed", forget_allowed},
-    {"suspend", suspend},
 };
 const struct exports responder_exports = EXPORTS(list);

@@ -100,6 +100,21 @@ bool want_property(napi_env env, napi_value object, const char *key, napi_value 
     return *value ? true : refuse(env, key, "given");
 }
 
+bool integer_property(napi_env env, napi_value object, const char *key, uint64_t most, uint64_t *integer) {
+    napi_value value;
+    return want_property(env, object, key, &value) && want_integer(env, value, key, most, integer);
+}
+
+bool boolean_property(napi_env env, napi_value object, const char *key, bool *boolean) {
+    napi_value value;
+    return want_property(env, object, key, &value) && want_boolean(env, value, key, boolean);
+}
+
+bool string_property(napi_env env, napi_value object, const char *key, char *buffer, size_t capacity) {
+    napi_value value;
+    return want_property(env, object, key, &value) && want_string(env, value, key, buffer, capacity);
+}
+
 napi_value number(napi_env env, double value) {
     napi_value result = NULL;
     napi_create_double(env, value, &result);

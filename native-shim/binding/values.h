@@ -29,6 +29,9 @@ bool want_function(napi_env env, napi_value value, const char *name);
 /* A property that may be missing: then *value is NULL. */
 bool optional_property(napi_env env, napi_value object, const char *key, napi_value *value);
 bool want_property(napi_env env, napi_value object, const char *key, napi_value *value);
+bool integer_property(napi_env env, napi_value object, const char *key, uint64_t most, uint64_t *integer);
+bool boolean_property(napi_env env, napi_value object, const char *key, bool *boolean);
+bool string_property(napi_env env, napi_value object, const char *key, char *buffer, size_t capacity);
 
 napi_value number(napi_env env, double value);
 napi_value string(napi_env env, const char *value);

@@ -95,12 +95,12 @@ function offerPageCache(shim: Shim): Offer {
 }
 
 function backingOf(shim: Shim, folder: string): Backing | undefined {
-  const backing = existsSync(folder) ? shim.scratchBacking('folder', folder) : -1;
+  const backing = existsSync(folder) ? shim.witness('backing', 'folder', folder) : -1;
   return typeof backing === 'number' ? undefined : backing;
 }
 
 function offerFolder(shim: Shim, place: string, expected?: Backing): Offer {
-  const backing = shim.scratchBacking('folder', place);
+  const backing = shim.witness('backing', 'folder', place);
   if (typeof backing === 'number') throw new Lacking(`no nameless file can be made in ${place}: ${errnoName(backing)}`);
   if (expected && backing !== expected) throw new Lacking(`${place} is ${backing}`);
   const bytes = backing === 'hugetlb' ? freeHugeBytes(statfsSync(place).bsize) : freeBytes(place);
@@ -139,7 +139,7 @@ function writeAll(fd: number, bytes: number): void {
 }
 
 function offerMemfd(shim: Shim): Offer {
-  const fd = shim.createMemfd('pagerelay-prove');
+  const fd = shim.createMemfd('pagerelay-prove', 0);
   if (fd < 0) throw new Lacking(`none can be made: ${errnoName(fd)}`);
   writeAll(fd, regionBytes);
   return { backing: 'memfd', where: 'memfd', scratch: 'memfd', place: '', ...descriptor(fd) };
@@ -147,7 +147,7 @@ function offerMemfd(shim: Shim): Offer {
 
 function offerHugePages(shim: Shim): Offer {
   const bytes = freeHugeBytes(defaultHugePageBytes());
-  const fd = bytes === 0 ? 0 : shim.createHugeMemfd('pagerelay-prove', bytes);
+  const fd = bytes === 0 ? 0 : shim.createMemfd('pagerelay-prove', bytes);
   if (fd <= 0) throw new Lacking(noHugePages);
   return { backing: 'hugetlb', where: 'hugetlb', scratch: 'hugetlb', place: '', ...descriptor(fd) };
 }
@@ -172,7 +172,7 @@ function freeHugeBytes(pageBytes: number): number {
 }
 
 function offerDevice(shim: Shim, path: string): Offer {
-  const backing = shim.scratchBacking('device', path);
+  const backing = shim.witness('backing', 'device', path);
   if (typeof backing === 'number') throw new Lacking(`it can not be had as a devdax device: ${errnoName(backing)}`);
   return { backing, where: path, scratch: 'device', place: path, path, close: () => {} };
 }

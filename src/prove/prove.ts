@@ -96,7 +96,7 @@ async function choiceFor(sender: Sender, offer: Offer, choice: EngineChoice): Pr
 async function resultsOf(shim: Shim, sender: Sender, offer: Offer, choice: BackingChoice): Promise<Result[]> {
   const { backing, where, scratch, place } = offer;
   const observations = new Witness(shim).observe(scratch, place);
-  const notice = noticeOf(shim.witnessNotice(scratch, place, 'zerocopy'));
+  const notice = noticeOf(shim.witness('notice', scratch, place, 'zerocopy'));
   const results: Result[] = [];
   for (const engine of engines) {
     const refused = refusalOf(observations[engine]);

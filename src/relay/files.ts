@@ -23,7 +23,7 @@ export class Files {
 
   /** What was written to a file is on its medium. */
   async sync(fd: number): Promise<void> {
-    check(await this.#shim.fileSync(fd), 'sync');
+    check(await this.#shim.onFile('sync', fd), 'sync');
   }
 
   /** What was made, renamed or removed in a folder is on its medium. */
@@ -38,7 +38,7 @@ export class Files {
 
   /** Copies bytes of one file into another. */
   async copy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<void> {
-    check(await this.#shim.fileCopy(from, fromOffset, to, toOffset, length), 'copy');
+    check(await this.#shim.onFile('copy', from, fromOffset, to, toOffset, length), 'copy');
   }
 
   /**
@@ -46,7 +46,7 @@ export class Files {
    * refers to it. True for as long as pages of it are in flight: ask under a lease. Moves the descriptor's position.
    */
   async hasSmallFolios(fd: number, offset: number, length: number): Promise<boolean> {
-    return (await this.#shim.fileHasSmallFolios(fd, offset, length)) === 1;
+    return (await this.#shim.onFile('hasSmallFolios', fd, offset, length)) === 1;
   }
 
   /** Overwrites in place, durably; only under a lease. Does not reject. */
@@ -59,12 +59,12 @@ export class Files {
 
   /** Makes a file shorter; only when nothing that the kernel would wait for is in flight. */
   async cut(fd: number, size: number): Promise<void> {
-    check(await this.#shim.fileCut(fd, size), 'cut');
+    check(await this.#shim.onFile('cut', fd, size), 'cut');
   }
 
   /** Makes a file longer, by zeros. */
   async extend(fd: number, size: number): Promise<void> {
-    check(await this.#shim.fileExtend(fd, size), 'extend');
+    check(await this.#shim.onFile('extend', fd, size), 'extend');
   }
 }
 

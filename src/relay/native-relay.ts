@@ -111,13 +111,13 @@ export class NativeRelay implements Relay {
   openTree(path: string): Tree {
     // Absolute links into the tree are known by it (native-shim/core/pages/links.h).
     const absolute = isAbsolute(path) ? path : `${process.cwd()}/${path}`;
-    const id = checked(this.#shim.openTree(this.#relay, absolute), path);
-    const fd = checked(this.#shim.treeDescriptor(this.#relay, id), path);
+    const id = checked(this.#shim.open(this.#relay, 0, absolute, 'tree'), path);
+    const fd = checked(this.#shim.act(this.#relay, 'treeDescriptor', id), path);
     return { id, path, root: `/proc/self/fd/${fd}` };
   }
 
   closeTree({ id }: Tree): void {
-    if (!this.#closed) this.#shim.closeTree(this.#relay, id);
+    if (!this.#closed) this.#shim.act(this.#relay, 'closeTree', id);
   }
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
@@ -145,12 +145,12 @@ export class NativeRelay implements Relay {
   }
 
   closeGeneration(generation: Generation): void {
-    this.#shim.closeGeneration(this.#relay, generation.id);
+    this.#shim.act(this.#relay, 'closeGeneration', generation.id);
   }
 
   /** Closes a generation whose file has lost its name. Resolves when nothing refers to any page of it. */
   retireGeneration(generation: Generation): Promise<void> {
-    const result = this.#shim.retireGeneration(this.#relay, generation.id);
+    const result = this.#shim.act(this.#relay, 'retireGeneration', generation.id);
     if (result < 0) return Promise.resolve();
     return new Promise((resolve) => this.#retired.set(generation.id, resolve));
   }
@@ -161,7 +161,7 @@ export class NativeRelay implements Relay {
   }
 
   isSettled({ generation, epoch, version }: JudgedContent): boolean {
-    return this.#shim.isSettled(this.#relay, generation.id, epoch, version) === 1;
+    return this.#shim.act(this.#relay, 'isSettled', generation.id, epoch, version) === 1;
   }
 
   hold(
@@ -188,7 +188,7 @@ export class NativeRelay implements Relay {
 
   endPlace(place: Claim): void {
     this.#settleClaim(place.id, false);
-    if (!this.#closed) this.#shim.endPlace(this.#relay, place.id);
+    if (!this.#closed) this.#shim.act(this.#relay, 'endPlace', place.id);
   }
 
   onUnwanted(transmission: TransmissionId, callback: () => void): void {
@@ -212,12 +212,12 @@ export class NativeRelay implements Relay {
 
   /** Bytes are about to change, or may have: the version moves. Gives the new one. */
   beginLease(lease: Claim, epoch: number): number {
-    return checked(this.#shim.beginLease(this.#relay, lease.id, epoch), 'beginLease');
+    return checked(this.#shim.act(this.#relay, 'beginLease', lease.id, epoch), 'beginLease');
   }
 
   /** The file's size or time is about to change, but no byte that is served: the version stays. */
   touchLease(lease: Claim): void {
-    checked(this.#shim.touchLease(this.#relay, lease.id), 'touchLease');
+    checked(this.#shim.act(this.#relay, 'touchLease', lease.id), 'touchLease');
   }
 
   /** Ends a lease. What was changed under it is not taken for a change by others. */
@@ -231,12 +231,12 @@ export class NativeRelay implements Relay {
 
   /** A folder inside the tree: a descriptor for paths relative to it; the caller closes it. @throws SystemError */
   openFolder(tree: Tree, path: string): number {
-    return checked(this.#shim.openFolder(this.#relay, tree.id, path), path);
+    return checked(this.#shim.open(this.#relay, tree.id, path, 'folder'), path);
   }
 
   /** A regular file inside the tree, to be written in place; the caller closes it. @throws SystemError */
   openFile(tree: Tree, path: string): number {
-    return checked(this.#shim.openFile(this.#relay, tree.id, path), path);
+    return checked(this.#shim.open(this.#relay, tree.id, path, 'file'), path);
   }
 
   /**
@@ -263,26 +263,26 @@ export class NativeRelay implements Relay {
 
   /** Whether pages in flight can be punched out and written anew on the file system of `path`, a new file's. */
   witnessFreshPages(path: string): boolean {
-    return this.#shim.witnessFreshPages(path) === 1;
+    return this.#shim.witness('freshPages', 'folder', path) === 1;
   }
 
   changeToStream(transmission: TransmissionId): void {
-    checked(this.#shim.changeToStream(this.#relay, transmission), 'changeToStream');
+    checked(this.#shim.act(this.#relay, 'changeToStream', transmission), 'changeToStream');
   }
 
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     if (generation.backing === 'devdax') return this.#readMapped(generation, buffer, offset);
-    const fd = checked(this.#shim.generationDescriptor(this.#relay, generation.id), 'descriptor');
+    const fd = checked(this.#shim.act(this.#relay, 'generationDescriptor', generation.id), 'descriptor');
     return this.#reads.read(fd, buffer, offset);
   }
 
   reopen(generation: Generation): number | undefined {
     if (generation.backing === 'devdax') return undefined;
-    return reopenDescriptor(this.#shim.generationDescriptor(this.#relay, generation.id));
+    return reopenDescriptor(this.#shim.act(this.#relay, 'generationDescriptor', generation.id));
   }
 
   advance(transmission: TransmissionId, bytes: number): void {
-    checked(this.#shim.advance(this.#relay, transmission, bytes), 'advance');
+    checked(this.#shim.act(this.#relay, 'advance', transmission, bytes), 'advance');
   }
 
   release(transmission: TransmissionId, outcome: Outcome): void {
@@ -296,7 +296,7 @@ export class NativeRelay implements Relay {
   }
 
   isKnown(generation: Generation['id']): boolean {
-    return this.#shim.generationDescriptor(this.#relay, generation) >= 0;
+    return this.#shim.act(this.#relay, 'generationDescriptor', generation) >= 0;
   }
 
   seen(): readonly Seen[] {
@@ -330,7 +330,7 @@ export class NativeRelay implements Relay {
 
   /** A new memfd, writable and sealable; the caller closes it. @throws SystemError */
   createMemfd(name: string): number {
-    return checked(this.#shim.createMemfd(name), name);
+    return checked(this.#shim.createMemfd(name, 0), name);
   }
 
   /**
@@ -355,7 +355,7 @@ export class NativeRelay implements Relay {
     onCrowd: (isMakingRoom: boolean) => void,
   ): number | undefined {
     if (this.#onArrival || this.#shim.respond(this.#relay, responding) < 0) return undefined;
-    const listener = this.#shim.openDoor(this.#relay, fd);
+    const listener = this.#shim.act(this.#relay, 'openDoor', fd);
     if (listener < 0) return undefined;
     this.#onArrival = onArrival;
     this.#onCrowd = onCrowd;
@@ -364,7 +364,7 @@ export class NativeRelay implements Relay {
 
   /** Nobody can connect any more, once other descriptors of the socket are closed too. */
   closeListener(listener: number): void {
-    if (!this.#closed) this.#shim.closeDoor(this.#relay, listener);
+    if (!this.#closed) this.#shim.act(this.#relay, 'closeDoor', listener);
   }
 
   /**
@@ -403,27 +403,27 @@ export class NativeRelay implements Relay {
 
   /** Has lanes answer requests with this Host, which was judged; undoes it by `forgetAllowed`. At most 1,024. */
   allowHost(host: string): void {
-    if (!this.#closed) this.#shim.allowHost(this.#relay, host);
+    if (!this.#closed) this.#shim.allow(this.#relay, 'host', host);
   }
 
   /** The same with this Authorization, where not everybody's requests are answered. */
   allowReader(authorization: string): void {
-    if (!this.#closed) this.#shim.allowReader(this.#relay, authorization);
+    if (!this.#closed) this.#shim.allow(this.#relay, 'reader', authorization);
   }
 
   /** Has lanes answer by no host and to nobody, until it is said again. */
   forgetAllowed(): void {
-    if (!this.#closed) this.#shim.forgetAllowed(this.#relay);
+    if (!this.#closed) this.#shim.act(this.#relay, 'forgetAllowed');
   }
 
   /** Has lanes answer nothing until something is published again; what is published stays. */
   suspend(): void {
-    if (!this.#closed) this.#shim.suspend(this.#relay);
+    if (!this.#closed) this.#shim.act(this.#relay, 'suspend');
   }
 
   /** Has lanes answer for nothing, until it is said again. */
   withdraw(): void {
-    if (!this.#closed) this.#shim.withdraw(this.#relay);
+    if (!this.#closed) this.#shim.act(this.#relay, 'withdraw');
   }
 
   /** What Node shall read of a connection that its lane gives to it. @throws SystemError */
@@ -435,27 +435,27 @@ export class NativeRelay implements Relay {
 
   /** Has a lane read on what it has fed to Node. Whether it does. */
   resume(connection: number): boolean {
-    return !this.#closed && this.#shim.resume(this.#relay, connection) === 0;
+    return !this.#closed && this.#shim.act(this.#relay, 'resume', connection) === 0;
   }
 
   /** Has lanes answer no more: every connection is Node's, after the response that it is in. */
   handOverAll(): void {
-    if (!this.#closed) this.#shim.handOverAll(this.#relay);
+    if (!this.#closed) this.#shim.act(this.#relay, 'handOverAll');
   }
 
   /** Whether our FIN may go out now; if not, `drained` will tell. */
   mayFinish(connection: number): boolean {
-    return this.#closed || this.#shim.finish(this.#relay, connection) !== 0;
+    return this.#closed || this.#shim.act(this.#relay, 'finish', connection) !== 0;
   }
 
   breakOff(connection: number): void {
-    if (!this.#closed) this.#shim.breakOff(this.#relay, connection);
+    if (!this.#closed) this.#shim.act(this.#relay, 'breakOff', connection);
   }
 
   /** Node's descriptor is closed; the relay's closes when nothing of the connection is undone. */
   closeConnection(connection: number): void {
     this.#listeners.delete(connection);
-    if (!this.#closed) this.#shim.closeConnection(this.#relay, connection);
+    if (!this.#closed) this.#shim.act(this.#relay, 'closeConnection', connection);
   }
 
   // read(2) knows nothing of such a device.

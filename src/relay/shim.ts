@@ -46,21 +46,60 @@ export type ScratchKind = 'folder' | 'memfd' | 'hugetlb' | 'device';
 /** kind, id, outcome, errno and bytes of each event, one after the other. */
 export type ShimEvents = readonly (number | Outcome)[];
 
+/** What is done to a relay by numbers alone; each gives a number, or a negated errno. */
+export type Acts = {
+  closeTree: [tree: number];
+  /** Open for as long as the tree is, and closed with it. */
+  treeDescriptor: [tree: number];
+  closeGeneration: [generation: number];
+  retireGeneration: [generation: number];
+  generationDescriptor: [generation: number];
+  isSettled: [generation: number, epoch: number, version: number];
+  advance: [transmission: number, bytes: number];
+  changeToStream: [transmission: number];
+  /** Gives the version that its writes will be seen as. */
+  beginLease: [lease: number, epoch: number];
+  touchLease: [lease: number];
+  endPlace: [place: number];
+  /** Has lanes accept the connections of a listening socket; gives the door. */
+  openDoor: [fd: number];
+  closeDoor: [door: number];
+  finish: [connection: number];
+  breakOff: [connection: number];
+  closeConnection: [connection: number];
+  /** The lane reads on. -EBUSY when the connection is Node's for good. */
+  resume: [connection: number];
+  /** Lanes answer for no region. */
+  withdraw: [];
+  /** They answer nothing until something is published again; what is published stays. */
+  suspend: [];
+  /** They know no host and no reader. */
+  forgetAllowed: [];
+  /** All connections become Node's for good. */
+  handOverAll: [];
+};
+
+/** What is done to a file, beside its descriptor. */
+export type FileJobs = {
+  sync: [];
+  cut: [size: number];
+  extend: [size: number];
+  hasSmallFolios: [offset: number, length: number];
+  copy: [fromOffset: number, to: number, toOffset: number, length: number];
+};
+
 export type Shim = {
   createRelay(options: ShimOptions, onEvents: (events: ShimEvents) => void): ShimRelay;
   closeRelay(relay: ShimRelay): void;
-  openTree(relay: ShimRelay, path: string): number;
-  closeTree(relay: ShimRelay, tree: number): number;
-  /** Open for as long as the tree is, and closed with it. */
-  treeDescriptor(relay: ShimRelay, tree: number): number;
+  act<Name extends keyof Acts>(relay: ShimRelay, name: Name, ...numbers: Acts[Name]): number;
+  /** A tree; or in one, which is 0 otherwise, a descriptor of a folder, or of a file to be written. */
+  open(relay: ShimRelay, tree: number, path: string, kind: 'tree' | 'folder' | 'file'): number;
   statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
   /** Of `names`, joined by slashes, how many were looked at. @param numbers is written to (looks.ts) */
   lookAtNames(relay: ShimRelay, tree: number, folder: string, names: string, numbers: Uint8Array): number;
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
   openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): OpenedFile | number;
-  closeGeneration(relay: ShimRelay, generation: number): number;
-  retireGeneration(relay: ShimRelay, generation: number): number;
   setCopying(relay: ShimRelay, generation: number, engines: readonly Engine[]): number;
   setVersion(
     relay: ShimRelay,
@@ -68,11 +107,7 @@ export type Shim = {
     epoch: number,
     version: number,
   ): { readonly epoch: number; readonly version: number } | number;
-  isSettled(relay: ShimRelay, generation: number, epoch: number, version: number): number;
-  openFolder(relay: ShimRelay, tree: number, path: string): number;
-  openFile(relay: ShimRelay, tree: number, path: string): number;
   lockTree(relay: ShimRelay, tree: number, path: string, byte: number, mode: LockMode): number;
-  generationDescriptor(relay: ShimRelay, generation: number): number;
   hold(
     relay: ShimRelay,
     generation: number,
@@ -83,7 +118,6 @@ export type Shim = {
     segments: readonly (number | string)[],
   ): number;
   place(relay: ShimRelay, generation: number, segments: readonly (number | string)[]): ShimClaim | number;
-  endPlace(relay: ShimRelay, place: number): number;
   lease(
     relay: ShimRelay,
     generation: number,
@@ -92,13 +126,9 @@ export type Shim = {
     needs: Needs,
     wait: boolean,
   ): ShimClaim | number;
-  beginLease(relay: ShimRelay, lease: number, epoch: number): number;
-  touchLease(relay: ShimRelay, lease: number): number;
   endLease(relay: ShimRelay, lease: number, generation: number): FileIdentity | number;
   press(relay: ShimRelay, breakSeconds: number): number;
 
-  changeToStream(relay: ShimRelay, transmission: number): number;
-  advance(relay: ShimRelay, transmission: number, bytes: number): number;
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
   /** Of one generation (0: of all): up to `limit`, at most 1,000, with ids above `after`; `next` is 0 at the end. */
   references(
@@ -113,55 +143,35 @@ export type Shim = {
     unaskable: boolean,
     node: number,
   ): { readonly id: number; readonly peerKind: PeerKind } | number;
-  /** Has lanes accept the connections of a listening socket. */
-  openDoor(relay: ShimRelay, fd: number): number;
-  closeDoor(relay: ShimRelay, door: number): number;
   /** A connection that has arrived: a descriptor of it, the caller's. Without a kind, the relay has forgotten it. */
   takeConnection(relay: ShimRelay, connection: number): Taken | number;
   send(relay: ShimRelay, connection: number, transmission: number, head: string): number | ShimFailure;
-  finish(relay: ShimRelay, connection: number): number;
-  breakOff(relay: ShimRelay, connection: number): number;
-  closeConnection(relay: ShimRelay, connection: number): number;
   /** Lanes answer for a region. -ESTALE when its generation is closed, -EINVAL for what they can't send. */
   publish(relay: ShimRelay, publication: Publication): number;
-  /** They answer for none. */
-  withdraw(relay: ShimRelay): void;
-  /** They answer nothing until something is published again; what is published stays. */
-  suspend(relay: ShimRelay): void;
-  /** -ENOSPC when 1,024 are known. */
-  allowHost(relay: ShimRelay, host: string): number;
-  allowReader(relay: ShimRelay, authorization: string): number;
-  /** They know no host and no reader. */
-  forgetAllowed(relay: ShimRelay): void;
+  /** Requests by a Host, or with an Authorization, may be answered. -ENOSPC when 1,024 are known. */
+  allow(relay: ShimRelay, kind: 'host' | 'reader', text: string): number;
   /** How lanes answer; before a socket is given to them. */
   respond(relay: ShimRelay, responding: Responding): number;
   /** What Node shall read of a connection that a lane gives to it. */
   unread(relay: ShimRelay, connection: number): Buffer | number;
-  /** The lane reads on. -EBUSY when the connection is Node's for good. */
-  resume(relay: ShimRelay, connection: number): number;
-  /** All connections become Node's for good. */
-  handOverAll(relay: ShimRelay): void;
   counters(relay: ShimRelay): Counted;
   lanes(relay: ShimRelay): readonly Lane[] | number;
   /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
   fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;
-  fileSync(fd: number): Promise<number> | number;
-  fileCopy(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<number> | number;
-  fileHasSmallFolios(fd: number, offset: number, length: number): Promise<number> | number;
   fileOverwrite(overwrite: Overwrite): Promise<ShimOverwritten | number> | number;
-  fileCut(fd: number, size: number): Promise<number> | number;
-  fileExtend(fd: number, size: number): Promise<number> | number;
-  createMemfd(name: string): number;
-  /** A memfd of so many bytes of huge pages, set aside; -ENOSPC where too few are free. */
-  createHugeMemfd(name: string, bytes: number): number;
+  onFile<Name extends keyof FileJobs>(name: Name, fd: number, ...numbers: FileJobs[Name]): Promise<number> | number;
+  /** Of so many bytes of huge pages, set aside, where that is not 0; -ENOSPC where too few are free. */
+  createMemfd(name: string, hugeBytes: number): number;
   nudge(): number;
-  witnessFreshPages(path: string): number;
-  /** On scratch pages: 1 when an engine sends the pages themselves, 0 when it copies, or a negated errno. */
-  witnessCopyFree(scratch: ScratchKind, path: string, engine: Engine): number;
-  /** 1 when the kernel says that it copied what MSG_ZEROCOPY sent to this machine, 0, or a negated errno. */
-  witnessNotice(scratch: ScratchKind, path: string, engine: Engine): number;
+  /** Whether what is written to a folder's files goes to pages of its own: 1 or 0. */
+  witness(question: 'freshPages', scratch: 'folder', path: string): number;
   /** What holds scratch pages of this kind. */
-  scratchBacking(scratch: ScratchKind, path: string): Backing | number;
+  witness(question: 'backing', scratch: ScratchKind, path: string): Backing | number;
+  /**
+   * On scratch pages: 1 when an engine sends the pages themselves, 0 when it copies; or 1 when the kernel says that it
+   * copied what MSG_ZEROCOPY sent to this machine, 0 when it does not.
+   */
+  witness(question: 'copyFree' | 'notice', scratch: ScratchKind, path: string, engine: Engine): number;
   /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
   refusedCalls(): Readonly<Record<string, number>>;
   /** Bytes of a mapping into a buffer; the caller holds the generation. -EFAULT where a load would be SIGBUS. */

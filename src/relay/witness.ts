@@ -40,7 +40,7 @@ export class Witness {
 
   /** What was seen on the backing that new files of a folder have; undefined where none can be made. */
   ofFolder(folder: string): Seen | undefined {
-    const backing = this.#shim.scratchBacking('folder', folder);
+    const backing = this.#shim.witness('backing', 'folder', folder);
     return typeof backing === 'number' ? undefined : this.#once(backing, statSync(folder).dev, folder);
   }
 
@@ -63,7 +63,7 @@ export class Witness {
 
   #observe(scratch: ScratchKind, folder: string, engine: Engine): Observation {
     if (engine === 'stream') return { copyFree: false, failure: undefined }; // It reads into a buffer of its own.
-    const result = this.#shim.witnessCopyFree(scratch, folder, engine);
+    const result = this.#shim.witness('copyFree', scratch, folder, engine);
     if (result >= 0) return { copyFree: result === 1, failure: undefined };
     return { copyFree: unseen[engine], failure: errnoName(result) };
   }
@@ -87,7 +87,7 @@ export class Witness {
 
   // Pages of hugetlbfs may have another size than those of a memfd.
   #scratchFor(backing: Backing, folder: string): ScratchKind | undefined {
-    const inFolder = backing === 'hugetlb' && this.#shim.scratchBacking('folder', folder) === backing;
+    const inFolder = backing === 'hugetlb' && this.#shim.witness('backing', 'folder', folder) === backing;
     return inFolder ? 'folder' : scratchOf[backing];
   }
 }

@@ -107,7 +107,7 @@ function lengthOf(port: number, path: string): Promise<number> {
 function makeSparseMemfd(t: TestContext): { path: string; fd: number; size: number } {
   const loaded = loadShim();
   assert.ok('shim' in loaded, 'the shim is built');
-  const fd = loaded.shim.createMemfd('sparse');
+  const fd = loaded.shim.createMemfd('sparse', 0);
   t.after(() => closeSync(fd));
   const size = 64 * mebibyte;
   ftruncateSync(fd, size);

@@ -136,9 +136,9 @@ function checkAll(model: Model, { shim, relay }: Real): void {
       seen(id),
       expected.filter(({ generation }) => generation === id),
     );
-    assert.ok(shim.generationDescriptor(relay, id) >= 0);
+    assert.ok(shim.act(relay, 'generationDescriptor', id) >= 0);
   }
-  for (const id of model.gone) assert.equal(shim.generationDescriptor(relay, id), -EBADF);
+  for (const id of model.gone) assert.equal(shim.act(relay, 'generationDescriptor', id), -EBADF);
   checkCounters(model, { shim, relay, paths: [] }, expected);
 }
 
@@ -188,7 +188,7 @@ function closeStep(pick: number): Step {
     const id = model.pickGeneration(pick);
     const generation = model.generations.get(id);
     const open = generation !== undefined && !generation.closed;
-    assert.equal(shim.closeGeneration(relay, id), open ? 0 : -EBADF);
+    assert.equal(shim.act(relay, 'closeGeneration', id), open ? 0 : -EBADF);
     if (open) generation.closed = true;
     model.settle(id);
   });
@@ -219,7 +219,7 @@ function advanceStep(pick: number, bytes: number): Step {
     const id = model.pickHold(pick);
     const hold = model.holds.get(id);
     const expected = !hold ? -EBADF : hold.sent + bytes > totalOf(hold) ? -ERANGE : 0;
-    assert.equal(shim.advance(relay, id, bytes), expected);
+    assert.equal(shim.act(relay, 'advance', id, bytes), expected);
     if (!hold || expected !== 0) return;
     hold.sent += bytes;
     model.sentBytes.set(hold.engine, (model.sentBytes.get(hold.engine) ?? 0) + bytes);

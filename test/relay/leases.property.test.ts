@@ -160,8 +160,8 @@ function checkCounters(model: Model, { shim, relay, generation }: Real): void {
   };
   assert.deepEqual({ references, leases, waitingWriters, waitingReaders }, expected);
   const settled = model.queue.some(({ changes }) => changes) ? 0 : 1;
-  assert.equal(shim.isSettled(relay, generation, model.epoch, model.version), settled);
-  assert.equal(shim.isSettled(relay, generation, model.epoch, model.version + 1), 0);
+  assert.equal(shim.act(relay, 'isSettled', generation, model.epoch, model.version), settled);
+  assert.equal(shim.act(relay, 'isSettled', generation, model.epoch, model.version + 1), 0);
 }
 
 type Step = fc.AsyncCommand<Model, Real>;
@@ -212,7 +212,7 @@ function beginStep(pick: number, epoch: number): Step {
   return step(`begin(${pick}, ${epoch})`, (model, { shim, relay }) => {
     const id = model.pick(model.leases, pick);
     const claim = model.claim(id, true);
-    const result = shim.beginLease(relay, id, epoch);
+    const result = shim.act(relay, 'beginLease', id, epoch);
     if (!claim || !model.isGranted(claim)) {
       assert.equal(result, -EBADF);
       return;
@@ -229,7 +229,7 @@ function touchStep(pick: number): Step {
     const id = model.pick(model.leases, pick);
     const claim = model.claim(id, true);
     const granted = claim !== undefined && model.isGranted(claim);
-    assert.equal(shim.touchLease(relay, id), granted ? 0 : -EBADF);
+    assert.equal(shim.act(relay, 'touchLease', id), granted ? 0 : -EBADF);
     if (granted) claim.changes = true;
   });
 }
@@ -260,7 +260,7 @@ function endPlaceStep(pick: number): Step {
   return step(`endPlace(${pick})`, (model, { shim, relay }) => {
     const id = model.pick(model.places, pick);
     const place = model.claim(id, false);
-    assert.equal(shim.endPlace(relay, id), place ? 0 : -EBADF);
+    assert.equal(shim.act(relay, 'endPlace', id), place ? 0 : -EBADF);
     if (place) model.drop(id);
   });
 }
@@ -322,7 +322,7 @@ function advanceStep(pick: number, bytes: number): Step {
     const id = model.pick(model.holds, pick);
     const held = model.hold(id);
     const expected = !held ? -EBADF : held.sent + bytes > lengthOf(held.segments) ? -ERANGE : 0;
-    assert.equal(shim.advance(relay, id, bytes), expected);
+    assert.equal(shim.act(relay, 'advance', id, bytes), expected);
     if (held && expected === 0) held.sent += bytes;
   });
 }
@@ -357,14 +357,14 @@ async function giveBack(model: Model, real: Real): Promise<void> {
     const { id, writer, told } = model.queue[0];
     assert.ok(told, 'the first of the queue has what it waited for');
     if (writer) assert.ok(typeof shim.endLease(relay, id, 0) === 'object');
-    else assert.equal(shim.endPlace(relay, id), 0);
+    else assert.equal(shim.act(relay, 'endPlace', id), 0);
     model.drop(id);
     model.tellGranted();
   }
   checkCounters(model, real);
-  assert.equal(shim.retireGeneration(relay, generation), 0);
+  assert.equal(shim.act(relay, 'retireGeneration', generation), 0);
   await waitForEvents(model, real);
-  assert.equal(shim.closeGeneration(relay, less), 0);
+  assert.equal(shim.act(relay, 'closeGeneration', less), 0);
   model.events.push(`${kinds.gone} ${generation}`);
   await waitForEvents(model, real);
 }

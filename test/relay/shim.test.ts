@@ -55,48 +55,53 @@ const wrongValues: readonly unknown[] = [
   new Proxy([], {}),
 ];
 
+type Call = readonly [name: string, ...right: unknown[]];
+
 /** Every call with a relay, each with arguments that would be right, but for the relay itself. */
-async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<Record<string, unknown[]>> {
+async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<readonly Call[]> {
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
   const { id } = untyped(shim, 'openGeneration')(relay, 0, path, noLimit) as Generation;
   const hold = untyped(shim, 'hold')(relay, id, 0, 0, 'sendfile', 0, [0, 100]);
   const { fd } = await makeSocketPair(t);
   const connection = (untyped(shim, 'adopt')(relay, fd, false, -1) as { id: number }).id;
-  return {
-    openTree: [path],
-    closeTree: [1],
-    statGeneration: [0, path],
-    lookAtNames: [1, 'folder', 'file', new Uint8Array(56)],
-    openGeneration: [0, path, noLimit],
-    generationDescriptor: [id],
-    hold: [id, 0, 0, 'copy', 0, [0, 100]],
-    advance: [hold, 0],
-    readMapped: [id, new Uint8Array(10), 0],
-    references: [id],
-    adopt: [fd, false, -1],
-    send: [connection, 1],
-    finish: [connection],
-    breakOff: [2 ** 52],
-    closeConnection: [2 ** 52],
-    release: [2 ** 52, 'complete'],
-    closeGeneration: [2 ** 52],
-    retireGeneration: [2 ** 52],
-    generationIsAt: [id, 0, path],
-    setVersion: [id, 0, 0],
-    isSettled: [id, 0, 0],
-    openFolder: [1, path],
-    openFile: [1, path],
-    lockTree: [1, path, 0, 'shared'],
-    changeToStream: [2 ** 52],
-    lease: [2 ** 52, 0, 100, 'done', false],
-    beginLease: [2 ** 52, 1],
-    touchLease: [2 ** 52],
-    endLease: [2 ** 52, 0],
-    place: [2 ** 52, [0, 100]],
-    endPlace: [2 ** 52],
-    press: [1],
-    counters: [],
-  };
+  const ofNothing = [
+    ...['breakOff', 'closeConnection', 'closeGeneration', 'retireGeneration', 'changeToStream', 'touchLease'],
+    ...['endPlace', 'closeTree', 'treeDescriptor', 'closeDoor', 'openDoor', 'resume'],
+  ].map((name): Call => ['act', name, 2 ** 52]);
+  return [
+    ['open', 0, path, 'tree'],
+    ['open', 1, path, 'folder'],
+    ['open', 1, path, 'file'],
+    ['statGeneration', 0, path],
+    ['lookAtNames', 1, 'folder', 'file', new Uint8Array(56)],
+    ['openGeneration', 0, path, noLimit],
+    ['hold', id, 0, 0, 'copy', 0, [0, 100]],
+    ['readMapped', id, new Uint8Array(10), 0],
+    ['references', id],
+    ['adopt', fd, false, -1],
+    ['send', connection, 1],
+    ['release', 2 ** 52, 'complete'],
+    ['generationIsAt', id, 0, path],
+    ['setVersion', id, 0, 0],
+    ['setCopying', id, ['copy']],
+    ['lockTree', 1, path, 0, 'shared'],
+    ['takeConnection', 2 ** 52],
+    ['lease', 2 ** 52, 0, 100, 'done', false],
+    ['endLease', 2 ** 52, 0],
+    ['place', 2 ** 52, [0, 100]],
+    ['press', 1],
+    ['allow', 'host', 'a.example'],
+    ['allow', 'reader', 'Bearer a'],
+    ['counters'],
+    ['lanes'],
+    ['act', 'finish', connection],
+    ['act', 'generationDescriptor', id],
+    ['act', 'isSettled', id, 0, 0],
+    ['act', 'advance', hold, 0],
+    ['act', 'beginLease', 2 ** 52, 1],
+    ...ofNothing,
+    ...['withdraw', 'suspend', 'forgetAllowed', 'handOverAll'].map((name): Call => ['act', name]),
+  ];
 }
 
 function outcomeOf(call: () => unknown): unknown {
@@ -117,6 +122,8 @@ function mayBeRight(name: string, at: number, value: unknown): boolean {
   if (name === 'adopt' && at === 2) return typeof value === 'boolean';
   if (name === 'adopt' && at === 3) return typeof value === 'number';
   if (name === 'press' && at === 1) return value === 0.5;
+  if (name === 'allow' && at === 2) return typeof value === 'string';
+  if (name === 'setCopying' && at === 2) return Array.isArray(value) && value.length === 0;
   return name === 'hold' && at === 6 && Array.isArray(value) && value.length === 2;
 }
 
@@ -128,7 +135,7 @@ function sendOf(shim: Shim, relay: ShimRelay, connection: number, transmission: 
 
 test('wrong arguments are refused', async (t) => {
   const { shim, relay } = makeRelay(t);
-  for (const [name, right] of Object.entries(await callsOf(t, shim, relay))) {
+  for (const [name, ...right] of await callsOf(t, shim, relay)) {
     for (let at = 0; at <= right.length; at++) {
       for (const value of wrongValues) {
         if (mayBeRight(name, at, value)) continue;
@@ -146,7 +153,7 @@ test('wrong arguments are refused', async (t) => {
 
 test('missing arguments are refused', async (t) => {
   const { shim, relay } = makeRelay(t);
-  for (const [name, right] of Object.entries(await callsOf(t, shim, relay))) {
+  for (const [name, ...right] of await callsOf(t, shim, relay)) {
     for (let count = 0; count <= right.length; count++) {
       const args = [relay, ...right].slice(0, count);
       const outcome = outcomeOf(() => untyped(shim, name)(...args));
@@ -163,7 +170,7 @@ test('a closed relay refuses every call', async (t) => {
   const calls = await callsOf(t, shim, relay);
   shim.closeRelay(relay);
   shim.closeRelay(relay);
-  for (const [name, right] of Object.entries(calls)) {
+  for (const [name, ...right] of calls) {
     assert.throws(() => untyped(shim, name)(relay, ...right), { name: 'TypeError', code: 'ERR_CLOSED' }, name);
   }
 });
@@ -231,22 +238,23 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
   const { fd } = await makeSocketPair(t);
   const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
   const hold = shim.hold(relay, generation, 0, 0, 'sendfile', 0, [0, 100]);
-  const tree = shim.openTree(relay, '/dev/shm');
+  const tree = shim.open(relay, 0, '/dev/shm', 'tree');
   assert.ok(hold > 0 && tree > 0);
 
   for (const id of [0, 1, connection, hold, tree, generation + 2 ** 22]) {
     assert.equal(shim.hold(relay, id, 0, 0, 'copy', 0, [0, 1]), -EBADF);
-    assert.equal(shim.closeGeneration(relay, id), -EBADF);
-    assert.equal(shim.generationDescriptor(relay, id), -EBADF);
+    assert.equal(shim.act(relay, 'closeGeneration', id), -EBADF);
+    assert.equal(shim.act(relay, 'generationDescriptor', id), -EBADF);
   }
   for (const id of [0, 1, connection, generation, tree, hold + 2 ** 22]) {
-    assert.equal(shim.advance(relay, id, 0), -EBADF);
+    assert.equal(shim.act(relay, 'advance', id, 0), -EBADF);
     assert.equal(shim.release(relay, id, 'complete'), -EBADF);
     assert.equal(sendOf(shim, relay, connection, id), -EBADF);
   }
   for (const id of [0, 1, generation, hold, tree]) {
     assert.equal(sendOf(shim, relay, id, hold), -EBADF);
-    for (const call of [shim.finish, shim.breakOff, shim.closeConnection]) assert.equal(call(relay, id), -EBADF);
+    for (const act of ['finish', 'breakOff', 'closeConnection'] as const)
+      assert.equal(shim.act(relay, act, id), -EBADF);
   }
   for (const id of [generation, hold, connection]) assert.equal(shim.statGeneration(relay, id, 'file'), -EBADF);
 
@@ -256,8 +264,8 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
 
   assert.equal(shim.release(relay, hold, 'cancelled'), 0);
   assert.equal(shim.release(relay, hold, 'cancelled'), -EBADF);
-  assert.equal(shim.closeGeneration(relay, generation), 0);
-  assert.equal(shim.closeGeneration(relay, generation), -EBADF);
+  assert.equal(shim.act(relay, 'closeGeneration', generation), 0);
+  assert.equal(shim.act(relay, 'closeGeneration', generation), -EBADF);
 });
 
 test('names of one folder are looked at in one go: files as they are one by one, of anything else why not', (t) => {
@@ -268,7 +276,7 @@ test('names of one folder are looked at in one go: files as they are one by one,
   for (const name of ['a', 'b']) writeRegion(join(root, 'folder'), name, 1000);
   symlinkSync('a', join(root, 'folder/link'));
   symlinkSync('..', join(root, 'out'));
-  const tree = shim.openTree(relay, root);
+  const tree = shim.open(relay, 0, root, 'tree');
   const looks = new Looks();
   const look = (folder: string, names: readonly string[]) =>
     shim.lookAtNames(relay, tree, folder, names.join('/'), looks.bytes);
@@ -292,7 +300,7 @@ test('expected failures are negated errnos', async (t) => {
   const { path } = writeRegion(folder, 'file', 10_000);
   assert.equal(shim.openGeneration(relay, 0, `${folder}/none`, noLimit), -ENOENT);
   assert.equal(shim.statGeneration(relay, 0, `${folder}/none`), -ENOENT);
-  assert.equal(shim.openTree(relay, `${folder}/none`), -ENOENT);
+  assert.equal(shim.open(relay, 0, `${folder}/none`, 'tree'), -ENOENT);
   assert.equal(shim.openGeneration(relay, 0, folder, noLimit), -EINVAL);
 
   const { id } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
@@ -308,13 +316,13 @@ test('expected failures are negated errnos', async (t) => {
   const { fd } = await makeSocketPair(t);
   const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
   assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
-  assert.equal(shim.advance(relay, streamed, 101), -ERANGE);
+  assert.equal(shim.act(relay, 'advance', streamed, 101), -ERANGE);
 
   const unread = shim.hold(relay, id, 0, 0, 'sendfile', 0, [0, 10_000]);
   assert.equal(sendOf(shim, relay, connection, unread), 1);
   assert.equal(sendOf(shim, relay, connection, unread), -EINVAL, 'it is sent already');
   assert.equal(shim.release(relay, unread, 'cancelled'), -EBADF, 'a connection carries it');
-  assert.equal(shim.closeConnection(relay, connection), 0);
+  assert.equal(shim.act(relay, 'closeConnection', connection), 0);
   assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
   const again = shim.hold(relay, id, 0, 0, 'sendfile', 0, [0, 10_000]);
   assert.equal(sendOf(shim, relay, connection, again), -EBUSY, 'Node has closed it');
@@ -367,4 +375,33 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', a
   assert.deepEqual(await shim.fileOverwrite({ ...right, to: 123_456 }), { errno: -EBADF, undone: true });
   closeSync(to);
   assert.deepEqual([...readFileSync(path)], [...seededBytes(10_000, 1).fill(0, 5000, 5100)]);
+});
+
+test('work on files, and what needs no relay, takes what it is meant for', () => {
+  const shim = shimOrFail();
+  const wrong: readonly Call[] = [
+    ['onFile'],
+    ['onFile', 'shred', 0],
+    ['onFile', 'sync'],
+    ['onFile', 'sync', -1],
+    ['onFile', 'cut', 0],
+    ['onFile', 'hasSmallFolios', 0, 0],
+    ['onFile', 'copy', 0, 0, 0, 0],
+    ['onFile', 'copy', 0, 0, 0.5, 0, 0],
+    ['createMemfd', 'name'],
+    ['createMemfd', 'name', -1],
+    ['witness', 'mood', 'folder', '/tmp'],
+    ['witness', 'backing', 'tape', '/tmp'],
+    ['witness', 'backing', 'folder'],
+    ['witness', 'copyFree', 'folder', '/tmp'],
+    ['witness', 'notice', 'folder', '/tmp', 'warp'],
+  ];
+  for (const [name, ...args] of wrong)
+    assert.throws(() => untyped(shim, name)(...args), TypeError, inspect([name, args]));
+});
+
+test('a file that is not there is told of by the promise', async () => {
+  const shim = shimOrFail();
+  assert.equal(await shim.onFile('sync', 123_456), -EBADF);
+  assert.equal(await shim.onFile('copy', 123_456, 0, 2 ** 40, 0, 1), -EBADF);
 });
