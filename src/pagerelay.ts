@@ -125,6 +125,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const files = demo ? [demo.file] : regions;
   const catalog = new Catalog(relay, { tree, files, states, tags, dotfiles });
   closers.push(() => catalog.close());
+  if (relay instanceof NativeRelay) relay.onOpened = () => catalog.adoptOpened();
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
   const statesOf = (next: Tree) => openStates(relay, next, tags, options);
@@ -134,6 +135,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const writer = options.writable ? openWriter(relay, catalog, states, lock, treeWatch, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
   const publisher = publisherFor(relay, catalog, options);
+  catalog.onChange = (name) => publisher?.changed(name);
   const outgoing = new Outgoing(relay, connections, options);
   const digests = new Digests(relay, options.maxDigestBytes);
   closers.push(() => digests.close());

@@ -12,6 +12,7 @@ import { addPageRoutes } from './http/page-routes.ts';
 import { answerError, answerErrors } from './http/problem/errors.ts';
 import { ProblemError } from './http/problem/problems.ts';
 import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
+import type { GivenFields } from './http/read/region-headers.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
@@ -90,6 +91,7 @@ export function createService(options: ServiceOptions): Service {
   log = app.log;
   const onCrowd = warnOfCrowd(log);
   const room = boundConnections(app.server, metrics, options, onCrowd);
+  const fields = { cacheControl: options.cacheControl, others: fieldsOf(options.headers) };
   for (const output of new Set([options.log, options.accessLog?.output])) {
     if (output) output.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
   }
@@ -101,8 +103,9 @@ export function createService(options: ServiceOptions): Service {
     // Who may be in this kernel without being seen is known by a list that lanes do not have.
     const logs = !options.accessLog || options.accessLog.output.native !== undefined;
     const may = opened.publisher && options.unaskable.length === 0 && logs;
-    if (may && relay instanceof NativeRelay)
-      giveToLanes(app.server, relay, { ...laneOptions(options, express), room, onCrowd });
+    if (!may || !(relay instanceof NativeRelay)) return;
+    const lanes = { ...laneOptions(options, express), room, onCrowd };
+    if (giveToLanes(app.server, relay, lanes)) fillAhead(opened, fields);
   });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
@@ -114,7 +117,6 @@ export function createService(options: ServiceOptions): Service {
     logEngines(app.log, await opened.engines());
   });
   answerErrors(app);
-  const fields = { cacheControl: options.cacheControl, others: fieldsOf(options.headers) };
   decorate(app, opened, fields, 'directly'); // This server has no hooks that look at payloads.
   void app.register(async (scope) => {
     answerInTurn(scope);
@@ -186,6 +188,16 @@ function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['
 
 /** A name has at most 1,024 bytes, each of which may come as three. */
 const longestParameter = 4096;
+
+// All answers of this server's route for regions have these fields, and nothing that the request would change.
+function fillAhead({ publisher, catalog, outgoing }: Pagerelay, fields: GivenFields): void {
+  publisher?.fillAhead(
+    () => catalog.unopened(),
+    '/regions/',
+    fields,
+    (seen) => outgoing.engineFor(seen),
+  );
+}
 
 function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstance {
   const app = fastify({

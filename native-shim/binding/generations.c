@@ -77,6 +77,16 @@ static napi_value pages_by_node(napi_env env, const struct pr_nodes *nodes) {
     return object;
 }
 
+napi_value opened_file(napi_env env, uint64_t generation, const struct pr_generation_info *info) {
+    napi_value object = identity(env, info);
+    set_number(env, object, "id", (double)generation);
+    set_number(env, object, "pageSize", (double)info->backing.page_size);
+    set_number(env, object, "node", info->backing.node);
+    set(env, object, "pagesByNode", pages_by_node(env, &info->nodes));
+    set(env, object, "backing", string(env, backing_names[info->backing.backing]));
+    return object;
+}
+
 static napi_value open_generation(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t tree, generation;
@@ -85,14 +95,7 @@ static napi_value open_generation(napi_env env, napi_callback_info info) {
     uint64_t limit;
     if (!tree_and_path(env, info, &call, &tree, path) || !want_id(&call, 3, "limit", &limit)) return NULL;
     int result = pr_generation_open(call.relay, tree, path, limit, &generation, &found);
-    if (result < 0) return number(env, result);
-    napi_value object = identity(env, &found);
-    set_number(env, object, "id", (double)generation);
-    set_number(env, object, "pageSize", (double)found.backing.page_size);
-    set_number(env, object, "node", found.backing.node);
-    set(env, object, "pagesByNode", pages_by_node(env, &found.nodes));
-    set(env, object, "backing", string(env, backing_names[found.backing.backing]));
-    return object;
+    return result < 0 ? number(env, result) : opened_file(env, generation, &found);
 }
 
 static napi_value set_version(napi_env env, napi_callback_info info) {
@@ -110,26 +113,31 @@ static napi_value set_version(napi_env env, napi_callback_info info) {
     return object;
 }
 
-static napi_value set_copying(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation;
-    unsigned engines = 0;
+bool want_engines(napi_env env, napi_value value, unsigned *engines) {
     bool is_array = false;
     uint32_t length = 0;
-    if (!take_arguments(env, info, &call)) return NULL;
-    if (napi_is_array(env, call.arguments[2], &is_array) != napi_ok || !is_array ||
-        napi_get_array_length(env, call.arguments[2], &length) != napi_ok || length > PR_ENGINE_COUNT) {
+    *engines = 0;
+    if (napi_is_array(env, value, &is_array) != napi_ok || !is_array ||
+        napi_get_array_length(env, value, &length) != napi_ok || length > PR_ENGINE_COUNT) {
         napi_throw_type_error(env, "ERR_INVALID_ARG", "engines must be an array of engines");
-        return NULL;
+        return false;
     }
     for (uint32_t index = 0; index < length; index++) {
         napi_value element;
         int engine;
-        if (napi_get_element(env, call.arguments[2], index, &element) != napi_ok ||
+        if (napi_get_element(env, value, index, &element) != napi_ok ||
             !want_name(env, element, "engine", pr_engine_names, PR_ENGINE_COUNT, &engine))
-            return NULL;
-        engines |= 1u << engine;
+            return false;
+        *engines |= 1u << engine;
     }
+    return true;
+}
+
+static napi_value set_copying(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t generation;
+    unsigned engines;
+    if (!take_arguments(env, info, &call) || !want_engines(env, call.arguments[2], &engines)) return NULL;
     /* After the array, for reading that can run JavaScript (a getter, a proxy), which can close the relay. */
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
     return number(env, pr_generation_set_copying(call.relay, generation, engines));

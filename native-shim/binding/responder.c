@@ -4,6 +4,7 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "http/opening.h"
 #include "http/published.h"
 #include "http/responder.h"
 #include "http/window.h"
@@ -22,6 +23,12 @@ static bool want_text(napi_env env, napi_value value, const char *name, struct t
     return true;
 }
 
+static napi_value text(napi_env env, struct pr_text text) {
+    napi_value value = NULL;
+    napi_create_string_utf8(env, text.at, text.length, &value);
+    return value;
+}
+
 static bool text_property(napi_env env, napi_value object, const char *key, struct texts *texts, struct pr_text *text) {
     napi_value value;
     return want_property(env, object, key, &value) && want_text(env, value, key, texts, text);
@@ -37,6 +44,36 @@ static bool engine_property(napi_env env, napi_value object, const char *key, en
     return true;
 }
 
+static bool whole_property(napi_env env, napi_value object, const char *key, int64_t *whole) {
+    napi_value value;
+    return want_property(env, object, key, &value) && want_whole(env, value, key, whole);
+}
+
+static bool want_seen_file(napi_env env, napi_value object, struct pr_seen_file *file) {
+    napi_value value;
+    int backing = 0;
+    bool good = integer_property(env, object, "device", MOST_INTEGER, &file->device) &&
+                integer_property(env, object, "inode", MOST_INTEGER, &file->inode) &&
+                integer_property(env, object, "size", MOST_INTEGER, &file->size) &&
+                whole_property(env, object, "modifiedSeconds", &file->modified_seconds) &&
+                whole_property(env, object, "modifiedNanoseconds", &file->modified_nanoseconds) &&
+                whole_property(env, object, "changedSeconds", &file->changed_seconds) &&
+                whole_property(env, object, "changedNanoseconds", &file->changed_nanoseconds) &&
+                want_property(env, object, "backing", &value) &&
+                want_name(env, value, "backing", backing_names, PR_BACKING_COUNT, &backing) &&
+                want_property(env, object, "copying", &value) && want_engines(env, value, &file->copying);
+    file->backing = (enum pr_backing)backing;
+    return good;
+}
+
+/* A generation, or a file that is not open. */
+static bool want_content(napi_env env, napi_value object, struct pr_publication *is) {
+    napi_value file;
+    if (!optional_property(env, object, "file", &file)) return false;
+    if (!file) return integer_property(env, object, "generation", MOST_INTEGER, &is->generation);
+    return want_seen_file(env, file, &is->file);
+}
+
 static bool want_publication(napi_env env, napi_value object, struct texts *texts, struct pr_publication *is) {
     return text_property(env, object, "path", texts, &is->path) &&
            text_property(env, object, "name", texts, &is->name) &&
@@ -45,8 +82,7 @@ static bool want_publication(napi_env env, napi_value object, struct texts *text
            text_property(env, object, "fields", texts, &is->fields) &&
            text_property(env, object, "contentType", texts, &is->content_type) &&
            text_property(env, object, "others", texts, &is->others) &&
-           integer_property(env, object, "tree", MOST_INTEGER, &is->tree) &&
-           integer_property(env, object, "generation", MOST_INTEGER, &is->generation) &&
+           integer_property(env, object, "tree", MOST_INTEGER, &is->tree) && want_content(env, object, is) &&
            integer_property(env, object, "epoch", MOST_INTEGER, &is->epoch) &&
            integer_property(env, object, "version", MOST_INTEGER, &is->version) &&
            integer_property(env, object, "copyBelow", MOST_INTEGER, &is->copy_below) &&
@@ -62,6 +98,33 @@ static napi_value publish(napi_env env, napi_callback_info info) {
     texts.used = 0;
     if (!open_call(env, info, &call) || !want_publication(env, call.arguments[1], &texts, &publication)) return NULL;
     return number(env, pr_publish(call.relay, &publication));
+}
+
+/* What a lane has opened, or undefined where Node knows of all. */
+static napi_value take_opened(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct pr_opened opened;
+    if (!open_call(env, info, &call) || pr_take_opened(call.relay, &opened) < 0) return NULL;
+    const struct pr_publication *is = &opened.published->is;
+    napi_value object = opened_file(env, opened.generation, &opened.info);
+    set_number(env, object, "tree", (double)is->tree);
+    set_number(env, object, "epoch", (double)is->epoch);
+    set_number(env, object, "version", (double)is->version);
+    set(env, object, "name", string(env, is->name.at));
+    set(env, object, "etag", text(env, is->etag));
+    set(env, object, "contentType", text(env, is->content_type));
+    pr_opened_give(call.relay, &opened);
+    return object;
+}
+
+static napi_value withdraw_one(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct texts texts;
+    struct pr_text path;
+    texts.used = 0;
+    if (open_call(env, info, &call) && want_text(env, call.arguments[1], "path", &texts, &path))
+        pr_withdraw_one(call.relay, path);
+    return NULL;
 }
 
 /* Who may be answered, by what Node has let pass. */
@@ -121,9 +184,7 @@ static napi_value unread(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"publish", publish},
-    {"allow", allow},
-    {"respond", respond},
-    {"unread", unread},
+    {"publish", publish}, {"takeOpened", take_opened}, {"withdrawOne", withdraw_one},
+    {"allow", allow},     {"respond", respond},        {"unread", unread},
 };
 const struct exports responder_exports = EXPORTS(list);

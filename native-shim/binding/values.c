@@ -30,6 +30,15 @@ bool want_integer(napi_env env, napi_value value, const char *name, uint64_t mos
     return true;
 }
 
+bool want_whole(napi_env env, napi_value value, const char *name, int64_t *whole) {
+    double given;
+    if (!is(env, value, napi_number) || napi_get_value_double(env, value, &given) != napi_ok)
+        return refuse(env, name, "a number");
+    if (!(fabs(given) <= 9007199254740991.0) || floor(given) != given) return refuse(env, name, "a safe integer");
+    *whole = (int64_t)given;
+    return true;
+}
+
 bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolean) {
     if (!is(env, value, napi_boolean)) return refuse(env, name, "a boolean");
     return napi_get_value_bool(env, value, boolean) == napi_ok;

@@ -11,6 +11,8 @@ bool is_string(napi_env env, napi_value value);
 
 /* A safe integer from 0 to `most`. */
 bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer);
+/* A safe integer of either sign. */
+bool want_whole(napi_env env, napi_value value, const char *name, int64_t *whole);
 bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolean);
 /* A NUMA node, or -1 for none. */
 bool want_node(napi_env env, napi_value value, int *node);

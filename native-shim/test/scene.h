@@ -22,7 +22,7 @@
 enum { PAGE = 4096, SIZE = 1 << 20, LARGE = 24 << 20, LISTENED = 2, MOST_BYTES = 4096 };
 
 static const char path_a[] = "/regions/a", etag_a[] = "\"a\"", date_a[] = "Sun, 06 Nov 1994 08:49:37 GMT";
-static const char fields_a[] = "etag: \"a\"\r\n", type_a[] = "content-type: a/b\r\n", others_a[] = "x-own: 1\r\n";
+static const char fields_a[] = "x-all: 1\r\n", type_a[] = "content-type: a/b\r\n", others_a[] = "x-own: 1\r\n";
 static const char get_a[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\n\r\n";
 static const char get_b[] = "GET /regions/b HTTP/1.1\r\nHost: a\r\n\r\n";
 static const char head_a[] = "HEAD /regions/a HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -201,27 +201,29 @@ struct begin {
 };
 
 /* The head to the byte, but for what the date is. */
-static inline void read_begin(const struct scene *scene, int peer, struct begin begin) {
+static inline void read_begin_of(int peer, struct begin begin, uint64_t size, unsigned keep_alive) {
     static const char *const lines[] = {"206 Partial Content", "200 OK", "304 Not Modified"};
     enum { DATE = 29 };
     char before[512], behind[128], date[DATE];
     const char *line = lines[begin.status == 206 ? 0 : begin.status == 200 ? 1 : 2];
-    int length = sprintf(before, "HTTP/1.1 %s\r\n%s", line, fields_a);
+    int length = sprintf(before, "HTTP/1.1 %s\r\netag: %s\r\nlast-modified: %s\r\n%s", line, etag_a, date_a, fields_a);
     if (begin.status != 304)
         length += sprintf(before + length, "%scontent-length: %llu\r\n", type_a, (unsigned long long)begin.length);
     if (begin.status == 206)
-        length +=
-            sprintf(before + length, "content-range: bytes %llu-%llu/%llu\r\n", (unsigned long long)begin.offset,
-                    (unsigned long long)(begin.offset + begin.length - 1), (unsigned long long)scene->region.size);
+        length += sprintf(before + length, "content-range: bytes %llu-%llu/%llu\r\n", (unsigned long long)begin.offset,
+                          (unsigned long long)(begin.offset + begin.length - 1), (unsigned long long)size);
     if (begin.status != 304) length += sprintf(before + length, "%s", others_a);
     length += sprintf(before + length, "Date: ");
     read_text(peer, before, (size_t)length);
     CHECK_EQUAL(MUST(recv(peer, date, DATE, MSG_WAITALL)), DATE);
     CHECK(memcmp(date + DATE - 4, " GMT", 4) == 0);
-    length = begin.closes
-                 ? sprintf(behind, "\r\nConnection: close\r\n\r\n")
-                 : sprintf(behind, "\r\nConnection: keep-alive\r\nKeep-Alive: timeout=%u\r\n\r\n", scene->keep_alive);
+    length = begin.closes ? sprintf(behind, "\r\nConnection: close\r\n\r\n")
+                          : sprintf(behind, "\r\nConnection: keep-alive\r\nKeep-Alive: timeout=%u\r\n\r\n", keep_alive);
     read_text(peer, behind, (size_t)length);
+}
+
+static inline void read_begin(const struct scene *scene, int peer, struct begin begin) {
+    read_begin_of(peer, begin, scene->region.size, scene->keep_alive);
 }
 
 static inline void read_range(const struct scene *scene, int peer, uint64_t offset, uint64_t length) {

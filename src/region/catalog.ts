@@ -4,15 +4,17 @@ import { LRUCache } from 'lru-cache';
 import { descriptorLimit } from '../relay/descriptors.ts';
 import { isSameChange } from '../relay/file-identity.ts';
 import type { Page } from '../relay/page.ts';
-import { type FileIdentity, type Generation, type Relay, SystemError, type Tree } from '../relay/relay.ts';
+import { type FileIdentity, type Generation, type Opened, type Relay, SystemError, type Tree } from '../relay/relay.ts';
+import { contentTypeOf } from './content-type.ts';
 import { FileTags } from './file-tags.ts';
 import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
 import { type Look, lookAtSome } from './listing/looks.ts';
 import { Slices } from './listing/slices.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
-import { describeRegion, listFile, listRegion, type Region } from './region.ts';
+import { describeFile, describeRegion, listFile, listRegion, type Region, type Unopened } from './region.ts';
 import { leadsIntoState } from './state-folder.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
+import { contentOfEtag } from './validator.ts';
 import { Watcher } from './watcher.ts';
 
 /** A file or device that is served in place under a name. */
@@ -63,6 +65,8 @@ const mostTries = 8;
 
 /** Finds regions by name, and keeps the generation of each open for the next request. */
 export class Catalog {
+  /** Is told of each region that the service itself changes, before and after. */
+  onChange: ((name: string) => void) | undefined;
   /** How often others have changed the files of open regions. */
   readonly externalChanges: Record<ExternalChange, number> = { replaced: 0, changed: 0, removed: 0 };
   readonly #relay: Relay;
@@ -147,15 +151,37 @@ export class Catalog {
    * @throws SystemError: ENOENT and its like when there is none
    */
   find(name: string): Region {
+    this.adoptOpened();
     const known = this.#open.get(name);
     if (known && this.#isCurrent(name, known)) return known;
     if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
-    const region = this.#describe(name);
+    return this.#keep(this.#describe(name));
+  }
+
+  #keep(region: Region): Region {
+    const { name } = region;
     this.#open.set(name, region);
     this.#remember(region.content.generation.id, name);
     const { tree, path } = this.locate(name);
     if (this.#open.size <= mostWatched) this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
     return region;
+  }
+
+  /** What lanes have opened by themselves is open for the next request here, too. */
+  adoptOpened(): void {
+    for (let opened = this.#relay.takeOpened(); opened; opened = this.#relay.takeOpened()) this.#adopt(opened);
+  }
+
+  // Where a region is open already, lanes go on with that.
+  #adopt({ generation, tree, path: name, etag, epoch, version, contentType }: Opened): void {
+    if (tree !== this.#tree?.id || this.#open.has(name)) {
+      this.#relay.closeGeneration(generation);
+      return;
+    }
+    const given = contentType === contentTypeOf(name) ? undefined : contentType;
+    const content = contentOfEtag(etag, epoch, version);
+    const state = { ...content, contentType: given, inPlace: epoch > 0, limit: undefined };
+    this.#keep(describeRegion(name, this.#relay.judge(generation, epoch, version), state));
   }
 
   /** Like `find`; undefined where there is no region of this name. */
@@ -190,6 +216,7 @@ export class Catalog {
 
   /** What was changed through the service is at another version, or at another time: the region as it is from now on. */
   moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
+    this.onChange?.(region.name);
     const current = this.#open.peek(region.name);
     if (current?.content.generation.id !== region.content.generation.id) return region;
     const { size } = region.content.generation;
@@ -202,11 +229,14 @@ export class Catalog {
 
   /** Opens a region anew the next time it is asked for: its size is another one, or its file. */
   letGo(name: string): void {
+    this.onChange?.(name);
+    this.adoptOpened();
     this.#open.delete(name);
   }
 
   /** The same of every region that is this one's file: by links to it, or by other names. */
   letGoOfFile({ content: { generation } }: Region): void {
+    this.adoptOpened();
     const { device, inode } = generation;
     const isOfFile = (other: Generation) => other.inode === inode && other.device === device;
     const names = [...this.#open].filter(([, { content }]) => isOfFile(content.generation)).map(([name]) => name);
@@ -238,13 +268,38 @@ export class Catalog {
    *
    * @throws SystemError when one can't be looked at that is there
    */
-  async *sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
+  sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
+    return this.#ofAll(this.#sizeOf);
+  }
+
+  /**
+   * What the regions of the tree are that nobody reads, some at a time; none is opened, but for the first file of a
+   * device. Links are left out, and what is told by more than its file and its sidecar.
+   *
+   * @throws SystemError when memory or descriptors are short, or a medium fails
+   */
+  unopened(): AsyncGenerator<readonly Unopened[]> {
+    const opened = new Set<number>();
+    return this.#ofAll((name, look) => {
+      if (!look || this.#files.has(name) || this.#states?.isRefused(name)) return [];
+      if (!opened.has(look.device) && !this.#relay.seenOn(look.device)) this.peekAny(name);
+      opened.add(look.device);
+      const seen = this.#relay.seenOn(look.device);
+      const state = seen && unlessMissing(() => this.#stateOf(name, name, look));
+      // One that another service changes right now has no version.
+      const isPlain = state && state.limit === undefined && state.inPlace === state.epoch > 0;
+      return isPlain ? [{ ...describeFile(name, look, state), file: look, seen }] : [];
+    });
+  }
+
+  // Of all in the tree; each turn of the event loop takes some of them.
+  async *#ofAll<Result>(act: (name: string, look: Look) => readonly Result[]): AsyncGenerator<readonly Result[]> {
     const slices = new Slices();
     for await (const names of this.#listing.ofTree(everything)) {
       for (let from = 0; from < names.length; ) {
-        const sizes = this.#ofSome(names.slice(from), this.#sizeOf);
-        from += sizes.length;
-        yield sizes.flat();
+        const some = this.#ofSome(names.slice(from), act);
+        from += some.length;
+        yield some.flat();
         if (slices.isOver) await slices.rest();
       }
     }
@@ -294,6 +349,7 @@ export class Catalog {
 
   /** The region name of a generation that is or was open. */
   nameOf(generation: Generation['id']): string {
+    if (!this.#names.has(generation)) this.adoptOpened();
     return this.#names.get(generation) ?? '';
   }
 

@@ -19,13 +19,23 @@ export type Region = {
   readonly lastModifiedField: string | undefined;
 };
 
+/** What can be told of a region by its file alone. */
+export type Described = Omit<Region, 'content'>;
+
+/** A region whose file is not open, and what was seen of its device. */
+export type Unopened = Described & { readonly file: FileIdentity; readonly seen: Seen };
+
 /** Describes a region whose content is open. */
 export function describeRegion(name: string, content: JudgedContent, state: State): Region {
-  const lastModified = dateOf(content.generation.modifiedSeconds);
+  return { ...describeFile(name, content.generation, state), content };
+}
+
+/** Describes a region by its file. */
+export function describeFile(name: string, file: FileIdentity, state: State): Described {
+  const lastModified = dateOf(file.modifiedSeconds);
   return {
     name,
     contentType: state.contentType ?? contentTypeOf(name),
-    content,
     state,
     etag: etagOf(state),
     lastModified,

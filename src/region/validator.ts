@@ -26,6 +26,12 @@ export function generationOfFile({ inode, size, modified, changed }: FileTraits)
   return hash('sha256', `${inode ?? ''} ${size} ${modified} ${changed ?? ''}`, 'base64url').slice(0, digits);
 }
 
+/** What `etagOf` has made an entity-tag of, at an epoch and a version. */
+export function contentOfEtag(etag: string, epoch: number, version: number): ContentState {
+  const behind = epoch === 0 && version === 0 ? '"' : `.${epoch}.${version}"`;
+  return { generation: etag.slice(1, -behind.length), epoch, version };
+}
+
 /**
  * Makes the strong entity-tag (RFC 9110 8.8.3), with its quotes: the generation alone while its content was never
  * changed in place, after that `generation.epoch.version`.

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
@@ -5,7 +6,7 @@ import { Files } from './files.ts';
 import { Looks, mostLooks } from './looks.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
-import { type Publication, type Responding, type Return, returns } from './publication.ts';
+import { type Publication, type PublicationAhead, type Responding, type Return, returns } from './publication.ts';
 import { Reads } from './reads.ts';
 import { type RefusedCalls, tryCalls } from './refused.ts';
 import {
@@ -19,6 +20,7 @@ import {
   type Lane,
   type LockMode,
   type Needs,
+  type Opened,
   type Outcome,
   type PeerKind,
   type Reference,
@@ -66,6 +68,7 @@ const eventKinds = {
   returned: 7,
   arrived: 8,
   crowded: 9,
+  opened: 10,
 } as const;
 const fieldsOfEvent = 5;
 
@@ -92,6 +95,8 @@ export class NativeRelay implements Relay {
   readonly #press: Press;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
+  /** Lanes have opened files: they are to be taken (`takeOpened`), all of them. */
+  onOpened: (() => void) | undefined;
   /** Descriptors of open trees, by their ids. */
   #closed = false;
 
@@ -146,6 +151,15 @@ export class NativeRelay implements Relay {
 
   closeGeneration(generation: Generation): void {
     this.#shim.act(this.#relay, 'closeGeneration', generation.id);
+  }
+
+  takeOpened(): Opened | undefined {
+    const opened = this.#closed ? undefined : this.#shim.takeOpened(this.#relay);
+    if (!opened) return undefined;
+    const { tree, name: path, etag, epoch, version, contentType: line, ...file } = opened;
+    const seen = this.witness.of(file, undefined, path);
+    const contentType = line.slice(line.indexOf(' ') + 1, -'\r\n'.length);
+    return { generation: { ...file, seen }, tree, path, etag, epoch, version, contentType };
   }
 
   /** Closes a generation whose file has lost its name. Resolves when nothing refers to any page of it. */
@@ -401,6 +415,16 @@ export class NativeRelay implements Relay {
     return !this.#closed && this.#shim.publish(this.#relay, publication) === 0;
   }
 
+  /**
+   * The same for one whose file is not open. Nothing that was published with a generation gives way to it.
+   *
+   * @returns false when no more are published so
+   */
+  publishAhead(publication: PublicationAhead): boolean {
+    const result = this.#closed ? -constants.errno.ENOSPC : this.#shim.publish(this.#relay, publication);
+    return result !== -constants.errno.ENOSPC;
+  }
+
   /** Has lanes answer requests with this Host, which was judged; undoes it by `forgetAllowed`. At most 1,024. */
   allowHost(host: string): void {
     if (!this.#closed) this.#shim.allow(this.#relay, 'host', host);
@@ -421,9 +445,11 @@ export class NativeRelay implements Relay {
     if (!this.#closed) this.#shim.act(this.#relay, 'suspend');
   }
 
-  /** Has lanes answer for nothing, until it is said again. */
-  withdraw(): void {
-    if (!this.#closed) this.#shim.act(this.#relay, 'withdraw');
+  /** Has lanes answer for nothing, or for nothing at this path, until it is said again. */
+  withdraw(path?: string): void {
+    if (this.#closed) return;
+    if (path === undefined) this.#shim.act(this.#relay, 'withdraw');
+    else this.#shim.withdrawOne(this.#relay, path);
   }
 
   /** What Node shall read of a connection that its lane gives to it. @throws SystemError */
@@ -473,6 +499,7 @@ export class NativeRelay implements Relay {
       else if (kind === eventKinds.granted) this.#settleClaim(id, errno === 0);
       else if (kind === eventKinds.unwanted) this.#unwanted.get(id)?.();
       else if (kind === eventKinds.gone) this.#gone(id);
+      else if (kind === eventKinds.opened) this.onOpened?.();
       else if (kind === eventKinds.returned) this.#listeners.get(id)?.returned(returns[bytes] ?? 'closed');
       else if (kind === eventKinds.arrived) this.#onArrival?.({ id, how: returns[bytes] ?? 'closed' });
       else if (kind === eventKinds.crowded) this.#onCrowd?.(bytes > 0);

@@ -136,6 +136,10 @@ export class PortableRelay implements Relay {
     this.#settle(open);
   }
 
+  takeOpened(): undefined {
+    return undefined; // It has no lanes.
+  }
+
   hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | 'stale' {
     const generation = this.#generations.get(judged.generation.id);
     const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;

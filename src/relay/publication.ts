@@ -1,12 +1,19 @@
 /** What lanes answer requests by, without Node (native-shim/core/http/published.h, responder.h). @module */
-import type { Engine } from './relay.ts';
+import type { Backing, Engine, FileIdentity } from './relay.ts';
 import type { ShimLog } from './shim.ts';
 
 /** A region that lanes answer for. */
-export type Publication = {
+export type Publication = Published & { readonly generation: number };
+
+/** A region that lanes answer for as soon as they have opened its file, and found it to be as it was seen. */
+export type PublicationAhead = Published & { readonly file: SeenFile };
+
+/** A file that is not open, what holds its pages, and the engines that a witness has seen copy from there. */
+export type SeenFile = FileIdentity & { readonly backing: Backing; readonly copying: readonly Engine[] };
+
+type Published = {
   /** As it stands in a request for it, percent-encoded: of characters that neither JSON nor HTTP minds. */
   readonly path: string;
-  readonly generation: number;
   readonly epoch: number;
   readonly version: number;
   /** The id of the tree that `name` is in, or 0. */
@@ -16,7 +23,7 @@ export type Publication = {
   /** Values of fields; the second may be empty. */
   readonly etag: string;
   readonly lastModified: string;
-  /** Whole lines of every answer: validators, and what 304 has too. */
+  /** Whole lines of every answer, 304 too, behind those two. */
   readonly fields: string;
   /** The same, before and behind Content-Length and Content-Range. */
   readonly contentType: string;

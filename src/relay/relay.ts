@@ -151,6 +151,18 @@ export type Tree = {
   readonly root: string;
 };
 
+/** What a lane has opened, and what it was told of that before. */
+export type Opened = {
+  readonly generation: Generation;
+  /** The id of the tree, and the path there. */
+  readonly tree: number;
+  readonly path: string;
+  readonly etag: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly contentType: string;
+};
+
 /** Generations, and references to their pages. Every call is synchronous and short. */
 export type Relay = {
   /** Why the portable engine serves; undefined when the shim does. */
@@ -187,6 +199,8 @@ export type Relay = {
   judge(generation: Generation, epoch: number, version: number): JudgedContent;
   /** No new references; its descriptor, and its mapping, go with its last one. */
   closeGeneration(generation: Generation): void;
+  /** A file that a lane has opened by itself, which the caller closes from now on; undefined when there is none. */
+  takeOpened(): Opened | undefined;
 
   /**
    * Takes a reference on the pages of all segments: `stale` when the content is no longer what was judged, `blocked`

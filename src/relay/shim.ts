@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { Counted } from './counters.ts';
-import type { Publication, Responding } from './publication.ts';
+import type { Publication, PublicationAhead, Responding } from './publication.ts';
 import type {
   Backing,
   Engine,
@@ -39,6 +39,16 @@ export type ShimOptions = {
 
 /** What is opened; what was seen of its kind is added to it. */
 export type OpenedFile = Omit<Generation, 'seen'>;
+
+/** The same of a file that a lane has opened, by what was published of it; `contentType` is the line of the field. */
+export type OpenedByLane = OpenedFile & {
+  readonly tree: number;
+  readonly name: string;
+  readonly etag: string;
+  readonly epoch: number;
+  readonly version: number;
+  readonly contentType: string;
+};
 
 /** Where scratch pages come from: a nameless file in a folder, a memfd, one of huge pages, an unused devdax device. */
 export type ScratchKind = 'folder' | 'memfd' | 'hugetlb' | 'device';
@@ -146,8 +156,15 @@ export type Shim = {
   /** A connection that has arrived: a descriptor of it, the caller's. Without a kind, the relay has forgotten it. */
   takeConnection(relay: ShimRelay, connection: number): Taken | number;
   send(relay: ShimRelay, connection: number, transmission: number, head: string): number | ShimFailure;
-  /** Lanes answer for a region. -ESTALE when its generation is closed, -EINVAL for what they can't send. */
-  publish(relay: ShimRelay, publication: Publication): number;
+  /**
+   * Lanes answer for a region. -ESTALE when its generation is closed, -EINVAL for what they can't send, -ENOSPC when no
+   * more may be published ahead.
+   */
+  publish(relay: ShimRelay, publication: Publication | PublicationAhead): number;
+  /** What a lane has opened, and nobody was told of yet. */
+  takeOpened(relay: ShimRelay): OpenedByLane | undefined;
+  /** They do not answer at this path any more. */
+  withdrawOne(relay: ShimRelay, path: string): void;
   /** Requests by a Host, or with an Authorization, may be answered. -ENOSPC when 1,024 are known. */
   allow(relay: ShimRelay, kind: 'host' | 'reader', text: string): number;
   /** How lanes answer; before a socket is given to them. */

@@ -24,6 +24,7 @@ enum pr_event_kind {
     PR_EVENT_RETURNED, /* a connection that its lane has read is Node's: `bytes` is an enum pr_return */
     PR_EVENT_ARRIVED,  /* the same of one that Node does not know yet: take it */
     PR_EVENT_CROWDED,  /* a new connection waits for room: `bytes` tells how many of their own lanes close for it */
+    PR_EVENT_OPENED,   /* lanes have opened regions that Node does not know of: take them (http/opening.h) */
 };
 
 struct pr_event {

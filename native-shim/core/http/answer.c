@@ -134,6 +134,12 @@ static char *write_status(char *at, unsigned status) {
     return WRITE(at, "HTTP/1.1 304 Not Modified\r\n");
 }
 
+static char *write_validators(char *at, const struct pr_publication *is) {
+    at = WRITE(write_text(WRITE(at, "etag: "), is->etag), "\r\n");
+    if (is->last_modified.length > 0) at = WRITE(write_text(WRITE(at, "last-modified: "), is->last_modified), "\r\n");
+    return write_text(at, is->fields);
+}
+
 /* RFC 9110 8.6, 14.4. */
 static char *write_content(char *at, const struct pr_published *region, const struct pr_answer *answer) {
     at = write_text(at, region->is.content_type);
@@ -148,7 +154,7 @@ static char *write_content(char *at, const struct pr_published *region, const st
 
 size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_answer *answer, bool keeps,
                       unsigned keep_alive, struct pr_head_end *end) {
-    char *at = write_text(write_status(into, answer->status), region->is.fields);
+    char *at = write_validators(write_status(into, answer->status), &region->is);
     if (answer->status != PR_STATUS_NOT_MODIFIED) at = write_content(at, region, answer);
     at = write_text(at, date_of(end));
     if (!keeps)

@@ -7,27 +7,9 @@
 #include "http/deadlines.h"
 #include "http/handover.h"
 #include "http/layer.h"
+#include "http/opening.h"
 #include "http/sending.h"
-#include "pages/generation.h"
 
-/* How often the path of a region is looked at, at most. */
-#define LOOK_AT_PATH 20000000u /* ns */
-
-/*
- * Whether the path still leads to what was published, looked at once in 20 ms: so long may an answer come from a file
- * that others have replaced or changed. What is changed through this service is seen at once, by its version.
- */
-static bool is_at_its_path(struct pr_connection *connection, struct pr_published *published) {
-    struct pr_relay *relay = connection->relay;
-    uint64_t now = pr_lane_of(connection)->now;
-    if (published->looked_at + LOOK_AT_PATH > now) return true;
-    const struct pr_publication *is = &published->is;
-    bool is_there = pr_generation_is_still_at(relay, is->generation, is->tree, is->name.at) == 1;
-    pr_lock(relay);
-    if (is_there) published->looked_at = now;
-    pr_unlock(relay);
-    return is_there;
-}
 static enum pr_fed why_not(int error) {
     switch (error) {
     case -ESTALE:
@@ -72,10 +54,7 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
     *answer = pr_answer_judge(&published->is, published->size, head);
     if (answer->status == 0) return PR_FED_REQUEST;
     /* One without a body takes no reference, which would find out. */
-    const struct pr_publication *is = &published->is;
-    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, is->generation);
-    bool is_current = generation && !generation->closed && generation->inode->epoch == is->epoch &&
-                      generation->inode->version == is->version && generation->inode->changing == 0;
+    bool is_current = pr_published_is_current(relay, published, &connection->responder->generation);
     return is_current ? PR_FED_COUNT : PR_FED_CHANGED;
 }
 
@@ -108,8 +87,11 @@ enum pr_next pr_responder_answer(struct pr_connection *connection, const struct 
         responder->asked = pr_access_log_asked(head);
     }
     if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
-    if (why == PR_FED_COUNT && !is_at_its_path(connection, responder->published)) why = PR_FED_CHANGED;
-    int result = why < PR_FED_COUNT ? 0 : answer.has_body ? pr_send_body(connection) : pr_send_head(connection);
+    int result = 0;
+    if (why == PR_FED_COUNT)
+        result = pr_published_look(relay, responder->published, &responder->generation, pr_lane_of(connection)->now);
+    if (why == PR_FED_COUNT && result == 0)
+        result = answer.has_body ? pr_send_body(connection) : pr_send_head(connection);
     if (result == -ECONNRESET || result == -EPIPE) return pr_responder_leave(connection);
     if (result < 0) why = why_not(result);
     if (why < PR_FED_COUNT) {

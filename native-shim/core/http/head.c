@@ -33,7 +33,7 @@ bool pr_text_is(struct pr_text text, const char *name) {
 }
 
 bool pr_text_equal(struct pr_text one, struct pr_text other) {
-    return one.length == other.length && memcmp(one.at, other.at, one.length) == 0;
+    return one.length == other.length && (one.length == 0 || memcmp(one.at, other.at, one.length) == 0);
 }
 
 /* The bytes that follow and are of a class. */

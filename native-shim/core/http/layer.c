@@ -35,6 +35,9 @@ void pr_http_open(struct pr_relay *relay) {
     relay->lanes->serving = &serving;
     pr_list_init(&http->hosts);
     pr_list_init(&http->readers);
+    pr_list_init(&http->opened);
+    pr_published_init(&http->published);
+    http->suspended = true;
     /* What is in memory anyway has to do where there is no randomness yet. */
     uint64_t *key = http->published.key;
     if (getrandom(key, sizeof http->published.key, GRND_NONBLOCK) < 0) key[0] = (uint64_t)(uintptr_t)http;

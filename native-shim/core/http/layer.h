@@ -12,9 +12,11 @@ struct pr_http_layer {
     struct pr_responding responding; /* its strings and its log are the relay's own */
     struct pr_table published;
     struct pr_list hosts, readers; /* that Node has allowed */
-    bool suspended;                /* they answer nothing now */
-    bool hands_over;               /* lanes answer no more */
-    uint64_t answers;              /* of lanes so far: they are numbered in the log */
+    struct pr_list opened;         /* published regions that lanes have opened, and Node does not know of */
+    unsigned opened_count;
+    bool suspended;   /* they answer nothing now */
+    bool hands_over;  /* lanes answer no more */
+    uint64_t answers; /* of lanes so far: they are numbered in the log */
 };
 
 struct pr_lane_http {

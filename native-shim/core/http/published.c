@@ -8,10 +8,17 @@
 #include "base/siphash.h"
 #include "base/sys.h"
 #include "http/layer.h"
+#include "http/opening.h"
 #include "pages/generation.h"
 
-/* More are all forgotten, and published anew when they are asked for. */
+/* For one more another one is forgotten, and published anew when it is asked for. */
 enum { MOST_PUBLISHED = 1 << 17 };
+
+/* Of them, that nobody has asked for. */
+enum { MOST_AHEAD = 100000 };
+
+/* Templates are few where answers differ by media type, and looking for one ends where each region has its own. */
+enum { TEMPLATES_LOOKED_AT = 16 };
 
 /* Hosts, and credentials, that Node has judged. */
 enum { MOST_KNOWN = 1024 };
@@ -32,17 +39,18 @@ static struct pr_list *new_buckets(size_t count) {
 /* Room for one more. */
 static int enlarge(struct pr_table *table) {
     if (table->used < table->capacity) return 0;
-    struct pr_table larger = {.capacity = table->capacity ? 2 * table->capacity : FIRST_BUCKETS, .used = table->used};
-    memcpy(larger.key, table->key, sizeof larger.key);
-    larger.buckets = new_buckets(larger.capacity);
-    if (!larger.buckets) return -ENOMEM;
-    for (size_t at = 0; at < table->capacity; at++) pr_list_each(node, &table->buckets[at]) {
+    struct pr_list *before = table->buckets;
+    size_t count = table->capacity, capacity = count ? 2 * count : FIRST_BUCKETS;
+    struct pr_list *buckets = new_buckets(capacity);
+    if (!buckets) return -ENOMEM;
+    table->buckets = buckets;
+    table->capacity = capacity;
+    for (size_t at = 0; at < count; at++) pr_list_each(node, &before[at]) {
             struct pr_published *published = pr_container(node, struct pr_published, bucket);
             pr_list_remove(node);
-            pr_list_append(&larger.buckets[bucket_at(&larger, published->is.path)], node);
+            pr_list_append(&buckets[bucket_at(table, published->is.path)], node);
         }
-    pr_free(table->buckets);
-    *table = larger;
+    pr_free(before);
     return 0;
 }
 
@@ -61,12 +69,21 @@ struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text pa
     return published;
 }
 
+static void give_template(struct pr_template *template) {
+    if (!template || --template->uses > 0) return;
+    pr_list_remove(&template->list);
+    pr_free(template);
+}
+
 void pr_published_give(struct pr_published *published) {
-    if (--published->uses == 0) pr_free(published);
+    if (--published->uses > 0) return;
+    give_template(published->template);
+    pr_free(published);
 }
 
 void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published) {
     if (pr_list_empty(&published->bucket)) return;
+    pr_published_close_opened(relay, published);
     pr_list_remove(&published->bucket);
     relay->http->published.used--;
     relay->counters.published--;
@@ -80,6 +97,13 @@ static void withdraw_all(struct pr_relay *relay) {
             pr_published_withdraw(relay, pr_container(node, struct pr_published, bucket));
 }
 
+/* One of those that nobody has used lately, for all that is known. */
+static void make_room(struct pr_relay *relay) {
+    struct pr_table *table = &relay->http->published;
+    while (pr_list_empty(&table->buckets[table->hand])) table->hand = (table->hand + 1) & (table->capacity - 1);
+    pr_published_withdraw(relay, pr_container(table->buckets[table->hand].next, struct pr_published, bucket));
+}
+
 /* A copy of a text behind the struct, at `*end`, which moves on. One that is not there becomes an empty one. */
 static struct pr_text keep(char **end, struct pr_text text) {
     struct pr_text kept = {.at = *end, .length = text.length};
@@ -88,23 +112,67 @@ static struct pr_text keep(char **end, struct pr_text text) {
     return kept;
 }
 
+static bool is_template(const struct pr_template *template, const struct pr_publication *given) {
+    return pr_text_equal(template->fields, given->fields) && pr_text_equal(template->others, given->others) &&
+           pr_text_equal(template->content_type, given->content_type);
+}
+
+static struct pr_template *new_template(struct pr_table *table, const struct pr_publication *given) {
+    size_t texts = given->fields.length + given->content_type.length + given->others.length;
+    struct pr_template *template = pr_allocate(1, sizeof *template + texts);
+    if (!template) return NULL;
+    char *end = (char *)&template[1];
+    template->fields = keep(&end, given->fields);
+    template->content_type = keep(&end, given->content_type);
+    template->others = keep(&end, given->others);
+    pr_list_init(&template->list);
+    pr_list_append(table->templates.next, &template->list);
+    return template;
+}
+
+/* Under the lock. */
+static int take_template(struct pr_table *table, struct pr_published *published) {
+    struct pr_publication *is = &published->is;
+    unsigned looked_at = 0;
+    pr_list_each(node, &table->templates) {
+        struct pr_template *template = pr_container(node, struct pr_template, list);
+        if (is_template(template, is)) published->template = template;
+        if (published->template || ++looked_at == TEMPLATES_LOOKED_AT) break;
+    }
+    if (!published->template) published->template = new_template(table, is);
+    if (!published->template) return -ENOMEM;
+    published->template->uses++;
+    is->fields = published->template->fields;
+    is->content_type = published->template->content_type;
+    is->others = published->template->others;
+    return 0;
+}
+
+static bool ends_with(struct pr_text text, struct pr_text end) {
+    return text.length >= end.length && memcmp(text.at + text.length - end.length, end.at, end.length) == 0;
+}
+
+/* But for what is in its template. Most names are the end of their paths. */
 static struct pr_published *copy_of(const struct pr_publication *given) {
-    const size_t texts = given->path.length + given->etag.length + given->last_modified.length + given->fields.length +
-                         given->content_type.length + given->others.length;
-    struct pr_published *published = pr_allocate(1, sizeof *published + texts + given->name.length + 1);
+    bool names_end = ends_with(given->path, given->name);
+    const size_t texts = given->path.length + given->etag.length + given->last_modified.length;
+    struct pr_published *published =
+        pr_allocate(1, sizeof *published + texts + 1 + (names_end ? 0 : given->name.length));
     if (!published) return NULL;
     char *end = (char *)&published[1];
     published->is = *given;
-    published->is.path = keep(&end, given->path);
     published->is.etag = keep(&end, given->etag);
     published->is.last_modified = keep(&end, given->last_modified);
-    published->is.fields = keep(&end, given->fields);
-    published->is.content_type = keep(&end, given->content_type);
-    published->is.others = keep(&end, given->others);
-    published->is.name = keep(&end, given->name);
+    published->is.path = keep(&end, given->path);
+    if (names_end)
+        published->is.name.at = end - given->name.length;
+    else
+        published->is.name = keep(&end, given->name);
     *end = '\0';
     published->uses = 1;
+    published->opens = given->generation == 0;
     pr_list_init(&published->bucket);
+    pr_list_init(&published->opened);
     return published;
 }
 
@@ -113,29 +181,53 @@ static bool is_lanes(enum pr_engine engine) {
 }
 
 static int check(const struct pr_publication *given) {
-    const size_t head = given->fields.length + given->content_type.length + given->others.length;
+    const size_t head = given->etag.length + given->last_modified.length + given->fields.length +
+                        given->content_type.length + given->others.length;
     if (!is_lanes(given->engine) || !is_lanes(given->large)) return -EINVAL;
     if (given->path.length == 0 || given->name.length == 0 || given->etag.length == 0) return -EINVAL;
+    if (given->generation == 0 && (given->file.size == 0 || given->tree == 0)) return -EINVAL;
     return head <= PR_LONGEST_FIELDS && given->path.length <= PR_LONGEST_HEAD ? 0 : -EINVAL;
 }
 
-/* Under the lock. */
-static int enter(struct pr_relay *relay, struct pr_published *published) {
+/* Under the lock: into the table, in the place of another one. */
+static int enter(struct pr_relay *relay, struct pr_published *published, struct pr_published *before) {
     struct pr_table *table = &relay->http->published;
-    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
-    if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
-    struct pr_published *before = at_path(table, published->is.path);
-    if (before) pr_published_withdraw(relay, before);
-    if (table->used >= MOST_PUBLISHED) withdraw_all(relay);
-    int result = enlarge(table);
+    int result = take_template(table, published);
+    if (result == 0) result = enlarge(table);
     if (result < 0) return result;
-    published->size = generation->info.size;
-    published->looked_at = pr_now();
+    if (before) pr_published_withdraw(relay, before);
+    if (table->used >= MOST_PUBLISHED) make_room(relay);
     pr_list_append(&table->buckets[bucket_at(table, published->is.path)], &published->bucket);
     table->used++;
     relay->counters.published++;
-    relay->http->suspended = false;
     return 0;
+}
+
+/* Under the lock: Node has answered for it, and lets lanes do so. */
+static int enter_open(struct pr_relay *relay, struct pr_published *published) {
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
+    if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
+    struct pr_published *before = at_path(&relay->http->published, published->is.path);
+    published->size = generation->info.size;
+    published->looked_at = pr_now();
+    /* What was published ahead can be opened again when this generation is closed. */
+    if (before && before->opens) pr_published_may_open(published, &before->is, generation);
+    int result = enter(relay, published, before);
+    if (result == 0) relay->http->suspended = false;
+    return result;
+}
+
+/* Under the lock: nobody has asked for it yet. */
+static int enter_ahead(struct pr_relay *relay, struct pr_published *published) {
+    struct pr_table *table = &relay->http->published;
+    struct pr_published *before = at_path(table, published->is.path);
+    const struct pr_generation *open = before ? pr_published_generation(relay, before) : NULL;
+    published->size = published->is.file.size;
+    if (pr_published_is_stale(relay, published)) return -ESTALE;
+    if (!before && table->used >= MOST_AHEAD) return -ENOSPC;
+    if (!open) return enter(relay, published, before);
+    pr_published_may_open(before, &published->is, open);
+    return -EEXIST;
 }
 
 int pr_publish(struct pr_relay *relay, const struct pr_publication *given) {
@@ -144,10 +236,10 @@ int pr_publish(struct pr_relay *relay, const struct pr_publication *given) {
     struct pr_published *published = copy_of(given);
     if (!published) return -ENOMEM;
     pr_lock(relay);
-    result = enter(relay, published);
+    result = published->opens ? enter_ahead(relay, published) : enter_open(relay, published);
+    if (result < 0) pr_published_give(published);
     pr_unlock(relay);
-    if (result < 0) pr_free(published);
-    return result;
+    return result == -EEXIST ? 0 : result;
 }
 
 /* Hosts and credentials. */
@@ -166,9 +258,17 @@ static void forget_all(struct pr_list *list) {
     }
 }
 
+void pr_withdraw_one(struct pr_relay *relay, struct pr_text path) {
+    pr_lock(relay);
+    struct pr_published *published = at_path(&relay->http->published, path);
+    if (published) pr_published_withdraw(relay, published);
+    pr_unlock(relay);
+}
+
 void pr_withdraw(struct pr_relay *relay) {
     pr_lock(relay);
     withdraw_all(relay);
+    relay->http->suspended = true;
     pr_unlock(relay);
 }
 
@@ -249,6 +349,10 @@ bool pr_host_is_known(struct pr_relay *relay, struct pr_text host) {
 bool pr_may_read(struct pr_relay *relay, struct pr_text authorization) {
     if (!relay->http->responding.guarded) return true;
     return authorization.at && is_among(relay, &relay->http->readers, authorization);
+}
+
+void pr_published_init(struct pr_table *table) {
+    pr_list_init(&table->templates);
 }
 
 void pr_published_close(struct pr_relay *relay) {

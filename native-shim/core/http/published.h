@@ -1,7 +1,7 @@
 /*
- * Published regions: what lanes need to answer for a region by themselves. Node fills the table when it has answered
- * for a region, and lanes find in it what a request asks for, by the path exactly as it stands in the request. So it is
- * with hosts and credentials: what Node has let pass before, lanes let pass.
+ * Published regions: what lanes need to answer for a region by themselves. Node fills the table, ahead of requests or
+ * when it has answered for a region, and lanes find in it what a request asks for, by the path exactly as it stands in
+ * the request. So it is with hosts and credentials: what Node has let pass before, lanes let pass.
  */
 #ifndef PR_PUBLISHED_H
 #define PR_PUBLISHED_H
@@ -14,17 +14,28 @@
 #include "base/list.h"
 #include "base/words.h"
 #include "http/head.h"
+#include "pages/backing.h"
 
 struct pr_relay;
 
+/* A file as it was when it was looked at: one that is alike in all of this was not changed since. */
+struct pr_seen_file {
+    uint64_t device, inode, size;
+    int64_t modified_seconds, modified_nanoseconds, changed_seconds, changed_nanoseconds;
+    enum pr_backing backing;
+    unsigned copying; /* engines that a witness has seen copy from there, by bit */
+};
+
 /* A region that lanes answer for. Strings are copied. */
 struct pr_publication {
-    struct pr_text path; /* as it stands in a request for it, percent-encoded */
-    uint64_t generation, epoch, version;
+    struct pr_text path;      /* as it stands in a request for it, percent-encoded */
+    uint64_t generation;      /* 0: a lane opens the file when it is asked for, if it is still as it was seen */
+    struct pr_seen_file file; /* without a generation */
+    uint64_t epoch, version;
     uint64_t tree;                       /* in which `name` is, or 0 */
     struct pr_text name;                 /* the path of its file: lanes look whether that is still the generation's */
     struct pr_text etag, last_modified;  /* values; the second may be empty */
-    struct pr_text fields;               /* of every answer: whole lines, the validators among them */
+    struct pr_text fields;               /* of every answer, behind those two: whole lines */
     struct pr_text content_type, others; /* lines before and behind Content-Length and Content-Range */
     enum pr_engine engine;               /* sendfile, splice or copy */
     enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
@@ -34,10 +45,18 @@ struct pr_publication {
 /* The longest fields of one region, bytes. */
 enum { PR_LONGEST_FIELDS = 16 << 10 };
 
-/* From now on lanes may answer for it. -EINVAL for what no lane can send, -ESTALE when the generation is closed. */
+/*
+ * From now on lanes may answer for it. -EINVAL for what no lane can send, -ESTALE when the generation is closed.
+ * Without a generation, -ESTALE tells of a file that was changed in place since, nothing that is open gives way to it,
+ * lanes that are suspended stay so, and -ENOSPC says that as many are published as may be without having been asked
+ * for.
+ */
 int pr_publish(struct pr_relay *relay, const struct pr_publication *publication);
 
-/* Nothing is published any more. */
+/* Whatever is published at a path is not any more. */
+void pr_withdraw_one(struct pr_relay *relay, struct pr_text path);
+
+/* Nothing is published any more, and lanes are suspended. */
 void pr_withdraw(struct pr_relay *relay);
 
 /* Lanes answer nothing until something is published again; what is published stays. */
@@ -54,12 +73,22 @@ void pr_forget_allowed(struct pr_relay *relay);
 
 /* For the other parts of the core. */
 
+/* Texts that many regions have alike, once. Its strings follow the struct. */
+struct pr_template {
+    struct pr_list list;
+    unsigned uses;
+    struct pr_text fields, content_type, others;
+};
+
 struct pr_published {
     struct pr_list bucket;          /* of the table; empty once it is withdrawn */
+    struct pr_list opened;          /* a lane has opened it, and Node does not know yet (http/opening.h) */
     unsigned uses;                  /* the table's own, and answers under way */
+    bool opens;                     /* lanes may open its file: it was published without a generation */
     uint64_t size;                  /* of the region, bytes; not 0 */
     atomic_uint_fast64_t looked_at; /* ns: when its path was last looked at; lanes read it without the lock */
-    struct pr_publication is;       /* its strings follow the struct */
+    struct pr_template *template;
+    struct pr_publication is; /* `generation` changes, under the lock; the strings of its own follow the struct */
 };
 
 /* By paths: lists of those whose hashes are alike. */
@@ -67,9 +96,13 @@ struct pr_table {
     uint64_t key[2]; /* of the hashes, of hosts and credentials too */
     struct pr_list *buckets;
     size_t capacity, used;
+    size_t hand;              /* the bucket of which one goes next, where there is no room for more */
+    struct pr_list templates; /* that asked for last first */
 };
 
 /* The rest is under the lock. */
+
+void pr_published_init(struct pr_table *table);
 
 /* The region at a path, with one use of it for the caller; NULL where none is published. */
 struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path);

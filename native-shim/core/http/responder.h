@@ -40,6 +40,7 @@ struct pr_responder {
     uint64_t until;                 /* ns: how long it waits there */
     uint64_t position;              /* how many bytes the connection has ever sent, where that is known */
     struct pr_published *published; /* what is being answered by; a use of it */
+    uint64_t generation;            /* and from */
     struct pr_answer answer;
     struct pr_unread *unsent; /* of a response without a body that the socket did not take; mostly NULL */
     struct pr_asked *asked;   /* what its line has of the request; mostly NULL */

@@ -54,7 +54,7 @@ static int take_pages_of_answer(struct pr_connection *connection, struct pr_tran
     if (is_gone(connection)) return -ECONNRESET;
     if (pr_list_empty(&published->bucket)) return -ESTALE;
     if (connection->relay->http->suspended) return -EAGAIN; /* the tree's lock was given up meanwhile */
-    return pr_hold_take(connection->relay, is->generation, is->epoch, is->version, transmission);
+    return pr_hold_take(connection->relay, connection->responder->generation, is->epoch, is->version, transmission);
 }
 
 int pr_send_body(struct pr_connection *connection) {

@@ -247,8 +247,10 @@ static int register_generation(struct pr_relay *relay, struct pr_generation *gen
 
 int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *id,
                        struct pr_generation_info *info) {
-    struct pr_generation *generation = pr_allocate(1, sizeof *generation);
+    struct pr_generation *generation = pr_allocate(1, sizeof *generation + strlen(path) + 1);
     if (!generation) return -ENOMEM;
+    strcpy(generation->path, path);
+    generation->tree = tree;
     pr_garbage_init(&generation->garbage, dispose_unused_generation);
     pr_list_init(&generation->of_inode);
     generation->fd = -1;

@@ -34,6 +34,8 @@ struct pr_generation {
     unsigned holds; /* references, and claims */
     bool closed;
     struct pr_garbage garbage;
+    uint64_t tree; /* in which it was opened, or 0 */
+    char path[];   /* by which */
 };
 
 /* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */

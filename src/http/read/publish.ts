@@ -1,11 +1,12 @@
-/** Having lanes answer for what Node has answered for (docs/express.md). @module */
+/** Having lanes answer for regions (docs/express.md). @module */
 import type { FastifyRequest } from 'fastify';
 import { planWhole } from '../../range/plan.ts';
 import { encodeName } from '../../region/name.ts';
-import type { Region } from '../../region/region.ts';
+import type { Described, Region, Unopened } from '../../region/region.ts';
 import type { BackingEngine } from '../../relay/engine.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
-import type { Engine, Tree } from '../../relay/relay.ts';
+import { engines as allEngines, type Engine, type Tree } from '../../relay/relay.ts';
+import { Filling } from './fill.ts';
 import { contentFields, type Fields, type GivenFields, validatorFields } from './region-headers.ts';
 
 /** What publishing needs to know of the service. */
@@ -31,6 +32,8 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #hosts = new Set<string>();
   readonly #readers = new Set<string>();
+  #filling: Filling | undefined;
+  #prefix = '';
   #isOver = false;
 
   constructor(relay: NativeRelay, options: PublisherOptions) {
@@ -50,30 +53,79 @@ export class Publisher {
     const isAsAsked = request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name);
     if (this.#isOver || !isAsAsked || !this.#introduce(request)) return;
     const { generation, epoch, version } = region.content;
-    const { engine, large, largeFrom } = engines;
-    const { lastModified } = region;
+    const what = generation.size > 0 && this.#describe(region, given, engines);
+    if (what) this.#relay.publish({ ...what, path, generation: generation.id, epoch, version });
+  }
+
+  /**
+   * Has lanes answer for regions before they are asked for, as many as they take. Who may ask for them is still told by
+   * the first request that Node answers.
+   *
+   * @param unopened finds the regions
+   * @param prefix what stands before their names in a request, by a route that adds nothing of its own to `given`
+   * @param engineFor what a region is sent by
+   */
+  fillAhead(
+    unopened: () => AsyncIterable<readonly Unopened[]>,
+    prefix: string,
+    given: GivenFields,
+    engineFor: (seen: Unopened['seen']) => BackingEngine,
+  ): void {
+    this.#prefix = prefix;
+    this.#filling = new Filling(unopened, (region) => this.#publishAhead(region, given, engineFor(region.seen)));
+    void this.#filling.start();
+  }
+
+  /**
+   * A region is changed by the service itself. Lanes that have it open would know by its version; whoever opens it later
+   * would not where its file is left as it was, and only less of it is served.
+   */
+  changed(name: string): void {
+    if (this.#filling) for (const path of this.#pathsOf(name)) this.#relay.withdraw(path);
+  }
+
+  #pathsOf(name: string): string[] {
+    return spellingsOf(name).map((spelling) => `${this.#prefix}${spelling}`);
+  }
+
+  #publishAhead(region: Unopened, given: GivenFields, engines: BackingEngine): boolean {
+    const { file, seen, state } = region;
+    const { epoch, version } = state;
+    const what = file.size > 0 && this.#describe(region, given, engines);
+    if (!what) return true;
+    const copying = allEngines.filter((engine) => seen.verdicts[engine] === false);
+    const seenFile = { ...file, backing: seen.backing, copying };
+    return this.#pathsOf(region.name)
+      .filter((path) => plainPath.test(path))
+      .every((path) => this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version }));
+  }
+
+  // All that is published of a region but its content; undefined where no lane can answer for it.
+  #describe(region: Described, given: GivenFields, { engine, large, largeFrom }: BackingEngine) {
+    const { lastModified, etag } = region;
     // A time in the future is told as that of each message (RFC 9110 8.8.2.1).
     const isAhead = lastModified !== undefined && lastModified.getTime() > Date.now();
-    if (isAhead || generation.size === 0 || !isOfLanes(engine) || !isOfLanes(large)) return;
-    const { tree, path: file } = this.#options.locate(region.name);
+    if (isAhead || !isOfLanes(engine) || !isOfLanes(large)) return undefined;
+    const { tree, path: name } = this.#options.locate(region.name);
     const texts = textsOf(region, given);
-    if (!printable.test(texts.fields + texts.contentType + texts.others)) return;
-    this.#relay.publish({
-      ...{ path, generation: generation.id, epoch, version, tree: tree?.id ?? 0, name: file },
-      ...{ etag: region.etag, lastModified: region.lastModifiedField ?? '', ...texts },
+    if (!printable.test(texts.fields + texts.contentType + texts.others)) return undefined;
+    return {
+      ...{ tree: tree?.id ?? 0, name, etag, lastModified: region.lastModifiedField ?? '', ...texts },
       ...{ engine, large, largeFrom, copyBelow: this.#options.copyBelow },
-    });
+    };
   }
 
   /** Lanes answer for nothing until it is published again. */
   withdraw(): void {
     this.#forget();
     this.#relay.withdraw();
+    void this.#filling?.start();
   }
 
   /** They answer for nothing any more, and read nothing. */
   close(): void {
     this.#isOver = true;
+    this.#filling?.stop();
     this.#relay.handOverAll();
   }
 
@@ -101,9 +153,14 @@ export class Publisher {
  * A path can be spelled in very many ways, each of which would take memory. Those that clients use are with all escaped that
  * may be, and with nothing escaped that need not be.
  */
-function isUsual(path: string, name: string): boolean {
+function spellingsOf(name: string): string[] {
   const least = encodeURIComponent(name).replace(/%(?:2F|3A|3D|40|2B|2C|24|26|3B)/g, decodeURIComponent);
-  const spelling = [encodeName(name), least].find((each) => path.endsWith(`/${each}`));
+  const most = encodeName(name);
+  return most === least ? [most] : [most, least];
+}
+
+function isUsual(path: string, name: string): boolean {
+  const spelling = spellingsOf(name).find((each) => path.endsWith(`/${each}`));
   return spelling !== undefined && !path.slice(0, -spelling.length).includes('%');
 }
 
@@ -118,11 +175,13 @@ function isOfLanes(engine: Engine): boolean {
 }
 
 // As Node would write them, in their order.
-function textsOf(region: Region, given: GivenFields) {
+function textsOf(region: Described, given: GivenFields) {
   const plan = planWhole({ size: 0, contentType: given.contentType ?? region.contentType });
   const all = contentFields(region, plan, given);
-  const same = Object.keys(validatorFields(region, given));
-  const others = Object.keys(all).filter((name) => !same.includes(name) && !ofContent.has(name));
+  const same = Object.keys(validatorFields(region, given)).filter((name) => !ofValidators.has(name));
+  const others = Object.keys(all).filter(
+    (name) => !same.includes(name) && !ofContent.has(name) && !ofValidators.has(name),
+  );
   return {
     fields: linesOf(all, same),
     contentType: linesOf(all, ['content-type']),
@@ -130,6 +189,8 @@ function textsOf(region: Region, given: GivenFields) {
   };
 }
 
+// Lanes write them before all others, as Node does.
+const ofValidators: ReadonlySet<string> = new Set(['etag', 'last-modified']);
 const ofContent: ReadonlySet<string> = new Set(['content-type', 'content-length', 'content-range']);
 
 function linesOf(fields: Fields, names: readonly string[]): string {

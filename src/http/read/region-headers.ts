@@ -1,7 +1,7 @@
 import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply } from 'fastify';
 import type { Plan } from '../../range/plan.ts';
-import type { Region } from '../../region/region.ts';
+import type { Described } from '../../region/region.ts';
 
 /** Response fields, names in lower case. */
 export type Fields = Record<string, string | number | string[]>;
@@ -23,7 +23,7 @@ export type RegionFields = {
 export type GivenFields = RegionFields & { readonly others?: Fields | undefined };
 
 /** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
-export function validatorFields(region: Region, given: GivenFields): Fields {
+export function validatorFields(region: Described, given: GivenFields): Fields {
   return {
     etag: region.etag,
     ...lastModifiedOf(region),
@@ -36,14 +36,14 @@ export function validatorFields(region: Region, given: GivenFields): Fields {
   };
 }
 
-function lastModifiedOf({ lastModified, lastModifiedField }: Region): Fields {
+function lastModifiedOf({ lastModified, lastModifiedField }: Described): Fields {
   if (lastModified === undefined || lastModifiedField === undefined) return {};
   // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
   return { 'last-modified': lastModified.getTime() > Date.now() ? new Date().toUTCString() : lastModifiedField };
 }
 
 /** The fields of a response with a plan's body. */
-export function contentFields(region: Region, plan: Plan, given: GivenFields): Fields {
+export function contentFields(region: Described, plan: Plan, given: GivenFields): Fields {
   return {
     ...validatorFields(region, given),
     'content-type': plan.contentType,

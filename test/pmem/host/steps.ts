@@ -85,6 +85,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'lanes-accept': 'is about who accepts a connection',
   bytes: 'has a region of 1 GiB, and an NVDIMM has half of that',
   cli: 'starts the command line by the dozen, for what it prints',
+  'lanes-ahead': 'is about what lanes are told of before it is asked for',
   'lanes-answers': 'is about what a lane answers, whatever holds the pages',
   'lanes-clients': 'is about clients that ask much',
   'lanes-differential': 'asks for thousands of streams of requests',

@@ -1,0 +1,72 @@
+/** Telling lanes of regions before anybody asks for them (docs/express.md). @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Unopened } from '../../region/region.ts';
+import { SystemError } from '../../relay/relay.ts';
+
+/**
+ * Milliseconds: a file that was changed so short a time ago is left out, for a further change within the granularity of
+ * its ctime could not be seen. File systems that count whole seconds, or two, say none of their parts.
+ */
+const settled = { usually: 100, ofWholeSeconds: 3000 };
+
+/** Milliseconds: what was left out is looked at again after these, and after that it is left to who asks for it. */
+const usualPause = 4000;
+
+/** Goes over all regions in slices that leave the event loop to others, once each time that it is started. */
+export class Filling {
+  readonly #unopened: () => AsyncIterable<readonly Unopened[]>;
+  readonly #publish: (region: Unopened) => boolean;
+  readonly #pause: number;
+  #current = new AbortController();
+
+  /**
+   * @param publish tells lanes of one; false when they take no more
+   * @param pause milliseconds, for tests
+   */
+  constructor(
+    unopened: () => AsyncIterable<readonly Unopened[]>,
+    publish: (region: Unopened) => boolean,
+    pause = usualPause,
+  ) {
+    this.#unopened = unopened;
+    this.#publish = publish;
+    this.#pause = pause;
+  }
+
+  /** From the beginning. Resolves when all were told of, or this was started again or stopped. */
+  async start(): Promise<void> {
+    this.stop();
+    this.#current = new AbortController();
+    const { signal } = this.#current;
+    try {
+      if (await this.#fill(signal)) return;
+      await delay(this.#pause, undefined, { signal, ref: false });
+      await this.#fill(signal);
+    } catch (error) {
+      // Whoever asks for what could not be looked at is told why.
+      if (!(error instanceof SystemError) && !signal.aborted) throw error;
+    }
+  }
+
+  stop(): void {
+    this.#current.abort();
+  }
+
+  // Whether nothing was left out.
+  async #fill(signal: AbortSignal): Promise<boolean> {
+    let isAll = true;
+    for await (const regions of this.#unopened()) {
+      for (const region of regions) {
+        if (!isSettled(region)) isAll = false;
+        else if (!signal.aborted && !this.#publish(region)) return true;
+      }
+      if (signal.aborted) return true;
+    }
+    return isAll;
+  }
+}
+
+function isSettled({ file: { changedSeconds, changedNanoseconds } }: Unopened): boolean {
+  const least = changedNanoseconds === 0 ? settled.ofWholeSeconds : settled.usually;
+  return Date.now() - (changedSeconds * 1000 + changedNanoseconds / 1e6) >= least;
+}
