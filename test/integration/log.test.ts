@@ -182,11 +182,13 @@ test('on a full file system it serves on, and logs again when there is room', as
   await askOften(t, served, 2);
   await endsBy(served);
   const lines = linesOf(readFileSync(path, 'utf8'));
-  const told = lines.find(({ msg }) => msg === 'lines of the log were lost');
-  assert.ok(Number(told?.lines) >= dropped, 'one line says how many');
+  // When it says so is its own affair: it may have seen that there is room more than once.
+  const isTold = ({ msg }: Line) => msg === 'lines of the log were lost';
+  const told = lines.filter(isTold).reduce((sum, { lines }) => sum + Number(lines), 0);
+  assert.ok(told >= dropped, `${told} are told to be lost`);
   const last = lines.filter(({ msg }) => msg === 'request').slice(-2);
   assert.ok(last.every(({ url }) => String(url).endsWith(longQuery)));
-  assert.equal(lines.at(-1)?.msg, 'draining');
+  assert.equal(lines.filter((line) => !isTold(line)).at(-1)?.msg, 'draining');
 });
 
 /** Runs code in the service when it gets SIGWINCH. */
