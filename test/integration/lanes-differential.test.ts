@@ -338,10 +338,14 @@ for (const options of [{ engine: 'sendfile' }, { engine: 'splice' }, { engine: '
       streams += some.length;
     });
     const property = fc.asyncProperty(fc.array(plays, { minLength: 1, maxLength: 24 }), check);
-    await fc.assert(property, { numRuns: amount(30, 400) });
+    const never = () => Object.entries(lanes.service.relay.counters().answers).filter(([, count]) => count === 0);
+    const deadline = performance.now() + patience;
+    // What is rare can be missing among so few.
+    do await fc.assert(property, { numRuns: amount(30, 400) });
+    while (never().length > 0 && performance.now() < deadline);
     const { answers, fed, handedOver } = lanes.service.relay.counters();
     t.diagnostic(`${streams} streams; by lanes: ${JSON.stringify({ answers, fed, handedOver })}`);
-    for (const [kind, count] of Object.entries(answers)) assert.ok(count > 0, `no lane has answered: ${kind}`);
+    assert.deepEqual(never(), [], 'lanes have answered in every way');
     for (const reason of ['unpublished', 'request', 'guard'])
       assert.ok(fedOf(lanes, reason) > 0, `none fed: ${reason}`);
     assert.ok(handedOverOf(lanes, 'grammar') > 0, 'none was handed over');
