@@ -1,8 +1,9 @@
 /** pagerelay as a Fastify plugin. @module */
 import { availableParallelism } from 'node:os';
-import cors, { type FastifyCorsOptions } from '@fastify/cors';
+import type { FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+import { addCors, corsOptions } from './http/cors.ts';
 import { tokenCheck } from './http/guard/bearer.ts';
 import { addPageRoutes } from './http/page-routes.ts';
 import { answerError } from './http/problem/errors.ts';
@@ -176,24 +177,6 @@ function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: Pag
   if (options.cors) addCors(scope, corsOptions(options.cors));
   if (options.routes !== false) addRoutes(scope, opened);
   if (options.page) addPageRoutes(scope, opened);
-}
-
-// Without the plugin's own route for every OPTIONS, which would stand for the whole application: each route here has one.
-function addCors(scope: FastifyInstance, options: FastifyCorsOptions): void {
-  const known = scope.hasRequestDecorator('corsPreflightEnabled');
-  const withoutRoute = Object.create(scope, {
-    options: { value: () => scope },
-    ...(known ? { decorateRequest: { value: () => scope } } : {}),
-  }) as FastifyInstance;
-  cors(withoutRoute, options, (error) => {
-    if (error) throw error;
-  });
-}
-
-// What a page of another origin may ask for and may see, beyond what any request may (Fetch 3.2.6).
-function corsOptions(given: true | FastifyCorsOptions): FastifyCorsOptions {
-  const exposedHeaders = ['accept-ranges', 'content-length', 'content-range', 'etag', 'repr-digest', 'retry-after'];
-  return { methods: ['GET', 'HEAD'], exposedHeaders, ...(given === true ? {} : given) };
 }
 
 function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptions {

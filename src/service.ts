@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import { addCors, corsOfOrigins, fieldsWithoutOrigin, isForAnyOrigin, withOriginFields } from './http/cors.ts';
 import { AllowedHosts } from './http/guard/allowed-hosts.ts';
 import { Tokens } from './http/guard/bearer.ts';
 import { type Guards, refusalOf } from './http/guard/guard.ts';
@@ -51,6 +52,8 @@ export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines
   readonly log?: LogOutput | undefined;
   /** Where a line for each request goes; undefined: nowhere. */
   readonly accessLog?: AccessLog | undefined;
+  /** Origins whose pages may read regions; `*` is any. */
+  readonly cors: readonly string[];
   /** By which hosts it may be asked on a loopback address, beside those of the loopback; `*` is any. */
   readonly allowHosts: readonly string[];
   /** Files of bearer tokens; undefined: nobody is asked for one. */
@@ -105,13 +108,16 @@ export function createService(options: ServiceOptions): Service {
     const may = opened.publisher && options.unaskable.length === 0 && logs;
     if (!may || !(relay instanceof NativeRelay)) return;
     const lanes = { ...laneOptions(options, express), room, onCrowd };
-    if (giveToLanes(app.server, relay, lanes)) fillAhead(opened, fields);
+    if (giveToLanes(app.server, relay, lanes)) fillAhead(opened, fields, options.cors);
   });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, options.accessLog);
-    done(refusal(request, draining) ?? refusalOf(guards, request));
+    done(malformed(request));
   });
+  // Before the guards: a page is told why it is refused.
+  if (options.cors.length > 0) addRegionCors(app, options.cors);
+  app.addHook('onRequest', (request, _, done) => done(whileDraining(request, draining) ?? refusalOf(guards, request)));
   app.addHook('onReady', async () => {
     await opened.ready();
     logEngines(app.log, await opened.engines());
@@ -190,12 +196,14 @@ function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['
 const longestParameter = 4096;
 
 // All answers of this server's route for regions have these fields, and nothing that the request would change.
-function fillAhead({ publisher, catalog, outgoing }: Pagerelay, fields: GivenFields): void {
+function fillAhead({ publisher, catalog, outgoing }: Pagerelay, fields: GivenFields, cors: readonly string[]): void {
+  const forOrigin = fieldsWithoutOrigin(cors);
   publisher?.fillAhead(
     () => catalog.unopened(),
     '/regions/',
-    fields,
+    withOriginFields(fields, forOrigin),
     (seen) => outgoing.engineFor(seen),
+    isForAnyOrigin(forOrigin),
   );
 }
 
@@ -248,12 +256,22 @@ function addHealth(app: FastifyInstance, readiness: () => Readiness): void {
   for (const url of ['/healthz', '/readyz']) refuseOtherMethods(app, url);
 }
 
-// While the service drains, what still comes on open connections is refused; those who watch it are answered.
-function refusal(request: FastifyRequest, draining: boolean): ProblemError | undefined {
-  const isLeaseAsked = request.method === 'POST' && request.url.startsWith('/leases');
-  if (draining && (isLeaseAsked || request.url.startsWith('/regions'))) return new ProblemError('draining');
-  const { raw } = request;
+// Pages of other origins may read regions, but not who else does.
+function addRegionCors(app: FastifyInstance, origins: readonly string[]): void {
+  app.addHook('onRoute', (route) => {
+    if (!route.url.startsWith('/regions')) route.config = { ...route.config, cors: false };
+  });
+  addCors(app, corsOfOrigins(origins));
+}
+
+function malformed({ raw }: FastifyRequest): ProblemError | undefined {
   return badVersion(raw) ?? badHost(raw) ?? badFraming(raw) ?? repeatedField(raw);
+}
+
+// While the service drains, what still comes on open connections is refused; those who watch it are answered.
+function whileDraining(request: FastifyRequest, draining: boolean): ProblemError | undefined {
+  const isLeaseAsked = request.method === 'POST' && request.url.startsWith('/leases');
+  return draining && (isLeaseAsked || request.url.startsWith('/regions')) ? new ProblemError('draining') : undefined;
 }
 
 const pollMilliseconds = 20;

@@ -75,7 +75,9 @@ static bool want_content(napi_env env, napi_value object, struct pr_publication 
 }
 
 static bool want_publication(napi_env env, napi_value object, struct texts *texts, struct pr_publication *is) {
-    return text_property(env, object, "path", texts, &is->path) &&
+    napi_value value;
+    return want_property(env, object, "anyOrigin", &value) && want_boolean(env, value, "anyOrigin", &is->any_origin) &&
+           text_property(env, object, "path", texts, &is->path) &&
            text_property(env, object, "name", texts, &is->name) &&
            text_property(env, object, "etag", texts, &is->etag) &&
            text_property(env, object, "lastModified", texts, &is->last_modified) &&

@@ -71,6 +71,15 @@ static void other_methods_and_what_is_not_plain_are_nodes(void) {
     CHECK_EQUAL(judge("GET", "Range: bytes=0-1\r\nRange: bytes=0-1\r\n").status, 0);
 }
 
+static void who_names_an_origin_is_nodes_unless_the_answer_is_for_any(void) {
+    static const char line[] = "Origin: https://app.example\r\n";
+    struct pr_publication for_any = region;
+    for_any.any_origin = true;
+    CHECK_EQUAL(judge("GET", line).status, 0);
+    CHECK_EQUAL(judge_of(&for_any, 1000, "GET", line).status, PR_STATUS_OK);
+    CHECK_EQUAL(judge_of(&for_any, 1000, "GET", "Origin: a\r\nOrigin: a\r\n").status, 0);
+}
+
 static void one_satisfiable_range_is_answered(void) {
     static const struct {
         const char *value;
@@ -315,6 +324,7 @@ static void the_longest_head_has_room(void) {
 int main(void) {
     RUN(get_without_a_range_is_answered_whole_and_head_without_a_body);
     RUN(other_methods_and_what_is_not_plain_are_nodes);
+    RUN(who_names_an_origin_is_nodes_unless_the_answer_is_for_any);
     RUN(one_satisfiable_range_is_answered);
     RUN(other_ranges_are_nodes);
     RUN(each_range_of_a_small_region);

@@ -1,5 +1,6 @@
 /** The options of `pagerelay serve`: their names, defaults and rules. @module */
 import { availableParallelism } from 'node:os';
+import { isOrigin } from '../http/cors.ts';
 import { isAllowable } from '../http/guard/allowed-hosts.ts';
 import { type GivenField, isFieldValue, ownFields, readField } from '../http/read/given-fields.ts';
 import { type AccessLogFormat, accessLogFormats } from '../observe/access-log.ts';
@@ -42,6 +43,8 @@ export type ServeOptions = {
   readonly writable: boolean;
   /** By which hosts a service on the loopback may be asked beside those of the loopback; `*` is any. */
   readonly allowHosts: readonly string[];
+  /** Origins whose pages may read regions; `*` is any. */
+  readonly cors: readonly string[];
   readonly writeTokenFile: string | undefined;
   readonly readTokenFile: string | undefined;
   readonly regions: readonly NamedFile[];
@@ -134,6 +137,15 @@ export const flags: Flags = {
       placeholder: 'NAME',
       rule: 'a host with or without a port, such as files.example or [fd00::1]:8080, or *',
       read: (text) => (isAllowable(text) ? text : undefined),
+    }),
+  },
+  cors: {
+    flag: 'cors',
+    meaning: 'an origin whose pages may read regions; * is any',
+    ...many({
+      placeholder: 'ORIGIN',
+      rule: 'an origin as browsers name it, such as https://app.example:8443, or *',
+      read: (text) => (isOrigin(text) ? text : undefined),
     }),
   },
   writeTokenFile: {

@@ -59,6 +59,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     dotfiles: settle(flags.dotfiles),
     writable: settle(flags.writable),
     allowHosts: settle(flags.allowHosts),
+    cors: settle(flags.cors),
     writeTokenFile: settle(flags.writeTokenFile),
     readTokenFile: settle(flags.readTokenFile),
     regions: settle(flags.regions),

@@ -51,6 +51,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     logLevel: 'silent',
     readTokenFile: undefined,
     writeTokenFile: undefined,
+    cors: [],
     allowHosts: [],
   });
   await service.app.listen({ host: '127.0.0.1', port: 0 });

@@ -34,6 +34,8 @@ type Published = {
   readonly largeFrom: number;
   /** Bytes: shorter bodies are copied. */
   readonly copyBelow: number;
+  /** Whether the answer is the same to a request that names an origin. */
+  readonly anyOrigin: boolean;
 };
 
 /** How lanes answer. */

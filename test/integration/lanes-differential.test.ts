@@ -176,6 +176,8 @@ const besides = fc.oneof(
       'Connection: TE\r\nTE: trailers\r\n',
       'Connection: x\r\nX: y\r\n',
       'Origin: https://example.org\r\n',
+      'Origin: null\r\n',
+      'Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n',
       'Content-Type: text/plain\r\n',
       'Content-Length: 0\r\n',
       'X:\r\nY: \t \r\nZ:\t\xe9\xff\r\n',
@@ -324,7 +326,13 @@ async function startBoth(scope: Scope, options: object = {}): Promise<Both> {
   return { lanes, node, etag: String(headers.etag), lastModified: String(headers['last-modified']) };
 }
 
-for (const options of [{ engine: 'sendfile' }, { engine: 'splice' }, { engine: 'sendfile', copyBelow: 50 }] as const) {
+const varied = [{ name: 'vary', value: 'X-Own' }];
+
+for (const options of [
+  { engine: 'sendfile' },
+  { engine: 'splice', cors: ['*'] },
+  { engine: 'sendfile', copyBelow: 50, cors: ['https://example.org'], headers: varied },
+] as const) {
   test(`random streams of requests, right and wrong, get the same bytes: ${JSON.stringify(options)}`, async (t) => {
     const { lanes, node, ...validators } = await startBoth(t, options);
     const plays = fc.record({

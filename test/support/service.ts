@@ -36,6 +36,7 @@ export const serviceDefaults: ServiceOptions = {
   maxPartial: 64 * 1024 * 1024,
   maxBytes: undefined,
   allowHosts: [],
+  cors: [],
   readTokenFile: undefined,
   writeTokenFile: undefined,
 };

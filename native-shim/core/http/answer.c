@@ -91,6 +91,7 @@ static enum condition range_counts(const struct pr_publication *region, const st
 
 struct pr_answer pr_answer_judge(const struct pr_publication *region, uint64_t size, const struct pr_head *head) {
     if (!head->is_plain || !(head->is_get || head->is_head)) return by_node;
+    if (head->origin.at && !region->any_origin) return by_node;
     enum condition modified = is_modified(region, head);
     if (modified == UNSURE) return by_node;
     if (modified == FAILS) return (struct pr_answer){.status = PR_STATUS_NOT_MODIFIED};

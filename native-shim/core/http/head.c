@@ -133,7 +133,7 @@ static const struct known {
     {"if-none-match", TOLD, PLACE(if_none_match)},
     {"if-range", TOLD, PLACE(if_range)},
     {"if-unmodified-since", UNCLEAR, 0},
-    {"origin", UNCLEAR, 0},
+    {"origin", TOLD, PLACE(origin)},
     {"proxy-connection", UNCLEAR, 0}, /* to Node another name of Connection */
     {"range", TOLD, PLACE(range)},
     {"referer", TOLD, PLACE(referer)},

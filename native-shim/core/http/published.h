@@ -40,6 +40,7 @@ struct pr_publication {
     enum pr_engine engine;               /* sendfile, splice or copy */
     enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
     uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
+    bool any_origin;                     /* the answer is the same to a request with Origin; else that is Node's */
 };
 
 /* The longest fields of one region, bytes. */

@@ -52,11 +52,12 @@ struct reading {
     size_t length, fields;
     bool get, head, older, keeps, upgrades, plain;
     struct piece target;
-    struct piece told[8];
+    struct piece told[9];
 };
 
-static const char *const told_names[8] = {"host",          "authorization",     "range",   "if-range",
-                                          "if-none-match", "if-modified-since", "referer", "user-agent"};
+static const char *const told_names[9] = {"host",     "authorization", "range",
+                                          "if-range", "if-none-match", "if-modified-since",
+                                          "referer",  "user-agent",    "origin"};
 
 static bool is_one_of(int byte, const char *others) {
     if (byte >= 'a' && byte <= 'z') return true;
@@ -182,8 +183,9 @@ static bool is_named(struct piece name, const char *const *names, size_t count) 
 #define IS_NAMED(name, names) is_named(name, names, sizeof(names) / sizeof *(names))
 
 static const char *const framing[] = {"content-length", "transfer-encoding", "trailer", "expect"};
-static const char *const unclear[] = {"if-match",         "if-unmodified-since", "origin",           "content-type",
-                                      "want-repr-digest", "want-content-digest", "proxy-connection", "accept-version"};
+static const char *const unclear[] = {"if-match",         "if-unmodified-since", "content-type",
+                                      "want-repr-digest", "want-content-digest", "proxy-connection",
+                                      "accept-version"};
 
 /* False for one that makes the request another kind. */
 static bool field_is_harmless(struct reading *reading, struct piece name, struct piece value) {
@@ -194,7 +196,7 @@ static bool field_is_harmless(struct reading *reading, struct piece name, struct
     }
     if (IS_NAMED(name, unclear)) reading->plain = false;
     if (says(name, "connection")) read_options(reading, value);
-    for (size_t each = 0; each < 8; each++)
+    for (size_t each = 0; each < 9; each++)
         if (says(name, told_names[each])) reading->told[each] = value;
     return true;
 }
@@ -228,7 +230,7 @@ static bool has_twice(const char *bytes, size_t length, const char *name) {
 }
 
 static bool any_is_there_twice(const char *bytes, size_t length) {
-    for (size_t each = 0; each < 8; each++)
+    for (size_t each = 0; each < 9; each++)
         if (has_twice(bytes, length, told_names[each])) return true;
     return has_twice(bytes, length, "connection") || has_twice(bytes, length, "upgrade");
 }
@@ -273,9 +275,10 @@ static void compare_values(const struct input *input, const struct pr_head *head
     if (head->is_plain && head->keeps_connection != reading->keeps) disagree("kept by one of them", input, length);
     if (!is_same(head->target, reading->target)) disagree("another target", input, length);
     if (!head->is_plain) return; /* Node reads the rest */
-    const struct pr_text told[8] = {head->host,          head->authorization,     head->range,   head->if_range,
-                                    head->if_none_match, head->if_modified_since, head->referer, head->user_agent};
-    for (size_t each = 0; each < 8; each++)
+    const struct pr_text told[9] = {head->host,     head->authorization, head->range,
+                                    head->if_range, head->if_none_match, head->if_modified_since,
+                                    head->referer,  head->user_agent,    head->origin};
+    for (size_t each = 0; each < 9; each++)
         if (!is_same(told[each], reading->told[each])) disagree(told_names[each], input, length);
 }
 

@@ -10,6 +10,7 @@ import type { Digests } from '../../region/digest.ts';
 import type { Region } from '../../region/region.ts';
 import type { TreeLock } from '../../region/tree-lock.ts';
 import type { TreeWatch } from '../../region/tree-watch.ts';
+import { areRightWithoutOrigin, isForAnyOrigin, originFields, withOriginFields } from '../cors.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
@@ -17,7 +18,7 @@ import { digestField, wantsReprDigest } from './digest-fields.ts';
 import { judge } from './judge.ts';
 import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
-import { contentFields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
+import { contentFields, type Fields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
 
 /** A region that others keep changing is judged again so often. */
 const mostJudgements = 5;
@@ -45,25 +46,30 @@ export type RegionService = {
   readonly leaving: Leaving;
 };
 
-// What a user's own route answers with, only that route knows. Who has named an origin is answered otherwise.
-function publish({ publisher, outgoing }: RegionService, reply: FastifyReply, region: Region, given: GivenFields) {
-  const { request } = reply;
+// What a user's own route answers with, only that route knows.
+function publish(
+  { publisher, outgoing }: RegionService,
+  { request }: FastifyReply,
+  region: Region,
+  given: GivenFields,
+  forOrigin: Fields,
+) {
   if (!publisher || !request.routeOptions.config.answeredByLanes) return;
-  if (byOrigin.some((name) => reply.hasHeader(name))) return;
-  publisher.publish(request, region, given, outgoing.engineOf(region));
+  if (!areRightWithoutOrigin(forOrigin, request)) return;
+  publisher.publish(request, region, given, outgoing.engineOf(region), isForAnyOrigin(forOrigin));
 }
-
-const byOrigin = ['vary', 'access-control-allow-origin'];
 
 /**
  * Answers GET and HEAD with a region: 200, 206, 304.
  *
  * @param name a region name, already decoded
- * @param given fields that the caller wants to be otherwise
+ * @param chosen fields that the caller wants to be otherwise
  * @throws ProblemError: 403, 404, 412, 416, 503
  */
-export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, given: GivenFields) {
+export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, chosen: GivenFields) {
   const { method, headers } = reply.request;
+  const forOrigin = originFields(reply);
+  const given = withOriginFields(chosen, forOrigin);
   const behind = new BehindWriters(service, reply.raw);
   try {
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
@@ -71,7 +77,7 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       if (service.lock?.share() === false) await behind.otherService();
       const region = service.catalog.find(name);
       const verdict = judge(method, headers, region, new Date(), given.contentType);
-      publish(service, reply, region, given);
+      publish(service, reply, region, given, forOrigin);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }

@@ -46,15 +46,22 @@ export class Publisher {
    * pass, and that the region can be answered with.
    *
    * @param engines what the region is sent by
+   * @param anyOrigin whether the answer is the same to requests that name an origin
    */
-  publish(request: FastifyRequest, region: Region, given: GivenFields, engines: BackingEngine): void {
+  publish(
+    request: FastifyRequest,
+    region: Region,
+    given: GivenFields,
+    engines: BackingEngine,
+    anyOrigin = false,
+  ): void {
     const path = request.raw.url ?? '';
     // An application that rewrites paths may lead the same one elsewhere next time.
     const isAsAsked = request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name);
     if (this.#isOver || !isAsAsked || !this.#introduce(request)) return;
     const { generation, epoch, version } = region.content;
     const what = generation.size > 0 && this.#describe(region, given, engines);
-    if (what) this.#relay.publish({ ...what, path, generation: generation.id, epoch, version });
+    if (what) this.#relay.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin });
   }
 
   /**
@@ -64,15 +71,19 @@ export class Publisher {
    * @param unopened finds the regions
    * @param prefix what stands before their names in a request, by a route that adds nothing of its own to `given`
    * @param engineFor what a region is sent by
+   * @param anyOrigin as of `publish`
    */
   fillAhead(
     unopened: () => AsyncIterable<readonly Unopened[]>,
     prefix: string,
     given: GivenFields,
     engineFor: (seen: Unopened['seen']) => BackingEngine,
+    anyOrigin: boolean,
   ): void {
     this.#prefix = prefix;
-    this.#filling = new Filling(unopened, (region) => this.#publishAhead(region, given, engineFor(region.seen)));
+    this.#filling = new Filling(unopened, (region) =>
+      this.#publishAhead(region, given, engineFor(region.seen), anyOrigin),
+    );
     void this.#filling.start();
   }
 
@@ -88,7 +99,7 @@ export class Publisher {
     return spellingsOf(name).map((spelling) => `${this.#prefix}${spelling}`);
   }
 
-  #publishAhead(region: Unopened, given: GivenFields, engines: BackingEngine): boolean {
+  #publishAhead(region: Unopened, given: GivenFields, engines: BackingEngine, anyOrigin: boolean): boolean {
     const { file, seen, state } = region;
     const { epoch, version } = state;
     const what = file.size > 0 && this.#describe(region, given, engines);
@@ -97,7 +108,7 @@ export class Publisher {
     const seenFile = { ...file, backing: seen.backing, copying };
     return this.#pathsOf(region.name)
       .filter((path) => plainPath.test(path))
-      .every((path) => this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version }));
+      .every((path) => this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version, anyOrigin }));
   }
 
   // All that is published of a region but its content; undefined where no lane can answer for it.

@@ -56,11 +56,12 @@ export function contentFields(region: Described, plan: Plan, given: GivenFields)
 /** Fields that a route's own code or hooks may have set before; theirs stay. */
 const yielding = ['cache-control', 'content-disposition', 'content-security-policy', 'x-content-type-options'];
 
-/** Sets the fields of a region's answer. What it varies by already, for another origin, it goes on varying by. */
+/** Sets the fields of a region's answer, in their order. */
 export function setFields(reply: FastifyReply, fields: Fields): FastifyReply {
   for (const [name, value] of Object.entries(fields)) {
     if (yielding.includes(name) && reply.hasHeader(name)) continue;
-    reply.header(name, name === 'vary' ? [reply.getHeader(name) ?? [], value].flat().join(', ') : value);
+    reply.removeHeader(name);
+    reply.header(name, value);
   }
   return reply;
 }
