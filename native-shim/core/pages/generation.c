@@ -115,17 +115,6 @@ int pr_generation_check(struct pr_relay *relay, uint64_t id) {
     return result;
 }
 
-int pr_generation_is_unchanged(const struct pr_generation *generation) {
-    struct pr_generation_info now;
-    int result = stat_descriptor(generation->fd, &now, NULL);
-    if (result < 0) return result;
-    pr_lock(generation->relay);
-    /* Who replaces or removes a file takes a name from it. */
-    bool unchanged = is_unchanged(generation, &now) && now.links >= generation->info.links;
-    pr_unlock(generation->relay);
-    return unchanged;
-}
-
 /* A file that others cut while it was changed here stays one that has changed. */
 static void adopt(struct pr_generation *generation, const struct pr_generation_info *now) {
     generation->info.modified_seconds = now->modified_seconds;

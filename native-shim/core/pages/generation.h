@@ -96,8 +96,6 @@ int pr_copy_mapped(const char *from, void *into, size_t length);
 
 /* 0, or -ESTALE when it is closed, or its file was changed by others. */
 int pr_generation_check(struct pr_relay *relay, uint64_t id);
-/* The same of one that the caller has a reference to, on any thread, without the lock: 1, 0, or -errno. */
-int pr_generation_is_unchanged(const struct pr_generation *generation);
 /* What the openings of its file know of its time and size, brought up to date after a change of our own. */
 int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
 /* Under the lock, after every change: one that nobody needs any more is closed. */
