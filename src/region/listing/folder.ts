@@ -53,6 +53,7 @@ export class Folders {
   readonly #limits: FolderLimits;
   readonly #kept: LRUCache<string, Kept>;
   readonly #reading = new Map<string, Promise<Window>>();
+  readonly #next = new Map<string, Promise<Window>>();
 
   constructor(given: Partial<FolderLimits> = {}) {
     const limits = { ...usualLimits, ...given };
@@ -90,10 +91,24 @@ export class Folders {
     return covers(read, from) ? read : this.#readOnce(path, from);
   }
 
-  // Those who list the same folder at the same time share one reading of it.
+  // Those who list the same folder while it is being read share the next reading: nobody gets what was there before.
   #readOnce(path: string, from: string): Promise<Window> {
     const key = `${path}\0${from}`;
-    const reading = this.#reading.get(key) ?? this.#read(path, from).finally(() => this.#reading.delete(key));
+    const now = this.#reading.get(key);
+    const next = this.#next.get(key);
+    if (next) return next;
+    if (!now) return this.#begin(key, path, from);
+    const begin = () => {
+      this.#next.delete(key);
+      return this.#begin(key, path, from);
+    };
+    const later = now.then(begin, begin);
+    this.#next.set(key, later);
+    return later;
+  }
+
+  #begin(key: string, path: string, from: string): Promise<Window> {
+    const reading = this.#read(path, from).finally(() => this.#reading.delete(key));
     this.#reading.set(key, reading);
     return reading;
   }

@@ -138,6 +138,20 @@ test('a large folder that has just changed is read again: the next change might 
   }
 });
 
+test('who asks while a folder is being read shares the next reading, and has what is there by then', async (t) => {
+  const root = makeFolder(t, 'tmpfs');
+  make(root, ['a', 'b']);
+  const folders = new Folders();
+  t.after(() => folders.close());
+  const first = folders.keys(root, '');
+  assert.equal(folders.reads, 1, 'it is being read');
+  writeFileSync(join(root, 'c'), '');
+  const later = await Promise.all([1, 2, 3].map(() => folders.keys(root, '')));
+  for (const keys of later) assert.deepEqual([keys.next(), keys.next(), keys.next()], ['a', 'b', 'c']);
+  assert.equal((await first).next(), 'a');
+  assert.equal(folders.reads, 2);
+});
+
 // A clock that both see, and that a later change of the file system is later by.
 function past(milliseconds: number): Promise<void> {
   return until(() => Date.now() > milliseconds + 1, 'the clock goes on');
