@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { patience } from './limits.ts';
 
-const pollMilliseconds = 5;
+/** From one look to the next: a tenth of the time that was waited, so that looking takes little of a wait. */
+const [leastMilliseconds, mostMilliseconds] = [5, 50];
 
 /** Waits until `condition` holds; fails with what was waited for, and what was there instead. */
 export async function until(
@@ -9,10 +10,11 @@ export async function until(
   what: string,
   instead: () => unknown = () => undefined,
 ): Promise<void> {
-  const deadline = performance.now() + patience;
+  const began = performance.now();
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not in ${patience} ms: ${what}${shown(instead())}`);
-    await delay(pollMilliseconds);
+    const waited = performance.now() - began;
+    if (waited > patience) throw new Error(`not in ${patience} ms: ${what}${shown(instead())}`);
+    await delay(Math.min(mostMilliseconds, Math.max(leastMilliseconds, waited / 10)));
   }
 }
 
