@@ -125,7 +125,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   const files = demo ? [demo.file] : regions;
   const catalog = new Catalog(relay, { tree, files, states, tags, dotfiles });
   closers.push(() => catalog.close());
-  if (relay instanceof NativeRelay) relay.onOpened = () => catalog.adoptOpened();
+  if (relay instanceof NativeRelay) relay.onOpened = () => catalog.laneHasOpened();
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
   const statesOf = (next: Tree) => openStates(relay, next, tags, options);

@@ -60,6 +60,9 @@ const mostWatched = 1024;
 const sweepMilliseconds = 1000;
 const leastSwept = 64;
 
+/** What lanes open is taken over so much later: to wake for each costs as much as to open it. */
+const adoptMilliseconds = 5;
+
 /** A file that is replaced each time it is opened is given up. */
 const mostTries = 8;
 
@@ -85,6 +88,7 @@ export class Catalog {
   readonly #watcher: Watcher;
   readonly #sweeper: NodeJS.Timeout;
   #unswept: string[] = [];
+  #adopting: NodeJS.Timeout | undefined;
 
   /** @throws SystemError when one of the files can't be opened; BadName; NameClash */
   constructor(relay: Relay, source: CatalogSource) {
@@ -134,6 +138,7 @@ export class Catalog {
 
   /** Ends its own looking. The relay closes what is open. */
   close(): void {
+    clearTimeout(this.#adopting);
     clearInterval(this.#sweeper);
     this.#listing.close();
     this.#watcher.close();
@@ -167,8 +172,15 @@ export class Catalog {
     return region;
   }
 
+  /** Lanes have opened regions by themselves, and may be opening more: those of some milliseconds are taken at once. */
+  laneHasOpened(): void {
+    this.#adopting ??= setTimeout(() => this.adoptOpened(), adoptMilliseconds).unref();
+  }
+
   /** What lanes have opened by themselves is open for the next request here, too. */
   adoptOpened(): void {
+    clearTimeout(this.#adopting);
+    this.#adopting = undefined;
     for (let opened = this.#relay.takeOpened(); opened; opened = this.#relay.takeOpened()) this.#adopt(opened);
   }
 
