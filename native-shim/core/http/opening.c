@@ -12,16 +12,10 @@
 /* Descriptors that lanes may have opened, and Node not taken over, before they leave opening to Node. */
 enum { MOST_OPENED = 1024 };
 
-static bool is_alike(const struct pr_seen_file *file, const struct pr_generation_info *info) {
-    return file->device == info->device && file->inode == info->inode && file->size == info->size &&
-           file->modified_seconds == info->modified_seconds &&
-           file->modified_nanoseconds == info->modified_nanoseconds && file->changed_seconds == info->changed_seconds &&
-           file->changed_nanoseconds == info->changed_nanoseconds && file->backing == info->backing.backing;
-}
-
 /* As it was seen, in all of its bytes. */
 static bool is_as_seen(const struct pr_seen_file *file, const struct pr_generation *generation) {
-    return generation->file_size == generation->info.size && is_alike(file, &generation->info);
+    const struct pr_generation_info *info = &generation->info;
+    return generation->file_size == info->size && pr_is_as_seen(file, info) && file->backing == info->backing.backing;
 }
 
 static bool is_at_version(const struct pr_inode *inode, const struct pr_publication *is) {
@@ -156,12 +150,13 @@ static int open_file(struct pr_relay *relay, struct pr_published *published, uin
     int result = 0;
     pr_lock(relay);
     bool is_open = is_open_elsewhere(relay, published, id, &result);
+    const struct pr_seen_file seen = is->file; /* which Node may be telling again */
     bool full = relay->http->opened_count >= MOST_OPENED;
     pr_unlock(relay);
     if (is_open || full) return is_open ? result : -EMFILE;
-    result = pr_generation_open(relay, is->tree, is->name.at, UINT64_MAX, &opened, &info);
+    result = pr_generation_open_seen(relay, is->tree, is->name.at, &seen, &opened, &info);
     if (result < 0) return is_shortage(result) ? result : -ESTALE;
-    pr_generation_set_copying(relay, opened, is->file.copying);
+    pr_generation_set_copying(relay, opened, seen.copying);
     pr_lock(relay);
     result = keep_opened(relay, published, opened, id);
     if (result == 0) published->looked_at = now;

@@ -14,17 +14,9 @@
 #include "base/list.h"
 #include "base/words.h"
 #include "http/head.h"
-#include "pages/backing.h"
+#include "pages/generation.h"
 
 struct pr_relay;
-
-/* A file as it was when it was looked at: one that is alike in all of this was not changed since. */
-struct pr_seen_file {
-    uint64_t device, inode, size;
-    int64_t modified_seconds, modified_nanoseconds, changed_seconds, changed_nanoseconds;
-    enum pr_backing backing;
-    unsigned copying; /* engines that a witness has seen copy from there, by bit */
-};
 
 /* A region that lanes answer for. Strings are copied. */
 struct pr_publication {

@@ -78,12 +78,21 @@ static bool is_fsdax(int fd) {
            maps_synchronously(fd);
 }
 
-static int regular_file(int fd, const struct stat *status, struct pr_backing_info *info) {
-    struct statfs filesystem;
-    if (pr_sys.fstatfs(fd, &filesystem) < 0) return -errno;
+static void describe_usual(const struct stat *status, struct pr_backing_info *info) {
     info->size = (uint64_t)status->st_size;
     info->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     info->node = -1;
+}
+
+void pr_backing_is_tmpfs(const struct stat *status, struct pr_backing_info *info) {
+    describe_usual(status, info);
+    info->backing = PR_BACKING_TMPFS;
+}
+
+static int regular_file(int fd, const struct stat *status, struct pr_backing_info *info) {
+    struct statfs filesystem;
+    if (pr_sys.fstatfs(fd, &filesystem) < 0) return -errno;
+    describe_usual(status, info);
     if (filesystem.f_type == HUGETLBFS_MAGIC) {
         info->backing = PR_BACKING_HUGETLB;
         info->page_size = (uint64_t)filesystem.f_bsize;

@@ -25,6 +25,9 @@ struct pr_backing_info {
 /* 0, or -errno; -EINVAL when the descriptor is neither a regular file nor a devdax device. */
 int pr_backing_of(int fd, struct pr_backing_info *info);
 
+/* What that tells of a regular file on tmpfs. */
+void pr_backing_is_tmpfs(const struct stat *status, struct pr_backing_info *info);
+
 /* The NUMA node of the page at a mapped address, or -1. Brings the page in; never raises SIGBUS. */
 int pr_node_of_page(const void *address);
 

@@ -201,17 +201,34 @@ static void dispose_unused_generation(struct pr_garbage *garbage) {
 
 /* Opening. */
 
+bool pr_is_as_seen(const struct pr_seen_file *seen, const struct pr_generation_info *now) {
+    return seen->device == now->device && seen->inode == now->inode && seen->size == now->size &&
+           seen->modified_seconds == now->modified_seconds && seen->modified_nanoseconds == now->modified_nanoseconds &&
+           seen->changed_seconds == now->changed_seconds && seen->changed_nanoseconds == now->changed_nanoseconds;
+}
+
+/* Whether there is a file to be opened. One that was seen before was one then. */
+static int judge_path(struct pr_relay *relay, uint64_t tree, const char *path, const struct pr_seen_file *seen) {
+    struct pr_generation_info now = {0};
+    if (!seen) return pr_generation_stat(relay, tree, path, &now);
+    int result = glance(relay, tree, path, &now);
+    return result < 0 ? result : pr_is_as_seen(seen, &now) ? 0 : -ESTALE;
+}
+
 static int open_generation(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit,
-                           struct pr_generation *generation) {
-    struct pr_generation_info judged;
-    int result = pr_generation_stat(relay, tree, path, &judged);
+                           const struct pr_seen_file *seen, struct pr_generation *generation) {
+    int result = judge_path(relay, tree, path, seen);
     if (result < 0) return result;
     generation->fd = pr_tree_open_in(relay, tree, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (generation->fd < 0) return generation->fd;
     struct stat status;
     if (pr_sys.fstat(generation->fd, &status) < 0) return -errno;
     describe_status(&status, &generation->info);
-    result = pr_backing_of(generation->fd, &generation->info.backing);
+    /* All regular files of a device are tmpfs's, or none is. */
+    if (seen && seen->backing == PR_BACKING_TMPFS && seen->device == generation->info.device)
+        pr_backing_is_tmpfs(&status, &generation->info.backing);
+    else
+        result = pr_backing_of(generation->fd, &generation->info.backing);
     if (result < 0) return result;
     generation->file_size = generation->info.backing.size;
     generation->info.size = generation->file_size < limit ? generation->file_size : limit;
@@ -234,8 +251,8 @@ static int register_generation(struct pr_relay *relay, struct pr_generation *gen
     return result;
 }
 
-int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *id,
-                       struct pr_generation_info *info) {
+static int open_and_register(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit,
+                             const struct pr_seen_file *seen, uint64_t *id, struct pr_generation_info *info) {
     struct pr_generation *generation = pr_allocate(1, sizeof *generation + strlen(path) + 1);
     if (!generation) return -ENOMEM;
     strcpy(generation->path, path);
@@ -244,7 +261,7 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
     pr_list_init(&generation->of_inode);
     generation->fd = -1;
     generation->relay = relay;
-    int result = open_generation(relay, tree, path, limit, generation);
+    int result = open_generation(relay, tree, path, limit, seen, generation);
     if (result == 0) {
         pr_lock(relay);
         result = register_generation(relay, generation);
@@ -258,6 +275,16 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
     *id = generation->id;
     *info = generation->info;
     return 0;
+}
+
+int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *id,
+                       struct pr_generation_info *info) {
+    return open_and_register(relay, tree, path, limit, NULL, id, info);
+}
+
+int pr_generation_open_seen(struct pr_relay *relay, uint64_t tree, const char *path, const struct pr_seen_file *seen,
+                            uint64_t *id, struct pr_generation_info *info) {
+    return open_and_register(relay, tree, path, UINT64_MAX, seen, id, info);
 }
 
 int pr_generation_set_version(struct pr_relay *relay, uint64_t id, uint64_t *epoch, uint64_t *version) {

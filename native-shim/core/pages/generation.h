@@ -19,6 +19,14 @@ struct pr_generation_info {
     int64_t changed_seconds, changed_nanoseconds;   /* ctime: of anything about the inode; nobody can set it */
 };
 
+/* A file as it was when it was looked at: one that is alike in all of this was not changed since. */
+struct pr_seen_file {
+    uint64_t device, inode, size;
+    int64_t modified_seconds, modified_nanoseconds, changed_seconds, changed_nanoseconds;
+    enum pr_backing backing;
+    unsigned copying; /* engines that a witness has seen copy from there, by bit */
+};
+
 /* A descriptor and, of huge pages and DAX, a mapping of so many bytes. */
 struct pr_generation {
     uint64_t id;
@@ -56,6 +64,16 @@ int pr_generation_is_still_at(struct pr_relay *relay, uint64_t generation, uint6
  */
 int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit, uint64_t *generation,
                        struct pr_generation_info *info);
+
+/*
+ * The same for all of a file that is still as it was seen, by fewer system calls; one that is not is -ESTALE, or is
+ * opened where it is exchanged meanwhile.
+ */
+int pr_generation_open_seen(struct pr_relay *relay, uint64_t tree, const char *path, const struct pr_seen_file *seen,
+                            uint64_t *generation, struct pr_generation_info *info);
+
+/* Whether a file is as it was seen, but for its backing. */
+bool pr_is_as_seen(const struct pr_seen_file *seen, const struct pr_generation_info *now);
 
 /*
  * How far the file was changed in place before it was opened. Where the relay knows that already, from another opening
