@@ -27,6 +27,7 @@ import {
 const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const maxLanes = 256;
+const longestSocketPath = 107; // struct sockaddr_un, with a NUL behind it
 
 /** The least severe messages that are logged. */
 export type LogLevel = (typeof logLevels)[number];
@@ -36,6 +37,8 @@ export type ServeOptions = {
   readonly host: string;
   /** 0 picks a free one. */
   readonly port: number;
+  /** Of a unix socket; undefined: as the umask has it. */
+  readonly socketMode: number | undefined;
   readonly dir: string | undefined;
   /** Whether names may have segments that begin with a dot. */
   readonly dotfiles: Dotfiles;
@@ -100,12 +103,12 @@ const files = many({
 export const flags: Flags = {
   host: {
     flag: 'host',
-    meaning: 'address to listen on',
+    meaning: 'address to listen on, or unix:PATH for a unix socket',
     ...one(
       {
         placeholder: 'HOST',
-        rule: 'a host name or an address',
-        read: (text) => (/^[^\s/]+$/.test(text) ? text : undefined),
+        rule: `a host name, an address, or unix: and a path of at most ${longestSocketPath} bytes`,
+        read: readHost,
       },
       '127.0.0.1',
     ),
@@ -114,6 +117,12 @@ export const flags: Flags = {
     flag: 'port',
     meaning: 'port to listen on; 0 picks one',
     ...whole('PORT', 0, 65_535, 8080),
+  },
+  socketMode: {
+    flag: 'socket-mode',
+    meaning: 'who may connect to a unix socket',
+    ...one<number | undefined>({ placeholder: 'MODE', rule: 'an octal mode such as 660', read: readMode }, undefined),
+    shownDefault: 'as the umask has it',
   },
   dir: {
     flag: 'dir',
@@ -283,6 +292,17 @@ export const flags: Flags = {
     ...oneOf('FORMAT', accessLogFormats, 'json'),
   },
 };
+
+function readHost(text: string): string | undefined {
+  const [, path] = /^unix:(.*)$/s.exec(text) ?? [];
+  if (path === '') return undefined;
+  if (path === undefined) return /^[^\s/]+$/.test(text) ? text : undefined;
+  return !path.includes('\0') && Buffer.byteLength(path) <= longestSocketPath ? text : undefined;
+}
+
+function readMode(text: string): number | undefined {
+  return /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined;
+}
 
 function withDifferentNames(regions: readonly NamedFile[] | undefined): readonly NamedFile[] | undefined {
   const names = new Set(regions?.map(({ name }) => name));

@@ -4,6 +4,7 @@ import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Flag } from './flag-kinds.ts';
 import { type AnyFlag, flags, type ServeOptions } from './flags.ts';
+import { socketPathOf } from './listen.ts';
 
 export type { LogLevel, ServeOptions } from './flags.ts';
 
@@ -55,6 +56,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
   const options: ServeOptions = {
     host: settle(flags.host),
     port: settle(flags.port),
+    socketMode: settle(flags.socketMode),
     dir: settle(flags.dir),
     dotfiles: settle(flags.dotfiles),
     writable: settle(flags.writable),
@@ -115,7 +117,13 @@ function refuseUnsafeWriting({ writable, dir, host, writeTokenFile }: ServeOptio
   if (!writable) return;
   if (dir === undefined) throw new UsageError('--writable needs --dir: only a tree of regions can be written to');
   // Names below localhost may lead anywhere where the system's resolver does not know them.
-  if (isLoopbackAddress(host) || host.toLowerCase() === 'localhost' || writeTokenFile !== undefined) return;
+  if (
+    isLoopbackAddress(host) ||
+    socketPathOf(host) !== undefined ||
+    host.toLowerCase() === 'localhost' ||
+    writeTokenFile !== undefined
+  )
+    return;
   throw new UsageError(`--writable on --host ${host}, beyond loopback, needs --write-token-file`);
 }
 

@@ -1,9 +1,9 @@
-import type { AddressInfo } from 'node:net';
 import type { AccessLog } from '../observe/access-log.ts';
 import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
 import { type OpenAccessLog, openAccessLog } from './access-log.ts';
 import { exitNow, flush, leave } from './ending.ts';
+import { listen, wayTo } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { onEnding, onReload, onReopen } from './signals.ts';
 import { errors, output } from './streams.ts';
@@ -30,7 +30,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 async function start(options: ServeOptions, accessLog: AccessLog | undefined): Promise<Service> {
   const service = createService({ ...options, accessLog, express: !options.noExpress, log: output });
   try {
-    await service.app.listen({ host: options.host, port: options.port });
+    await listen(service.app, options);
     return service;
   } catch (error) {
     await service.close();
@@ -45,16 +45,15 @@ async function drain({ app, close }: Service, { drain: seconds }: ServeOptions):
 }
 
 function greeting(service: Service, options: ServeOptions): string {
-  const { address, port, family } = service.app.server.address() as AddressInfo;
-  const origin = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const { where, curl, origin } = wayTo(service.app);
   const name = options.dir === undefined ? (options.regions[0]?.name ?? 'demo') : undefined;
   const lines = [
-    `pagerelay listens on ${origin}`,
-    ...(name ? [`  curl -r 4096-8191 ${origin}/regions/${encodeName(name)}`] : []),
+    `pagerelay listens on ${where}`,
+    ...(name ? [`  ${curl} -r 4096-8191 ${origin}/regions/${encodeName(name)}`] : []),
     `  ${origin}/ (a page to watch)`,
-    `  curl ${origin}/regions`,
-    `  curl ${origin}/references`,
-    `  curl ${origin}/metrics`,
+    `  ${curl} ${origin}/regions`,
+    `  ${curl} ${origin}/references`,
+    `  ${curl} ${origin}/metrics`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -74,7 +74,8 @@ export function watchRequest(
 ): void {
   const began = performance.now();
   const { raw } = reply;
-  const remoteAddress = log && request.ip; // A socket that is closed does not tell it any more.
+  // A socket that is closed does not tell it any more, and a unix socket has none: nginx calls it so.
+  const remoteAddress = log && (request.ip ?? (request.raw.socket.destroyed ? undefined : 'unix:'));
   // A response to inject() has no connection whose end would close it.
   raw.once(raw.socket instanceof Socket || raw.socket === null ? 'close' : 'finish', () => {
     const status = raw.headersSent ? raw.statusCode : undefined;

@@ -51,9 +51,10 @@ function isBoundToLoopback(request: FastifyRequest): boolean {
   const { server } = request.server;
   const known = boundToLoopback.get(server);
   if (known !== undefined) return known;
-  const address = server.address() as AddressInfo | null;
+  const address = server.address() as AddressInfo | string | null;
   if (address === null) return true;
-  const isLoopback = isLoopbackAddress(address.address);
+  // No browser asks a unix socket; who does is a proxy, or has chosen what it sends as Host.
+  const isLoopback = typeof address !== 'string' && isLoopbackAddress(address.address);
   boundToLoopback.set(server, isLoopback);
   return isLoopback;
 }
