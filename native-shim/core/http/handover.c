@@ -47,6 +47,24 @@ static int listen_to(struct pr_connection *connection, int operation, uint32_t e
     return pr_sys.epoll_ctl(connection->poller->epoll, operation, connection->fd, &event) < 0 ? -errno : 0;
 }
 
+/*
+ * Has epoll report a connection that its lane reads from now on; what has come meanwhile is reported at once. Should
+ * that fail, nobody would hear of it any more: it becomes Node's. Ends a pin.
+ */
+static void hear_from(struct pr_connection *connection, const struct pr_responder *responder, int operation,
+                      bool asleep) {
+    bool heard = listen_to(connection, operation, EPOLLIN | EPOLLRDHUP) == 0;
+    pr_lock(connection->relay);
+    if (!heard && operation == EPOLL_CTL_ADD) connection->in_epoll = false;
+    if (!heard && connection->responder == responder) {
+        connection->responder->over = true;
+        asleep = pr_poller_ready(connection);
+    }
+    pr_unlock(connection->relay);
+    if (asleep) pr_poller_wake(connection->poller);
+    pr_connection_unpin(connection);
+}
+
 void pr_responder_let_in(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     struct pr_responder *responder = new_responder(connection);
@@ -62,16 +80,12 @@ void pr_responder_let_in(struct pr_connection *connection) {
         pr_event_add(relay,
                      (struct pr_event){.kind = PR_EVENT_ARRIVED, .id = connection->id, .bytes = PR_RETURN_HANDED});
     pr_unlock(relay);
-    if (!reads) pr_free(responder);
-    bool heard = !reads || listen_to(connection, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP) == 0;
-    pr_lock(relay);
-    bool back = !heard && connection->responder == responder;
-    if (!heard) connection->in_epoll = false;
-    if (back) responder->over = true;
-    if (back) pr_poller_ready(connection);
-    pr_unlock(relay);
-    if (back) pr_poller_wake(connection->poller);
-    pr_connection_unpin(connection);
+    if (reads) {
+        hear_from(connection, responder, EPOLL_CTL_ADD, false);
+    } else {
+        pr_free(responder);
+        pr_connection_unpin(connection);
+    }
 }
 
 /* Under the lock: Node reads it from now on, and before that what was read of it. */
@@ -98,18 +112,8 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     bool behind = responder && (connection->unread || responder->over);
     bool asleep = behind && pr_poller_ready(connection);
     pr_unlock(relay);
-    if (!responder) return result;
-    /* What came meanwhile is reported at once. Should that fail, nobody would hear of the connection any more. */
-    bool heard = listen_to(connection, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP) == 0;
-    pr_lock(relay);
-    if (!heard && connection->responder == responder) {
-        responder->over = true;
-        asleep = pr_poller_ready(connection);
-    }
-    pr_unlock(relay);
-    if (asleep) pr_poller_wake(connection->poller);
-    pr_connection_unpin(connection);
-    return 0;
+    if (responder) hear_from(connection, responder, EPOLL_CTL_MOD, asleep);
+    return result;
 }
 
 void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
