@@ -9,7 +9,10 @@
 
 #define MOST_INTEGER ((uint64_t)9007199254740991)
 
-enum { MOST_ARGUMENTS = 8 };
+enum { MOST_ARGUMENTS = 9 };
+
+/* Of a path, with its end. */
+enum { PATH_CAPACITY = 4096 };
 
 /* One relay of one environment. */
 struct handle {

@@ -6,8 +6,6 @@
 #include "pages/looks.h"
 #include "pages/tree.h"
 
-#define PATH_CAPACITY 4096
-
 napi_value identity(napi_env env, const struct pr_generation_info *info) {
     napi_value object;
     napi_create_object(env, &object);

@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "pages/generation.h"
 #include "segments.h"
 #include "wire/hold.h"
 #include "wire/references.h"
@@ -12,21 +13,32 @@ enum { LONGEST_PAGE = 1000 };
 
 static const char *const state_names[] = {"unsent", "sent", "quarantined"};
 
+/* Where the file has to be, if the caller wants it looked at; an empty path where not. */
+static bool want_place_of_file(struct call *call, uint64_t *tree, char *path) {
+    napi_valuetype type;
+    *path = '\0';
+    if (napi_typeof(call->env, call->arguments[8], &type) != napi_ok || type == napi_undefined) return true;
+    return want_id(call, 7, "tree", tree) && want_string(call->env, call->arguments[8], "path", path, PATH_CAPACITY);
+}
+
 static napi_value hold(napi_env env, napi_callback_info info) {
     struct call call;
-    uint64_t generation, epoch, version, place, transmission;
+    uint64_t generation, epoch, version, place, transmission, tree = 0;
     int engine;
+    char path[PATH_CAPACITY];
     struct segments segments;
     /* First, for reading an array can run JavaScript (a getter, a proxy), which can close the relay. */
     if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[6], &segments)) return NULL;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
         !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version) ||
         !want_name(env, call.arguments[4], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine) ||
-        !want_id(&call, 5, "place", &place)) {
+        !want_id(&call, 5, "place", &place) || !want_place_of_file(&call, &tree, path)) {
         pr_free(segments.literals);
         return NULL;
     }
     int result = segments.error;
+    int is_at = result == 0 && *path ? pr_generation_is_at(call.relay, generation, tree, path) : 1;
+    if (result == 0 && is_at < 1) result = is_at < 0 ? is_at : -ESTALE;
     if (result == 0)
         result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, place, segments.list,
                          segments.count, &transmission);

@@ -2,9 +2,17 @@
 import { statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { descriptorLimit } from '../relay/descriptors.ts';
-import { isSameChange } from '../relay/file-identity.ts';
+import { isSameChange, missing } from '../relay/file-identity.ts';
 import type { Page } from '../relay/page.ts';
-import { type FileIdentity, type Generation, type Opened, type Relay, SystemError, type Tree } from '../relay/relay.ts';
+import {
+  type FileIdentity,
+  type FilePlace,
+  type Generation,
+  type Opened,
+  type Relay,
+  SystemError,
+  type Tree,
+} from '../relay/relay.ts';
 import { contentTypeOf } from './content-type.ts';
 import { FileTags } from './file-tags.ts';
 import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
@@ -196,6 +204,11 @@ export class Catalog {
     this.#keep(describeRegion(name, this.#relay.judge(generation, epoch, version), state));
   }
 
+  /** The region of this name as it was when it was last looked at; undefined where it is not open. */
+  recall(name: string): Region | undefined {
+    return this.#open.get(name);
+  }
+
   /** Like `find`; undefined where there is no region of this name. */
   findAny(name: string): Region | undefined {
     try {
@@ -371,7 +384,7 @@ export class Catalog {
   }
 
   /** The path of a region's file, in its tree or absolute. @throws SystemError `ENOENT` without a tree */
-  locate(name: string): { tree: Tree | undefined; path: string } {
+  locate(name: string): FilePlace {
     const file = this.#files.get(name);
     if (file !== undefined) return { tree: undefined, path: file };
     if (!this.tree) throw new SystemError('ENOENT', name);
@@ -511,15 +524,3 @@ export function unlessMissing<Result>(look: () => Result): Result | undefined {
 }
 
 const forbidden: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);
-
-/** What a look at a path fails with where no region is. */
-const missing: ReadonlySet<string> = new Set([
-  'ENOENT',
-  'ENOTDIR',
-  'EISDIR',
-  'ELOOP',
-  'ENAMETOOLONG',
-  'EINVAL',
-  'ENXIO',
-  'EXDEV',
-]);

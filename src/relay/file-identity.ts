@@ -36,6 +36,18 @@ export function changedAt({ changedSeconds, changedNanoseconds }: FileIdentity):
   return BigInt(changedSeconds) * nanosecondsPerSecond + BigInt(changedNanoseconds);
 }
 
+/** What a look at a path fails with where no region is. */
+export const missing: ReadonlySet<string> = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'EISDIR',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'EINVAL',
+  'ENXIO',
+  'EXDEV',
+]);
+
 const identifying = [
   'device',
   'inode',

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
+import { missing } from './file-identity.ts';
 import { Files } from './files.ts';
 import { Looks, mostLooks } from './looks.ts';
 import { mostItems, type Page } from './page.ts';
@@ -15,6 +16,7 @@ import {
   type Engine,
   engines,
   type FileIdentity,
+  type FilePlace,
   type Generation,
   type JudgedContent,
   type Lane,
@@ -183,15 +185,17 @@ export class NativeRelay implements Relay {
     engine: Engine,
     segments: readonly Segment[],
     place?: Claim,
+    file?: FilePlace,
   ): TransmissionId | 'stale' | 'blocked' {
     const { generation, epoch, version } = judged;
-    const id = place?.id ?? 0;
-    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, id, flatten(segments));
+    const [id, flat] = [place?.id ?? 0, flatten(segments)];
+    const [tree, path] = [file?.tree?.id ?? 0, file?.path];
+    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, id, flat, tree, path);
     if (result >= 0) return result;
     const code = errnoName(result);
     if (code === 'EAGAIN') return 'blocked';
     // EBADF: closed, and its last reference gone, since it was judged.
-    if (code === 'ESTALE' || code === 'EBADF') return 'stale';
+    if (code === 'ESTALE' || code === 'EBADF' || (file && missing.has(code))) return 'stale';
     throw new SystemError(code, 'hold');
   }
 

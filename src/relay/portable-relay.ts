@@ -22,6 +22,7 @@ import {
   type Engine,
   engines,
   type FileIdentity,
+  type FilePlace,
   type Generation,
   type JudgedContent,
   type Lane,
@@ -140,7 +141,14 @@ export class PortableRelay implements Relay {
     return undefined; // It has no lanes.
   }
 
-  hold(judged: JudgedContent, engine: Engine, segments: readonly Segment[]): TransmissionId | 'stale' {
+  hold(
+    judged: JudgedContent,
+    engine: Engine,
+    segments: readonly Segment[],
+    _place?: Claim,
+    file?: FilePlace,
+  ): TransmissionId | 'stale' {
+    if (file && !this.#isStillAt(judged.generation, file)) return 'stale';
     const generation = this.#generations.get(judged.generation.id);
     const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;
     if (!generation || generation.closed || !isJudged) return 'stale';
@@ -151,6 +159,15 @@ export class PortableRelay implements Relay {
     generation.references++;
     this.#holds.set(hold.id, hold);
     return hold.id;
+  }
+
+  #isStillAt(generation: Generation, { tree, path }: FilePlace): boolean {
+    try {
+      return this.isAt(generation, tree, path);
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
   }
 
   // Nothing but streams here, and nobody writes.

@@ -163,6 +163,9 @@ export type Opened = {
   readonly contentType: string;
 };
 
+/** The path of a file, in a tree or anywhere. */
+export type FilePlace = { readonly tree: Tree | undefined; readonly path: string };
+
 /** Generations, and references to their pages. Every call is synchronous and short. */
 export type Relay = {
   /** Why the portable engine serves; undefined when the shim does. */
@@ -207,6 +210,7 @@ export type Relay = {
    * while a writer has some of them or waits for them. Ends by `release`, or by the connection that it is given to.
    *
    * @param place a granted one; it ends with the call, but for `stale` and `blocked`
+   * @param file where the content's file has to be: it is looked at first, as by `isAt`, and is `stale` where it is not
    * @throws SystemError when descriptors or memory are short
    */
   hold(
@@ -214,6 +218,7 @@ export type Relay = {
     engine: Engine,
     segments: readonly Segment[],
     place?: Claim,
+    file?: FilePlace,
   ): TransmissionId | 'stale' | 'blocked';
   /** A reader's place in the queue behind the writers of these pages. Ends by `hold` or `endPlace`. */
   place(generation: Generation, segments: readonly Segment[]): Claim;

@@ -126,6 +126,8 @@ export type Shim = {
     engine: Engine,
     place: number,
     segments: readonly (number | string)[],
+    tree?: number,
+    path?: string,
   ): number;
   place(relay: ShimRelay, generation: number, segments: readonly (number | string)[]): ShimClaim | number;
   lease(

@@ -71,6 +71,14 @@ test('a closed generation gives no new references, and its descriptor goes with 
   assert.equal(readdirSync('/proc/self/fd').length, before);
 });
 
+test('a file that is not where it has to be gives no reference', (t) => {
+  const { relay, tree } = fixture(t);
+  const content = judged(relay.openGeneration(tree, 'file'));
+  const hold = (path: string) => relay.hold(content, 'stream', [{ offset: 0, length: 1 }], undefined, { tree, path });
+  assert.equal(typeof hold('file'), 'number');
+  for (const path of ['none', '../file', '.']) assert.equal(hold(path), 'stale', path);
+});
+
 test('content that is not what was judged gives no reference', (t) => {
   const { relay, tree } = fixture(t);
   const generation = relay.openGeneration(tree, 'file');

@@ -1,7 +1,7 @@
 /** Whatever JavaScript passes to the shim, the answer is a TypeError or a negated errno, never a crash. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -326,6 +326,23 @@ test('expected failures are negated errnos', async (t) => {
   assert.equal(sendOf(shim, relay, connection, streamed), -EINVAL);
   const again = shim.hold(relay, id, 0, 0, 'sendfile', 0, [0, 10_000]);
   assert.equal(sendOf(shim, relay, connection, again), -EBUSY, 'Node has closed it');
+});
+
+test('a reference is had of a file that is where it has to be, and of no other', (t) => {
+  const { shim, relay } = makeRelay(t);
+  const folder = makeFolder(t, 'tmpfs');
+  const { path } = writeRegion(folder, 'file', 10_000);
+  const { id } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
+  const hold = (tree: unknown, at?: unknown) => untyped(shim, 'hold')(relay, id, 0, 0, 'copy', 0, [0, 1], tree, at);
+  const tree = shim.open(relay, 0, folder, 'tree');
+  for (const held of [hold(0, path), hold(tree, 'file'), hold(0)]) assert.ok(Number(held) > 0);
+  assert.deepEqual([hold(0, `${path}x`), hold(tree, '../file'), hold(2 ** 52, 'file')], [-ENOENT, -EXDEV, -EBADF]);
+  for (const tree of ['0', -1, undefined]) assert.throws(() => hold(tree, path), TypeError);
+  for (const at of [1, null, {}]) assert.throws(() => hold(0, at), TypeError);
+  renameSync(writeRegion(folder, 'other', 10_000).path, path);
+  assert.deepEqual([hold(0, path), hold(tree, 'file')], [-ESTALE, -ESTALE], 'it was replaced');
+  rmSync(path);
+  assert.equal(hold(0, path), -ENOENT);
 });
 
 test('what is no TCP connection is not adopted', (t) => {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Catalog } from '../../region/catalog.ts';
 import type { Digests } from '../../region/digest.ts';
 import type { Region } from '../../region/region.ts';
@@ -60,6 +60,23 @@ function publish(
 }
 
 /**
+ * Judges a request for some bytes by what its region was when it was last looked at: whether it is still so is looked at with
+ * the taking of its pages, by one call of the shim. Undefined where something else may come of the request.
+ */
+function judgeRecalled(catalog: Catalog, { method, headers }: FastifyRequest, name: string, given: GivenFields) {
+  const isOfBytes = method === 'GET' && otherwise.every((field) => headers[field] === undefined);
+  const region = isOfBytes ? catalog.recall(name) : undefined;
+  if (!region || region.content.generation.size === 0) return undefined;
+  try {
+    return { region, verdict: judge(method, headers, region, new Date(), given.contentType) };
+  } catch {
+    return undefined; // It is judged as it is now.
+  }
+}
+
+const otherwise = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'want-repr-digest'];
+
+/**
  * Answers GET and HEAD with a region: 200, 206, 304.
  *
  * @param name a region name, already decoded
@@ -75,9 +92,10 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
       service.treeWatch?.look();
       if (service.lock?.share() === false) await behind.otherService();
-      const region = service.catalog.find(name);
-      const verdict = judge(method, headers, region, new Date(), given.contentType);
-      publish(service, reply, region, given, forOrigin);
+      const recalled = judgement === 0 ? judgeRecalled(service.catalog, reply.request, name, given) : undefined;
+      const region = recalled?.region ?? service.catalog.find(name);
+      const verdict = recalled?.verdict ?? judge(method, headers, region, new Date(), given.contentType);
+      if (!recalled) publish(service, reply, region, given, forOrigin);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }
@@ -89,9 +107,12 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       if (digest !== undefined && service.catalog.find(name).content !== region.content) continue;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
-      const held = service.outgoing.hold(reply, region, plan, behind.place);
+      const file = recalled && service.catalog.locate(name);
+      const held = service.outgoing.hold(reply, region, plan, behind.place, file);
       if (held === 'blocked') await behind.writersOf(region, plan);
-      else if (held !== 'stale') return answerHeld(reply, held, fields, service.leaving);
+      if (typeof held === 'string') continue;
+      if (recalled) publish(service, reply, region, given, forOrigin);
+      return answerHeld(reply, held, fields, service.leaving);
     }
   } catch (error) {
     throw problemOfSystem(error);

@@ -6,7 +6,15 @@ import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
 import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../../relay/engine.ts';
 import { NativeRelay } from '../../relay/native-relay.ts';
-import { type Claim, type Engine, type Generation, type Relay, SystemError } from '../../relay/relay.ts';
+import {
+  type Claim,
+  type Engine,
+  type FilePlace,
+  type Generation,
+  type Relay,
+  SystemError,
+  type TransmissionId,
+} from '../../relay/relay.ts';
 import { type Seen, unseen } from '../../relay/witness.ts';
 import { asTransmission, type HeldBody, RegionBody } from './region-body.ts';
 import { type Fields, setFields } from './region-headers.ts';
@@ -81,13 +89,21 @@ export class Outgoing {
    * has pages of it. What is held has to be sent, by `answerHeld`, which gives the reference back.
    *
    * @param place in the queue behind writers, if the reader has waited for one
+   * @param file where the region's file has to be, if that was not looked at for this judgement
    * @throws SystemError when descriptors or memory are short
    */
-  hold(reply: FastifyReply, region: Region, plan: Plan, place?: Claim): HeldBody | 'stale' | 'blocked' {
+  hold(
+    reply: FastifyReply,
+    region: Region,
+    plan: Plan,
+    place?: Claim,
+    file?: FilePlace,
+  ): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
     const connection = this.#connectionFor(reply, region);
     const engines = this.#enginesFor(region, connection);
-    const held = this.#take(region, plan, this.#wanted(engines, plan.length), engines.usual, place);
+    const hold = (engine: Engine) => relay.hold(region.content, engine, plan.segments, place, file);
+    const held = take(hold, this.#wanted(engines, plan.length), engines.usual);
     if (typeof held === 'string') return held;
     const { transmission, engine } = held;
     const { content } = region;
@@ -108,22 +124,22 @@ export class Outgoing {
     return length < largeFrom ? usual : large;
   }
 
-  // A pipe takes two descriptors. Where there are none left, what is large goes the usual way.
-  #take(region: Region, plan: Plan, wanted: Engine, usual: Engine, place: Claim | undefined) {
-    for (let engine = wanted; ; engine = usual) {
-      try {
-        const taken = this.relay.hold(region.content, engine, plan.segments, place);
-        return typeof taken === 'string' ? taken : { transmission: taken, engine };
-      } catch (error) {
-        const isShort = error instanceof SystemError && (error.code === 'EMFILE' || error.code === 'ENFILE');
-        if (!isShort || engine === usual) throw error;
-      }
-    }
-  }
-
   #connectionFor(reply: FastifyReply, region: Region): WayOut | undefined {
     if (this.engineOf(region).engine === 'stream') return undefined;
     return this.#connections?.of(reply.raw, region.content.generation.node);
+  }
+}
+
+// A pipe takes two descriptors. Where there are none left, what is large goes the usual way.
+function take(hold: (engine: Engine) => TransmissionId | 'stale' | 'blocked', wanted: Engine, usual: Engine) {
+  for (let engine = wanted; ; engine = usual) {
+    try {
+      const taken = hold(engine);
+      return typeof taken === 'string' ? taken : { transmission: taken, engine };
+    } catch (error) {
+      const isShort = error instanceof SystemError && (error.code === 'EMFILE' || error.code === 'ENFILE');
+      if (!isShort || engine === usual) throw error;
+    }
   }
 }
 

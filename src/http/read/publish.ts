@@ -23,6 +23,11 @@ export type PublisherOptions = {
 const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*$/;
 const printable = /^[\x20-\x7e\r\n]*$/;
 
+/** Milliseconds: what was published is not published again for so long. Lanes may have dropped it, for want of room. */
+const restMilliseconds = 1000;
+
+type Rest = { readonly anyOrigin: boolean; readonly until: number };
+
 /** Hosts, and readers, that lanes can know. */
 const mostKnown = 1024;
 
@@ -34,6 +39,8 @@ export class Publisher {
   readonly #readers = new Set<string>();
   #filling: Filling | undefined;
   #prefix = '';
+  /** How long it is not to be published again, by path. */
+  #published = new WeakMap<Region, Map<string, Rest>>();
   #isOver = false;
 
   constructor(relay: NativeRelay, options: PublisherOptions) {
@@ -56,12 +63,17 @@ export class Publisher {
     anyOrigin = false,
   ): void {
     const path = request.raw.url ?? '';
+    const paths = this.#published.get(region) ?? new Map<string, Rest>();
+    const rest = paths.get(path);
+    const isPublished = rest?.anyOrigin === anyOrigin && performance.now() < rest.until;
     // An application that rewrites paths may lead the same one elsewhere next time.
-    const isAsAsked = request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name);
-    if (this.#isOver || !isAsAsked || !this.#introduce(request)) return;
+    const isAsAsked =
+      isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name));
+    if (this.#isOver || !isAsAsked || !this.#introduce(request) || isPublished) return;
     const { generation, epoch, version } = region.content;
     const what = generation.size > 0 && this.#describe(region, given, engines);
-    if (what) this.#relay.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin });
+    if (what && this.#relay.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin }))
+      this.#published.set(region, paths.set(path, { anyOrigin, until: performance.now() + restMilliseconds }));
   }
 
   /**
@@ -92,6 +104,7 @@ export class Publisher {
    * would not where its file is left as it was, and only less of it is served.
    */
   changed(name: string): void {
+    this.#published = new WeakMap();
     if (this.#filling) for (const path of this.#pathsOf(name)) this.#relay.withdraw(path);
   }
 
@@ -129,6 +142,7 @@ export class Publisher {
   /** Lanes answer for nothing until it is published again. */
   withdraw(): void {
     this.#forget();
+    this.#published = new WeakMap();
     this.#relay.withdraw();
     void this.#filling?.start();
   }

@@ -148,7 +148,7 @@ test('readers are introduced where not everybody may read, and not where everybo
   assert.deepEqual([open.told.published.length, open.told.readers], [1, []]);
   const guarded = makePublisher({ mayRead: (authorization) => authorization === 'Bearer a' });
   for (let again = 0; again < 2; again++) guarded.publish({ authorization: 'Bearer a' });
-  assert.deepEqual([guarded.told.published.length, guarded.told.readers], [2, ['Bearer a']]);
+  assert.deepEqual([guarded.told.published.length, guarded.told.readers], [1, ['Bearer a']]);
 });
 
 test('who may not read any more, though the request was let pass, is not introduced, and nothing is published', () => {
@@ -199,4 +199,25 @@ test('nothing is published once it is over', () => {
   publisher.close();
   publish();
   assert.deepEqual([told.published, told.hosts], [[], []]);
+});
+
+test('a region is published once a second for each of its paths, however often Node answers for it', (t) => {
+  const { publish, publisher, told } = makePublisher();
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const count = () => told.published.length;
+  for (let times = 0; times < 5; times++) publish();
+  assert.equal(count(), 1);
+  publish({ path: '/prefix/regions/a%20b.bin' });
+  assert.equal(count(), 2, 'another path');
+  publish({ of: { ...region } });
+  assert.equal(count(), 3, 'the region was changed');
+  publish({ host: 'other' });
+  assert.deepEqual([count(), told.hosts], [3, ['localhost', 'other']], 'another host is made known');
+  publisher.withdraw();
+  publish();
+  assert.equal(count(), 4, 'it was withdrawn');
+  now = 1001;
+  publish();
+  assert.equal(count(), 5, 'lanes may have dropped it');
 });
