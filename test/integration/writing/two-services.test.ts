@@ -133,7 +133,7 @@ test('a second service leaves alone what the first one has under way', async (t)
   await until(() => kept(one, 'tmp').length === 1, 'it is received');
   const child = startCli(scope, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'warn']);
   const port = Number(new URL(await originOf(child)).port);
-  assert.match(child.stdout(), /another service can write to this tree/);
+  await until(() => /another service can write to this tree/.test(child.stdout()), 'it says so', child.stdout);
   uploading.socket.write(old.subarray(100_000));
   assert.equal((await uploading.response()).status, 201);
   assert.equal((await read(t, { port }, 'file.bin')).sha256, sha256(old));
