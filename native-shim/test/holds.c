@@ -123,7 +123,7 @@ static void take_one(struct pr_relay *relay, const struct region *region) {
 }
 
 static struct pr_transmission *held(struct pr_relay *relay, const struct model *model) {
-    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, model->id);
+    struct pr_transmission *transmission = pr_slots_find(&relay->wire->held, PR_KIND_TRANSMISSION, model->id);
     CHECK(transmission);
     return transmission;
 }
@@ -284,7 +284,7 @@ static void break_an_invariant(struct pr_relay *relay, uint64_t id, char *said, 
     if (child == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0});
         dup2(ends[1], STDERR_FILENO);
-        struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
+        struct pr_transmission *transmission = pr_slots_find(&relay->wire->held, PR_KIND_TRANSMISSION, id);
         pr_reference_sent(&transmission->reference, transmission->reference.total + 1);
         _exit(0);
     }

@@ -87,13 +87,14 @@ static struct pr_published *find(const char *path, uint64_t *generation, bool *i
     pr_lock(scene.relay);
     struct pr_published *published = pr_published_find(scene.relay, text_of(path));
     *is_current = published && pr_published_is_current(scene.relay, published, generation);
+    if (published) published->uses++;
     pr_unlock(scene.relay);
     return published;
 }
 
 static void give(struct pr_published *published) {
     pr_lock(scene.relay);
-    pr_published_give(published);
+    published->uses--;
     pr_unlock(scene.relay);
 }
 
@@ -102,7 +103,7 @@ static int look(const char *path, uint64_t *generation) {
     bool is_current;
     struct pr_published *published = find(path, generation, &is_current);
     if (!published) return -ENOENT;
-    int result = is_current ? pr_published_look(scene.relay, published, generation, pr_now()) : -ESTALE;
+    int result = is_current ? pr_published_look(pr_node_part(scene.relay), published, generation, pr_now()) : -ESTALE;
     give(published);
     return result;
 }
@@ -469,10 +470,11 @@ static void hold_for_a_moment(const struct pr_published *published, uint64_t gen
     struct pr_segment extent = {.offset = 0, .length = 10};
     struct pr_transmission *transmission = pr_hold_new(PR_ENGINE_STREAM, &extent, 1);
     CHECK(transmission);
-    pr_lock(scene.relay);
-    int result = pr_hold_take(scene.relay, generation, published->is.epoch, published->is.version, transmission);
+    struct pr_part *lane = &scene.relay->parts[1];
+    pr_lock_part(lane);
+    int result = pr_hold_take(lane, generation, published->is.epoch, published->is.version, transmission);
     if (result == 0) pr_hold_drop(transmission, pr_now());
-    pr_unlock(scene.relay);
+    pr_unlock_part(lane);
     if (result < 0) pr_free(transmission);
 }
 
@@ -484,7 +486,7 @@ static void *look_again_and_again(void *argument) {
         struct pr_published *published = find("/regions/a", &generation, &is_current);
         if (!published) continue;
         bool was_open = generation != 0;
-        if (is_current && pr_published_look(scene.relay, published, &generation, pr_now()) == 0) {
+        if (is_current && pr_published_look(pr_node_part(scene.relay), published, &generation, pr_now()) == 0) {
             atomic_fetch_add(&looked, 1);
             if (!was_open) atomic_fetch_add(&opened_anew, 1);
             hold_for_a_moment(published, generation);

@@ -52,10 +52,22 @@ static struct pr_published *find(const struct scene *scene, const char *path) {
     return published;
 }
 
-static void give(const struct scene *scene, struct pr_published *published) {
-    pr_lock(scene->relay);
-    pr_published_give(published);
-    pr_unlock(scene->relay);
+/* An answer of the lane that is under way. */
+static void answer_by(const struct scene *scene, struct pr_responder *answer, const char *path) {
+    struct pr_lane *lane = &scene->relay->lanes->list[0];
+    pr_list_init(&answer->waiting);
+    pr_lock_part(lane->poller.part);
+    answer->published = pr_published_find(scene->relay, text_of(path));
+    pr_list_append(&lane->http->answering, &answer->waiting);
+    pr_unlock_part(lane->poller.part);
+}
+
+static void end_answer(const struct scene *scene, struct pr_responder *answer) {
+    struct pr_lane *lane = &scene->relay->lanes->list[0];
+    pr_lock_part(lane->poller.part);
+    answer->published = NULL;
+    pr_list_remove(&answer->waiting);
+    pr_unlock_part(lane->poller.part);
 }
 
 static void withdraw(const struct scene *scene, struct pr_published *published) {
@@ -65,9 +77,7 @@ static void withdraw(const struct scene *scene, struct pr_published *published) 
 }
 
 static bool is_published(const struct scene *scene, const char *path) {
-    struct pr_published *published = find(scene, path);
-    if (published) give(scene, published);
-    return published != NULL;
+    return find(scene, path) != NULL;
 }
 
 static bool says(struct pr_text text, const char *expected) {
@@ -107,55 +117,70 @@ static void its_strings_are_copies(void) {
     CHECK(says(published->is.last_modified, "a date") && says(published->is.fields, "f\r\n"));
     CHECK(says(published->is.content_type, "t\r\n") && says(published->is.others, "o\r\n"));
     CHECK(strcmp(published->is.name.at, "/tmp/a") == 0); /* for a system call */
-    give(&scene, published);
     scene_close(&scene);
 }
 
 static void one_of_the_same_path_takes_its_place(void) {
     struct scene scene = scene_open();
+    struct pr_responder under_way;
     publish(&scene, "/regions/a", "\"1\"");
-    struct pr_published *before = find(&scene, "/regions/a");
+    answer_by(&scene, &under_way, "/regions/a");
     publish(&scene, "/regions/a", "\"2\"");
     CHECK_EQUAL(counted(scene.relay).published, 1);
-    struct pr_published *after = find(&scene, "/regions/a");
-    CHECK(says(after->is.etag, "\"2\""));
-    CHECK(says(before->is.etag, "\"1\"")); /* an answer that is under way goes on by it */
-    withdraw(&scene, before);              /* which is not in the table any more */
+    CHECK(says(find(&scene, "/regions/a")->is.etag, "\"2\""));
+    CHECK(says(under_way.published->is.etag, "\"1\"")); /* which goes on by it */
+    withdraw(&scene, under_way.published);              /* which is not in the table any more */
     CHECK(is_published(&scene, "/regions/a"));
-    give(&scene, before);
-    give(&scene, after);
+    end_answer(&scene, &under_way);
     scene_close(&scene);
 }
 
-static void the_last_use_frees_it(void) {
+static void one_is_freed_when_no_answer_goes_on_by_it(void) {
     struct scene scene = scene_open();
+    struct pr_responder first, second;
     publish(&scene, "/regions/b", "\"1\""); /* the table itself */
     size_t allocated = pr_allocated_bytes();
     publish(&scene, "/regions/a", "\"1\"");
-    struct pr_published *first = find(&scene, "/regions/a"), *second = find(&scene, "/regions/a");
-    CHECK(first == second);
-    withdraw(&scene, first);
-    withdraw(&scene, first);
+    answer_by(&scene, &first, "/regions/a");
+    answer_by(&scene, &second, "/regions/a");
+    CHECK(first.published && first.published == second.published);
+    withdraw(&scene, first.published);
+    withdraw(&scene, first.published);
     CHECK(!is_published(&scene, "/regions/a"));
     CHECK_EQUAL(counted(scene.relay).published, 1);
-    give(&scene, first);
-    CHECK(pr_allocated_bytes() > allocated);
-    CHECK(says(second->is.path, "/regions/a"));
-    give(&scene, second);
-    CHECK_EQUAL(pr_allocated_bytes(), allocated);
+    end_answer(&scene, &first);
+    pr_withdraw(scene.relay); /* the other as well, and looks which are in use */
+    CHECK(pr_allocated_bytes() > 0 && says(second.published->is.path, "/regions/a"));
+    end_answer(&scene, &second);
+    pr_withdraw(scene.relay);
+    CHECK(pr_allocated_bytes() < allocated);
+    scene_close(&scene);
+}
+
+static void what_is_published_anew_again_and_again_does_not_pile_up(void) {
+    struct scene scene = scene_open();
+    struct pr_responder under_way;
+    publish(&scene, "/regions/a", "\"1\"");
+    answer_by(&scene, &under_way, "/regions/a");
+    size_t allocated = pr_allocated_bytes();
+    for (unsigned time = 0; time < 1000; time++) publish(&scene, "/regions/a", "\"2\"");
+    CHECK(pr_allocated_bytes() < allocated + (32 << 10));
+    CHECK(says(under_way.published->is.etag, "\"1\""));
+    end_answer(&scene, &under_way);
     scene_close(&scene);
 }
 
 static void all_are_withdrawn_at_once(void) {
     struct scene scene = scene_open();
+    struct pr_responder under_way;
     publish(&scene, "/regions/a", "\"1\"");
     publish(&scene, "/regions/b", "\"1\"");
-    struct pr_published *used = find(&scene, "/regions/a");
+    answer_by(&scene, &under_way, "/regions/a");
     pr_withdraw(scene.relay);
     CHECK_EQUAL(counted(scene.relay).published, 0);
     CHECK(!is_published(&scene, "/regions/a") && !is_published(&scene, "/regions/b"));
-    CHECK(says(used->is.path, "/regions/a"));
-    give(&scene, used);
+    CHECK(says(under_way.published->is.path, "/regions/a"));
+    end_answer(&scene, &under_way);
     pr_withdraw(scene.relay);
     publish(&scene, "/regions/a", "\"2\"");
     CHECK(is_published(&scene, "/regions/a"));
@@ -178,7 +203,6 @@ static void thousands_are_found_while_the_table_grows(void) {
     }
     CHECK_EQUAL(counted(scene.relay).published, COUNT);
     withdraw(&scene, early); /* it was moved to other buckets since */
-    give(&scene, early);
     CHECK_EQUAL(counted(scene.relay).published, COUNT - 1);
     for (unsigned number = 0; number < COUNT; number++) {
         number_path(path, number);
@@ -247,7 +271,6 @@ static void texts_that_are_not_there_are_empty(void) {
     CHECK_EQUAL(pr_publish(scene.relay, &given), 0);
     struct pr_published *published = find(&scene, "/regions/a");
     CHECK_EQUAL(published->is.last_modified.length, 0);
-    give(&scene, published);
     struct pr_responding plain = {.keep_alive = 5, .head = 5};
     CHECK_EQUAL(pr_respond(scene.relay, &plain), 0);
     scene_close(&scene);
@@ -376,7 +399,8 @@ int main(void) {
     RUN(a_region_is_found_by_its_exact_path);
     RUN(its_strings_are_copies);
     RUN(one_of_the_same_path_takes_its_place);
-    RUN(the_last_use_frees_it);
+    RUN(one_is_freed_when_no_answer_goes_on_by_it);
+    RUN(what_is_published_anew_again_and_again_does_not_pile_up);
     RUN(all_are_withdrawn_at_once);
     RUN(thousands_are_found_while_the_table_grows);
     RUN(beyond_the_limit_each_new_one_takes_the_place_of_another);

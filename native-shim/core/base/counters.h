@@ -120,6 +120,10 @@ PR_DISTINCTIONS(PR_NAMES_OF)
 #define PR_BY(distinction, field, ...) uint64_t field[PR_COUNT_OF_##distinction];
 #define PR_TWO(one, other, field, ...) uint64_t field[PR_COUNT_OF_##one][PR_COUNT_OF_##other];
 #define PR_TIMES(field, ...)           struct pr_durations field;
+/*
+ * Each part of a relay counts for itself, and who looks adds them up. What one part has begun another can end: what is
+ * in flight is right in the sum alone, where a part's count below zero is one above 2^63.
+ */
 struct pr_counters {
     PR_COUNTERS(PR_ONE, PR_BY, PR_TWO, PR_TIMES)
     /* The core's own. Connections: those that Node has a second descriptor of, and those that close to make room. */

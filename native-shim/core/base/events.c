@@ -14,13 +14,8 @@ static size_t enlarged(size_t capacity) {
     return capacity < MANY_EVENTS ? capacity * 2 : capacity + capacity / 8;
 }
 
-void pr_events_promise(struct pr_relay *relay, int change) {
-    pr_assert(change >= 0 || relay->ring.promised >= (size_t)-change);
-    relay->ring.promised += (size_t)(ptrdiff_t)change;
-}
-
-int pr_events_reserve(struct pr_relay *relay, size_t more) {
-    struct pr_ring *ring = &relay->ring;
+/* Under the ring's lock: room for so many more than were promised. */
+static int make_room(struct pr_ring *ring, size_t more) {
     size_t capacity = ring->capacity, needed = ring->used + ring->promised + more;
     if (capacity >= needed) return 0;
     while (capacity < needed) capacity = enlarged(capacity);
@@ -35,24 +30,51 @@ int pr_events_reserve(struct pr_relay *relay, size_t more) {
     return 0;
 }
 
+int pr_events_promise(struct pr_relay *relay, size_t more) {
+    pthread_mutex_lock(&relay->ring.lock);
+    int result = make_room(&relay->ring, more);
+    if (result == 0) relay->ring.promised += more;
+    pthread_mutex_unlock(&relay->ring.lock);
+    return result;
+}
+
+void pr_events_forgo(struct pr_relay *relay, size_t fewer) {
+    pthread_mutex_lock(&relay->ring.lock);
+    pr_assert(relay->ring.promised >= fewer);
+    relay->ring.promised -= fewer;
+    pthread_mutex_unlock(&relay->ring.lock);
+}
+
+int pr_events_reserve(struct pr_relay *relay, size_t more) {
+    pthread_mutex_lock(&relay->ring.lock);
+    int result = make_room(&relay->ring, more);
+    pthread_mutex_unlock(&relay->ring.lock);
+    return result;
+}
+
 void pr_event_add(struct pr_relay *relay, struct pr_event event) {
     struct pr_ring *ring = &relay->ring;
-    pr_assert(ring->used < ring->capacity);
-    if (ring->used == 0) relay->notify_due = true;
+    pthread_mutex_lock(&ring->lock);
+    bool told = event.kind == PR_EVENT_CROWDED && ring->crowded;
     if (event.kind == PR_EVENT_CROWDED) ring->crowded = true;
-    ring->events[(ring->first + ring->used++) % ring->capacity] = event;
+    if (!told) {
+        pr_assert(ring->used < ring->capacity);
+        if (ring->used == 0) relay->notify_due = true;
+        ring->events[(ring->first + ring->used++) % ring->capacity] = event;
+    }
+    pthread_mutex_unlock(&ring->lock);
 }
 
 size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity) {
     struct pr_ring *ring = &relay->ring;
     size_t count = 0;
-    pr_lock(relay);
+    pthread_mutex_lock(&ring->lock);
     while (count < capacity && ring->used > 0) {
         into[count] = ring->events[ring->first];
         if (into[count++].kind == PR_EVENT_CROWDED) ring->crowded = false;
         ring->first = (ring->first + 1) % ring->capacity;
         ring->used--;
     }
-    pr_unlock(relay);
+    pthread_mutex_unlock(&ring->lock);
     return count;
 }

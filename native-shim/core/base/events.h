@@ -5,6 +5,7 @@
 #ifndef PR_EVENTS_H
 #define PR_EVENTS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,18 +40,20 @@ struct pr_event {
 size_t pr_events(struct pr_relay *relay, struct pr_event *into, size_t capacity);
 
 struct pr_ring {
+    pthread_mutex_t lock;
     struct pr_event *events;
     size_t capacity, first, used;
     size_t promised; /* what all that is there now can cause */
-    bool crowded;    /* CROWDED is among them */
+    bool crowded;    /* CROWDED is among them, once */
 };
 
-/* The rest is under the lock. */
-
-/* So many events more, or fewer, can come of what is there. */
-void pr_events_promise(struct pr_relay *relay, int change);
-/* Room for all that was promised, and for `more`: adding never fails. 0 or -ENOMEM. */
+/* So many events more can come of what is there, and there is room for them. 0 or -ENOMEM. */
+int pr_events_promise(struct pr_relay *relay, size_t more);
+/* So many fewer can come. */
+void pr_events_forgo(struct pr_relay *relay, size_t fewer);
+/* Before what was promised can come again: room for all of it, and for `more`. 0 or -ENOMEM. */
 int pr_events_reserve(struct pr_relay *relay, size_t more);
+/* Under the lock of a part, which tells of it when it is given back. Never fails. */
 void pr_event_add(struct pr_relay *relay, struct pr_event event);
 
 #endif

@@ -1,11 +1,26 @@
 /*
- * What all layers of a relay share. One mutex guards it, and what the layers keep: it is held for list work only, never
- * over a system call on a file or a socket.
+ * What all layers of a relay share, and its locks.
+ *
+ * A relay is in parts, one for Node and one for each lane, each with a lock. A lane's part is what nobody else has: its
+ * connections, their transmissions and the references of these, and what it counts. Node's has the transmissions that
+ * no connection carries yet. A part is changed under its lock, which its lane alone takes as long as no writer comes
+ * and Node does nothing to its connections.
+ *
+ * What the parts have in common (generations, inodes and claims, published regions, the ids of connections) is changed
+ * under the locks of all parts (pr_lock), and so can be read under any one of them. Readers and writers rely on that:
+ * who takes a reference sees under one lock that no claim is on its pages, and adds it; who makes a claim has that lock
+ * as well, so it either sees the reference or is seen. A lane that has let go of what a writer waits for leaves its
+ * part unsettled, and claims are judged again under all locks.
+ *
+ * Locks are taken in the order of the parts, Node's first; who has a lane's lock takes that of no other part. Behind
+ * them come those of the ring of events and of logs. They are held for list work only, never over a system call that
+ * could wait.
  */
 #ifndef PR_SHARED_H
 #define PR_SHARED_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/counters.h"
@@ -19,29 +34,53 @@ struct pr_wire_layer;
 struct pr_lanes_layer;
 struct pr_http_layer;
 
-struct pr_relay {
+enum { PR_CACHE_LINE = 64 };
+
+struct pr_part {
     pthread_mutex_t lock;
-    struct pr_slots slots;
-    struct pr_ring ring;
-    struct pr_counters counters;
+    struct pr_relay *relay;
+    unsigned index;
+    bool unsettled; /* something of it has changed that what the parts have in common depends on */
     struct pr_list garbage;
-    bool notify_due;
-    void (*notify)(void *context); /* any thread, without the lock: events became readable; may be NULL */
+    struct pr_counters counters;
+    char apart[PR_CACHE_LINE]; /* two parts have no line in common */
+};
+
+struct pr_relay {
+    struct pr_part *parts; /* Node's, and behind it those of lanes */
+    unsigned part_count;
+    struct pr_slots slots;
+    void (*settle)(struct pr_relay *relay); /* under all locks, after parts were unsettled */
+    void (*notify)(void *context);          /* any thread, without locks: events became readable; may be NULL */
     void *context;
     struct pr_pages_layer *pages;
     struct pr_wire_layer *wire;
     struct pr_lanes_layer *lanes;
     struct pr_http_layer *http;
+    atomic_bool notify_due;
+    char apart[PR_CACHE_LINE];
+    struct pr_ring ring;
 };
 
-void pr_lock(struct pr_relay *relay);
-/* Also disposes, outside of the lock, of what has become unused under it, and notifies of events. */
+/* Node's part, in which is also counted what lanes have in common. */
+static inline struct pr_part *pr_node_part(const struct pr_relay *relay) {
+    return &relay->parts[0];
+}
+
+void pr_lock_part(struct pr_part *part);
+void pr_lock(struct pr_relay *relay); /* all of them */
+/*
+ * What parts were unsettled by is settled before a lock is taken again. Also disposes, without locks, of what has
+ * become unused, and notifies of events.
+ */
+void pr_unlock_part(struct pr_part *part);
+void pr_unlock_both(struct pr_part *one, struct pr_part *other);
 void pr_unlock(struct pr_relay *relay);
 
-/* What can become unused under the lock, and takes system calls to get rid of: the head of it. */
+/* What can become unused under a lock, and takes system calls to get rid of: the head of it. */
 struct pr_garbage {
     struct pr_list list;
-    void (*dispose)(struct pr_garbage *garbage); /* without the lock */
+    void (*dispose)(struct pr_garbage *garbage); /* without locks */
 };
 
 static inline void pr_garbage_init(struct pr_garbage *garbage, void (*dispose)(struct pr_garbage *)) {
@@ -53,12 +92,12 @@ static inline bool pr_is_garbage(const struct pr_garbage *garbage) {
     return !pr_list_empty(&garbage->list);
 }
 
-/* Under the lock: it is disposed of when that is given back. */
-static inline void pr_discard_later(struct pr_relay *relay, struct pr_garbage *garbage) {
-    pr_list_append(&relay->garbage, &garbage->list);
+/* Under the part's lock: it is disposed of when that is given back. */
+static inline void pr_discard_later(struct pr_part *part, struct pr_garbage *garbage) {
+    pr_list_append(&part->garbage, &garbage->list);
 }
 
-/* Of a relay that is all zeros. */
+/* Of a relay that is all zeros, but for its parts' memory. */
 void pr_shared_open(struct pr_relay *relay, void (*notify)(void *context), void *context);
 void pr_shared_close(struct pr_relay *relay);
 

@@ -142,6 +142,12 @@ static void add_time(struct line *line) {
     add_string(line, last.text);
 }
 
+/* Each lane numbers its own, in steps of as many as there are lanes. */
+static uint64_t number_of_answer(const struct pr_connection *connection) {
+    uint64_t before = pr_http_of(connection)->answers - 1, lanes = connection->relay->part_count - 1;
+    return before * lanes + pr_part_of(connection)->index;
+}
+
 /* The path is one that Node has published: it has no character that JSON or a quotation would escape. */
 static void write_json(struct line *line, const struct pr_connection *connection, const char *client) {
     const struct pr_responding *responding = &connection->relay->http->responding;
@@ -149,7 +155,7 @@ static void write_json(struct line *line, const struct pr_connection *connection
     add(line, responding->before_time);
     add_number(line, milliseconds_since_1970(), 1);
     add(line, responding->behind_time);
-    add_number(line, connection->relay->http->answers, 1);
+    add_number(line, number_of_answer(connection), 1);
     add_string(line,
                asks_for_head(responder) ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
     add(line, responder->published->is.path);

@@ -15,7 +15,7 @@ struct pr_asked {
 /* NULL where there is no memory: its line tells nothing of the client then. */
 struct pr_asked *pr_access_log_asked(const struct pr_head *head);
 
-/* Under the lock; never waits. `transmission` is NULL for a response without a body, `error` an errno or 0. */
+/* Under its lane's lock; never waits. `transmission` is NULL for a response without a body, `error` an errno or 0. */
 void pr_access_log(const struct pr_connection *connection, const struct pr_transmission *transmission,
                    enum pr_outcome outcome, int error);
 

@@ -29,20 +29,18 @@ static enum pr_answered kind_of(const struct pr_head *head, const struct pr_answ
 
 void pr_responder_answered(struct pr_connection *connection, const struct pr_transmission *transmission,
                            enum pr_outcome outcome, int error) {
-    struct pr_relay *relay = connection->relay;
     struct pr_responder *responder = connection->responder;
-    struct pr_counters *counters = &relay->counters;
+    struct pr_counters *counters = &pr_part_of(connection)->counters;
     counters->answers[responder->kind]++;
     if (responder->kind == PR_ANSWERED_WHOLE) counters->whole_by_engine[transmission->engine]++;
     if (responder->kind == PR_ANSWERED_RANGE) counters->ranged_by_engine[transmission->engine]++;
-    relay->http->answers++;
-    if (relay->http->responding.log) pr_access_log(connection, transmission, outcome, error);
-    pr_published_give(responder->published);
+    pr_http_of(connection)->answers++;
+    if (connection->relay->http->responding.log) pr_access_log(connection, transmission, outcome, error);
     responder->published = NULL;
     pr_wait_idle(connection);
 }
 
-/* Under the lock: what a lane may answer to this request, and by what. */
+/* Under its lane's lock: what a lane may answer to this request, and by what. */
 static enum pr_fed find_answer(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
     struct pr_relay *relay = connection->relay;
     if (!head->is_plain || !(head->is_get || head->is_head)) return PR_FED_REQUEST;
@@ -58,52 +56,54 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
     return is_current ? PR_FED_COUNT : PR_FED_CHANGED;
 }
 
-/* Under the lock: it is Node's to answer. */
+/* It is Node's to answer. */
 static void leave_to_node(struct pr_connection *connection, enum pr_fed why) {
-    struct pr_responder *responder = connection->responder;
-    if (!responder->published) return;
-    if (why == PR_FED_CHANGED) pr_published_withdraw(connection->relay, responder->published);
-    pr_published_give(responder->published);
-    responder->published = NULL;
+    struct pr_published *published = connection->responder->published;
+    if (published && why == PR_FED_CHANGED) {
+        pr_lock(connection->relay);
+        pr_published_withdraw(connection->relay, published);
+        pr_unlock(connection->relay);
+    }
+    pr_connection_lock(connection);
+    connection->responder->published = NULL;
+    pr_connection_unlock(connection);
 }
 
 enum pr_next pr_responder_answer(struct pr_connection *connection, const struct pr_head *head) {
-    struct pr_relay *relay = connection->relay;
     struct pr_responder *responder = connection->responder;
     struct pr_answer answer = {0};
-    pr_lock(relay);
+    pr_connection_lock(connection);
     enum pr_fed why = find_answer(connection, head, &answer);
-    pr_list_remove(&responder->waiting);
+    pr_wait_for_answer(connection);
     responder->in_head = false;
-    pr_unlock(relay);
+    pr_connection_unlock(connection);
     responder->answer = answer;
     /* As Node does it: to a client of HTTP/1.0 a response without a length ends with its connection, 304 too. */
     bool has_length = answer.status != PR_STATUS_NOT_MODIFIED || !head->is_http_1_0;
     responder->closes = !head->keeps_connection || !has_length;
     responder->begun = pr_lane_of(connection)->now;
     responder->is_http_1_0 = head->is_http_1_0;
-    if (relay->http->responding.combined && why == PR_FED_COUNT) {
+    if (connection->relay->http->responding.combined && why == PR_FED_COUNT) {
         pr_free(responder->asked);
         responder->asked = pr_access_log_asked(head);
     }
     if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
     int result = 0;
     if (why == PR_FED_COUNT)
-        result = pr_published_look(relay, responder->published, &responder->generation, pr_lane_of(connection)->now);
+        result = pr_published_look(pr_part_of(connection), responder->published, &responder->generation,
+                                   pr_lane_of(connection)->now);
     if (why == PR_FED_COUNT && result == 0)
         result = answer.has_body ? pr_send_body(connection) : pr_send_head(connection);
     if (result == -ECONNRESET || result == -EPIPE) return pr_responder_leave(connection);
     if (result < 0) why = why_not(result);
     if (why < PR_FED_COUNT) {
-        pr_lock(relay);
         leave_to_node(connection, why);
-        pr_unlock(relay);
         return pr_responder_feed(connection, head, why);
     }
     pr_http_of(connection)->window.at += head->length;
     if (answer.has_body) return PR_NEXT_BEGUN;
-    pr_lock(relay);
+    pr_connection_lock(connection);
     pr_responder_answered(connection, NULL, PR_OUTCOME_COMPLETE, 0);
-    pr_unlock(relay);
+    pr_connection_unlock(connection);
     return PR_NEXT_ANSWERED;
 }

@@ -7,7 +7,7 @@
 #include "http/layer.h"
 #include "lanes/layer.h"
 
-/* Under the lock: the first that nothing is reported of; for what has become ready is looked at in its turn. */
+/* Under all locks: the first that nothing is reported of; for what has become ready is looked at in its turn. */
 static struct pr_responder *first_quiet(const struct pr_list *list) {
     pr_list_each(node, list) {
         struct pr_responder *responder = pr_container(node, struct pr_responder, waiting);
@@ -16,7 +16,7 @@ static struct pr_responder *first_quiet(const struct pr_list *list) {
     return NULL;
 }
 
-/* Under the lock: of all lanes, who has been idle longest; where none is, whose head has taken longest. */
+/* Under all locks: of all lanes, who has been idle longest; where none is, whose head has taken longest. */
 static struct pr_responder *longest_waiting(const struct pr_relay *relay) {
     struct pr_responder *idle = NULL, *in_head = NULL;
     for (unsigned index = 0; index < relay->lanes->count; index++) {
@@ -32,7 +32,7 @@ struct pr_poller *pr_responder_make_room(struct pr_relay *relay) {
     struct pr_responder *responder = longest_waiting(relay);
     if (!responder) return NULL;
     pr_list_remove(&responder->waiting);
-    if (!responder->connection->makes_room) relay->counters.leaving++;
+    if (!responder->connection->makes_room) pr_part_of(responder->connection)->counters.leaving++;
     responder->connection->makes_room = true;
     pr_poller_ready(responder->connection);
     return responder->connection->poller;
@@ -43,14 +43,14 @@ bool pr_makes_room(struct pr_connection *connection) {
     const struct pr_responder *responder = connection->responder;
     if (!connection->makes_room) return false;
     bool closes = responder->unsent || responder->in_head || pr_window_look(connection) != PR_WINDOW_BYTES;
-    struct pr_counters *counters = &connection->relay->counters;
-    pr_lock(connection->relay);
+    struct pr_counters *counters = &pr_part_of(connection)->counters;
+    pr_connection_lock(connection);
     connection->makes_room = closes;
     if (closes)
         counters->closed_for_room++;
     else
         counters->leaving--;
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return closes;
 }
 

@@ -21,10 +21,14 @@ void pr_wait_in_head(struct pr_connection *connection) {
     wait_in(connection->responder, &pr_http_of(connection)->in_head, connection->relay->http->responding.head);
 }
 
+void pr_wait_for_answer(struct pr_connection *connection) {
+    wait_in(connection->responder, &pr_http_of(connection)->answering, 0);
+}
+
 /* One whose time is over, pinned. What has become ready meanwhile is looked at in its turn. */
 static struct pr_connection *take_expired(struct pr_lane *lane, struct pr_list *list) {
     struct pr_connection *taken = NULL;
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     if (!pr_list_empty(list)) {
         struct pr_responder *first = pr_container(list->next, struct pr_responder, waiting);
         if (first->until <= lane->now) {
@@ -33,17 +37,17 @@ static struct pr_connection *take_expired(struct pr_lane *lane, struct pr_list *
             pr_pin(taken);
         }
     }
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     return taken;
 }
 
 static void go_on(struct pr_connection *connection) {
     bool kept = pr_window_keep(connection);
     if (!kept) pr_break_off(connection, -ENOMEM);
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     if (kept) pr_wait_idle(connection);
     if (kept) pr_poller_ready(connection);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
 }
 
 void pr_responder_expire(struct pr_lane *lane) {

@@ -4,9 +4,11 @@
 
 #include "lanes/lane.h"
 
-/* Under the lock: from now on. */
+/* Under its lane's lock: from now on. */
 void pr_wait_idle(struct pr_connection *connection);
 void pr_wait_in_head(struct pr_connection *connection);
+/* It waits for nothing that comes from its client: it may be answered by a published region. */
+void pr_wait_for_answer(struct pr_connection *connection);
 
 /* As of struct pr_serving. */
 void pr_responder_expire(struct pr_lane *lane);

@@ -17,7 +17,7 @@ static struct pr_responder *new_responder(struct pr_connection *connection) {
     return responder;
 }
 
-/* Under the lock. */
+/* Under its lane's lock. */
 static void begin_reading(struct pr_connection *connection, struct pr_responder *responder) {
     connection->responder = responder;
     pr_move(connection, PR_PHASE_LANE);
@@ -26,16 +26,15 @@ static void begin_reading(struct pr_connection *connection, struct pr_responder 
     connection->fed = 0;
     connection->abort = 0;
     pr_wait_idle(connection);
-    connection->relay->counters.reading++;
+    pr_part_of(connection)->counters.reading++;
 }
 
-/* Under the lock. */
+/* Under its lane's lock. */
 static void end_reading(struct pr_connection *connection) {
     struct pr_responder *responder = connection->responder;
     connection->responder = NULL;
-    connection->relay->counters.reading--;
+    pr_part_of(connection)->counters.reading--;
     pr_list_remove(&responder->waiting);
-    if (responder->published) pr_published_give(responder->published);
     pr_free(responder->unsent);
     pr_free(responder->asked);
     pr_free(responder);
@@ -54,13 +53,13 @@ static int listen_to(struct pr_connection *connection, int operation, uint32_t e
 static void hear_from(struct pr_connection *connection, const struct pr_responder *responder, int operation,
                       bool asleep) {
     bool heard = listen_to(connection, operation, EPOLLIN | EPOLLRDHUP) == 0;
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     if (!heard && operation == EPOLL_CTL_ADD) connection->in_epoll = false;
     if (!heard && connection->responder == responder) {
         connection->responder->over = true;
         asleep = pr_poller_ready(connection);
     }
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     if (asleep) pr_poller_wake(connection->poller);
     pr_connection_unpin(connection);
 }
@@ -68,10 +67,10 @@ static void hear_from(struct pr_connection *connection, const struct pr_responde
 void pr_responder_let_in(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     struct pr_responder *responder = new_responder(connection);
-    pr_lock(relay);
+    pr_connection_lock(connection);
     connection->at_door = true;
     pr_pin(connection);
-    relay->counters.accepted_connections++;
+    pr_part_of(connection)->counters.accepted_connections++;
     bool reads = responder && !relay->http->hands_over;
     if (responder) responder->knows_position = true; /* nothing was sent yet */
     if (reads)
@@ -79,7 +78,7 @@ void pr_responder_let_in(struct pr_connection *connection) {
     else
         pr_event_add(relay,
                      (struct pr_event){.kind = PR_EVENT_ARRIVED, .id = connection->id, .bytes = PR_RETURN_HANDED});
-    pr_unlock(relay);
+    pr_connection_unlock(connection);
     if (reads) {
         hear_from(connection, responder, EPOLL_CTL_ADD, false);
     } else {
@@ -88,19 +87,18 @@ void pr_responder_let_in(struct pr_connection *connection) {
     }
 }
 
-/* Under the lock: Node reads it from now on, and before that what was read of it. */
+/* Under its lane's lock: Node reads it from now on, and before that what was read of it. */
 static void keep_with_node(struct pr_connection *connection, enum pr_handed why) {
     connection->is_fed = false;
     connection->fed = SIZE_MAX;
-    connection->relay->counters.handed_over[why]++;
+    pr_part_of(connection)->counters.handed_over[why]++;
 }
 
 int pr_resume(struct pr_relay *relay, uint64_t id) {
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool may = connection && connection->is_fed && connection->phase == PR_PHASE_NODE && !connection->current &&
-               connection->fed == 0;
-    int result = !connection ? -EBADF : !may ? -EBUSY : pr_events_reserve(relay, 2); /* RETURNED, twice */
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    bool may = connection->is_fed && connection->phase == PR_PHASE_NODE && !connection->current && connection->fed == 0;
+    int result = may ? pr_events_reserve(relay, 2) : -EBUSY; /* RETURNED, twice */
     struct pr_responder *responder = result == 0 ? new_responder(connection) : NULL;
     if (result == 0 && !responder) result = -ENOMEM;
     if (result == -ENOMEM) keep_with_node(connection, PR_HANDED_CLOSING);
@@ -111,7 +109,7 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     }
     bool behind = responder && (connection->unread || responder->over);
     bool asleep = behind && pr_poller_ready(connection);
-    pr_unlock(relay);
+    pr_connection_unlock_both(connection);
     if (responder) hear_from(connection, responder, EPOLL_CTL_MOD, asleep);
     return result;
 }
@@ -136,14 +134,14 @@ void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
 
 enum pr_next pr_responder_leave(struct pr_connection *connection) {
     pr_window_clear(pr_lane_of(connection));
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     bool stays = !connection->at_door || !pr_list_empty(&connection->undone);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     if (stays) listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     pr_responder_ended(connection, PR_RETURN_CLOSED);
     bool look = pr_node_has_closed(connection) && !pr_list_empty(&connection->undone);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     if (look) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
     return PR_NEXT_NOTHING;
 }
@@ -168,10 +166,10 @@ enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_ha
         return PR_NEXT_NOTHING;
     }
     listen_to(connection, EPOLL_CTL_MOD, 0);
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     keep_with_node(connection, why);
     pr_responder_ended(connection, return_for(why));
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return PR_NEXT_NOTHING;
 }
 
@@ -188,11 +186,11 @@ enum pr_next pr_responder_feed(struct pr_connection *connection, const struct pr
         return PR_NEXT_NOTHING;
     }
     listen_to(connection, EPOLL_CTL_MOD, EPOLLRDHUP); /* before Node can resume it */
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     connection->fed = head->length;
-    connection->relay->counters.fed[why]++;
+    pr_part_of(connection)->counters.fed[why]++;
     pr_responder_ended(connection, PR_RETURN_FED);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return PR_NEXT_NOTHING;
 }
 

@@ -33,10 +33,7 @@ void pr_http_open(struct pr_relay *relay) {
     struct pr_http_layer *http = relay->http;
     relay->wire->answering = &answering;
     relay->lanes->serving = &serving;
-    pr_list_init(&http->hosts);
-    pr_list_init(&http->readers);
-    pr_list_init(&http->opened);
-    pr_published_init(&http->published);
+    pr_published_open(relay);
     http->suspended = true;
     /* What is in memory anyway has to do where there is no randomness yet. */
     uint64_t *key = http->published.key;

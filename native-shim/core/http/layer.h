@@ -11,17 +11,17 @@
 struct pr_http_layer {
     struct pr_responding responding; /* its strings and its log are the relay's own */
     struct pr_table published;
-    struct pr_list hosts, readers; /* that Node has allowed */
-    struct pr_list opened;         /* published regions that lanes have opened, and Node does not know of */
+    struct pr_known_set hosts, readers; /* that Node has allowed */
+    struct pr_list opened;              /* published regions that lanes have opened, and Node does not know of */
     unsigned opened_count;
-    bool suspended;   /* they answer nothing now */
-    bool hands_over;  /* lanes answer no more */
-    uint64_t answers; /* of lanes so far: they are numbered in the log */
+    bool suspended;  /* they answer nothing now */
+    bool hands_over; /* lanes answer no more */
 };
 
 struct pr_lane_http {
-    struct pr_list idle,
-        in_head; /* responders: before the first byte of a request, and behind it; by their deadlines */
+    /* Responders: before the first byte of a request, and behind it, by their deadlines; and those that answer. */
+    struct pr_list idle, in_head, answering;
+    uint64_t answers; /* so far: they are numbered in the log */
     struct pr_window window;
     struct pr_head_end head_end;                 /* what all heads of its responses have alike */
     char head[PR_LONGEST_FIELDS + PR_HEAD_ROOM]; /* of the response that is being begun */

@@ -48,12 +48,6 @@ void pr_published_may_open(struct pr_published *published, const struct pr_publi
     published->opens = true;
 }
 
-/* Under the lock. */
-static void shut(struct pr_generation *generation) {
-    generation->closed = true;
-    pr_generation_settle(generation);
-}
-
 /* Node knows of it, or nobody needs to any more. */
 static void take_out(struct pr_relay *relay, struct pr_published *published) {
     pr_list_remove(&published->opened);
@@ -64,7 +58,7 @@ void pr_published_close_opened(struct pr_relay *relay, struct pr_published *publ
     if (pr_list_empty(&published->opened)) return;
     struct pr_generation *generation = pr_published_generation(relay, published);
     take_out(relay, published);
-    if (generation) shut(generation);
+    if (generation) pr_generation_shut(generation);
 }
 
 /* Node knows a generation by one name alone. */
@@ -73,7 +67,7 @@ static bool is_opened_by(const struct pr_generation *generation, const struct pr
 }
 
 /*
- * Under the lock: an opening of the same file by the same name that there is already, by Node or for another spelling.
+ * Under all locks: an opening of the same file by the same name that there is already, by Node or for another spelling.
  */
 static struct pr_generation *find_other(struct pr_relay *relay, const struct pr_published *published) {
     const struct pr_seen_file *file = &published->is.file;
@@ -87,7 +81,7 @@ static struct pr_generation *find_other(struct pr_relay *relay, const struct pr_
     return NULL;
 }
 
-/* Under the lock: 0, or why it is not to be answered from this. */
+/* Under all locks: 0, or why it is not to be answered from this. */
 static int answer_from(struct pr_published *published, struct pr_generation *generation, uint64_t *id) {
     struct pr_inode *inode = generation->inode;
     const struct pr_publication *is = &published->is;
@@ -100,7 +94,7 @@ static int answer_from(struct pr_published *published, struct pr_generation *gen
     return 0;
 }
 
-/* Under the lock: what this lane has opened is to be told to Node. */
+/* Under all locks: what this lane has opened is to be told to Node. */
 static int announce(struct pr_relay *relay, struct pr_published *published) {
     struct pr_http_layer *http = relay->http;
     int result = pr_events_reserve(relay, 1);
@@ -110,7 +104,7 @@ static int announce(struct pr_relay *relay, struct pr_published *published) {
     return 0;
 }
 
-/* Under the lock: whether the file was opened meanwhile, or before, by somebody else. */
+/* Under all locks: whether the file was opened meanwhile, or before, by somebody else. */
 static bool is_open_elsewhere(struct pr_relay *relay, struct pr_published *published, uint64_t *id, int *result) {
     struct pr_generation *other = pr_published_generation(relay, published);
     if (!other) other = find_other(relay, published);
@@ -118,13 +112,13 @@ static bool is_open_elsewhere(struct pr_relay *relay, struct pr_published *publi
     return other != NULL;
 }
 
-/* Under the lock: what a lane has just opened is what the region is answered from, unless somebody else was first. */
+/* Under all locks: what a lane has just opened is what the region is answered from, unless somebody else was first. */
 static int keep_opened(struct pr_relay *relay, struct pr_published *published, uint64_t opened, uint64_t *id) {
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, opened);
     bool is_same = is_as_seen(&published->is.file, generation);
     int result = -ESTALE;
     generation->closed = true; /* or it would be found as its own other */
-    if (!is_same || pr_list_empty(&published->bucket)) {
+    if (!is_same || published->is_withdrawn) {
         pr_generation_settle(generation);
         return -ESTALE;
     }
@@ -135,7 +129,7 @@ static int keep_opened(struct pr_relay *relay, struct pr_published *published, u
     generation->closed = false;
     result = answer_from(published, generation, id);
     if (result == 0) result = announce(relay, published);
-    if (result < 0) shut(generation);
+    if (result < 0) pr_generation_shut(generation);
     return result;
 }
 
@@ -164,14 +158,14 @@ static int open_file(struct pr_relay *relay, struct pr_published *published, uin
     return result;
 }
 
-int pr_published_look(struct pr_relay *relay, struct pr_published *published, uint64_t *id, uint64_t now) {
+int pr_published_look(struct pr_part *part, struct pr_published *published, uint64_t *id, uint64_t now) {
     const struct pr_publication *is = &published->is;
     if (*id == 0) {
-        int result = open_file(relay, published, id, now);
+        int result = open_file(part->relay, published, id, now);
         if (result < 0) return result;
     }
     if (published->looked_at + LOOK_AT_PATH > now) return 0;
-    if (pr_generation_is_still_at(relay, *id, is->tree, is->name.at) != 1) return -ESTALE;
+    if (pr_generation_is_still_at(part, *id, is->tree, is->name.at) != 1) return -ESTALE;
     published->looked_at = now;
     return 0;
 }
@@ -203,6 +197,6 @@ int pr_take_opened(struct pr_relay *relay, struct pr_opened *opened) {
 
 void pr_opened_give(struct pr_relay *relay, const struct pr_opened *opened) {
     pr_lock(relay);
-    pr_published_give(opened->published);
+    opened->published->uses--;
     pr_unlock(relay);
 }

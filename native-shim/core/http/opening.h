@@ -33,9 +33,9 @@ void pr_opened_give(struct pr_relay *relay, const struct pr_opened *opened);
  * answer come from a file that others have replaced or changed. `*generation` is what it is answered from; 0 before it
  * is opened here. 0, -ESTALE when it is another one, or -errno for want of memory or descriptors.
  */
-int pr_published_look(struct pr_relay *relay, struct pr_published *published, uint64_t *generation, uint64_t now);
+int pr_published_look(struct pr_part *part, struct pr_published *published, uint64_t *generation, uint64_t now);
 
-/* The rest is under the lock. */
+/* Whether the file is current is asked under any lock; the rest is under all. */
 
 /* The open generation of a published region; NULL where it has none. */
 struct pr_generation *pr_published_generation(struct pr_relay *relay, const struct pr_published *published);

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "http/layer.h"
 #include "http/opening.h"
+#include "lanes/layer.h"
 #include "pages/generation.h"
 
 /* For one more another one is forgotten, and published anew when it is asked for. */
@@ -24,6 +25,8 @@ enum { TEMPLATES_LOOKED_AT = 16 };
 enum { MOST_KNOWN = 1024 };
 
 enum { FIRST_BUCKETS = 64 };
+
+enum { LEAST_TO_SWEEP = 16 };
 
 /* By a hash that nobody outside can compute: clients can't choose paths that collide. */
 static size_t bucket_at(const struct pr_table *table, struct pr_text path) {
@@ -64,9 +67,7 @@ static struct pr_published *at_path(const struct pr_table *table, struct pr_text
 }
 
 struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path) {
-    struct pr_published *published = at_path(&relay->http->published, path);
-    if (published) published->uses++;
-    return published;
+    return at_path(&relay->http->published, path);
 }
 
 static void give_template(struct pr_template *template) {
@@ -75,26 +76,57 @@ static void give_template(struct pr_template *template) {
     pr_free(template);
 }
 
-void pr_published_give(struct pr_published *published) {
-    if (--published->uses > 0) return;
+static void free_published(struct pr_published *published) {
     give_template(published->template);
     pr_free(published);
 }
 
-void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published) {
-    if (pr_list_empty(&published->bucket)) return;
+static void mark_answering(const struct pr_lane *lane, uint64_t sweep) {
+    if (!lane->http) return;
+    pr_list_each(node, &lane->http->answering) {
+        struct pr_published *published = pr_container(node, struct pr_responder, waiting)->published;
+        if (published) published->seen = sweep;
+    }
+}
+
+/* Frees what is withdrawn and nobody answers by, once it is as much again as was left the last time. */
+static void sweep(struct pr_relay *relay) {
+    struct pr_table *table = &relay->http->published;
+    table->sweeps++;
+    for (unsigned index = 0; index < relay->lanes->count; index++)
+        mark_answering(&relay->lanes->list[index], table->sweeps);
+    pr_list_each(node, &table->withdrawn) {
+        struct pr_published *published = pr_container(node, struct pr_published, bucket);
+        if (published->seen == table->sweeps || published->uses > 0) continue;
+        pr_list_remove(node);
+        table->waiting--;
+        free_published(published);
+    }
+    table->sweep_at = 2 * table->waiting + LEAST_TO_SWEEP;
+}
+
+static void withdraw(struct pr_relay *relay, struct pr_published *published) {
+    struct pr_table *table = &relay->http->published;
+    if (published->is_withdrawn) return;
+    published->is_withdrawn = true;
     pr_published_close_opened(relay, published);
     pr_list_remove(&published->bucket);
-    relay->http->published.used--;
-    relay->counters.published--;
-    pr_published_give(published);
+    pr_list_append(&table->withdrawn, &published->bucket);
+    table->waiting++;
+    table->used--;
+    pr_node_part(relay)->counters.published--;
+}
+
+void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published) {
+    withdraw(relay, published);
+    if (relay->http->published.waiting >= relay->http->published.sweep_at) sweep(relay);
 }
 
 static void withdraw_all(struct pr_relay *relay) {
     struct pr_table *table = &relay->http->published;
     for (size_t at = 0; at < table->capacity; at++)
-        pr_list_each(node, &table->buckets[at])
-            pr_published_withdraw(relay, pr_container(node, struct pr_published, bucket));
+        pr_list_each(node, &table->buckets[at]) withdraw(relay, pr_container(node, struct pr_published, bucket));
+    sweep(relay);
 }
 
 /* One of those that nobody has used lately, for all that is known. */
@@ -130,7 +162,7 @@ static struct pr_template *new_template(struct pr_table *table, const struct pr_
     return template;
 }
 
-/* Under the lock. */
+/* Under all locks. */
 static int take_template(struct pr_table *table, struct pr_published *published) {
     struct pr_publication *is = &published->is;
     unsigned looked_at = 0;
@@ -169,7 +201,6 @@ static struct pr_published *copy_of(const struct pr_publication *given) {
     else
         published->is.name = keep(&end, given->name);
     *end = '\0';
-    published->uses = 1;
     published->opens = given->generation == 0;
     pr_list_init(&published->bucket);
     pr_list_init(&published->opened);
@@ -189,7 +220,7 @@ static int check(const struct pr_publication *given) {
     return head <= PR_LONGEST_FIELDS && given->path.length <= PR_LONGEST_HEAD ? 0 : -EINVAL;
 }
 
-/* Under the lock: into the table, in the place of another one. */
+/* Under all locks: into the table, in the place of another one. */
 static int enter(struct pr_relay *relay, struct pr_published *published, struct pr_published *before) {
     struct pr_table *table = &relay->http->published;
     int result = take_template(table, published);
@@ -199,11 +230,11 @@ static int enter(struct pr_relay *relay, struct pr_published *published, struct 
     if (table->used >= MOST_PUBLISHED) make_room(relay);
     pr_list_append(&table->buckets[bucket_at(table, published->is.path)], &published->bucket);
     table->used++;
-    relay->counters.published++;
+    pr_node_part(relay)->counters.published++;
     return 0;
 }
 
-/* Under the lock: Node has answered for it, and lets lanes do so. */
+/* Under all locks: Node has answered for it, and lets lanes do so. */
 static int enter_open(struct pr_relay *relay, struct pr_published *published) {
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
     if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
@@ -217,7 +248,7 @@ static int enter_open(struct pr_relay *relay, struct pr_published *published) {
     return result;
 }
 
-/* Under the lock: nobody has asked for it yet. */
+/* Under all locks: nobody has asked for it yet. */
 static int enter_ahead(struct pr_relay *relay, struct pr_published *published) {
     struct pr_table *table = &relay->http->published;
     struct pr_published *before = at_path(table, published->is.path);
@@ -237,7 +268,7 @@ int pr_publish(struct pr_relay *relay, const struct pr_publication *given) {
     if (!published) return -ENOMEM;
     pr_lock(relay);
     result = published->opens ? enter_ahead(relay, published) : enter_open(relay, published);
-    if (result < 0) pr_published_give(published);
+    if (result < 0) free_published(published);
     pr_unlock(relay);
     return result == -EEXIST ? 0 : result;
 }
@@ -251,10 +282,23 @@ struct pr_known {
     char bytes[];
 };
 
-static void forget_all(struct pr_list *list) {
-    pr_list_each(node, list) {
-        pr_list_remove(node);
-        pr_free(pr_container(node, struct pr_known, list));
+static void forget_all(struct pr_known_set *set) {
+    for (size_t at = 0; at < PR_KNOWN_BUCKETS; at++) pr_list_each(node, &set->buckets[at]) {
+            pr_list_remove(node);
+            pr_free(pr_container(node, struct pr_known, list));
+        }
+    set->count = 0;
+}
+
+void pr_published_open(struct pr_relay *relay) {
+    struct pr_http_layer *http = relay->http;
+    pr_list_init(&http->opened);
+    pr_list_init(&http->published.templates);
+    pr_list_init(&http->published.withdrawn);
+    http->published.sweep_at = LEAST_TO_SWEEP;
+    for (size_t at = 0; at < PR_KNOWN_BUCKETS; at++) {
+        pr_list_init(&http->hosts.buckets[at]);
+        pr_list_init(&http->readers.buckets[at]);
     }
 }
 
@@ -297,15 +341,11 @@ static bool is_same(const struct pr_known *known, struct pr_text text) {
  * By hashes that nobody outside can compute: with what a client sends it can't find out by time how far it is like what
  * is known.
  */
-static bool is_among(const struct pr_relay *relay, struct pr_list *list, struct pr_text text) {
+static bool is_among(const struct pr_relay *relay, struct pr_known_set *set, struct pr_text text) {
     uint64_t hash = pr_siphash(relay->http->published.key, text.at, text.length);
-    pr_list_each(node, list) {
+    pr_list_each(node, &set->buckets[hash % PR_KNOWN_BUCKETS]) {
         const struct pr_known *known = pr_container(node, struct pr_known, list);
-        if (known->hash != hash || !is_same(known, text)) continue;
-        /* To the front: those that are asked for often are found soon, however many others there are. */
-        pr_list_remove(node);
-        pr_list_append(list->next, node);
-        return true;
+        if (known->hash == hash && is_same(known, text)) return true;
     }
     return false;
 }
@@ -320,15 +360,15 @@ static struct pr_known *new_known(const struct pr_relay *relay, struct pr_text t
     return known;
 }
 
-static int remember(struct pr_relay *relay, struct pr_list *list, struct pr_text text) {
+static int remember(struct pr_relay *relay, struct pr_known_set *set, struct pr_text text) {
     struct pr_known *known = new_known(relay, text);
     if (!known) return -ENOMEM;
-    size_t count = 0;
     pr_lock(relay);
-    bool there = is_among(relay, list, text);
-    pr_list_each(node, list) count++;
-    bool full = !there && count == MOST_KNOWN;
-    if (!there && !full) pr_list_append(list, &known->list);
+    bool there = is_among(relay, set, text), full = !there && set->count == MOST_KNOWN;
+    if (!there && !full) {
+        pr_list_append(&set->buckets[known->hash % PR_KNOWN_BUCKETS], &known->list);
+        set->count++;
+    }
     pr_unlock(relay);
     if (there || full) pr_free(known);
     return full ? -ENOSPC : 0;
@@ -349,10 +389,6 @@ bool pr_host_is_known(struct pr_relay *relay, struct pr_text host) {
 bool pr_may_read(struct pr_relay *relay, struct pr_text authorization) {
     if (!relay->http->responding.guarded) return true;
     return authorization.at && is_among(relay, &relay->http->readers, authorization);
-}
-
-void pr_published_init(struct pr_table *table) {
-    pr_list_init(&table->templates);
 }
 
 void pr_published_close(struct pr_relay *relay) {

@@ -74,37 +74,50 @@ struct pr_template {
 };
 
 struct pr_published {
-    struct pr_list bucket;          /* of the table; empty once it is withdrawn */
-    struct pr_list opened;          /* a lane has opened it, and Node does not know yet (http/opening.h) */
-    unsigned uses;                  /* the table's own, and answers under way */
+    struct pr_list bucket; /* of the table; or with the others that are withdrawn */
+    struct pr_list opened; /* a lane has opened it, and Node does not know yet (http/opening.h) */
+    unsigned uses;         /* by Node (struct pr_opened) */
+    bool is_withdrawn;
+    uint64_t seen;                  /* the last sweep that found an answer under way by it */
     bool opens;                     /* lanes may open its file: it was published without a generation */
     uint64_t size;                  /* of the region, bytes; not 0 */
-    atomic_uint_fast64_t looked_at; /* ns: when its path was last looked at; lanes read it without the lock */
+    atomic_uint_fast64_t looked_at; /* ns: when its path was last looked at; lanes read and set it without a lock */
     struct pr_template *template;
-    struct pr_publication is; /* `generation` changes, under the lock; the strings of its own follow the struct */
+    struct pr_publication is; /* `generation` changes, under all locks; the strings of its own follow the struct */
 };
 
-/* By paths: lists of those whose hashes are alike. */
+/*
+ * By paths: lists of those whose hashes are alike. Lanes count no uses, which would be a line that all of them change:
+ * what is withdrawn is freed once a sweep has found none of them answering by it. So many wait for one at most as are
+ * worth going over all answers under way.
+ */
 struct pr_table {
     uint64_t key[2]; /* of the hashes, of hosts and credentials too */
     struct pr_list *buckets;
     size_t capacity, used;
     size_t hand;              /* the bucket of which one goes next, where there is no room for more */
     struct pr_list templates; /* that asked for last first */
+    struct pr_list withdrawn;
+    size_t waiting, sweep_at; /* how many are withdrawn; and how many it takes to sweep */
+    uint64_t sweeps;
 };
 
-/* The rest is under the lock. */
+/* Hosts, or credentials, by their hashes. */
+enum { PR_KNOWN_BUCKETS = 256 };
+struct pr_known_set {
+    struct pr_list buckets[PR_KNOWN_BUCKETS];
+    size_t count;
+};
 
-void pr_published_init(struct pr_table *table);
+void pr_published_open(struct pr_relay *relay);
 
-/* The region at a path, with one use of it for the caller; NULL where none is published. */
-struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path);
-
-/* Ends a use. */
-void pr_published_give(struct pr_published *published);
-
-/* No further request is answered by it. */
+/* Under all locks: no further request is answered by it. */
 void pr_published_withdraw(struct pr_relay *relay, struct pr_published *published);
+
+/* The rest is under any lock. */
+
+/* The region at a path, as long as the caller is among those that answer; NULL where none is published. */
+struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path);
 
 /* Whether this Host may be asked by, and these credentials may read. */
 bool pr_host_is_known(struct pr_relay *relay, struct pr_text host);

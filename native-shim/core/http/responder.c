@@ -18,6 +18,7 @@ int pr_responder_open(struct pr_lane *lane) {
     if (!lane->http) return -ENOMEM;
     pr_list_init(&lane->http->idle);
     pr_list_init(&lane->http->in_head);
+    pr_list_init(&lane->http->answering);
     lane->http->window.bytes = pr_allocate(1, PR_WINDOW);
     return lane->http->window.bytes ? 0 : -ENOMEM;
 }
@@ -77,17 +78,17 @@ static enum pr_next wait_for_more(struct pr_connection *connection) {
 /* The rest of a head may come. How long it may take is counted from the first byte. */
 static enum pr_next await_rest(struct pr_connection *connection) {
     struct pr_responder *responder = connection->responder;
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     if (!responder->in_head) pr_wait_in_head(connection);
     responder->in_head = true;
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return wait_for_more(connection);
 }
 
 static bool node_has_closed(struct pr_connection *connection) {
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     bool closed = pr_node_has_closed(connection);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return closed;
 }
 

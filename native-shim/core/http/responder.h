@@ -33,13 +33,13 @@ int pr_respond(struct pr_relay *relay, const struct pr_responding *responding);
 
 /* For the other parts of the core. */
 
-/* On its connection, while the lane reads it. Its lane has it, but for what others may set under the lock. */
+/* On its connection, while the lane reads it. Its lane has it, but for what others may set under its lock. */
 struct pr_responder {
     struct pr_connection *connection;
     struct pr_list waiting;         /* of its lane: idle or in_head */
     uint64_t until;                 /* ns: how long it waits there */
     uint64_t position;              /* how many bytes the connection has ever sent, where that is known */
-    struct pr_published *published; /* what is being answered by; a use of it */
+    struct pr_published *published; /* what is being answered by: in the list of those that answer */
     uint64_t generation;            /* and from */
     struct pr_answer answer;
     struct pr_unread *unsent; /* of a response without a body that the socket did not take; mostly NULL */

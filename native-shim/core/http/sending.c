@@ -13,7 +13,7 @@
 /* A body that is copied can be followed by our FIN at once; others have to be done before (docs/done.md). */
 enum { COPY_BEFORE_CLOSE = 64 << 10 };
 
-/* Under the lock: what others may have done to it meanwhile. */
+/* Under its lane's lock: what others may have done to it meanwhile. */
 static bool is_gone(const struct pr_connection *connection) {
     return pr_node_has_closed(connection) || pr_is_broken(connection);
 }
@@ -47,42 +47,41 @@ static size_t write_head(struct pr_connection *connection, char *into) {
                           connection->relay->http->responding.keep_alive, &pr_http_of(connection)->head_end);
 }
 
-/* Under the lock. What was withdrawn meanwhile is nobody's to answer: others may write to its file from then on. */
+/* Under its lane's lock. What was withdrawn meanwhile is nobody's to answer: others may write to its file from then on.
+ */
 static int take_pages_of_answer(struct pr_connection *connection, struct pr_transmission *transmission) {
     const struct pr_published *published = connection->responder->published;
     const struct pr_publication *is = &published->is;
     if (is_gone(connection)) return -ECONNRESET;
-    if (pr_list_empty(&published->bucket)) return -ESTALE;
+    if (published->is_withdrawn) return -ESTALE;
     if (connection->relay->http->suspended) return -EAGAIN; /* the tree's lock was given up meanwhile */
-    return pr_hold_take(connection->relay, connection->responder->generation, is->epoch, is->version, transmission);
+    return pr_hold_take(pr_part_of(connection), connection->responder->generation, is->epoch, is->version,
+                        transmission);
+}
+
+static bool much_is_undone(struct pr_connection *connection) {
+    pr_connection_lock(connection);
+    bool much = pr_much_is_undone(connection);
+    pr_connection_unlock(connection);
+    return much;
 }
 
 int pr_send_body(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
     struct pr_responder *responder = connection->responder;
     const struct pr_publication *is = &responder->published->is;
     struct pr_segment extent = {.offset = responder->answer.offset, .length = responder->answer.length};
     struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
     if (!transmission) return -ENOMEM;
-    pr_lock(relay);
-    int result = take_pages_of_answer(connection, transmission);
-    bool look = pr_much_is_undone(connection);
-    pr_unlock(relay);
-    if (result < 0) {
-        pr_free(transmission);
-        return result;
-    }
-    if (look) pr_look(connection, &connection->poller->prober);
-    size_t head_length = write_head(connection, pr_http_of(connection)->head);
+    if (much_is_undone(connection)) pr_look(connection, &connection->poller->prober);
+    char *head = pr_http_of(connection)->head;
+    size_t head_length = write_head(connection, head);
     uint64_t start = body_start(connection, head_length, extent.length);
-    pr_lock(relay);
-    bool gone = is_gone(connection);
-    if (gone)
-        pr_hold_drop(transmission, pr_now());
-    else
-        pr_begin(connection, transmission, pr_http_of(connection)->head, head_length, start, responder->begun);
-    pr_unlock(relay);
-    return gone ? -ECONNRESET : 0;
+    pr_connection_lock(connection);
+    int result = take_pages_of_answer(connection, transmission);
+    if (result == 0) pr_begin(connection, transmission, head, head_length, start, responder->begun);
+    pr_connection_unlock(connection);
+    if (result < 0) pr_free(transmission);
+    return result;
 }
 
 static int keep_unsent(struct pr_responder *responder, const char *bytes, size_t length) {

@@ -22,13 +22,13 @@ bool pr_window_keep(struct pr_connection *connection) {
     if (!unread) return false;
     unread->length = length; /* pr_allocate clears: nothing of it is taken */
     memcpy(unread->bytes, bytes, length);
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     connection->unread = unread;
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return true;
 }
 
-/* Under the lock, or by the thread that owns the connection. */
+/* Under its lock, or by the thread that owns the connection. */
 static struct pr_unread *take_unread(struct pr_connection *connection) {
     struct pr_unread *unread = connection->unread;
     connection->unread = NULL;
@@ -80,7 +80,7 @@ void pr_window_clear(struct pr_lane *lane) {
     window->at = window->length = 0;
 }
 
-/* Under the lock: takes the first bytes, and lets go of what has nothing left. */
+/* Under its lock: takes the first bytes, and lets go of what has nothing left. */
 static void take_some(struct pr_connection *connection, void *into, size_t length) {
     struct pr_unread *unread = connection->unread;
     memcpy(into, unread->bytes + unread->at, length);
@@ -89,15 +89,15 @@ static void take_some(struct pr_connection *connection, void *into, size_t lengt
 }
 
 size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool ours = connection && !pr_is_with_lane(connection) && !pr_node_has_closed(connection);
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return 0;
+    bool ours = !pr_is_with_lane(connection) && !pr_node_has_closed(connection);
     const struct pr_unread *unread = ours ? connection->unread : NULL;
     size_t length = unread ? unread->length - unread->at : 0;
     if (ours && length > connection->fed) length = connection->fed;
     bool taken = ours && into && length <= capacity;
     if (taken && length > 0) take_some(connection, into, length);
     if (taken) connection->fed = 0;
-    pr_unlock(relay);
+    pr_connection_unlock_both(connection);
     return length;
 }

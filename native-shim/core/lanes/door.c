@@ -44,7 +44,7 @@ static int listen_at(struct pr_lane *lane, const struct pr_door *door) {
     return pr_sys.epoll_ctl(lane->poller.epoll, EPOLL_CTL_ADD, door->fd, &event) < 0 ? -errno : 0;
 }
 
-/* Under the lock, when nobody uses it. */
+/* Under all locks, when nobody uses it. */
 static void dispose_door(struct pr_door *door) {
     if (!door->closed || door->pins > 0) return;
     if (door->fd >= 0) close(door->fd);
@@ -94,10 +94,9 @@ static int open_door(struct pr_door *door, int fd) {
     pace_nothing(door->fd);
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
-    int result = pr_events_reserve(relay, 1);
+    int result = pr_events_promise(relay, 1); /* CROWDED, for good: a lane may be telling it */
     if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_DOOR, door, &door->id);
     if (result == 0) pr_list_append(&relay->lanes->doors, &door->doors);
-    if (result == 0) pr_events_promise(relay, 1); /* CROWDED, for good: a lane may be telling it */
     pr_unlock(relay);
     for (unsigned index = 0; index < relay->lanes->count && result == 0; index++)
         result = listen_at(&relay->lanes->list[index], door);

@@ -43,15 +43,14 @@ static int register_with_epoll(struct pr_connection *connection) {
 }
 
 static void accepted(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
-    pr_lock(relay);
+    pr_connection_lock(connection);
     const struct pr_transmission *transmission = connection->current;
     struct pr_event event = {.kind = PR_EVENT_ACCEPTED, .bytes = transmission->reference.sent, .id = transmission->id};
     pr_lane_of(connection)->now = connection->progress_at;
     pr_accepted(connection);
-    if (!connection->responder) pr_event_add(relay, event);
+    if (!connection->responder) pr_event_add(connection->relay, event);
     pr_tell_if_drained(connection);
-    pr_unlock(relay);
+    pr_connection_unlock(connection);
 }
 
 /* Node closes a connection also because its client has reset it: then it is the client who went away. */
@@ -81,9 +80,9 @@ static int carry(struct pr_connection *connection, uint64_t *budget) {
 }
 
 static void turn_again(struct pr_connection *connection) {
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     pr_poller_ready(connection);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
 }
 
 static enum pr_next begin_next(struct pr_connection *connection) {
@@ -134,7 +133,7 @@ static void turn(struct pr_connection *connection) {
  */
 static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connection *before) {
     struct pr_connection *taken = NULL;
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     if (before) pr_unpin(before);
     if (before) pr_connection_settle(before);
     while (!taken && !pr_list_empty(&lane->poller.ready)) {
@@ -144,16 +143,16 @@ static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connecti
         pr_pin(connection);
         taken = connection;
     }
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     return taken;
 }
 
 /* One turn for each that is ready now; those that become ready meanwhile wait for the next round. */
 static void take_turns(struct pr_lane *lane) {
     size_t waiting = 0;
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     pr_list_each(node, &lane->poller.ready) waiting++;
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     struct pr_connection *connection = NULL;
     for (; waiting > 0; waiting--) {
         connection = take_ready(lane, connection);
@@ -174,7 +173,7 @@ static bool stalled(const struct pr_connection *connection, uint64_t now) {
            now > connection->progress_at + connection->relay->lanes->max_hold;
 }
 
-/* Under the lock. What Node owns is Node's to break: it is told, once. */
+/* Under the lane's lock. What Node owns is Node's to break: it is told, once. */
 static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
     if (!stalled(connection, now)) return false;
     if (connection->phase != PR_PHASE_NODE) return true;
@@ -188,7 +187,7 @@ static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
 /* Pins the connections that are due, and sets the time of the next look. */
 static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64_t now) {
     size_t count = 0;
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     lane->poller.next_look = lane->stalled_at = UINT64_MAX;
     pr_list_each(node, &lane->poller.watch) {
         struct pr_connection *connection = pr_container(node, struct pr_connection, watch);
@@ -201,24 +200,24 @@ static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64
         }
         if (connection->look_at < lane->poller.next_look) lane->poller.next_look = connection->look_at;
     }
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     return count;
 }
 
 static void look_and_break(struct pr_connection *connection, struct pr_prober *prober, uint64_t now) {
     pr_look(connection, prober);
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     bool breaks = lane_breaks(connection, now);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     if (breaks) pr_break_off(connection, -ETIMEDOUT);
 }
 
 static void look_at_due(struct pr_lane *lane) {
     struct pr_connection *connections[LOOKS_AT_ONCE];
     uint64_t now = pr_now();
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     bool nothing_due = lane->poller.next_look > now;
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     if (nothing_due) return;
     size_t count = take_due(lane, connections, now);
     for (size_t index = 0; index < count; index++) {
@@ -229,7 +228,7 @@ static void look_at_due(struct pr_lane *lane) {
 
 /* The thread. */
 
-/* Under the lock. */
+/* Under the lane's lock. */
 static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     struct pr_relay *relay = lane->relay;
     struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, event->data.u64);
@@ -249,15 +248,15 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
 }
 
 static void hear(struct pr_lane *lane, const struct epoll_event *events, int count) {
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     for (int index = 0; index < count; index++)
         if (events[index].data.u64 != 0) heard(lane, &events[index]);
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
 }
 
 /* Milliseconds, or -1 for no limit. Tells the others that a wake-up is needed from here on. */
 static int fall_asleep(struct pr_lane *lane) {
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     uint64_t now = pr_now(), until = lane->poller.connections > 0 ? now + TICK : UINT64_MAX;
     if (lane->poller.next_look < until) until = lane->poller.next_look;
     if (lane->accept_at < until) until = lane->accept_at;
@@ -266,15 +265,15 @@ static int fall_asleep(struct pr_lane *lane) {
                   : until == UINT64_MAX ? -1
                   : until <= now        ? 0
                                         : (int)((until - now + 999999) / 1000000);
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     return timeout;
 }
 
 static bool wake_up(struct pr_lane *lane) {
-    pr_lock(lane->relay);
+    pr_lock_part(lane->poller.part);
     lane->poller.asleep = false;
     bool stop = lane->stop;
-    pr_unlock(lane->relay);
+    pr_unlock_part(lane->poller.part);
     return !stop;
 }
 
@@ -354,7 +353,7 @@ int pr_lanes_start(struct pr_relay *relay, unsigned count) {
         lane->relay = relay;
         lane->stalled_at = lane->accept_at = UINT64_MAX;
         lane->newcomer = -1;
-        pr_poller_init(&lane->poller, relay, nodes[index % node_count]);
+        pr_poller_init(&lane->poller, &relay->parts[index + 1], nodes[index % node_count]);
     }
     int result = 0;
     for (unsigned index = 0; index < count && result == 0; index++)

@@ -41,7 +41,7 @@ enum pr_next {
     PR_NEXT_ANSWERED, /* a response without a body is out */
 };
 
-/* What a layer above that answers requests does in a lane. By the lane itself, without the lock, if it says no more. */
+/* What a layer above that answers requests does in a lane. By the lane itself, without a lock, if it says no more. */
 struct pr_serving {
     /* The memory of a lane that begins: 0 or -ENOMEM; given back when there are no connections. The relay's thread. */
     int (*open)(struct pr_lane *lane);
@@ -53,13 +53,13 @@ struct pr_serving {
     /* A connection was accepted just now: its own lane answers it, or an event tells Node of it. */
     void (*let_in)(struct pr_connection *connection);
     /*
-     * Under the lock: has the connection close, in its turn, that has been idle longest of all that lanes read. Returns
-     * its poller, to be woken; NULL when none is idle.
+     * Under all locks: has the connection close, in its turn, that has been idle longest of all that lanes read.
+     * Returns its poller, to be woken; NULL when none is idle.
      */
     struct pr_poller *(*make_room)(struct pr_relay *relay);
     /* Tells a client that there is no room for it. The descriptor is closed. */
     void (*refuse)(struct pr_relay *relay, int fd);
-    /* Under the lock: the peer of a connection that has a responder, or is fed to Node, will send nothing more. */
+    /* Under its lock: the peer of a connection that has a responder, or is fed to Node, will send nothing more. */
     void (*peer_ended)(struct pr_connection *connection);
 
     /* A turn begins, or its connection is broken off: what was read of it is nobody else's. */
@@ -73,7 +73,7 @@ struct pr_serving {
 int pr_lanes_start(struct pr_relay *relay, unsigned count);
 void pr_lanes_stop(struct pr_relay *relay);
 
-/* Under the lock. */
+/* Under all locks. */
 double pr_stalled_seconds(const struct pr_relay *relay);
 
 struct pr_lane_info {

@@ -12,6 +12,7 @@ struct pr_lanes_layer {
     struct pr_lane *list;
     unsigned count;
     uint64_t max_hold; /* ns */
+    unsigned presses;  /* so far */
     struct pr_list doors;
     struct pr_limits limits;
     atomic_int spare;       /* a descriptor, for when there are no others; -1 while a lane uses it, or without */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "lanes/layer.h"
 #include "pages/layer.h"
 #include "wire/connection.h"
 #include "wire/done.h"
@@ -15,7 +16,7 @@ enum { AT_ONCE = 128 };
 /* A pause between two looks that is longer than this was one in which nobody waited. */
 #define MOST_BETWEEN 500000000u /* ns; a waiting writer presses every 50 ms */
 
-/* Under the lock: what a reference costs is the time that writers wait for it, not its age. */
+/* Under all locks: what a reference costs is the time that writers wait for it, not its age. */
 static void count_time_waited(struct pr_reference *reference, uint64_t now) {
     uint64_t since = now - reference->waited_for_at;
     bool goes_on = reference->waited_for_at > 0 && since < MOST_BETWEEN;
@@ -23,41 +24,70 @@ static void count_time_waited(struct pr_reference *reference, uint64_t now) {
     reference->waited_for_at = now;
 }
 
-/* Under the lock: the references of an inode that a writer waits for; those that were not looked at for longest. */
-static size_t collect_waited_for(struct pr_inode *inode, uint64_t *ids, size_t most) {
+/* A reference that is to be looked at. */
+struct pressed {
+    uint64_t id;
+    struct pr_connection *connection; /* that carries it, pinned; NULL for none */
+};
+
+struct pressing {
+    struct pressed *into;
+    size_t count;
+    int quarantined; /* nothing can be done about these */
+};
+
+/* Behind all others: the next time, those come first that were not looked at for longest. */
+static void put_last(struct pr_list *node, struct pr_list *list) {
+    pr_list_remove(node);
+    pr_list_append(list, node);
+}
+
+/* Under all locks: of one generation and part, those that a writer waits for. */
+static void collect_held(struct pressing *pressing, struct pr_list *references) {
     uint64_t now = pr_now();
-    size_t count = 0;
     struct pr_list looked_at;
     pr_list_init(&looked_at);
-    pr_list_each(node, &inode->references) {
+    pr_list_each(node, references) {
         struct pr_reference *reference = pr_container(node, struct pr_reference, references);
-        if (count == most) break;
+        if (pressing->count == AT_ONCE) break;
         if (!pr_is_waited_for(reference)) continue;
+        if (reference->state == PR_QUARANTINED) {
+            pressing->quarantined++;
+            continue;
+        }
         count_time_waited(reference, now);
-        ids[count++] = pr_transmission_of(reference)->id;
-        pr_list_remove(node);
-        pr_list_append(&looked_at, node);
+        const struct pr_transmission *transmission = pr_transmission_of(reference);
+        struct pressed *pressed = &pressing->into[pressing->count++];
+        *pressed = (struct pressed){.id = transmission->id, .connection = transmission->connection};
+        if (pressed->connection) pr_pin(pressed->connection);
+        put_last(node, &looked_at);
     }
-    pr_list_each(node, &looked_at) {
-        pr_list_remove(node);
-        pr_list_append(&inode->references, node);
+    pr_list_each(node, &looked_at) put_last(node, references);
+}
+
+static void collect_of_inode(struct pressing *pressing, struct pr_inode *inode, unsigned first) {
+    pr_list_each(node, &inode->generations) {
+        struct pr_generation *generation = pr_container(node, struct pr_generation, of_inode);
+        unsigned parts = generation->relay->part_count;
+        for (unsigned part = 0; part < parts; part++)
+            collect_held(pressing, &generation->held[(first + part) % parts].references);
     }
-    return count;
+    put_last(inode->generations.next, &inode->generations);
 }
 
 /*
- * Under the lock. Returns the lane to wake, or NULL. What is told is told once; a lane is asked each time, for what it
+ * Under all locks. Returns the lane to wake, or NULL. What is told is told once; a lane is asked each time, for what it
  * was asked for before can have ended just then, with its pages still in the way.
  */
 static struct pr_poller *break_one(struct pr_transmission *transmission) {
     struct pr_connection *connection = transmission->connection;
     struct pr_relay *relay = transmission->reference.generation->relay;
-    if (transmission->reference.state == PR_QUARANTINED || (connection && pr_is_broken(connection))) return NULL;
+    if (connection && pr_is_broken(connection)) return NULL;
     /* Node has closed it: nothing more will be sent, so there is nothing to break off. */
     if (connection && pr_node_has_closed(connection) && !connection->current) return NULL;
     bool first = !transmission->break_told;
     transmission->break_told = true;
-    if (first) relay->counters.breaks++;
+    if (first) pr_node_part(relay)->counters.breaks++;
     if (!connection) {
         if (first) pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_UNWANTED, .id = transmission->id});
     } else if (pr_is_with_lane(connection)) {
@@ -71,47 +101,39 @@ static struct pr_poller *break_one(struct pr_transmission *transmission) {
 }
 
 /* Whether it is still in the way after a look. */
-static bool press_one(struct pr_relay *relay, uint64_t id, uint64_t longest) {
-    pr_lock(relay);
-    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
-    struct pr_connection *connection = transmission ? transmission->connection : NULL;
-    if (connection && transmission->reference.state != PR_QUARANTINED) {
-        pr_pin_and_look(connection);
-        transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, id);
-    }
+static bool press_one(struct pr_relay *relay, const struct pressed *pressed, uint64_t longest) {
+    struct pr_connection *connection = pressed->connection;
     struct pr_poller *wake = NULL;
+    if (connection) pr_look(connection, &relay->wire->prober);
+    pr_lock(relay);
+    struct pr_transmission *transmission = connection
+                                               ? pr_connection_carries(connection, pressed->id)
+                                               : pr_slots_find(&relay->wire->held, PR_KIND_TRANSMISSION, pressed->id);
     bool waited_for = transmission && pr_is_waited_for(&transmission->reference);
     if (waited_for && transmission->reference.waited_for >= longest) wake = break_one(transmission);
+    if (connection) pr_unpin(connection);
+    if (connection) pr_connection_settle(connection);
     pr_unlock(relay);
     if (wake) pr_poller_wake(wake);
     return waited_for;
 }
 
-/* Under the lock: of all inodes; the next time others of them come first. */
-static size_t collect_all(struct pr_relay *relay, uint64_t *ids) {
-    size_t count = 0;
-    struct pr_list looked_at;
-    pr_list_init(&looked_at);
-    pr_list_each(node, &relay->pages->inodes) {
-        struct pr_inode *inode = pr_container(node, struct pr_inode, inodes);
-        if (count == AT_ONCE) break;
-        if (!pr_list_empty(&inode->claims)) count += collect_waited_for(inode, ids + count, AT_ONCE - count);
-        pr_list_remove(node);
-        pr_list_append(&looked_at, node);
-    }
-    pr_list_each(node, &looked_at) {
-        pr_list_remove(node);
-        pr_list_append(&relay->pages->inodes, node);
-    }
-    return count;
+/* Under all locks: of all inodes, other parts and inodes first each time. */
+static void collect_all(struct pr_relay *relay, struct pressing *pressing) {
+    unsigned first = relay->lanes->presses++;
+    struct pr_list *claimed = &relay->pages->claimed;
+    pr_list_each(node, claimed) collect_of_inode(pressing, pr_container(node, struct pr_inode, claimed), first);
+    if (!pr_list_empty(claimed)) put_last(claimed->next, claimed);
 }
 
 int pr_press(struct pr_relay *relay, double break_seconds) {
-    uint64_t ids[AT_ONCE], longest = (uint64_t)(break_seconds * 1e9);
-    int left = 0;
+    struct pressed pressed[AT_ONCE];
+    struct pressing pressing = {.into = pressed};
+    uint64_t longest = (uint64_t)(break_seconds * 1e9);
     pr_lock(relay);
-    size_t count = collect_all(relay, ids);
+    collect_all(relay, &pressing);
     pr_unlock(relay);
-    for (size_t index = 0; index < count; index++) left += press_one(relay, ids[index], longest);
+    int left = pressing.quarantined;
+    for (size_t index = 0; index < pressing.count; index++) left += press_one(relay, &pressed[index], longest);
     return left;
 }

@@ -44,21 +44,30 @@ int pr_accept_newcomer(struct pr_lane *lane, int listener) {
     return fd;
 }
 
-/* Under the lock. */
+/* Under all locks, what lanes count each for themselves. */
+static uint64_t of_all_parts(const struct pr_relay *relay, bool shared) {
+    uint64_t sum = 0;
+    for (unsigned index = 0; index < relay->part_count; index++)
+        sum += shared ? relay->parts[index].counters.shared : relay->parts[index].counters.leaving;
+    return sum;
+}
+
+/* Under all locks. */
 static bool there_is_room(const struct pr_relay *relay) {
     const struct pr_limits *limits = &relay->lanes->limits;
-    const struct pr_counters *now = &relay->counters;
-    if (limits->descriptors > 0 && now->connections + now->shared + now->files >= limits->descriptors) return false;
+    const struct pr_counters *now = &pr_node_part(relay)->counters;
+    uint64_t descriptors = now->connections + of_all_parts(relay, true) + now->files;
+    if (limits->descriptors > 0 && descriptors >= limits->descriptors) return false;
     return limits->connections == 0 || now->connections < limits->connections;
 }
 
-/* Under the lock. Returns the poller to wake; NULL when nobody was asked. */
+/* Under all locks. Returns the poller to wake; NULL when nobody was asked. */
 static struct pr_poller *ask_for_room(struct pr_relay *relay) {
     uint64_t now = pr_now();
-    if (relay->counters.leaving > 0 && now < relay->lanes->room_asked_at + ASK_EVERY) return NULL;
+    if (of_all_parts(relay, false) > 0 && now < relay->lanes->room_asked_at + ASK_EVERY) return NULL;
     relay->lanes->room_asked_at = now;
     struct pr_poller *asked = relay->lanes->serving->make_room(relay);
-    if (!relay->ring.crowded) pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_CROWDED, .bytes = asked ? 1 : 0});
+    pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_CROWDED, .bytes = asked ? 1 : 0});
     return asked;
 }
 
@@ -79,9 +88,9 @@ static void refuse(struct pr_lane *lane) {
     struct pr_relay *relay = lane->relay;
     int fd = lane->newcomer;
     lane->newcomer = -1;
-    pr_lock(relay);
-    relay->counters.refused_connections++;
-    pr_unlock(relay);
+    pr_lock_part(lane->poller.part);
+    lane->poller.part->counters.refused_connections++;
+    pr_unlock_part(lane->poller.part);
     relay->lanes->serving->refuse(relay, fd);
 }
 

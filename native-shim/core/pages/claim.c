@@ -7,6 +7,7 @@
 #include "base/shared.h"
 #include "base/sys.h"
 #include "pages/generation.h"
+#include "pages/layer.h"
 #include "pages/reference.h"
 
 /* What waits is looked at whenever a reference becomes smaller: so many writers of one file wait, no more. */
@@ -64,14 +65,24 @@ static bool is_in_the_way(const struct pr_reference *reference, const struct pr_
 
 enum verdict { FREE, HELD, QUARANTINED };
 
+/* Those that one part has of one generation; or what was found before, where that is worse. */
+static enum verdict held_in_the_way(const struct pr_held *held, const struct pr_claim *writer, enum verdict verdict) {
+    pr_list_each(node, &held->references) {
+        const struct pr_reference *reference = pr_container(node, struct pr_reference, references);
+        if (verdict == QUARANTINED) break;
+        if (is_in_the_way(reference, writer)) verdict = reference->state == PR_QUARANTINED ? QUARANTINED : HELD;
+    }
+    return verdict;
+}
+
+/* Visits every part, whose locks the caller has: no reference is being taken anywhere. */
 static enum verdict references_in_the_way(const struct pr_claim *writer) {
     enum verdict verdict = FREE;
     if (writer->needs == PR_NEEDS_NOTHING) return FREE;
-    pr_list_each(node, &writer->generation->inode->references) {
-        const struct pr_reference *reference = pr_container(node, struct pr_reference, references);
-        if (!is_in_the_way(reference, writer)) continue;
-        if (reference->state == PR_QUARANTINED) return QUARANTINED;
-        verdict = HELD;
+    pr_list_each(node, &writer->generation->inode->generations) {
+        const struct pr_generation *generation = pr_container(node, struct pr_generation, of_inode);
+        for (unsigned part = 0; part < generation->relay->part_count; part++)
+            verdict = held_in_the_way(&generation->held[part], writer, verdict);
     }
     return verdict;
 }
@@ -101,7 +112,7 @@ static enum verdict judge(const struct pr_claim *claim) {
 }
 
 static void count_waiting(const struct pr_claim *claim, int change) {
-    struct pr_counters *counters = &claim->generation->relay->counters;
+    struct pr_counters *counters = &pr_node_part(claim->generation->relay)->counters;
     struct pr_inode *inode = claim->generation->inode;
     uint64_t *count = claim->writer ? &counters->waiting_writers : &counters->waiting_readers;
     *count += (uint64_t)(int64_t)change;
@@ -111,23 +122,24 @@ static void count_waiting(const struct pr_claim *claim, int change) {
 
 static void grant(struct pr_claim *claim) {
     claim->granted = true;
-    if (claim->writer) claim->generation->relay->counters.leases++;
+    if (claim->writer) pr_node_part(claim->generation->relay)->counters.leases++;
 }
 
 static void remove_claim(struct pr_claim *claim) {
     struct pr_generation *generation = claim->generation;
     struct pr_relay *relay = generation->relay;
     if (!claim->granted) count_waiting(claim, -1);
-    if (claim->granted && claim->writer) relay->counters.leases--;
+    if (claim->granted && claim->writer) pr_node_part(relay)->counters.leases--;
     pr_assert(!claim->begun || generation->inode->changing > 0);
     if (claim->begun) generation->inode->changing--;
-    relay->counters.claims--;
-    pr_events_promise(relay, -1);
+    pr_node_part(relay)->counters.claims--;
+    pr_events_forgo(relay, 1);
     pr_list_remove(&claim->queue);
+    if (pr_list_empty(&generation->inode->claims)) pr_list_remove(&generation->inode->claimed);
     pr_slots_remove(&relay->slots, claim->id);
     pr_free(claim);
-    pr_assert(generation->holds > 0);
-    generation->holds--;
+    pr_assert(generation->claims > 0);
+    generation->claims--;
     pr_generation_settle(generation);
 }
 
@@ -158,10 +170,6 @@ void pr_claims_settle(struct pr_inode *inode) {
     if (inode->waiting_writers > 0) settle(inode, true);
 }
 
-void pr_claims_settle_sent(struct pr_inode *inode) {
-    if (inode->waiting_for_sockets > 0) settle(inode, true);
-}
-
 void pr_claim_end(struct pr_claim *claim) {
     struct pr_inode *inode =
         claim->generation->inode; /* what becomes unused now is closed when the lock is given back */
@@ -178,20 +186,23 @@ static struct pr_claim *new_claim(bool writer, enum pr_needs needs, size_t count
     return claim;
 }
 
-/* Under the lock: joins the queue. 1 when granted at once, 0, or -errno: then the claim is gone. */
+/* Under all locks: joins the queue. 1 when granted at once, 0, or -errno: then the claim is gone. */
 static int join_queue(struct pr_claim *claim, struct pr_generation *generation, bool wait, uint64_t *id) {
     struct pr_relay *relay = generation->relay;
     claim->generation = generation;
-    int result = pr_events_reserve(relay, 1);
-    if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CLAIM, claim, &claim->id);
+    int result = pr_events_promise(relay, 1);
+    bool promised = result == 0;
+    if (promised) result = pr_slots_add(&relay->slots, PR_KIND_CLAIM, claim, &claim->id);
     if (result < 0) {
+        if (promised) pr_events_forgo(relay, 1);
         pr_free(claim);
         return result;
     }
-    pr_list_append(&generation->inode->claims, &claim->queue);
-    generation->holds++;
-    relay->counters.claims++;
-    pr_events_promise(relay, 1);
+    struct pr_inode *inode = generation->inode;
+    if (pr_list_empty(&inode->claims)) pr_list_append(&relay->pages->claimed, &inode->claimed);
+    pr_list_append(&inode->claims, &claim->queue);
+    generation->claims++;
+    pr_node_part(relay)->counters.claims++;
     count_waiting(claim, 1);
     enum verdict verdict = judge(claim);
     if (verdict == FREE) {

@@ -74,17 +74,15 @@ struct pr_claim {
     struct pr_pages pages[];
 };
 
-/* All under the lock. */
-
-/* May a reference be taken on these pages now, by the holder of `place` (may be NULL)? */
+/* Under any lock: may a reference be taken on these pages now, by the holder of `place` (may be NULL)? */
 bool pr_pages_free(const struct pr_generation *generation, const struct pr_claim *place,
                    const struct pr_segment *segments, size_t count);
+/* Under all locks. */
+
 /* A reader's place in the queue that is called `id`, or NULL. */
 struct pr_claim *pr_place_find(struct pr_relay *relay, uint64_t id);
-/* After a reference became smaller or went: grants leases that waited for it. */
+/* After references became smaller or went, or sockets have taken bytes: grants leases that waited for that. */
 void pr_claims_settle(struct pr_inode *inode);
-/* After a socket has taken bytes. */
-void pr_claims_settle_sent(struct pr_inode *inode);
 void pr_claim_end(struct pr_claim *claim);
 /* Whether a reference stands in the way of a writer that waits. */
 bool pr_is_waited_for(const struct pr_reference *reference);

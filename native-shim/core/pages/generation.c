@@ -43,7 +43,7 @@ int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, 
     return S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && !tree) ? 0 : -EINVAL;
 }
 
-/* Under the lock: whether its file is as it was when it was opened, or last changed under a lease. */
+/* Under any lock: whether its file is as it was when it was opened, or last changed under a lease. */
 static bool is_unchanged(const struct pr_generation *generation, const struct pr_generation_info *now) {
     const struct pr_generation_info *then = &generation->info;
     if (now->device != then->device || now->inode != then->inode) return false;
@@ -74,9 +74,9 @@ int pr_generation_is_at(struct pr_relay *relay, uint64_t id, uint64_t tree, cons
 }
 
 /* What a path leads to, without opening it: 0 or -errno. Where links lead out of the tree is not looked at. */
-static int glance(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *now) {
+static int glance(struct pr_part *part, uint64_t tree, const char *path, struct pr_generation_info *now) {
     struct stat status;
-    int result = pr_tree_stat(relay, tree, path, &status);
+    int result = pr_tree_stat(part, tree, path, &status);
     if (result == 0) describe_status(&status, now);
     return result;
 }
@@ -85,22 +85,23 @@ static int glance(struct pr_relay *relay, uint64_t tree, const char *path, struc
  * Whoever gives a file another name, or takes one from it, changes its time: one that has not changed is at this path
  * in the tree, or was never anywhere else. All else is looked at closely.
  */
-int pr_generation_is_still_at(struct pr_relay *relay, uint64_t id, uint64_t tree, const char *path) {
+int pr_generation_is_still_at(struct pr_part *part, uint64_t id, uint64_t tree, const char *path) {
+    struct pr_relay *relay = part->relay;
     struct pr_generation_info now = {0};
-    int result = glance(relay, tree, path, &now);
-    pr_lock(relay);
+    int result = glance(part, tree, path, &now);
+    pr_lock_part(part);
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     bool same = result == 0 && generation && is_unchanged(generation, &now) && now.links == generation->info.links;
-    pr_unlock(relay);
+    pr_unlock_part(part);
     return same ? 1 : pr_generation_is_at(relay, id, tree, path);
 }
 
 /* The file behind an open generation. Only the relay's own thread closes one, so its descriptor is good meanwhile. */
 static int stat_open(struct pr_relay *relay, uint64_t id, struct pr_generation_info *now) {
-    pr_lock(relay);
+    pr_lock_part(pr_node_part(relay));
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     int fd = !generation ? -EBADF : generation->closed ? -ESTALE : generation->fd;
-    pr_unlock(relay);
+    pr_unlock_part(pr_node_part(relay));
     return fd < 0 ? fd : stat_descriptor(fd, now, NULL);
 }
 
@@ -108,10 +109,10 @@ int pr_generation_check(struct pr_relay *relay, uint64_t id) {
     struct pr_generation_info now;
     int result = stat_open(relay, id, &now);
     if (result < 0) return result;
-    pr_lock(relay);
+    pr_lock_part(pr_node_part(relay));
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     result = !generation ? -EBADF : is_unchanged(generation, &now) ? 0 : -ESTALE;
-    pr_unlock(relay);
+    pr_unlock_part(pr_node_part(relay));
     return result;
 }
 
@@ -147,7 +148,7 @@ static void let_go(struct pr_generation *generation) {
         struct pr_relay *relay = generation->relay;
         pr_lock(relay);
         pr_inode_give(generation->inode, &generation->of_inode);
-        relay->counters.files--;
+        pr_node_part(relay)->counters.files--;
         pr_unlock(relay);
     }
     pr_free(generation);
@@ -165,31 +166,31 @@ static void *let_go_nudging(void *argument) {
     pr_nudging_begin(&nudging);
     let_go(generation);
     pr_nudging_end(&nudging);
-    pthread_mutex_lock(&relay->lock);
+    pr_lock_part(pr_node_part(relay));
     relay->pages->disposing--;
     pthread_cond_signal(&relay->pages->disposed);
-    pthread_mutex_unlock(&relay->lock);
+    pr_unlock_part(pr_node_part(relay));
     return NULL;
 }
 
 static bool let_go_beside(struct pr_generation *generation) {
     struct pr_relay *relay = generation->relay;
     pthread_t thread;
-    pr_lock(relay);
+    pr_lock_part(pr_node_part(relay));
     relay->pages->disposing++;
-    pr_unlock(relay);
+    pr_unlock_part(pr_node_part(relay));
     if (pthread_create(&thread, NULL, let_go_nudging, generation) == 0) {
         pthread_detach(thread);
         return true;
     }
-    pthread_mutex_lock(&relay->lock);
+    pr_lock_part(pr_node_part(relay));
     relay->pages->disposing--;
-    pthread_mutex_unlock(&relay->lock);
+    pr_unlock_part(pr_node_part(relay));
     return false;
 }
 
 static void dispose_generation(struct pr_generation *generation) {
-    pr_assert(generation->holds == 0);
+    pr_assert(generation->claims == 0);
     bool fsdax = generation->inode && generation->info.backing.backing == PR_BACKING_FSDAX;
     pr_generation_unmap(generation); /* at once: whoever maps the next one needs the room */
     if (!fsdax || !let_go_beside(generation)) let_go(generation);
@@ -237,7 +238,7 @@ static int open_generation(struct pr_relay *relay, uint64_t tree, const char *pa
     return pr_generation_map(generation);
 }
 
-/* Under the lock: what can be held from now on. */
+/* Under all locks: what can be held from now on. */
 static int register_generation(struct pr_relay *relay, struct pr_generation *generation) {
     const struct pr_generation_info *info = &generation->info;
     generation->inode = pr_inode_take(relay, info->device, info->inode, &generation->of_inode);
@@ -247,16 +248,19 @@ static int register_generation(struct pr_relay *relay, struct pr_generation *gen
     if (result < 0)
         generation->inode = NULL;
     else
-        relay->counters.files++;
+        pr_node_part(relay)->counters.files++;
     return result;
 }
 
 static int open_and_register(struct pr_relay *relay, uint64_t tree, const char *path, uint64_t limit,
                              const struct pr_seen_file *seen, uint64_t *id, struct pr_generation_info *info) {
-    struct pr_generation *generation = pr_allocate(1, sizeof *generation + strlen(path) + 1);
+    size_t held = relay->part_count * sizeof(struct pr_held);
+    struct pr_generation *generation = pr_allocate(1, sizeof *generation + held + strlen(path) + 1);
     if (!generation) return -ENOMEM;
-    strcpy(generation->path, path);
     generation->tree = tree;
+    generation->path = strcpy((char *)&generation->held[relay->part_count], path);
+    for (unsigned part = 0; part < relay->part_count; part++) pr_list_init(&generation->held[part].references);
+    pr_list_init(&generation->closing);
     pr_garbage_init(&generation->garbage, dispose_unused_generation);
     pr_list_init(&generation->of_inode);
     generation->fd = -1;
@@ -304,11 +308,11 @@ int pr_generation_set_version(struct pr_relay *relay, uint64_t id, uint64_t *epo
 }
 
 int pr_generation_is_settled(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t version) {
-    pr_lock(relay);
+    pr_lock_part(pr_node_part(relay));
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     const struct pr_inode *inode = generation ? generation->inode : NULL;
     bool settled = inode && inode->changing == 0 && inode->epoch == epoch && inode->version == version;
-    pr_unlock(relay);
+    pr_unlock_part(pr_node_part(relay));
     return settled;
 }
 
@@ -316,11 +320,10 @@ static int close_generation(struct pr_relay *relay, uint64_t id, bool retire) {
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     /* One that was closed, and is still held, can be retired. */
-    int result = !generation || (generation->closed && !retire) ? -EBADF : retire ? pr_events_reserve(relay, 1) : 0;
+    int result = !generation || (generation->closed && !retire) ? -EBADF : 0;
+    if (result == 0 && retire) result = pr_inode_retire(generation->inode, id);
     if (result == 0) {
-        if (retire) pr_inode_retire(generation->inode, id);
-        generation->closed = true;
-        pr_generation_settle(generation);
+        pr_generation_shut(generation);
     }
     pr_unlock(relay);
     return result;
@@ -334,16 +337,30 @@ int pr_generation_retire(struct pr_relay *relay, uint64_t id) {
     return close_generation(relay, id, true);
 }
 
+void pr_generation_shut(struct pr_generation *generation) {
+    if (!generation->closed) pr_list_append(&generation->relay->pages->closing, &generation->closing);
+    generation->closed = true;
+    pr_generation_settle(generation);
+}
+
+static bool is_held(const struct pr_generation *generation) {
+    for (unsigned part = 0; part < generation->relay->part_count; part++)
+        if (!pr_list_empty(&generation->held[part].references)) return true;
+    return generation->claims > 0;
+}
+
 void pr_generation_settle(struct pr_generation *generation) {
-    if (!generation->closed || generation->holds > 0 || pr_is_garbage(&generation->garbage)) return;
+    if (!generation->closed || pr_is_garbage(&generation->garbage) || is_held(generation)) return;
+    pr_list_remove(&generation->closing);
     pr_slots_remove(&generation->relay->slots, generation->id);
-    pr_discard_later(generation->relay, &generation->garbage);
+    pr_discard_later(pr_node_part(generation->relay), &generation->garbage);
 }
 
 void pr_generations_closed(struct pr_relay *relay) {
-    pthread_mutex_lock(&relay->lock);
-    while (relay->pages->disposing > 0) pthread_cond_wait(&relay->pages->disposed, &relay->lock);
-    pthread_mutex_unlock(&relay->lock);
+    struct pr_part *part = pr_node_part(relay);
+    pr_lock_part(part);
+    while (relay->pages->disposing > 0) pthread_cond_wait(&relay->pages->disposed, &part->lock);
+    pr_unlock_part(part);
 }
 
 int pr_generation_set_copying(struct pr_relay *relay, uint64_t id, unsigned engines) {
@@ -356,12 +373,12 @@ int pr_generation_set_copying(struct pr_relay *relay, uint64_t id, unsigned engi
 }
 
 const char *pr_generation_at(struct pr_relay *relay, uint64_t id, uint64_t offset, size_t *length) {
-    pr_lock(relay);
+    pr_lock_part(pr_node_part(relay));
     const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     uint64_t size = generation && generation->address ? generation->info.size : 0;
     uint64_t left = offset < size ? size - offset : 0;
     const char *address = left > 0 ? generation->address + offset : NULL;
-    pr_unlock(relay);
+    pr_unlock_part(pr_node_part(relay));
     if (*length > left) *length = (size_t)left;
     return address;
 }
@@ -372,9 +389,9 @@ int pr_copy_mapped(const char *from, void *into, size_t length) {
 }
 
 int pr_generation_descriptor(struct pr_relay *relay, uint64_t id) {
-    pr_lock(relay);
-    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    pr_lock_part(pr_node_part(relay));
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
     int fd = generation ? generation->fd : -EBADF;
-    pr_unlock(relay);
+    pr_unlock_part(pr_node_part(relay));
     return fd;
 }

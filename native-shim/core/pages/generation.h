@@ -27,6 +27,12 @@ struct pr_seen_file {
     unsigned copying; /* engines that a witness has seen copy from there, by bit */
 };
 
+/* What one part of a relay holds of a generation. */
+struct pr_held {
+    struct pr_list references;
+    char apart[PR_CACHE_LINE - sizeof(struct pr_list)];
+};
+
 /* A descriptor and, of huge pages and DAX, a mapping of so many bytes. */
 struct pr_generation {
     uint64_t id;
@@ -39,11 +45,13 @@ struct pr_generation {
     bool mincore_tells;  /* of this file, to this process */
     uint64_t file_size;  /* may be more than is served: a shrunk region's file is cut later */
     struct pr_generation_info info;
-    unsigned holds; /* references, and claims */
+    unsigned claims;
     bool closed;
+    struct pr_list closing; /* of the relay, once it is closed */
     struct pr_garbage garbage;
-    uint64_t tree; /* in which it was opened, or 0 */
-    char path[];   /* by which */
+    uint64_t tree;         /* in which it was opened, or 0 */
+    const char *path;      /* by which */
+    struct pr_held held[]; /* by each part of the relay */
 };
 
 /* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
@@ -55,8 +63,8 @@ int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, 
  */
 int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
 
-/* The same, mostly by one call and without opening anything; on any thread. */
-int pr_generation_is_still_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
+/* The same, mostly by one call and without opening anything; by the thread that has this part. */
+int pr_generation_is_still_at(struct pr_part *part, uint64_t generation, uint64_t tree, const char *path);
 
 /*
  * Opens the file, of which at most `limit` bytes are served; inside a tree no link may lead out of it. -EINVAL when it
@@ -116,9 +124,11 @@ int pr_copy_mapped(const char *from, void *into, size_t length);
 int pr_generation_check(struct pr_relay *relay, uint64_t id);
 /* What the openings of its file know of its time and size, brought up to date after a change of our own. */
 int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
-/* Under the lock, after every change: one that nobody needs any more is closed. */
+/* Under all locks: it is closed. */
+void pr_generation_shut(struct pr_generation *generation);
+/* Under all locks, after every change: one that nobody needs any more is closed. */
 void pr_generation_settle(struct pr_generation *generation);
-/* Without the lock: waits for the threads that close generations. */
+/* Without a lock: waits for the threads that close generations. */
 void pr_generations_closed(struct pr_relay *relay);
 
 #endif

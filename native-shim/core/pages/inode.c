@@ -25,11 +25,9 @@ static struct pr_inode *new_inode(struct pr_relay *relay, uint64_t device, uint6
     inode->number = number;
     inode->relay = relay;
     pr_list_init(&inode->generations);
-    pr_list_init(&inode->references);
     pr_list_init(&inode->claims);
-    pr_list_init(&inode->inodes);
+    pr_list_init(&inode->claimed);
     pr_list_init(&inode->bucket);
-    pr_list_append(&relay->pages->inodes, &inode->inodes);
     pr_list_append(bucket_of(relay, device, number), &inode->bucket);
     return inode;
 }
@@ -44,18 +42,18 @@ struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t
 void pr_inode_give(struct pr_inode *inode, struct pr_list *generation) {
     pr_list_remove(generation);
     if (!pr_list_empty(&inode->generations)) return;
-    pr_assert(pr_list_empty(&inode->references) && pr_list_empty(&inode->claims));
+    pr_assert(pr_list_empty(&inode->claims));
     struct pr_relay *relay = inode->relay;
     if (inode->retired) {
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_GONE, .id = inode->retired});
-        pr_events_promise(relay, -1);
+        pr_events_forgo(relay, 1);
     }
-    pr_list_remove(&inode->inodes);
     pr_list_remove(&inode->bucket);
     pr_free(inode);
 }
 
-void pr_inode_retire(struct pr_inode *inode, uint64_t generation) {
-    if (!inode->retired) pr_events_promise(inode->relay, 1);
-    inode->retired = generation;
+int pr_inode_retire(struct pr_inode *inode, uint64_t generation) {
+    int result = inode->retired ? 0 : pr_events_promise(inode->relay, 1);
+    if (result == 0) inode->retired = generation;
+    return result;
 }

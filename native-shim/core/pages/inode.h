@@ -9,8 +9,8 @@
 struct pr_relay;
 
 /*
- * Who holds the file's pages, and how far it was changed in place. It lives as long as one opening does, so the file's
- * number can't become another's.
+ * Who has claims on the file's pages, and how far it was changed in place. It lives as long as one opening does, so the
+ * file's number can't become another's.
  */
 struct pr_inode {
     uint64_t device, number;
@@ -20,16 +20,15 @@ struct pr_inode {
     unsigned changing;                             /* leases under which the file may change now */
     uint64_t retired;                              /* the generation whose end shall be told, or 0 */
     unsigned waiting_writers, waiting_for_sockets; /* of these, those whose needs are PR_NEEDS_ACCEPTED */
-    struct pr_list references;
-    struct pr_list claims; /* in the order of asking */
-    struct pr_list inodes; /* of the relay */
-    struct pr_list bucket; /* of those whose hashes are alike */
+    struct pr_list claims;                         /* in the order of asking */
+    struct pr_list claimed;                        /* of the relay, while there are any */
+    struct pr_list bucket;                         /* of those whose hashes are alike */
 };
 
 /* Buckets of inodes: a few inodes in each when as many files are open as a service keeps. */
 enum { PR_INODE_BUCKETS = 1 << 12 };
 
-/* All under the lock. */
+/* All under all locks. */
 
 /* The one of this file, or NULL where no generation of it is open. */
 struct pr_inode *pr_inode_find(struct pr_relay *relay, uint64_t device, uint64_t number);
@@ -39,7 +38,7 @@ struct pr_inode *pr_inode_take(struct pr_relay *relay, uint64_t device, uint64_t
 /* It has it no more, and goes with the last one. */
 void pr_inode_give(struct pr_inode *inode, struct pr_list *generation);
 
-/* An event tells of this generation when the inode goes. The caller has reserved its room. */
-void pr_inode_retire(struct pr_inode *inode, uint64_t generation);
+/* An event tells of this generation when the inode goes. 0 or -ENOMEM. */
+int pr_inode_retire(struct pr_inode *inode, uint64_t generation);
 
 #endif

@@ -58,7 +58,7 @@ static uint64_t pages_held(const struct pr_reference *reference) {
 
 static void count_pages(struct pr_reference *reference) {
     uint64_t pages = pages_held(reference);
-    reference->generation->relay->counters.held_pages += pages - reference->pages;
+    reference->part->counters.held_pages += pages - reference->pages;
     reference->pages = pages;
 }
 
@@ -75,19 +75,29 @@ int pr_reference_check(struct pr_reference *reference, const struct pr_generatio
     return pr_pages_free(generation, usable ? place : NULL, segments, count) ? 0 : -EAGAIN;
 }
 
-void pr_reference_take(struct pr_reference *reference, struct pr_generation *generation) {
-    struct pr_counters *counters = &generation->relay->counters;
+void pr_reference_take(struct pr_reference *reference, struct pr_generation *generation, struct pr_part *part) {
+    struct pr_counters *counters = &part->counters;
     reference->generation = generation;
-    pr_list_append(&generation->inode->references, &reference->references);
-    generation->holds++;
+    reference->part = part;
+    pr_list_append(&generation->held[part->index].references, &reference->references);
     counters->references++;
-    pr_events_promise(generation->relay, 1);
     counters->held_bytes += reference->total;
     counters->by_state[reference->state]++;
     count_pages(reference);
 }
 
+void pr_reference_move(struct pr_reference *reference, struct pr_part *part) {
+    pr_list_remove(&reference->references);
+    pr_list_append(&reference->generation->held[part->index].references, &reference->references);
+    reference->part = part;
+}
+
 /* Giving back. */
+
+/* What a writer waits for, or a generation that is closed, is looked at under all locks. */
+static void unsettle(struct pr_reference *reference, unsigned waiting) {
+    if (waiting > 0) reference->part->unsettled = true;
+}
 
 static void check_order(const struct pr_reference *reference) {
     pr_assert(reference->released <= reference->sent && reference->sent <= reference->total);
@@ -111,8 +121,7 @@ static uint64_t releasable(const struct pr_reference *reference, uint64_t done) 
 }
 
 static void count_given_back(struct pr_reference *reference, uint64_t bytes) {
-    struct pr_counters *counters = &reference->generation->relay->counters;
-    pr_assert(bytes <= counters->held_bytes);
+    struct pr_counters *counters = &reference->part->counters;
     counters->held_bytes -= bytes;
     if (reference->state == PR_QUARANTINED) counters->quarantined_bytes -= bytes;
 }
@@ -132,7 +141,7 @@ uint64_t pr_reference_extent_bytes(const struct pr_reference *reference, uint64_
 void pr_reference_sent(struct pr_reference *reference, uint64_t bytes) {
     reference->sent += bytes;
     check_order(reference);
-    pr_claims_settle_sent(reference->generation->inode);
+    unsettle(reference, reference->generation->inode->waiting_for_sockets);
 }
 
 void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
@@ -142,7 +151,7 @@ void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
     reference->released = released;
     check_order(reference);
     count_pages(reference);
-    pr_claims_settle(reference->generation->inode);
+    unsettle(reference, reference->generation->inode->waiting_writers);
 }
 
 void pr_reference_cut(struct pr_reference *reference) {
@@ -150,7 +159,7 @@ void pr_reference_cut(struct pr_reference *reference) {
     reference->total = reference->sent;
     check_order(reference);
     count_pages(reference);
-    pr_claims_settle(reference->generation->inode);
+    unsettle(reference, reference->generation->inode->waiting_writers);
 }
 
 void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, struct pr_durations *durations) {
@@ -165,36 +174,31 @@ void pr_reference_count_duration(const struct pr_reference *reference, uint64_t 
 
 void pr_reference_state(struct pr_reference *reference, enum pr_state state) {
     _Static_assert(PR_QUARANTINED + 1 == PR_TRANSMISSION_STATES, "each is counted");
-    uint64_t *by_state = reference->generation->relay->counters.by_state;
-    pr_assert(by_state[reference->state] > 0);
+    uint64_t *by_state = reference->part->counters.by_state;
     by_state[reference->state]--;
     by_state[state]++;
     reference->state = state;
 }
 
 void pr_reference_quarantine(struct pr_reference *reference) {
-    struct pr_counters *counters = &reference->generation->relay->counters;
+    struct pr_counters *counters = &reference->part->counters;
     pr_reference_state(reference, PR_QUARANTINED);
     counters->quarantined++;
     counters->quarantined_bytes += reference->total - reference->released;
-    pr_claims_settle(reference->generation->inode);
+    unsettle(reference, reference->generation->inode->waiting_writers);
 }
 
 void pr_reference_give(struct pr_reference *reference, uint64_t now) {
-    struct pr_generation *generation = reference->generation;
-    struct pr_counters *counters = &generation->relay->counters;
+    const struct pr_generation *generation = reference->generation;
+    struct pr_counters *counters = &reference->part->counters;
     count_given_back(reference, reference->total - reference->released);
     counters->references--;
-    pr_events_promise(generation->relay, -1);
     if (reference->state == PR_QUARANTINED) counters->quarantined--;
     counters->by_state[reference->state]--;
     counters->held_pages -= reference->pages;
     pr_reference_count_duration(reference, now, &counters->holds);
     pr_list_remove(&reference->references);
-    pr_assert(generation->holds > 0);
-    generation->holds--;
-    pr_claims_settle(generation->inode);
-    pr_generation_settle(generation);
+    unsettle(reference, generation->inode->waiting_writers + generation->closed);
 }
 
 void pr_reference_range(const struct pr_reference *reference, uint64_t *first, uint64_t *last) {

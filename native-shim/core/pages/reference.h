@@ -1,6 +1,7 @@
 /*
- * References: which transmission refers to which pages. One entry a transmission, in a list of its inode: taking and
- * giving back is constant time, and the cost of all is that of the transmissions in flight, whatever the region's size.
+ * References: which transmission refers to which pages. One entry a transmission, in a list of its generation that one
+ * part of the relay has for itself: taking and giving back is constant time, and the cost of all is that of the
+ * transmissions in flight, whatever the region's size.
  *
  *   HELD ──▶ SENDING ──▶ ACCEPTED ──▶ (done) given back
  *     │         │
@@ -31,7 +32,8 @@ struct pr_segment {
 struct pr_reference {
     enum pr_state state;
     struct pr_generation *generation;
-    struct pr_list references; /* of its inode */
+    struct pr_part *part;      /* whose it is */
+    struct pr_list references; /* of these two */
     size_t segment_count;
     const struct pr_segment *segments;
     uint64_t total, sent;   /* bytes of the body */
@@ -45,7 +47,7 @@ struct pr_reference {
 /* Refers to nothing yet. The segments are the caller's, and live as long. */
 void pr_reference_init(struct pr_reference *reference, const struct pr_segment *segments, size_t count);
 
-/* The rest is under the lock. */
+/* The rest is under the lock of its part. */
 
 /*
  * May it be taken? 0; -EBADF without a generation; -ESTALE when that is closed, or not at this epoch and version any
@@ -54,7 +56,9 @@ void pr_reference_init(struct pr_reference *reference, const struct pr_segment *
  */
 int pr_reference_check(struct pr_reference *reference, const struct pr_generation *generation, uint64_t epoch,
                        uint64_t version, const struct pr_claim *place);
-void pr_reference_take(struct pr_reference *reference, struct pr_generation *generation);
+void pr_reference_take(struct pr_reference *reference, struct pr_generation *generation, struct pr_part *part);
+/* Under the locks of both parts: it is the other one's. */
+void pr_reference_move(struct pr_reference *reference, struct pr_part *part);
 
 void pr_reference_state(struct pr_reference *reference, enum pr_state state);
 /* So many bytes more are with the socket, or were copied. */
@@ -65,7 +69,7 @@ void pr_reference_shrink(struct pr_reference *reference, uint64_t done);
 void pr_reference_cut(struct pr_reference *reference);
 /* Nobody can tell any more when it will be done. */
 void pr_reference_quarantine(struct pr_reference *reference);
-/* Gives back all that is left. Leases that waited for it are granted, and its generation may go. */
+/* Gives back all that is left. With the lock, leases that waited for it are granted, and its generation may go. */
 void pr_reference_give(struct pr_reference *reference, uint64_t now);
 
 /* The first byte still held, and the last: offsets in the generation. */

@@ -11,7 +11,7 @@
 #include "pages/links.h"
 
 int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *id) {
-    struct pr_tree *tree = pr_allocate(1, sizeof *tree);
+    struct pr_tree *tree = pr_allocate(1, sizeof *tree + relay->part_count * sizeof tree->pins[0]);
     if (!tree) return -ENOMEM;
     int result = -ENOMEM;
     tree->lock_fd = -1;
@@ -40,12 +40,12 @@ free_tree:
     return result;
 }
 
-/* Pinned, so that it can be used without the lock. */
-static struct pr_tree *pin_tree(struct pr_relay *relay, uint64_t id) {
-    pr_lock(relay);
-    struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
-    if (tree) tree->pins++;
-    pr_unlock(relay);
+/* Pinned, so that it can be used without a lock: in the caller's part, for lanes look at trees all the time. */
+static struct pr_tree *pin_tree(struct pr_part *part, uint64_t id) {
+    pr_lock_part(part);
+    struct pr_tree *tree = pr_slots_find(&part->relay->slots, PR_KIND_TREE, id);
+    if (tree) tree->pins[part->index].count++;
+    pr_unlock_part(part);
     return tree;
 }
 
@@ -56,48 +56,62 @@ static void dispose_tree(struct pr_tree *tree) {
     pr_free(tree);
 }
 
-static void unpin_tree(struct pr_relay *relay, struct pr_tree *tree) {
-    pr_lock(relay);
-    bool last = --tree->pins == 0 && tree->closed;
-    pr_unlock(relay);
-    if (last) dispose_tree(tree);
+/* Under all locks. */
+static bool is_unused(const struct pr_relay *relay, const struct pr_tree *tree) {
+    unsigned pins = 0;
+    for (unsigned part = 0; part < relay->part_count; part++) pins += tree->pins[part].count;
+    return pins == 0;
+}
+
+/* One that is closed is disposed of by whoever ends the last use. */
+static void unpin_tree(struct pr_part *part, struct pr_tree *tree) {
+    pr_lock_part(part);
+    bool closed = tree->closed;
+    if (!closed) tree->pins[part->index].count--;
+    pr_unlock_part(part);
+    if (!closed) return;
+    pr_lock(part->relay);
+    tree->pins[part->index].count--;
+    bool unused = is_unused(part->relay, tree);
+    pr_unlock(part->relay);
+    if (unused) dispose_tree(tree);
 }
 
 int pr_tree_descriptor(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = pin_tree(relay, id);
-    if (!tree) return -EBADF;
-    int fd = tree->fd;
-    unpin_tree(relay, tree);
+    pr_lock_part(pr_node_part(relay));
+    const struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
+    int fd = tree ? tree->fd : -EBADF;
+    pr_unlock_part(pr_node_part(relay));
     return fd;
 }
 
 int pr_tree_close(struct pr_relay *relay, uint64_t id) {
-    struct pr_tree *tree = pin_tree(relay, id);
-    if (!tree) return -EBADF;
     pr_lock(relay);
-    pr_slots_remove(&relay->slots, id);
-    tree->closed = true;
+    struct pr_tree *tree = pr_slots_find(&relay->slots, PR_KIND_TREE, id);
+    if (tree) pr_slots_remove(&relay->slots, id);
+    if (tree) tree->closed = true;
+    bool unused = tree && is_unused(relay, tree);
     pr_unlock(relay);
-    unpin_tree(relay, tree);
-    return 0;
+    if (unused) dispose_tree(tree);
+    return tree ? 0 : -EBADF;
 }
 
 /* Inside a tree the kernel itself refuses every path that leads out (RESOLVE_BENEATH), and every absolute link, which
  * may lead back in: EXDEV. */
 int pr_tree_open_in(struct pr_relay *relay, uint64_t tree_id, const char *path, int flags) {
-    struct pr_tree *tree = tree_id ? pin_tree(relay, tree_id) : NULL;
+    struct pr_tree *tree = tree_id ? pin_tree(pr_node_part(relay), tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
     int fd = pr_file_open(tree ? tree->fd : AT_FDCWD, path, tree != NULL, flags);
     if (fd == -EXDEV && tree) fd = pr_links_open(tree->fd, tree->path, path, flags);
-    if (tree) unpin_tree(relay, tree);
+    if (tree) unpin_tree(pr_node_part(relay), tree);
     return fd;
 }
 
-int pr_tree_stat(struct pr_relay *relay, uint64_t tree_id, const char *path, struct stat *status) {
-    struct pr_tree *tree = tree_id ? pin_tree(relay, tree_id) : NULL;
+int pr_tree_stat(struct pr_part *part, uint64_t tree_id, const char *path, struct stat *status) {
+    struct pr_tree *tree = tree_id ? pin_tree(part, tree_id) : NULL;
     if (tree_id && !tree) return -EBADF;
     int result = pr_sys.fstatat(tree ? tree->fd : AT_FDCWD, path, status, 0) < 0 ? -errno : 0;
-    if (tree) unpin_tree(relay, tree);
+    if (tree) unpin_tree(part, tree);
     return result;
 }
 
@@ -125,10 +139,10 @@ static int lock_descriptor(struct pr_relay *relay, struct pr_tree *tree, const c
 
 int pr_tree_lock(struct pr_relay *relay, uint64_t id, const char *path, unsigned byte, enum pr_lock_mode mode) {
     static const short types[] = {[PR_UNLOCKED] = F_UNLCK, [PR_SHARED] = F_RDLCK, [PR_EXCLUSIVE] = F_WRLCK};
-    struct pr_tree *tree = pin_tree(relay, id);
+    struct pr_tree *tree = pin_tree(pr_node_part(relay), id);
     if (!tree) return -EBADF;
     int fd = lock_descriptor(relay, tree, path);
-    unpin_tree(relay, tree); /* only this thread closes it */
+    unpin_tree(pr_node_part(relay), tree); /* only this thread closes it */
     if (fd < 0) return fd;
     struct flock lock = {.l_type = types[mode], .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     if (pr_sys.lock(fd, &lock) == 0) return 0;

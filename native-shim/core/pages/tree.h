@@ -6,15 +6,18 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-struct pr_relay;
+#include "base/shared.h"
 
 struct pr_tree {
     uint64_t id;
-    unsigned pins; /* threads that use it without the lock; it lives as long */
     bool closed;
     int fd; /* O_PATH */
     int lock_fd;
     char *path; /* absolute, as it was given; NULL where that was relative */
+    struct pr_tree_pins {
+        unsigned count; /* of threads that use it without a lock; it lives as long */
+        char apart[PR_CACHE_LINE];
+    } pins[]; /* by each part of the relay */
 };
 
 int pr_tree_open(struct pr_relay *relay, const char *path, uint64_t *tree);
@@ -34,7 +37,7 @@ int pr_tree_file(struct pr_relay *relay, uint64_t tree, const char *path);
 int pr_tree_open_in(struct pr_relay *relay, uint64_t tree, const char *path, int flags);
 
 /* What `path` leads to from the tree, or with `tree` 0 from anywhere, even out of the tree: 0 or -errno. */
-int pr_tree_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct stat *status);
+int pr_tree_stat(struct pr_part *part, uint64_t tree, const char *path, struct stat *status);
 
 /*
  * Locks one byte of a file inside the tree against other relays, of this process or another (fcntl(2), open file

@@ -35,8 +35,43 @@ static void dispose_connection(struct pr_connection *connection) {
     pr_free(connection);
 }
 
+/* Nobody finds it any more. */
+static void unregister_connection(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    pr_lock(relay);
+    if (!pr_list_empty(&connection->broken_off)) pr_node_part(relay)->counters.broken_off--;
+    pr_list_remove(&connection->broken_off);
+    pr_assert(connection->poller->connections > 0);
+    connection->poller->connections--;
+    pr_node_part(relay)->counters.connections--;
+    pr_events_forgo(relay, PR_EVENTS_OF_ONE);
+    pr_slots_remove(&relay->slots, connection->id);
+    pr_unlock(relay);
+}
+
 static void dispose_unused_connection(struct pr_garbage *garbage) {
-    dispose_connection(pr_container(garbage, struct pr_connection, garbage));
+    struct pr_connection *connection = pr_container(garbage, struct pr_connection, garbage);
+    unregister_connection(connection);
+    dispose_connection(connection);
+}
+
+struct pr_connection *pr_connection_find(struct pr_relay *relay, uint64_t id) {
+    pr_lock_part(pr_node_part(relay));
+    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
+    if (connection)
+        pr_connection_lock(connection);
+    else
+        pr_unlock_part(pr_node_part(relay));
+    return connection;
+}
+
+struct pr_transmission *pr_connection_carries(const struct pr_connection *connection, uint64_t id) {
+    if (connection->current && connection->current->id == id) return connection->current;
+    pr_list_each(node, &connection->undone) {
+        struct pr_transmission *transmission = pr_container(node, struct pr_transmission, undone);
+        if (transmission->id == id) return transmission;
+    }
+    return NULL;
 }
 
 /* Opening. */
@@ -61,20 +96,23 @@ void pr_connection_classify(struct pr_connection *connection, struct pr_prober *
     pr_peer_classify(prober, connection->fd, &peer);
     if (PR_PRETENDS(relay, peers)) peer.kind = (enum pr_peer_kind)(PR_PRETENDS(relay, peers) - 1);
     if (unaskable && peer.kind == PR_PEER_REMOTE) peer.kind = PR_PEER_UNASKABLE;
-    pr_lock(relay);
+    pr_connection_lock(connection);
     connection->peer = peer;
     connection->classified = true;
-    pr_unlock(relay);
+    pr_connection_unlock(connection);
 }
 
-/* Under the lock. */
+/* Under all locks. */
 static int register_connection(struct pr_connection *connection, int node) {
     struct pr_relay *relay = connection->relay;
-    int result = pr_events_reserve(relay, PR_EVENTS_OF_ONE + 1);
-    if (result == 0) result = pr_slots_add(&relay->slots, PR_KIND_CONNECTION, connection, &connection->id);
+    int result = pr_events_promise(relay, PR_EVENTS_OF_ONE);
     if (result < 0) return result;
-    relay->counters.connections++;
-    pr_events_promise(relay, PR_EVENTS_OF_ONE);
+    result = pr_slots_add(&relay->slots, PR_KIND_CONNECTION, connection, &connection->id);
+    if (result < 0) {
+        pr_events_forgo(relay, PR_EVENTS_OF_ONE);
+        return result;
+    }
+    pr_node_part(relay)->counters.connections++;
     connection->poller = pr_poller_for(relay, node);
     connection->poller->connections++;
     return 0;
@@ -119,7 +157,7 @@ int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node
     return 0;
 }
 
-/* Under the lock: it has no descriptor any more, and nothing undone. */
+/* Under its lock: it has no descriptor any more, and nothing undone. */
 static int forget(struct pr_connection *connection) {
     int fd = connection->fd;
     connection->fd = -1;
@@ -128,22 +166,22 @@ static int forget(struct pr_connection *connection) {
 }
 
 int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *kind, bool *forgotten) {
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool there = connection && connection->at_door && connection->phase == PR_PHASE_NODE;
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    bool there = connection->at_door && connection->phase == PR_PHASE_NODE;
     if (there) pr_pin(connection);
-    pr_unlock(relay);
+    pr_connection_unlock_both(connection);
     if (!there) return -EBADF;
     if (!connection->classified) pr_connection_classify(connection, &relay->wire->prober, false);
     int fd = pr_sys.dup(connection->fd), error = errno;
     if (fd < 0 && connection->in_epoll)
         pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     *kind = connection->peer.kind;
-    pr_lock(relay);
+    pr_connection_lock(connection);
     pr_unpin(connection);
     connection->at_door = false;
     connection->shared = fd >= 0;
-    if (fd >= 0) relay->counters.shared++;
+    if (fd >= 0) pr_part_of(connection)->counters.shared++;
     if (fd < 0) connection->in_epoll = false;
     if (fd >= 0 && connection->ended_at_door)
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_RETURNED, .id = id, .bytes = PR_RETURN_HANDED});
@@ -155,16 +193,16 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
         pr_look_soon(connection);
     }
     pr_connection_settle(connection);
-    pr_unlock(relay);
+    pr_connection_unlock(connection);
     return fd < 0 ? -error : fd;
 }
 
 int pr_connection_client(struct pr_relay *relay, uint64_t id, char text[PR_ADDRESS_TEXT], unsigned *port) {
-    pr_lock(relay);
-    const struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    if (connection) *port = pr_peer_address(&connection->peer, text);
-    pr_unlock(relay);
-    return connection ? 0 : -EBADF;
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    *port = pr_peer_address(&connection->peer, text);
+    pr_connection_unlock_both(connection);
+    return 0;
 }
 
 /* Phases. */
@@ -206,9 +244,9 @@ void pr_move_to_closed(struct pr_connection *connection) {
 
 /* Closing. */
 
-/* Under the lock: Node has closed its descriptor. */
+/* Under its lock: Node has closed its descriptor. */
 static void end_sharing(struct pr_connection *connection) {
-    if (connection->shared) connection->relay->counters.shared--;
+    if (connection->shared) pr_part_of(connection)->counters.shared--;
     connection->shared = false;
 }
 
@@ -216,18 +254,10 @@ void pr_connection_settle(struct pr_connection *connection) {
     if (connection->current || !pr_list_empty(&connection->undone)) return;
     pr_list_remove(&connection->watch);
     if (!pr_node_has_closed(connection) || connection->pins > 0 || pr_is_garbage(&connection->garbage)) return;
-    struct pr_relay *relay = connection->relay;
     pr_list_remove(&connection->ready);
-    if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
-    if (!pr_list_empty(&connection->broken_off)) relay->counters.broken_off--;
-    pr_list_remove(&connection->broken_off);
-    if (connection->makes_room) relay->counters.leaving--;
-    pr_assert(connection->poller->connections > 0);
-    connection->poller->connections--;
-    relay->counters.connections--;
-    pr_events_promise(relay, -PR_EVENTS_OF_ONE);
-    pr_slots_remove(&relay->slots, connection->id);
-    pr_discard_later(relay, &connection->garbage);
+    if (connection->responder) connection->relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
+    if (connection->makes_room) pr_part_of(connection)->counters.leaving--;
+    pr_discard_later(pr_part_of(connection), &connection->garbage);
 }
 
 bool pr_is_with_lane(const struct pr_connection *connection) {
@@ -235,18 +265,19 @@ bool pr_is_with_lane(const struct pr_connection *connection) {
 }
 
 void pr_connection_unpin(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
-    pr_lock(relay);
+    struct pr_part *part = pr_part_of(connection);
+    pr_lock_part(part);
     pr_unpin(connection);
     pr_connection_settle(connection);
-    pr_unlock(relay);
+    pr_unlock_part(part);
 }
 
 int pr_connection_close(struct pr_relay *relay, uint64_t id) {
-    struct pr_poller *wake = NULL;
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    if (connection && !pr_node_has_closed(connection)) {
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    struct pr_poller *poller = connection->poller;
+    bool wake = false;
+    if (!pr_node_has_closed(connection)) {
         end_sharing(connection);
         pr_move_to_closed(connection);
         pr_look_soon(connection);
@@ -254,34 +285,40 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
         if (connection->current || connection->responder) {
             connection->abort = connection->current ? -ECANCELED : 0;
             pr_poller_ready(connection);
-            wake = connection->poller;
-        } else if (!pr_list_empty(&connection->undone)) {
-            wake = connection->poller;
+            wake = true;
         }
+        wake |= !pr_list_empty(&connection->undone);
         pr_connection_settle(connection);
     }
-    pr_unlock(relay);
-    if (wake) pr_poller_wake(wake);
-    return connection ? 0 : -EBADF;
+    pr_unlock_both(pr_node_part(relay), poller->part);
+    if (wake) pr_poller_wake(poller);
+    return 0;
+}
+
+/* Under both locks. */
+static void drain(struct pr_connection *connection) {
+    if (connection->responder) connection->relay->wire->answering->finish(connection);
+    connection->drain_wanted = true;
+    pr_look_soon(connection);
 }
 
 int pr_connection_finish(struct pr_relay *relay, uint64_t id) {
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    if (!connection || pr_may_finish(connection)) {
-        pr_unlock(relay);
-        return connection ? 1 : -EBADF;
-    }
-    pr_pin_and_look(connection);
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    struct pr_poller *poller = connection->poller;
     bool now = pr_may_finish(connection);
-    struct pr_poller *wake = now ? NULL : connection->poller;
-    if (connection->responder) relay->wire->answering->finish(connection);
     if (!now) {
-        connection->drain_wanted = true;
-        pr_look_soon(connection);
+        pr_pin(connection);
+        pr_connection_unlock_both(connection);
+        pr_look(connection, &relay->wire->prober);
+        pr_connection_lock_both(connection);
+        now = pr_may_finish(connection);
+        if (!now) drain(connection);
+        pr_unpin(connection);
+        pr_connection_settle(connection);
     }
-    pr_unlock(relay);
-    if (wake) pr_poller_wake(wake);
+    pr_unlock_both(pr_node_part(relay), poller->part);
+    if (!now) pr_poller_wake(poller);
     return now;
 }
 
@@ -315,7 +352,7 @@ static void reset(int fd) {
     pr_sys.connect(fd, &none, sizeof none);
 }
 
-/* Under the lock. */
+/* Under all locks. */
 static void quarantine_all(struct pr_connection *connection) {
     pr_move(connection, pr_node_has_closed(connection) ? PR_PHASE_RESET_CLOSED : PR_PHASE_RESET);
     pr_list_each(node, &connection->undone) pr_hold_quarantine(pr_container(node, struct pr_transmission, undone));
@@ -323,20 +360,21 @@ static void quarantine_all(struct pr_connection *connection) {
     pr_list_remove(&connection->broken_off);
 }
 
-/* Under the lock: a descriptor more under watch; beyond the limit the oldest is reset, and nobody can tell any more. */
+/* Under all locks: a descriptor more under watch; beyond the limit the oldest is reset, and nobody can tell any more.
+ */
 static void watch_broken(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     pr_list_append(&relay->wire->broken_off, &connection->broken_off);
     pr_look_soon(connection);
-    if (++relay->counters.broken_off <= relay->wire->max_broken_off) return;
+    if (++pr_node_part(relay)->counters.broken_off <= relay->wire->max_broken_off) return;
     struct pr_connection *oldest = pr_container(relay->wire->broken_off.next, struct pr_connection, broken_off);
-    relay->counters.broken_off--;
-    reset(oldest->fd); /* one call on a socket under the lock: it can't block, and the next must not overtake it */
+    pr_node_part(relay)->counters.broken_off--;
+    reset(oldest->fd); /* one call on a socket under locks: it can't block, and the next must not overtake it */
     quarantine_all(oldest);
     pr_connection_settle(oldest);
 }
 
-/* Under the lock: nothing more of the current transmission will be sent. */
+/* Under its lock: nothing more of the current transmission will be sent. */
 static void end_current(struct pr_connection *connection, int error, bool by_lane) {
     struct pr_transmission *transmission = connection->current;
     connection->current = NULL;
@@ -377,15 +415,12 @@ void pr_break_off(struct pr_connection *connection, int error) {
 }
 
 int pr_connection_break(struct pr_relay *relay, uint64_t id) {
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, id);
-    bool ours = connection && connection->phase == PR_PHASE_NODE;
-    if (!ours) {
-        pr_unlock(relay);
-        return connection ? -EBUSY : -EBADF;
-    }
-    pr_pin(connection);
-    pr_unlock(relay);
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    bool ours = connection->phase == PR_PHASE_NODE;
+    if (ours) pr_pin(connection);
+    pr_connection_unlock_both(connection);
+    if (!ours) return -EBUSY;
     pr_break_off(connection, -ETIMEDOUT);
     pr_connection_unpin(connection);
     return 0;

@@ -60,15 +60,13 @@ struct pr_connection {
     struct pr_relay *relay;
     struct pr_poller *poller;
     int fd;
-    bool
-        in_epoll; /* its poller's thread's alone, without the lock: apart from those that are read in one go under it */
+    bool in_epoll; /* its poller's thread's alone, without a lock: apart from those that are read in one go under it */
     struct pr_peer peer;
     enum pr_phase phase; /* changed by pr_move alone */
-    unsigned pins;       /* threads that use it without the lock; it lives as long */
+    unsigned pins;       /* threads that use it without a lock; it lives as long */
     struct pr_transmission *current;
     struct pr_list undone;
     unsigned begun_since_look;
-    uint64_t round;       /* of looks for a page of references: the last one that it was looked at in */
     uint64_t watermark;   /* bytes from the connection's start that are done */
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
@@ -84,7 +82,7 @@ struct pr_connection {
     bool is_fed;            /* Node answers what it was fed, and the lane reads on then */
     bool at_door;           /* a lane has accepted it, and Node does not know of it */
     bool shared;            /* a lane has accepted it, and Node has a descriptor too */
-    atomic_bool makes_room; /* its lane shall close it, if nothing was asked on it; changed under the lock */
+    atomic_bool makes_room; /* its lane shall close it, if nothing was asked on it; changed under its lock */
     bool ended_at_door;     /* its client has ended meanwhile, which who takes it is told */
     bool classified;        /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
@@ -92,7 +90,7 @@ struct pr_connection {
     struct pr_garbage garbage;
 };
 
-/* What a layer above that answers requests is told of connections that have a responder. All under the lock. */
+/* What a layer above that answers requests is told of connections that have a responder. All under their locks. */
 struct pr_answering {
     /* The response that the lane is in has ended. */
     void (*answered)(struct pr_connection *connection, const struct pr_transmission *transmission,
@@ -132,12 +130,40 @@ int pr_connection_close(struct pr_relay *relay, uint64_t connection);
 
 /* For the other parts of the core. */
 
+/* The lock of the lane that has it. */
+static inline struct pr_part *pr_part_of(const struct pr_connection *connection) {
+    return connection->poller->part;
+}
+
+static inline void pr_connection_lock(struct pr_connection *connection) {
+    pr_lock_part(pr_part_of(connection));
+}
+
+static inline void pr_connection_unlock(struct pr_connection *connection) {
+    pr_unlock_part(pr_part_of(connection));
+}
+
+/* For Node, which takes its own lock as well: only so is a connection found that nobody has pinned. */
+static inline void pr_connection_lock_both(struct pr_connection *connection) {
+    pr_lock_part(pr_node_part(connection->relay));
+    pr_connection_lock(connection);
+}
+
+static inline void pr_connection_unlock_both(struct pr_connection *connection) {
+    pr_unlock_both(pr_node_part(connection->relay), pr_part_of(connection));
+}
+
+/* With both locks; NULL, and no lock, where there is none of this id. */
+struct pr_connection *pr_connection_find(struct pr_relay *relay, uint64_t id);
+/* Under its lock: what it carries that is called `id`, and is not let go of; or NULL. */
+struct pr_transmission *pr_connection_carries(const struct pr_connection *connection, uint64_t id);
+
 /* A new connection of this descriptor, which it closes, but on -errno. It has a lane, and is Node's. Any thread. */
 int pr_connection_new(struct pr_relay *relay, int fd, const struct pr_peer *peer, int node,
                       struct pr_connection **connection);
-/* Without the lock, with a pin, by the one thread that is about to send on it: finds out who its peer is. */
+/* Without a lock, with a pin, by the one thread that is about to send on it: finds out who its peer is. */
 void pr_connection_classify(struct pr_connection *connection, struct pr_prober *prober, bool unaskable);
-/* Under the lock: who uses it without the lock pins it meanwhile. */
+/* Under its lock: who uses it without that pins it meanwhile. */
 static inline void pr_pin(struct pr_connection *connection) {
     connection->pins++;
 }
@@ -147,9 +173,9 @@ static inline void pr_unpin(struct pr_connection *connection) {
     connection->pins--;
 }
 
-/* Under the lock; the move must be one of the drawing's. */
+/* Under its lock; the move must be one of the drawing's. */
 void pr_move(struct pr_connection *connection, enum pr_phase to);
-/* Under the lock: Node has closed it, or was never told of it. */
+/* Under its lock: Node has closed it, or was never told of it. */
 void pr_move_to_closed(struct pr_connection *connection);
 
 static inline bool pr_node_has_closed(const struct pr_connection *connection) {
@@ -166,14 +192,14 @@ static inline bool pr_is_reset(const struct pr_connection *connection) {
     return connection->phase >= PR_PHASE_RESET;
 }
 
-/* Under the lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
+/* Under its lock, after every change: what is idle is not watched, what nobody needs any more is closed. */
 void pr_connection_settle(struct pr_connection *connection);
-/* Without the lock: a thread is through with it. */
+/* Without a lock: a thread is through with it. */
 void pr_connection_unpin(struct pr_connection *connection);
-/* The owner, with a pin, without the lock. */
+/* The owner, with a pin, without a lock. */
 void pr_break_off(struct pr_connection *connection, int error);
 
-/* Under the lock: whether its lane sends on it, or answers. What Node has closed is a lane's without either. */
+/* Under its lock: whether its lane sends on it, or answers. What Node has closed is a lane's without either. */
 bool pr_is_with_lane(const struct pr_connection *connection);
 
 #endif

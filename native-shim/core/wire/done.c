@@ -121,7 +121,7 @@ static struct sight sight_of(struct pr_connection *connection, struct pr_prober 
     return sight;
 }
 
-/* What follows from it. All under the lock. */
+/* What follows from it. All under the lock of its lane. */
 
 /*
  * No socket, and no reset either. After a break-off the peer's FIN is never answered, so that its half of the
@@ -189,26 +189,15 @@ void pr_tell_if_drained(struct pr_connection *connection) {
 }
 
 void pr_look(struct pr_connection *connection, struct pr_prober *prober) {
-    struct pr_relay *relay = connection->relay;
     struct sight sight = sight_of(connection, prober);
     if (connection->ledger) pr_zerocopy_drain(connection);
-    pr_lock(relay);
-    relay->counters.looks++;
+    pr_connection_lock(connection);
+    pr_part_of(connection)->counters.looks++;
     connection->begun_since_look = 0;
     if (sight.vanished) judge_vanished(connection, &sight);
     if (sight.known && !pr_is_reset(connection)) apply(connection, &sight);
     pr_tell_if_drained(connection);
-    pr_unlock(relay);
-}
-
-void pr_pin_and_look(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
-    pr_pin(connection);
-    pr_unlock(relay);
-    pr_look(connection, &relay->wire->prober);
-    pr_lock(relay);
-    pr_unpin(connection);
-    pr_connection_settle(connection);
+    pr_connection_unlock(connection);
 }
 
 /* When to look. */

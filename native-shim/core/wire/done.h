@@ -8,19 +8,13 @@
 struct pr_connection;
 struct pr_prober;
 
-/* With a pin, without the lock: asks the kernel, and lets go of what is done. */
+/* With a pin, without a lock: asks the kernel, and lets go of what is done. */
 void pr_look(struct pr_connection *connection, struct pr_prober *prober);
 
 /* How many bytes were ever written to the socket. */
 uint64_t pr_position(int fd);
 
-/* The rest is under the lock. */
-
-/*
- * Looks, by the relay's own thread: the lock is given up meanwhile, with the connection pinned. What it is not needed
- * for any more is settled; it can be looked into until the lock is given back.
- */
-void pr_pin_and_look(struct pr_connection *connection);
+/* The rest is under the lock of its lane. */
 
 /* May a FIN go out (pr_connection_finish)? */
 bool pr_may_finish(const struct pr_connection *connection);

@@ -24,7 +24,7 @@ struct pr_pipes {
     unsigned idle_count;
 };
 
-/* Under the relay's lock. -EMFILE, -ENFILE or -ENOMEM. */
+/* Under the lock of the part that they are of. -EMFILE, -ENFILE or -ENOMEM. */
 int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe);
 /* An empty pipe is kept for the next transmission; one with bytes in it is thrown away, and its pages with it. */
 void pr_pipe_give(struct pr_pipes *pipes, struct pr_pipe *pipe);

@@ -32,11 +32,13 @@ int pr_release(struct pr_relay *relay, uint64_t transmission, enum pr_outcome ou
 /* Not held yet; pr_free while it is not. NULL: no memory. */
 struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segment *segments, size_t count);
 
-/* The rest is under the lock. */
+/* The rest is under the lock of its part. */
 
-/* Takes the reference for a transmission that is new: results as of pr_hold. */
-int pr_hold_take(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version,
+/* Takes the reference for a transmission that is new and goes out at once: results as of pr_hold. */
+int pr_hold_take(struct pr_part *part, uint64_t generation, uint64_t epoch, uint64_t version,
                  struct pr_transmission *transmission);
+/* Under the locks of both parts: a lane has it from now on. */
+void pr_hold_move(struct pr_transmission *transmission, struct pr_part *part);
 /* `copied`: they were, whatever the engine does otherwise. */
 void pr_hold_sent(struct pr_transmission *transmission, uint64_t bytes, bool copied);
 /* Gives back all that is left, and the transmission with it. */

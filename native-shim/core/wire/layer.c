@@ -4,9 +4,11 @@
 #include "wire/hold.h"
 
 int pr_wire_open(struct pr_relay *relay) {
-    pr_list_init(&relay->wire->pipes.idle);
+    for (unsigned part = 0; part < relay->part_count; part++) {
+        pr_list_init(&relay->wire->parts[part].pipes.idle);
+        pr_list_init(&relay->wire->parts[part].quarantined);
+    }
     pr_list_init(&relay->wire->pollers);
-    pr_list_init(&relay->wire->quarantined);
     pr_list_init(&relay->wire->broken_off);
     return pr_prober_open(&relay->wire->prober);
 }
@@ -29,11 +31,13 @@ void pr_wire_end(struct pr_relay *relay, uint64_t now) {
     uint32_t cursor = 0;
     void *object;
     while ((object = pr_slots_next(&relay->slots, PR_KIND_CONNECTION, &cursor))) end_connection(object, now);
-    drop_all(&relay->wire->quarantined, now);
-    for (cursor = 0; (object = pr_slots_next(&relay->slots, PR_KIND_TRANSMISSION, &cursor));) pr_hold_drop(object, now);
+    for (unsigned part = 0; part < relay->part_count; part++) drop_all(&relay->wire->parts[part].quarantined, now);
+    for (cursor = 0; (object = pr_slots_next(&relay->wire->held, PR_KIND_TRANSMISSION, &cursor));)
+        pr_hold_drop(object, now);
 }
 
 void pr_wire_close(struct pr_relay *relay) {
-    pr_pipes_free(&relay->wire->pipes);
+    for (unsigned part = 0; part < relay->part_count; part++) pr_pipes_free(&relay->wire->parts[part].pipes);
+    pr_slots_free(&relay->wire->held);
     pr_prober_close(&relay->wire->prober);
 }

@@ -7,12 +7,13 @@
 #include "wire/connection.h"
 #include "wire/layer.h"
 
-void pr_poller_init(struct pr_poller *poller, struct pr_relay *relay, int node) {
-    *poller = (struct pr_poller){.epoll = -1, .wake = -1, .node = node, .prober = {.diag = -1, .route = -1}};
+void pr_poller_init(struct pr_poller *poller, struct pr_part *part, int node) {
+    *poller = (struct pr_poller){.part = part, .epoll = -1, .wake = -1, .node = node};
+    poller->prober.diag = poller->prober.route = -1;
     poller->next_look = UINT64_MAX;
     pr_list_init(&poller->ready);
     pr_list_init(&poller->watch);
-    pr_list_append(&relay->wire->pollers, &poller->pollers);
+    pr_list_append(&part->relay->wire->pollers, &poller->pollers);
 }
 
 int pr_poller_open(struct pr_poller *poller) {

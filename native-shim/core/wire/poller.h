@@ -9,10 +9,12 @@
 #include "wire/peer.h"
 
 struct pr_connection;
+struct pr_part;
 struct pr_relay;
 
 struct pr_poller {
     struct pr_list pollers; /* of the relay */
+    struct pr_part *part;   /* its lane's */
     int epoll, wake, node;
     struct pr_prober prober;
     struct pr_list ready, watch; /* connections: to be sent on; in flight */
@@ -22,18 +24,17 @@ struct pr_poller {
 };
 
 /* Before any of them runs; nothing is open yet. */
-void pr_poller_init(struct pr_poller *poller, struct pr_relay *relay, int node);
+void pr_poller_init(struct pr_poller *poller, struct pr_part *part, int node);
 /* 0 or -errno; closed after either. */
 int pr_poller_open(struct pr_poller *poller);
 void pr_poller_close(struct pr_poller *poller);
 
 void pr_poller_wake(struct pr_poller *poller);
 
-/* The rest is under the lock. */
-
-/* The one for a connection to pages on this node: near them if one is, and with few connections. */
+/* Under all locks. The one for a connection to pages on this node: near them if one is, and with few connections. */
 struct pr_poller *pr_poller_for(struct pr_relay *relay, int node);
-/* The connection has something to be sent. Tells whether pr_poller_wake is needed after the lock. */
+/* Under its part's lock: the connection has something to be sent. Tells whether pr_poller_wake is needed after the
+ * lock. */
 bool pr_poller_ready(struct pr_connection *connection);
 
 #endif

@@ -61,11 +61,11 @@ static struct pr_chunk next_chunk(const struct pr_transmission *transmission, ui
 
 static void advance(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t bytes,
                     bool copied) {
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     pr_hold_sent(transmission, bytes, copied);
     if (!pr_holds_until_done(transmission)) pr_reference_shrink(&transmission->reference, transmission->reference.sent);
     connection->progress_at = pr_now();
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     transmission->segment_sent += bytes;
     pr_assert(transmission->segment_sent <= transmission->segments[transmission->segment].length);
     if (transmission->segment_sent < transmission->segments[transmission->segment].length) return;
@@ -141,9 +141,9 @@ static int pushed_all(struct pr_connection *connection, struct pr_transmission *
     if (transmission->engine != PR_ENGINE_ZEROCOPY) return PR_PUSHED_ALL;
     pr_file_window_close(&transmission->window); /* the kernel has pinned what it still sends */
     pr_zerocopy_drain(connection);
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     bool all = pr_zerocopy_done(connection, transmission) == transmission->reference.total;
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return all ? PR_PUSHED_ALL : PR_PUSHED_FULL;
 }
 
@@ -165,7 +165,7 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
 }
 
 void pr_give_pipe_back(struct pr_transmission *transmission) {
-    if (transmission->pipe) pr_pipe_give(&transmission->reference.generation->relay->wire->pipes, transmission->pipe);
+    if (transmission->pipe) pr_pipe_give(&pr_wire_part(transmission->reference.part)->pipes, transmission->pipe);
     transmission->pipe = NULL;
 }
 
@@ -189,7 +189,7 @@ void pr_accepted(struct pr_connection *connection) {
 /* Beginning. */
 
 static int may_begin(const struct pr_connection *connection, const struct pr_transmission *transmission) {
-    if (!connection || !transmission) return -EBADF;
+    if (!transmission) return -EBADF;
     if (transmission->reference.state != PR_HELD || transmission->engine == PR_ENGINE_STREAM) return -EINVAL;
     bool is_nodes = connection->phase == PR_PHASE_NODE || connection->phase == PR_PHASE_BROKEN ||
                     connection->phase == PR_PHASE_RESET;
@@ -232,7 +232,7 @@ bool pr_much_is_undone(const struct pr_connection *connection) {
     return connection->begun_since_look >= LOOK_EVERY && !pr_list_empty(&connection->undone);
 }
 
-/* Without the lock; the connection is pinned. */
+/* Without a lock; the connection is pinned. */
 static int send_inline(struct pr_connection *connection, struct pr_transmission *transmission) {
     uint64_t reached = 0;
     if (transmission->engine == PR_ENGINE_ZEROCOPY) return PR_PUSHED_BUDGET; /* its notices are a lane's to read */
@@ -258,55 +258,53 @@ int pr_keep_rest_of_head(struct pr_transmission *transmission) {
     return left > 0 && !copy ? -ENOMEM : 0;
 }
 
-/* Under the lock. Returns whether the lane has to be woken. */
+/* Under its lane's lock. Returns whether the lane has to be woken. */
 static bool hand_over(struct pr_connection *connection) {
     pr_move(connection, PR_PHASE_LANE);
-    connection->relay->counters.lane_sends++;
+    pr_part_of(connection)->counters.lane_sends++;
     return pr_poller_ready(connection);
 }
 
 int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmission_id, const char *head,
             size_t head_length, uint64_t *sent) {
     bool wake = false;
-    pr_lock(relay);
-    struct pr_connection *connection = pr_slots_find(&relay->slots, PR_KIND_CONNECTION, connection_id);
-    struct pr_transmission *transmission = pr_slots_find(&relay->slots, PR_KIND_TRANSMISSION, transmission_id);
+    if (sent) *sent = 0;
+    struct pr_connection *connection = pr_connection_find(relay, connection_id);
+    if (!connection) return -EBADF;
+    struct pr_transmission *transmission = pr_slots_find(&relay->wire->held, PR_KIND_TRANSMISSION, transmission_id);
     int result = may_begin(connection, transmission);
     /* For its end, should the caller not have taken the last one's yet. */
     if (result == 0) result = pr_events_reserve(relay, 1);
-    if (sent) *sent = 0;
-    if (result < 0) {
-        pr_unlock(relay);
-        return result;
-    }
-    pr_pin(connection);
+    if (result == 0) pr_pin(connection);
     bool look = pr_much_is_undone(connection);
-    pr_unlock(relay);
+    pr_connection_unlock_both(connection);
+    if (result < 0) return result;
 
     if (transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0)
         transmission->engine = PR_ENGINE_COPY; /* nobody else knows of it yet */
     if (look) pr_look(connection, &relay->wire->prober);
     uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
-    pr_lock(relay);
+    pr_connection_lock_both(connection);
+    pr_hold_move(transmission, pr_part_of(connection));
     pr_begin(connection, transmission, head, head_length, start, pr_now());
-    pr_unlock(relay);
+    pr_connection_unlock_both(connection);
     result = send_inline(connection, transmission);
     int kept = pr_keep_rest_of_head(transmission);
     if (result >= 0 && kept < 0) result = kept;
     if (sent) *sent = transmission->reference.sent; /* this thread is the owner: nobody else moves it */
     if (result < 0) pr_break_off(connection, result);
 
-    pr_lock(relay);
+    struct pr_poller *lane = connection->poller;
+    pr_lock_part(lane->part);
     if (result == PR_PUSHED_ALL) {
-        relay->counters.inline_sends++;
+        lane->part->counters.inline_sends++;
         pr_accepted(connection);
     } else if (result >= 0) {
         wake = hand_over(connection);
     }
     pr_unpin(connection);
-    struct pr_poller *lane = connection->poller;
     pr_connection_settle(connection);
-    pr_unlock(relay);
+    pr_unlock_part(lane->part);
     if (wake) pr_poller_wake(lane);
     return result < 0 ? result : result == PR_PUSHED_ALL;
 }

@@ -24,6 +24,7 @@ struct pr_transmission {
     struct pr_pipe *pipe;         /* engine splice */
     struct pr_file_window window; /* engine zerocopy; its owner's */
     uint64_t start;               /* position of the first byte in what the connection has ever sent */
+    bool tells;                   /* room for an event of it is set aside */
     bool break_told, acknowledged;
     char peer[64]; /* of a quarantined one, whose connection is gone */
     enum pr_peer_kind peer_kind;
@@ -55,16 +56,17 @@ enum pr_outcome pr_outcome_of(int error);
 
 bool pr_holds_until_done(const struct pr_transmission *transmission);
 enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL };
-/* The owner, with a pin, without the lock: sends until all, the budget or the socket is spent, or -errno. */
+/* The owner, with a pin, without a lock: sends until all, the budget or the socket is spent, or -errno. */
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget);
-/* Under the lock: it goes out on this connection, after a head, which has to outlive the first push. */
+/* Under the lock of its lane: it goes out on this connection, after a head, which has to outlive the first push. */
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
               size_t head_length, uint64_t start, uint64_t now);
 /* After the first push, where the lane goes on: what is left of the head is copied. 0 or -ENOMEM. */
 int pr_keep_rest_of_head(struct pr_transmission *transmission);
-/* Under the lock: so many responses were begun since the last look that it is time for another. */
+/* Under the lock of its lane: so many responses were begun since the last look that it is time for another. */
 bool pr_much_is_undone(const struct pr_connection *connection);
-/* Under the lock: the socket has taken the last byte; the connection is Node's again, or its lane reads on. */
+/* Under the lock of its lane: the socket has taken the last byte; the connection is Node's again, or its lane reads on.
+ */
 void pr_accepted(struct pr_connection *connection);
 void pr_give_pipe_back(struct pr_transmission *transmission);
 

@@ -53,26 +53,26 @@ static int read_notice(int fd, struct notice *notice) {
     return 0;
 }
 
-/* Under the lock. */
+/* Under its lane's lock. */
 static void count_copied(struct pr_connection *connection) {
-    connection->relay->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->copied_bytes;
-    connection->relay->counters.uncopied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->uncopied_bytes;
+    pr_part_of(connection)->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->copied_bytes;
+    pr_part_of(connection)->counters.uncopied_bytes[PR_ENGINE_ZEROCOPY] += connection->ledger->uncopied_bytes;
     connection->ledger->copied_bytes = connection->ledger->uncopied_bytes = 0;
 }
 
 void pr_zerocopy_drain(struct pr_connection *connection) {
-    struct pr_relay *relay = connection->relay;
     struct notice notice = {0};
     int result;
     while (connection->ledger && (result = read_notice(connection->fd, &notice)) != -EAGAIN) {
         if (result == -EINTR || result == 0) continue;
         if (result < 0) return;
-        pr_lock(relay);
+        pr_connection_lock(connection);
         uint32_t ended = pr_ledger_end(connection->ledger, notice.first, notice.last, notice.copied);
-        relay->counters.zerocopy_sends[notice.copied ? PR_ZEROCOPY_COPIED : PR_ZEROCOPY_UNCOPIED] += ended;
+        pr_part_of(connection)->counters.zerocopy_sends[notice.copied ? PR_ZEROCOPY_COPIED : PR_ZEROCOPY_UNCOPIED] +=
+            ended;
         if (ended > 0) connection->progress_at = pr_now();
         count_copied(connection);
-        pr_unlock(relay);
+        pr_connection_unlock(connection);
     }
 }
 
@@ -87,29 +87,29 @@ uint64_t pr_zerocopy_done(const struct pr_connection *connection, const struct p
 static ssize_t send_copied(struct pr_connection *connection, const struct pr_chunk *chunk) {
     ssize_t sent = pr_engine_send_copied(connection->fd, chunk);
     if (sent <= 0) return sent;
-    pr_lock(connection->relay);
-    connection->relay->counters.zerocopy_sends[PR_ZEROCOPY_NOT_TRIED]++;
-    connection->relay->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += (uint64_t)sent;
-    pr_unlock(connection->relay);
+    pr_connection_lock(connection);
+    pr_part_of(connection)->counters.zerocopy_sends[PR_ZEROCOPY_NOT_TRIED]++;
+    pr_part_of(connection)->counters.copied_bytes[PR_ENGINE_ZEROCOPY] += (uint64_t)sent;
+    pr_connection_unlock(connection);
     return sent;
 }
 
-/* Under the lock, before the send: its end can be told before this thread goes on. */
+/* Under its lane's lock, before the send: its end can be told before this thread goes on. */
 static bool push_to_ledger(struct pr_connection *connection, uint64_t position) {
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     struct pr_ledger *ledger = connection->ledger;
     bool room = !pr_ledger_full(ledger);
     if (pr_ledger_empty(ledger)) ledger->position = position;
     if (room) pr_ledger_push(ledger, position);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
     return room;
 }
 
 static void correct(struct pr_connection *connection, uint64_t before, uint32_t length) {
-    pr_lock(connection->relay);
+    pr_connection_lock(connection);
     pr_ledger_correct(connection->ledger, before + length, length);
     count_copied(connection);
-    pr_unlock(connection->relay);
+    pr_connection_unlock(connection);
 }
 
 static ssize_t send_uncopied(struct pr_connection *connection, struct pr_transmission *transmission, const char *bytes,

@@ -80,12 +80,13 @@ static pthread_barrier_t together;
 static void take_and_drop(unsigned index) {
     struct pr_segment extent = {.offset = (uint64_t)index * 65536, .length = 65536};
     struct pr_transmission *transmission = pr_hold_new(PR_ENGINE_SENDFILE, &extent, 1);
-    pr_lock(relay);
-    must(pr_hold_take(relay, generation, 0, 0, transmission), "pr_hold_take");
-    pr_unlock(relay);
-    pr_lock(relay);
+    struct pr_part *part = &relay->parts[index + 1];
+    pr_lock_part(part);
+    must(pr_hold_take(part, generation, 0, 0, transmission), "pr_hold_take");
+    pr_unlock_part(part);
+    pr_lock_part(part);
     pr_hold_drop(transmission, pr_now());
-    pr_unlock(relay);
+    pr_unlock_part(part);
 }
 
 static void *run_lane(void *argument) {
