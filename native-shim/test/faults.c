@@ -87,6 +87,7 @@ static unsigned fail_everywhere(enum pr_call call, int error, enum pr_engine eng
     struct pr_relay *relay = relay_start(options_with(2));
     unsigned failed = 0, quiet = 0;
     CHECK_EQUAL(request(relay, engine, length), 0);
+    check_idle(relay); /* a look of its lane would meet the first fault */
     for (unsigned place = 0; place < MOST_PLACES && quiet < QUIET_PLACES; place++) {
         pr_fault_set(call, error, place, 1);
         int result = request(relay, engine, length);
