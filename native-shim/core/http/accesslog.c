@@ -185,6 +185,20 @@ static void write_combined(struct line *line, const struct pr_connection *connec
         add_string(line, " \"-\" \"-\"\n");
 }
 
+void pr_access_log_pass_on(struct pr_lane *lane) {
+    struct pr_lines *lines = &lane->http->lines;
+    if (lines->length > 0) pr_log_add(lane->relay->http->responding.log, lines->bytes, lines->length);
+    lines->length = 0;
+}
+
+/* Room for a line of at most so many bytes behind those that wait; NULL: there is none, or no memory. */
+static char *room_for_line(struct pr_lane *lane, size_t most) {
+    struct pr_lines *lines = &lane->http->lines;
+    if (!lines->bytes) lines->bytes = pr_allocate(1, PR_LINES);
+    if (most > PR_LINES - lines->length) pr_access_log_pass_on(lane);
+    return lines->bytes && most <= PR_LINES ? lines->bytes + lines->length : NULL;
+}
+
 /* What besides the path and the texts of service and client stands in a line, at most. */
 enum { ROOM = 512 };
 
@@ -196,9 +210,12 @@ void pr_access_log(const struct pr_connection *connection, const struct pr_trans
     pr_peer_address(&connection->peer, client);
     size_t room = responding->before_time.length + responding->behind_time.length +
                   responder->published->is.path.length + (responder->asked ? responder->asked->length : 0) + ROOM;
-    char *bytes = pr_log_room(responding->log, room);
-    if (!bytes) return;
-    struct line line = {.at = bytes};
+    struct pr_lane *lane = pr_lane_of(connection);
+    struct line line = {.at = room_for_line(lane, room)};
+    if (!line.at) {
+        pr_log_lose(responding->log);
+        return;
+    }
     if (responding->combined) {
         write_combined(&line, connection, client, transmission ? transmission->reference.sent : 0);
     } else {
@@ -206,5 +223,5 @@ void pr_access_log(const struct pr_connection *connection, const struct pr_trans
         add_end(&line, transmission, outcome, error);
         add_string(&line, ",\"msg\":\"request\"}\n");
     }
-    pr_log_add(responding->log, (size_t)(line.at - bytes));
+    lane->http->lines.length = (size_t)(line.at - lane->http->lines.bytes);
 }

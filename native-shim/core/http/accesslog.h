@@ -15,8 +15,11 @@ struct pr_asked {
 /* NULL where there is no memory: its line tells nothing of the client then. */
 struct pr_asked *pr_access_log_asked(const struct pr_head *head);
 
-/* Under its lane's lock; never waits. `transmission` is NULL for a response without a body, `error` an errno or 0. */
+/* By its lane, under its lock. `transmission` is NULL for a response without a body, `error` an errno or 0. */
 void pr_access_log(const struct pr_connection *connection, const struct pr_transmission *transmission,
                    enum pr_outcome outcome, int error);
+
+/* The lane, at the end of a round: its lines are the log's from here on. */
+void pr_access_log_pass_on(struct pr_lane *lane);
 
 #endif

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include "base/sys.h"
+#include "http/accesslog.h"
 #include "http/answering.h"
 #include "http/crowd.h"
 #include "http/deadlines.h"
@@ -27,6 +28,7 @@ static const struct pr_serving serving = {
     .begin_turn = pr_window_clear,
     .next = pr_responder_next,
     .end_turn = pr_window_keep,
+    .end_round = pr_access_log_pass_on,
 };
 
 void pr_http_open(struct pr_relay *relay) {

@@ -18,11 +18,19 @@ struct pr_http_layer {
     bool hands_over; /* lanes answer no more */
 };
 
+/* Lines of the access log that wait for the end of a round; the longest head, escaped, is one. */
+enum { PR_LINES = 128 << 10 };
+struct pr_lines {
+    char *bytes; /* NULL before the first */
+    size_t length;
+};
+
 struct pr_lane_http {
     /* Responders: before the first byte of a request, and behind it, by their deadlines; and those that answer. */
     struct pr_list idle, in_head, answering;
     uint64_t answers; /* so far: they are numbered in the log */
     struct pr_window window;
+    struct pr_lines lines;
     struct pr_head_end head_end;                 /* what all heads of its responses have alike */
     char head[PR_LONGEST_FIELDS + PR_HEAD_ROOM]; /* of the response that is being begun */
 };

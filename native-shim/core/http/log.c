@@ -207,25 +207,34 @@ void pr_log_end(struct pr_log *log) {
     pthread_mutex_unlock(&log->lock);
 }
 
-/* Room for both queues is made for the first line: most logs have none. */
-static bool has_room(struct pr_log *log, size_t most) {
+/* Room for both queues is made for the first lines: most logs have none. */
+static bool has_queues(struct pr_log *log) {
     if (!log->queue) log->queue = pr_allocate(1, QUEUE);
     if (!log->writing) log->writing = pr_allocate(1, QUEUE);
-    return log->queue && log->writing && most <= QUEUE - log->queued;
+    return log->queue && log->writing;
 }
 
-char *pr_log_room(struct pr_log *log, size_t most) {
+/* Of so many bytes of lines, how many fit into the queue with the last line that does. */
+static size_t length_that_fits(const struct pr_log *log, const char *lines, size_t length) {
+    size_t room = QUEUE - log->queued;
+    if (length <= room) return length;
+    const char *last = memrchr(lines, '\n', room);
+    return last ? (size_t)(last + 1 - lines) : 0;
+}
+
+void pr_log_add(struct pr_log *log, const char *lines, size_t length) {
     pthread_mutex_lock(&log->lock);
-    if (has_room(log, most)) return log->queue + log->queued;
-    log->lost++;
+    size_t added = has_queues(log) ? length_that_fits(log, lines, length) : 0;
+    if (added > 0) memcpy(log->queue + log->queued, lines, added);
+    if (log->queued == 0) pthread_cond_signal(&log->told);
+    log->queued += added;
+    log->lost += lines_in(lines + added, length - added);
     pthread_mutex_unlock(&log->lock);
-    return NULL;
 }
 
-void pr_log_add(struct pr_log *log, size_t length) {
-    bool first = log->queued == 0;
-    log->queued += length;
-    if (first) pthread_cond_signal(&log->told);
+void pr_log_lose(struct pr_log *log) {
+    pthread_mutex_lock(&log->lock);
+    log->lost++;
     pthread_mutex_unlock(&log->lock);
 }
 

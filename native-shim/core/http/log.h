@@ -3,8 +3,8 @@
  * and its flags stay as they are, for other processes share them (O_NONBLOCK would be theirs too). So nobody waits for
  * the thread, not even at the end of the process.
  *
- * JavaScript gives it pieces of many lines, one at a time, and is told of each. Lanes add lines to a queue: those that
- * it has no room for are lost, and counted.
+ * JavaScript gives it pieces of many lines, one at a time, and is told of each. Lanes add lines to a queue, all of a
+ * round of theirs at once: those that it has no room for are lost, and counted.
  */
 #ifndef PR_LOG_H
 #define PR_LOG_H
@@ -36,12 +36,10 @@ void pr_log_reopen(struct pr_log *log, int file);
 /* `written` is called no more. */
 void pr_log_end(struct pr_log *log);
 
-/*
- * Room in the queue for a line of at most so many bytes, or NULL, and the line is lost. The caller writes it there and
- * calls pr_log_add with its length: nobody else does anything with the log in between.
- */
-char *pr_log_room(struct pr_log *log, size_t most);
-void pr_log_add(struct pr_log *log, size_t length);
+/* Adds whole lines to the queue, as many as it has room for; the others are lost. */
+void pr_log_add(struct pr_log *log, const char *lines, size_t length);
+/* The caller itself has lost a line. */
+void pr_log_lose(struct pr_log *log);
 
 /* Lines of the queue that were lost so far, and whether some wait to be written. */
 uint64_t pr_log_lost(struct pr_log *log);

@@ -26,6 +26,7 @@ int pr_responder_open(struct pr_lane *lane) {
 void pr_responder_close(struct pr_lane *lane) {
     if (!lane->http) return;
     pr_free(lane->http->window.bytes);
+    pr_free(lane->http->lines.bytes);
     pr_free(lane->http);
     lane->http = NULL;
 }

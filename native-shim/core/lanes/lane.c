@@ -287,6 +287,7 @@ static void *run_lane(void *argument) {
         look_at_due(lane);
         lane->relay->lanes->serving->expire(lane);
         take_turns(lane);
+        lane->relay->lanes->serving->end_round(lane);
     } while (wake_up(lane));
     return NULL;
 }

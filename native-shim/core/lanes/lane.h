@@ -68,6 +68,8 @@ struct pr_serving {
     enum pr_next (*next)(struct pr_connection *connection);
     /* A turn ends: keeps what was read and not answered. False: no memory, and it is lost. */
     bool (*end_turn)(struct pr_connection *connection);
+    /* All have had their turn. */
+    void (*end_round)(struct pr_lane *lane);
 };
 
 int pr_lanes_start(struct pr_relay *relay, unsigned count);

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include "http/log.h"
 #include "shared.h"
 
 enum { MOST_LANES = 16, BYTES = 4096, ROUNDS = 200, BEFORE = 20 };
@@ -24,8 +25,14 @@ static void ask_and_read(const struct scene *scene, const int *peers, unsigned c
     (void)scene;
 }
 
-static void measure(unsigned lanes) {
-    struct scene scene = scene_with(options_with(lanes), patient(), SIZE, 0);
+struct cost {
+    double changes, nanoseconds;
+};
+
+static struct cost measure(unsigned lanes, struct pr_log *log) {
+    struct pr_responding responding = patient();
+    responding.log = log;
+    struct scene scene = scene_with(options_with(lanes), responding, SIZE, 0);
     int peers[2 * MOST_LANES], ready[2], go[2];
     char byte = 0;
     unsigned count = 2 * lanes;
@@ -50,18 +57,27 @@ static void measure(unsigned lanes) {
     MUST(read(ready[0], &byte, 1));
     struct shared_changes shared = shared_end();
     double answers = (double)(answers_so_far(&scene) - before);
-    printf("| %u | %.2f | %.0f ns |\n", lanes, (double)shared.changes / answers, (double)shared.nanoseconds / answers);
     MUST(write(go[1], &byte, 1));
     MUST(waitpid(client, NULL, 0));
     for (unsigned end = 0; end < 2; end++) close(ready[end]), close(go[end]);
     scene_close(&scene);
+    return (struct cost){.changes = (double)shared.changes / answers,
+                         .nanoseconds = (double)shared.nanoseconds / answers};
 }
 
 int main(void) {
     printf("\nAnswers of 4 KiB by lanes, from one file that nobody writes to; %d of each connection, two a lane.\n\n"
-           "| lanes | atomic read-modify-writes on shared lines, per answer | time of shared locks, per answer |\n"
-           "|---:|---:|---:|\n",
+           "| lanes | atomic read-modify-writes on shared lines, per answer | time of shared locks, per answer | both, "
+           "with the access log |\n|---:|---:|---:|---:|\n",
            ROUNDS);
-    for (unsigned lanes = 1; lanes <= MOST_LANES; lanes *= 2) measure(lanes);
+    struct pr_log *log;
+    int fd = (int)MUST(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    CHECK_EQUAL(pr_log_open(fd, NULL, NULL, &log), 0);
+    for (unsigned lanes = 1; lanes <= MOST_LANES; lanes *= 2) {
+        struct cost plain = measure(lanes, NULL), logged = measure(lanes, log);
+        printf("| %u | %.2f | %.0f ns | %.2f, %.0f ns |\n", lanes, plain.changes, plain.nanoseconds, logged.changes,
+               logged.nanoseconds);
+    }
+    pr_log_close(log);
     return 0;
 }

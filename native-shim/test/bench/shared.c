@@ -86,6 +86,8 @@ int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __real_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex);
 
 /* The innermost alone is timed: the core holds several only where it holds all. */
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
@@ -96,10 +98,24 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
     return result;
 }
 
+static void count_time(const pthread_mutex_t *mutex) {
+    if (own && own->line == (uintptr_t)mutex / LINE && counting) line_here(mutex)->nanoseconds += now() - own->since;
+}
+
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex) {
     count(mutex);
-    if (own && own->line == (uintptr_t)mutex / LINE && counting) line_here(mutex)->nanoseconds += now() - own->since;
+    count_time(mutex);
     return __real_pthread_mutex_unlock(mutex);
+}
+
+/* While it waits for the condition it does not have the mutex. */
+int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex) {
+    count(mutex);
+    count_time(mutex);
+    int result = __real_pthread_cond_wait(condition, mutex);
+    count(mutex);
+    if (own) own->line = (uintptr_t)mutex / LINE, own->since = now();
+    return result;
 }
 
 /* Atomic operations. */
