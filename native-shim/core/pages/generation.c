@@ -212,7 +212,7 @@ bool pr_is_as_seen(const struct pr_seen_file *seen, const struct pr_generation_i
 static int judge_path(struct pr_relay *relay, uint64_t tree, const char *path, const struct pr_seen_file *seen) {
     struct pr_generation_info now = {0};
     if (!seen) return pr_generation_stat(relay, tree, path, &now);
-    int result = glance(relay, tree, path, &now);
+    int result = glance(pr_node_part(relay), tree, path, &now);
     return result < 0 ? result : pr_is_as_seen(seen, &now) ? 0 : -ESTALE;
 }
 

@@ -106,17 +106,26 @@ static bool has_error(int fd) {
     return error != 0;
 }
 
+/* Its lane may find out just now who the peer is; what is not known yet is copied, and not looked at. */
+static bool is_local(struct pr_connection *connection) {
+    pr_connection_lock(connection);
+    bool local = connection->classified && connection->peer.kind == PR_PEER_LOCAL;
+    pr_connection_unlock(connection);
+    return local;
+}
+
 static struct sight sight_of(struct pr_connection *connection, struct pr_prober *prober) {
     struct tcp_state tcp;
+    bool local = is_local(connection);
     if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
     if (tcp.state == TCP_CLOSING || tcp.state == TCP_LAST_ACK) connection->blind = true; /* both FINs are out */
     if (tcp.state == TCP_CLOSE) {
         bool unseen = connection->upper_layer || (connection->blind && !has_error(connection->fd));
-        bool lost = connection->peer.kind == PR_PEER_LOCAL && unseen;
+        bool lost = local && unseen;
         return (struct sight){.known = true, .all_done = !lost, .lost = lost};
     }
     struct sight sight = {.known = true, .watermark = tcp.acknowledged};
-    if (connection->peer.kind == PR_PEER_LOCAL) sight = look_at_local(connection, prober, tcp.acknowledged);
+    if (local) sight = look_at_local(connection, prober, tcp.acknowledged);
     sight.acknowledged = tcp.acknowledged;
     return sight;
 }
