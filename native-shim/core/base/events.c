@@ -15,7 +15,7 @@ static size_t enlarged(size_t capacity) {
 }
 
 /* Under the ring's lock: room for so many more than were promised. */
-static int make_room(struct pr_ring *ring, size_t more) {
+static int enlarge_ring(struct pr_ring *ring, size_t more) {
     size_t capacity = ring->capacity, needed = ring->used + ring->promised + more;
     if (capacity >= needed) return 0;
     while (capacity < needed) capacity = enlarged(capacity);
@@ -32,7 +32,7 @@ static int make_room(struct pr_ring *ring, size_t more) {
 
 int pr_events_promise(struct pr_relay *relay, size_t more) {
     pthread_mutex_lock(&relay->ring.lock);
-    int result = make_room(&relay->ring, more);
+    int result = enlarge_ring(&relay->ring, more);
     if (result == 0) relay->ring.promised += more;
     pthread_mutex_unlock(&relay->ring.lock);
     return result;
@@ -47,7 +47,7 @@ void pr_events_forgo(struct pr_relay *relay, size_t fewer) {
 
 int pr_events_reserve(struct pr_relay *relay, size_t more) {
     pthread_mutex_lock(&relay->ring.lock);
-    int result = make_room(&relay->ring, more);
+    int result = enlarge_ring(&relay->ring, more);
     pthread_mutex_unlock(&relay->ring.lock);
     return result;
 }
