@@ -43,6 +43,8 @@ void pr_http_open(struct pr_relay *relay) {
 }
 
 void pr_http_close(struct pr_relay *relay) {
+    for (unsigned index = 0; index < relay->lanes->count; index++)
+        if (relay->lanes->list[index].http) pr_access_log_pass_on(&relay->lanes->list[index]);
     pr_published_close(relay);
     pr_responding_free(&relay->http->responding);
 }

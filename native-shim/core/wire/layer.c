@@ -1,5 +1,7 @@
 #include "wire/layer.h"
 
+#include <errno.h>
+
 #include "wire/connection.h"
 #include "wire/hold.h"
 
@@ -21,6 +23,8 @@ static void end_connection(struct pr_connection *connection, uint64_t now) {
     struct pr_transmission *current = connection->current;
     connection->current = NULL;
     if (current) pr_count_outcome(current, PR_OUTCOME_CANCELLED, now);
+    if (current && connection->responder)
+        connection->relay->wire->answering->answered(connection, current, PR_OUTCOME_CANCELLED, ECANCELED);
     if (current && pr_list_empty(&current->undone)) pr_hold_drop(current, now);
     drop_all(&connection->undone, now);
     if (!pr_node_has_closed(connection)) pr_move_to_closed(connection);
