@@ -72,7 +72,7 @@ static double median_of_rounds(unsigned in_flight, enum pr_engine engine) {
 struct lane {
     pthread_t thread;
     unsigned index, pairs;
-    double nanoseconds; /* for a pair */
+    uint64_t start, end; /* ns */
 };
 
 static pthread_barrier_t together;
@@ -92,16 +92,16 @@ static void take_and_drop(unsigned index) {
 static void *run_lane(void *argument) {
     struct lane *lane = argument;
     pthread_barrier_wait(&together);
-    uint64_t start = pr_now();
+    lane->start = pr_now();
     for (unsigned pair = 0; pair < lane->pairs; pair++) take_and_drop(lane->index);
-    lane->nanoseconds = (double)(pr_now() - start) / lane->pairs;
+    lane->end = pr_now();
     return NULL;
 }
 
 /* Pairs in a second of all threads together. */
 static double rate_of(unsigned count) {
     static struct lane lanes[MOST_LANES];
-    double rate = 0;
+    uint64_t start = UINT64_MAX, end = 0, pairs = 0;
     pthread_barrier_init(&together, NULL, count);
     for (unsigned index = 0; index < count; index++) {
         lanes[index].index = index;
@@ -110,10 +110,12 @@ static double rate_of(unsigned count) {
     }
     for (unsigned index = 0; index < count; index++) {
         pthread_join(lanes[index].thread, NULL);
-        rate += 1e9 / lanes[index].nanoseconds;
+        if (lanes[index].start < start) start = lanes[index].start;
+        if (lanes[index].end > end) end = lanes[index].end;
+        pairs += lanes[index].pairs;
     }
     pthread_barrier_destroy(&together);
-    return rate;
+    return (double)pairs * 1e9 / (double)(end - start);
 }
 
 static double median_rate_of(unsigned count) {
