@@ -34,7 +34,8 @@ struct pr_wire_layer;
 struct pr_lanes_layer;
 struct pr_http_layer;
 
-enum { PR_CACHE_LINE = 64 };
+/* Processors fetch lines by pairs. */
+enum { PR_CACHE_LINE = 128 };
 
 struct pr_part {
     pthread_mutex_t lock;

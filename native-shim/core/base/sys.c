@@ -125,7 +125,7 @@ struct pr_sys pr_sys = {PR_CALLS(REAL)};
 
 enum { COUNTS = 64 };
 
-static struct { _Alignas(64) atomic_size_t bytes; } allocated[COUNTS];
+static struct { _Alignas(128) atomic_size_t bytes; } allocated[COUNTS];
 
 static atomic_size_t *count_of_thread(void) {
     static atomic_uint threads;

@@ -30,7 +30,7 @@ struct pr_seen_file {
 /* What one part of a relay holds of a generation. */
 struct pr_held {
     struct pr_list references;
-    char apart[PR_CACHE_LINE - sizeof(struct pr_list)];
+    char apart[2 * PR_CACHE_LINE - sizeof(struct pr_list)]; /* it can begin anywhere in a line */
 };
 
 /* A descriptor and, of huge pages and DAX, a mapping of so many bytes. */

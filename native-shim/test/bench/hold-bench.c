@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -72,7 +73,7 @@ static double median_of_rounds(unsigned in_flight, enum pr_engine engine) {
 struct lane {
     pthread_t thread;
     unsigned index, pairs;
-    uint64_t start, end; /* ns */
+    uint64_t start, end, used; /* ns; the last of a processor's time */
 };
 
 static pthread_barrier_t together;
@@ -89,19 +90,30 @@ static void take_and_drop(unsigned index) {
     pr_unlock_part(part);
 }
 
+static uint64_t time_used(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
 static void *run_lane(void *argument) {
     struct lane *lane = argument;
     pthread_barrier_wait(&together);
     lane->start = pr_now();
+    lane->used = time_used();
     for (unsigned pair = 0; pair < lane->pairs; pair++) take_and_drop(lane->index);
+    lane->used = time_used() - lane->used;
     lane->end = pr_now();
     return NULL;
 }
 
-/* Pairs in a second of all threads together. */
-static double rate_of(unsigned count) {
+struct figures {
+    double rate, used; /* pairs in a second of all threads together; a processor's nanoseconds for one */
+};
+
+static struct figures measure(unsigned count) {
     static struct lane lanes[MOST_LANES];
-    uint64_t start = UINT64_MAX, end = 0, pairs = 0;
+    uint64_t start = UINT64_MAX, end = 0, pairs = 0, used = 0;
     pthread_barrier_init(&together, NULL, count);
     for (unsigned index = 0; index < count; index++) {
         lanes[index].index = index;
@@ -113,27 +125,33 @@ static double rate_of(unsigned count) {
         if (lanes[index].start < start) start = lanes[index].start;
         if (lanes[index].end > end) end = lanes[index].end;
         pairs += lanes[index].pairs;
+        used += lanes[index].used;
     }
     pthread_barrier_destroy(&together);
-    return (double)pairs * 1e9 / (double)(end - start);
+    return (struct figures){.rate = (double)pairs * 1e9 / (double)(end - start), .used = (double)used / (double)pairs};
 }
 
-static double median_rate_of(unsigned count) {
-    double rates[ROUNDS];
-    for (int round = 0; round < ROUNDS; round++) rates[round] = rate_of(count);
+static struct figures medians_of(unsigned count) {
+    double rates[ROUNDS], used[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) {
+        struct figures figures = measure(count);
+        rates[round] = figures.rate;
+        used[round] = figures.used;
+    }
     qsort(rates, ROUNDS, sizeof *rates, compare);
-    return rates[ROUNDS / 2];
+    qsort(used, ROUNDS, sizeof *used, compare);
+    return (struct figures){.rate = rates[ROUNDS / 2], .used = used[ROUNDS / 2]};
 }
 
 static void print_lanes(void) {
     double alone = 0;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    printf("\nAs lanes do it, each with references of its own on that one region, on %ld processors.\n\n", processors);
+    printf("\nAs lanes do it, each with references of its own on that one region, on %ld processors.\n\n",
+           sysconf(_SC_NPROCESSORS_ONLN));
     printf("| threads | a reference, of a processor's time | all together, times one thread |\n|---:|---:|---:|\n");
     for (unsigned count = 1; count <= MOST_LANES; count *= 2) {
-        double rate = median_rate_of(count), at_once = (double)(count < processors ? count : processors);
-        if (count == 1) alone = rate;
-        printf("| %u | %.0f ns | %.2f |\n", count, at_once * 1e9 / rate, rate / alone);
+        struct figures figures = medians_of(count);
+        if (count == 1) alone = figures.rate;
+        printf("| %u | %.0f ns | %.2f |\n", count, figures.used, figures.rate / alone);
     }
 }
 
