@@ -19,13 +19,26 @@ enum { IDLE_PIPES = 64 };
  */
 enum { PIPE_BYTES = 256 << 10 };
 
-int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
+void pr_pipes_init(struct pr_pipes *pipes) {
+    pthread_mutex_init(&pipes->lock, NULL);
+    pr_list_init(&pipes->idle);
+}
+
+static struct pr_pipe *take_idle(struct pr_pipes *pipes) {
+    struct pr_pipe *pipe = NULL;
+    pthread_mutex_lock(&pipes->lock);
     if (!pr_list_empty(&pipes->idle)) {
-        *pipe = pr_container(pipes->idle.next, struct pr_pipe, pooled);
-        pr_list_remove(&(*pipe)->pooled);
+        pipe = pr_container(pipes->idle.next, struct pr_pipe, pooled);
+        pr_list_remove(&pipe->pooled);
         pipes->idle_count--;
-        return 0;
     }
+    pthread_mutex_unlock(&pipes->lock);
+    return pipe;
+}
+
+int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
+    *pipe = take_idle(pipes);
+    if (*pipe) return 0;
     struct pr_pipe *fresh = pr_allocate(1, sizeof *fresh);
     if (!fresh) return -ENOMEM;
     int ends[2];
@@ -38,6 +51,7 @@ int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe) {
     pr_sys.fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES);
     fresh->read_end = ends[0];
     fresh->write_end = ends[1];
+    fresh->home = pipes;
     pr_list_init(&fresh->pooled);
     *pipe = fresh;
     return 0;
@@ -49,19 +63,19 @@ static void close_pipe(struct pr_pipe *pipe) {
     pr_free(pipe);
 }
 
-void pr_pipe_give(struct pr_pipes *pipes, struct pr_pipe *pipe) {
-    if (pipe->filled > 0 || pipes->idle_count >= IDLE_PIPES) {
-        close_pipe(pipe);
-        return;
-    }
-    pr_list_append(&pipes->idle, &pipe->pooled);
-    pipes->idle_count++;
+void pr_pipe_give(struct pr_pipe *pipe) {
+    struct pr_pipes *pipes = pipe->home;
+    pthread_mutex_lock(&pipes->lock);
+    bool kept = pipe->filled == 0 && pipes->idle_count < IDLE_PIPES;
+    if (kept) pr_list_append(&pipes->idle, &pipe->pooled);
+    if (kept) pipes->idle_count++;
+    pthread_mutex_unlock(&pipes->lock);
+    if (!kept) close_pipe(pipe);
 }
 
 void pr_pipes_free(struct pr_pipes *pipes) {
     pr_list_each(node, &pipes->idle) close_pipe(pr_container(node, struct pr_pipe, pooled));
-    pr_list_init(&pipes->idle);
-    pipes->idle_count = 0;
+    pthread_mutex_destroy(&pipes->lock);
 }
 
 /* Ends of files. */

@@ -16,18 +16,22 @@ struct pr_generation;
 struct pr_pipe {
     int read_end, write_end;
     size_t filled; /* bytes in it that the socket has not taken */
+    struct pr_pipes *home;
     struct pr_list pooled;
 };
 
+/* Of a part. Their lock is the innermost: what Node has taken a pipe for, a lane may end. */
 struct pr_pipes {
+    pthread_mutex_t lock;
     struct pr_list idle;
     unsigned idle_count;
 };
 
-/* Under the lock of the part that they are of. -EMFILE, -ENFILE or -ENOMEM. */
+void pr_pipes_init(struct pr_pipes *pipes);
+/* -EMFILE, -ENFILE or -ENOMEM. */
 int pr_pipe_take(struct pr_pipes *pipes, struct pr_pipe **pipe);
-/* An empty pipe is kept for the next transmission; one with bytes in it is thrown away, and its pages with it. */
-void pr_pipe_give(struct pr_pipes *pipes, struct pr_pipe *pipe);
+/* An empty pipe is kept where it was taken; one with bytes in it is thrown away, and its pages with it. */
+void pr_pipe_give(struct pr_pipe *pipe);
 void pr_pipes_free(struct pr_pipes *pipes);
 
 struct pr_chunk {

@@ -66,7 +66,7 @@ static int take_for_node(struct pr_relay *relay, struct pr_generation *generatio
     if (result == 0)
         pr_reference_take(&transmission->reference, generation, part);
     else if (transmission->pipe)
-        pr_pipe_give(&pr_wire_part(part)->pipes, transmission->pipe);
+        pr_pipe_give(transmission->pipe);
     return result;
 }
 

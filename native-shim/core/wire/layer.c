@@ -7,7 +7,7 @@
 
 int pr_wire_open(struct pr_relay *relay) {
     for (unsigned part = 0; part < relay->part_count; part++) {
-        pr_list_init(&relay->wire->parts[part].pipes.idle);
+        pr_pipes_init(&relay->wire->parts[part].pipes);
         pr_list_init(&relay->wire->parts[part].quarantined);
     }
     pr_list_init(&relay->wire->pollers);

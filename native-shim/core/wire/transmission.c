@@ -165,7 +165,7 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
 }
 
 void pr_give_pipe_back(struct pr_transmission *transmission) {
-    if (transmission->pipe) pr_pipe_give(&pr_wire_part(transmission->reference.part)->pipes, transmission->pipe);
+    if (transmission->pipe) pr_pipe_give(transmission->pipe);
     transmission->pipe = NULL;
 }
 
