@@ -81,6 +81,9 @@ function checkCounts({ engine, running }: Served): void {
   assert.deepEqual([outcomes.failed, outcomes.truncated, outcomes.stalled], [undefined, undefined, undefined], engine);
 }
 
+/** Bytes that what lanes do not answer for any more takes until it is swept. A leak by each of thousands is more. */
+const unswept = 8192;
+
 test(`${seconds} s of mixed traffic by every engine leave nothing behind`, async (t) => {
   const seed = Date.now() % 100_000;
   t.diagnostic(`seed ${seed}`);
@@ -96,7 +99,7 @@ test(`${seconds} s of mixed traffic by every engine leave nothing behind`, async
   assert.deepEqual({ ...after.open, pipes: 0 }, { ...before.open, pipes: 0 });
   assert.ok(after.open.pipes <= before.open.pipes);
   for (const [at, bytes] of after.allocated.entries()) {
-    assert.ok(bytes <= (before.allocated[at] ?? 0), `${bytes} bytes, before ${before.allocated[at]}`);
+    assert.ok(bytes <= (before.allocated[at] ?? 0) + unswept, `${bytes} bytes, before ${before.allocated[at]}`);
   }
   const grown = after.memory - before.memory;
   assert.ok(grown < 64 * mebibyte, `${grown} bytes more memory`);

@@ -46,8 +46,8 @@ export async function untilReturned({ service }: Pick<Running, 'service'>, atMos
 }
 
 /**
- * Has a byte of a region sent, and waits until that is over: the region is then open, and a pipe waits for its next
- * use. Returns what is open from then on when nothing is in flight.
+ * Has a byte of a region sent, and waits until that is over: the region is then open. Returns what is open from then on,
+ * at most, when nothing is in flight: for Node and each lane, one pipe that they have used waits for its next use.
  */
 export async function warmUp(scope: Scope, running: Running, name: string): Promise<Open> {
   const client = await RawClient.connect(scope, running.port);
@@ -57,7 +57,8 @@ export async function warmUp(scope: Scope, running: Running, name: string): Prom
   const anything = { descriptors: 1e9, pipes: 1e9, mappings: 1e9 };
   await untilReturned(running, anything);
   await until(async () => (await connectionsOf(running)) === 0, 'the connection is closed');
-  return countOpen();
+  const open = countOpen();
+  return { ...open, pipes: open.pipes + 2 * running.service.relay.lanes().length };
 }
 
 /** How many connections Node has. */

@@ -115,7 +115,8 @@ export class Publisher {
   #publishAhead(region: Unopened, given: GivenFields, engines: BackingEngine, anyOrigin: boolean): boolean {
     const { file, seen, state } = region;
     const { epoch, version } = state;
-    const what = file.size > 0 && this.#describe(region, given, engines);
+    // One beyond 2^53 - 1 bytes is Node's, which serves as many of it.
+    const what = file.size > 0 && Number.isSafeInteger(file.size) && this.#describe(region, given, engines);
     if (!what) return true;
     const copying = allEngines.filter((engine) => seen.verdicts[engine] === false);
     const seenFile = { ...file, backing: seen.backing, copying };
