@@ -23,6 +23,7 @@ import {
   secondsAboveZero,
   whole,
 } from './flag-kinds.ts';
+import { socketPathOf } from './listen.ts';
 
 const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -294,10 +295,10 @@ export const flags: Flags = {
 };
 
 function readHost(text: string): string | undefined {
-  const [, path] = /^unix:(.*)$/s.exec(text) ?? [];
-  if (path === '') return undefined;
+  const path = socketPathOf(text);
   if (path === undefined) return /^[^\s/]+$/.test(text) ? text : undefined;
-  return !path.includes('\0') && Buffer.byteLength(path) <= longestSocketPath ? text : undefined;
+  const isPath = path !== '' && !path.includes('\0') && Buffer.byteLength(path) <= longestSocketPath;
+  return isPath ? text : undefined;
 }
 
 function readMode(text: string): number | undefined {
