@@ -135,13 +135,11 @@ void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
 enum pr_next pr_responder_leave(struct pr_connection *connection) {
     pr_window_clear(pr_lane_of(connection));
     pr_connection_lock(connection);
-    bool stays = !connection->at_door || !pr_list_empty(&connection->undone);
-    pr_connection_unlock(connection);
-    if (stays) listen_to(connection, EPOLL_CTL_MOD, 0); /* should that fail, the lane is woken for nothing */
-    pr_connection_lock(connection);
+    bool is_undone = !pr_list_empty(&connection->undone), stays = is_undone || !connection->at_door;
     pr_responder_ended(connection, PR_RETURN_CLOSED);
-    bool look = pr_node_has_closed(connection) && !pr_list_empty(&connection->undone);
+    bool look = is_undone && pr_node_has_closed(connection);
     pr_connection_unlock(connection);
+    if (stays) listen_to(connection, EPOLL_CTL_MOD, 0);         /* should that fail, the lane is woken for nothing */
     if (look) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
     return PR_NEXT_NOTHING;
 }
