@@ -12,7 +12,7 @@ import { until } from '../support/poll.ts';
 import { type Child, originOf, startCli } from '../support/process.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { drawChange } from '../support/region-changes.ts';
-import { type Ending, RegionModel } from '../support/region-model.ts';
+import { type Ending, type Found, RegionModel } from '../support/region-model.ts';
 import { makeFolder, type Place } from '../support/regions.ts';
 import { ask, change } from '../support/requests.ts';
 import type { Scope } from '../support/scope.ts';
@@ -62,17 +62,25 @@ function filesBelow(folder: string): string[] {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
+type Look = (model: RegionModel, found: Found) => readonly string[];
+
 /** Reads every region, and tells what is wrong with it. */
-async function findRegions({ models }: Course, client: RawClient, ending: Ending): Promise<string[]> {
+async function lookAtRegions({ models }: Course, client: RawClient, look: Look): Promise<string[]> {
   const wrong: string[] = [];
   for (const model of models) {
     const { status, fields, body } = await change(client, { method: 'GET', path: `/regions/${model.name}` });
     if (status !== 200 && status !== 404) wrong.push(`${model.name}: ${status} ${body.toString('latin1')}`);
     const found =
       status === 200 ? { content: body, etag: fields.get('etag') } : { content: undefined, etag: undefined };
-    wrong.push(...model.find(found, ending));
+    wrong.push(...look(model, found));
   }
   return wrong;
+}
+
+// Readers do not wait for a start that takes long, but changes do.
+async function startIsOver(client: RawClient): Promise<void> {
+  const { status } = await change(client, { method: 'DELETE', path: '/regions/of-no-model' });
+  assert.equal(status, 404);
 }
 
 /** The tree holds the regions, and no more. To be called when what was found is known. */
@@ -146,11 +154,13 @@ async function playRound(scope: Scope, course: Course, before: Ending): Promise<
   }
   const child = serve(scope, dir);
   const port = Number(new URL(await originOf(child)).port);
+  const reader = await RawClient.connect(scope, port);
+  assert.deepEqual(await lookAtRegions(course, reader, (model, found) => model.glimpse(found)), []);
+  await startIsOver(reader);
   assert.deepEqual(filesBelow(join(dir, '.pagerelay', 'tmp')), [], 'what was not finished is gone');
   const connecting = Array.from({ length: 1 + dice(4) }, () => RawClient.connect(scope, port));
   const clients = await Promise.all(connecting);
-  const wrong = await findRegions(course, await RawClient.connect(scope, port), before);
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(await lookAtRegions(course, reader, (model, found) => model.find(found, before)), []);
   await checkFiles(course);
   return changeAndEnd(course, child, clients);
 }

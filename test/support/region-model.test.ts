@@ -86,3 +86,16 @@ test('what was found is known from then on', () => {
 test('an existing region has an entity-tag', () => {
   assert.equal(wrongAfter(created(), old, undefined, 'killed'), 2);
 });
+
+test('what is read before a start is over may have another tag afterwards, and no other bytes', () => {
+  const model = created();
+  model.begin({ kind: 'overwritten', next });
+  assert.deepEqual(model.glimpse({ content: next, etag: '"a.1.x"' }), []);
+  assert.equal(wrongAfter(model, next, '"a.2.0"', 'killed'), 0);
+  assert.equal(model.glimpse({ content: undefined, etag: undefined }).length, 1, 'it was lost');
+  assert.equal(model.glimpse({ content: old, etag: '"a.2.0"' }).length, 1, 'other bytes');
+  model.begin({ kind: 'whole', next: old });
+  assert.deepEqual(model.acknowledge('"b"'), []);
+  model.begin({ kind: 'whole', next });
+  assert.equal(model.glimpse({ content: next, etag: '"b"' }).length, 1, 'a tag that stood for other bytes');
+});

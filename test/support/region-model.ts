@@ -81,7 +81,13 @@ export class RegionModel {
     return this.#settle({ content: this.#pending?.next, etag });
   }
 
-  /** What was found when the service ran again, before any other change. */
+  /** What was found while the service still put right what the last run had left: the tag is another one after that. */
+  glimpse({ content, etag }: Found): string[] {
+    if (!mayBe(content, this.#known, this.#pending)) return [this.#lost(content)];
+    return this.#checkMeaning(content, etag);
+  }
+
+  /** What was found when the service had put right what the last run had left, before any other change. */
   find(found: Found, ending: Ending): string[] {
     const wrong: string[] = [];
     if (!mayBe(found.content, this.#known, this.#pending)) wrong.push(this.#lost(found.content));
@@ -104,6 +110,10 @@ export class RegionModel {
     this.#known = content;
     this.#etag = etag;
     this.#pending = undefined;
+    return this.#checkMeaning(content, etag);
+  }
+
+  #checkMeaning(content: Content, etag: string | undefined): string[] {
     if (content === undefined) return [];
     if (etag === undefined) return [`${this.name}: no entity-tag`];
     const hash = sha256(content);
