@@ -18,6 +18,8 @@ type Listener = (...values: unknown[]) => void;
 /** So many bytes of all connections together may wait. One that goes beyond is closed behind its current response. */
 const usualMostInAll = 64 * 1024 * 1024;
 
+const mostListeners = 20;
+
 const pipelines = new WeakMap<Socket, Pipeline>();
 
 /** The pipeline of a connection, where its server was given to `answerOneByOne`. */
@@ -75,6 +77,8 @@ export class Pipeline {
     this.#response = response;
     this.#bodyLeft = lengthOfBody(request);
     if (hasFaultyFraming(request)) response.shouldKeepAlive = false;
+    // What this folder listens to, Fastify and a stream come to more than the 10 that Node takes for a leak.
+    response.setMaxListeners(mostListeners);
     response.once('close', () => this.#answered(response));
   }
 

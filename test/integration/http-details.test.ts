@@ -607,3 +607,18 @@ test('empty lines before a request are skipped (RFC 9112 2.2)', async (t) => {
     [200, 200],
   );
 });
+
+test('Node takes nothing that listens to a streamed response for a leak', async (t) => {
+  const dir = makeFolder(t, 'tmpfs');
+  writeRegion(dir, 'x.bin', size);
+  const { port } = await startService(t, { dir, engine: 'stream' });
+  const warnings: Error[] = [];
+  const keep = (warning: Error) => void warnings.push(warning);
+  process.on('warning', keep);
+  t.after(() => process.off('warning', keep));
+  const client = await RawClient.connect(t, port);
+  client.get('/regions/x.bin');
+  assert.equal((await client.response()).body.length, size);
+  await new Promise(setImmediate); // Warnings are told in a later tick.
+  assert.deepEqual(warnings, []);
+});
