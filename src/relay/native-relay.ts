@@ -97,6 +97,7 @@ export class NativeRelay implements Relay {
   readonly #press: Press;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
+  #isSuspended = false;
   /** Lanes have opened files: they are to be taken (`takeOpened`), all of them. */
   onOpened: (() => void) | undefined;
   /** Descriptors of open trees, by their ids. */
@@ -416,7 +417,9 @@ export class NativeRelay implements Relay {
 
   /** Has lanes answer for a region. Whether they do: not for what was closed meanwhile. */
   publish(publication: Publication): boolean {
-    return !this.#closed && this.#shim.publish(this.#relay, publication) === 0;
+    const isPublished = !this.#closed && this.#shim.publish(this.#relay, publication) === 0;
+    if (isPublished) this.#isSuspended = false;
+    return isPublished;
   }
 
   /**
@@ -446,7 +449,13 @@ export class NativeRelay implements Relay {
 
   /** Has lanes answer nothing until something is published again; what is published stays. */
   suspend(): void {
+    this.#isSuspended = true;
     if (!this.#closed) this.#shim.act(this.#relay, 'suspend');
+  }
+
+  /** Whether they answer nothing since then. */
+  get isSuspended(): boolean {
+    return this.#isSuspended;
   }
 
   /** Has lanes answer for nothing, or for nothing at this path, until it is said again. */

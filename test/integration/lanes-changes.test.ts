@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { NativeRelay } from '../../src/relay/native-relay.ts';
 import { type Asked, answersOf, askLane, connectToLane, fedOf } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, RawClient, type RawResponse } from '../support/raw.ts';
@@ -251,5 +252,47 @@ test('closing breaks off a lane’s answer that nobody reads when its time is ov
   assert.equal(await running.close(), false);
   const { bytes } = await client.rest();
   assert.ok(bytes < content.length, `${bytes} bytes`);
+  client.destroy();
+});
+
+test('a file that was too short for one answer of a lane is looked at before the next', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const folder = makeFolder(t, 'tmpfs');
+    const file = writeRegion(folder, 'file.bin', size);
+    const running = await startService(t, { dir: folder, engine: 'copy' });
+    const [first, next] = [await connectToLane(t, running, { path }), await connectToLane(t, running, { path })];
+    first.get(path, '0-9');
+    await first.response();
+    truncateSync(file.path, 100);
+    first.get(path, '5000-5009');
+    // Node answers where the lane has looked meanwhile.
+    const isBroken = await first.response().then(({ status }) => assert.equal(status, 416), isEndedEarly);
+    next.get(path, '0-9');
+    assert.equal((await next.response()).fields.get('content-range'), 'bytes 0-9/100', `${isBroken}`);
+    for (const client of [first, next]) client.destroy();
+  }
+});
+
+function isEndedEarly(error: unknown): boolean {
+  assert.ok(error instanceof EndedEarly);
+  return true;
+}
+
+test('lanes that were suspended answer again once Node has answered, however short ago it published', async (t) => {
+  const folder = makeFolder(t, 'tmpfs');
+  writeRegion(folder, 'file.bin', size);
+  const running = await startService(t, { dir: folder, engine: 'sendfile' });
+  const client = await connectToLane(t, running, { path });
+  for (let round = 0; round < 3; round++) {
+    (running.service.relay as NativeRelay).suspend(); // as where nobody has asked for a while
+    const [fed, answers] = [fedOf(running), answersOf(running)];
+    for (let asked = 0; asked < 2; asked++) {
+      await until(() => running.service.relay.counters().reading === 1, 'a lane reads the connection');
+      client.get(path, '0-9');
+      assert.equal((await client.response()).status, 206);
+    }
+    await until(() => answersOf(running) + fedOf(running) === answers + fed + 2, 'both are counted');
+    assert.deepEqual([fedOf(running), answersOf(running)], [fed + 1, answers + 1]);
+  }
   client.destroy();
 });

@@ -36,7 +36,8 @@ bool pr_published_is_stale(struct pr_relay *relay, const struct pr_published *pu
 bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *id) {
     const struct pr_generation *generation = pr_published_generation(relay, published);
     *id = generation ? generation->id : 0;
-    return generation ? is_at_version(generation->inode, &published->is) : published->opens;
+    if (!generation) return published->opens;
+    return !generation->cut && is_at_version(generation->inode, &published->is);
 }
 
 void pr_published_may_open(struct pr_published *published, const struct pr_publication *ahead,

@@ -47,6 +47,7 @@ struct pr_generation {
     struct pr_generation_info info;
     unsigned claims;
     bool closed;
+    bool cut;               /* others cut the file while it was sent: its size is not `info.size` any more */
     struct pr_list closing; /* of the relay, once it is closed */
     struct pr_garbage garbage;
     uint64_t tree;         /* in which it was opened, or 0 */

@@ -395,9 +395,17 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     if (!pr_holds_until_done(transmission) || transmission->reference.sent == 0) pr_hold_drop(transmission, now);
 }
 
+/* Before the client can see it: what it asks for next must not be answered from the size that the file had. */
+static void mark_cut(const struct pr_connection *connection) {
+    pr_lock(connection->relay);
+    connection->current->reference.generation->cut = true;
+    pr_unlock(connection->relay);
+}
+
 void pr_break_off(struct pr_connection *connection, int error) {
     struct pr_relay *relay = connection->relay;
     bool local = connection->peer.kind == PR_PEER_LOCAL;
+    if (error == -ENODATA) mark_cut(connection);
     if (local) {
         connection->blind = !keep_peer_in_sight(connection->fd); /* others may look the moment that the FIN is out */
         shutdown(connection->fd, SHUT_WR);

@@ -65,7 +65,8 @@ export class Publisher {
     const path = request.raw.url ?? '';
     const paths = this.#published.get(region) ?? new Map<string, Rest>();
     const rest = paths.get(path);
-    const isPublished = rest?.anyOrigin === anyOrigin && performance.now() < rest.until;
+    const isResting = rest?.anyOrigin === anyOrigin && performance.now() < rest.until;
+    const isPublished = isResting && !this.#relay.isSuspended;
     // An application that rewrites paths may lead the same one elsewhere next time.
     const isAsAsked =
       isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name));

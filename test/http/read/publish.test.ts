@@ -37,6 +37,7 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
     withdraw: () => told.withdrawn++,
     forgetAllowed: () => told.forgotten++,
     handOverAll: () => {},
+    isSuspended: false,
   };
   const locate = (name: string) => ({ tree: { id: 9, path: '/t', root: '/r' }, path: name });
   const all = { copyBelow: 512, locate, mayRead: undefined, ...options };
@@ -56,7 +57,7 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
       by,
     );
   };
-  return { publisher, publish, told };
+  return { publisher, publish, told, relay };
 }
 
 test('a region is published with what its answers are made of, in the order that Node writes it', () => {
@@ -202,7 +203,7 @@ test('nothing is published once it is over', () => {
 });
 
 test('a region is published once a second for each of its paths, however often Node answers for it', (t) => {
-  const { publish, publisher, told } = makePublisher();
+  const { publish, publisher, told, relay } = makePublisher();
   let now = 0;
   t.mock.method(performance, 'now', () => now);
   const count = () => told.published.length;
@@ -220,4 +221,7 @@ test('a region is published once a second for each of its paths, however often N
   now = 1001;
   publish();
   assert.equal(count(), 5, 'lanes may have dropped it');
+  relay.isSuspended = true;
+  publish();
+  assert.equal(count(), 6, 'lanes answer nothing until something is published');
 });
