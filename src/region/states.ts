@@ -1,8 +1,10 @@
 /** What is known of regions beyond their files: generations, versions, media types, logical sizes. @module */
 import { randomBytes } from 'node:crypto';
+import { fileOf } from '../relay/file-identity.ts';
 import type { Files } from '../relay/files.ts';
 import type { FileIdentity } from '../relay/relay.ts';
 import { DescribedFiles, type LookForSidecars } from './described-files.ts';
+import { FileChange, type Own } from './file-change.ts';
 import type { FileTags } from './file-tags.ts';
 import type { OwnMoves } from './own-moves.ts';
 import { changedOf, type DamagedSidecar, type Description, traitsOf } from './sidecar.ts';
@@ -22,10 +24,13 @@ export type State = {
   readonly limit: number | undefined;
 };
 
-/** What a region changed in place in this run is now; its version is on disk only after `close`. */
-type Own = { description: Description & { readonly version: number }; changes: number };
-
-/** Knows sidecars, and what this run has changed since they were written. */
+/**
+ * Knows sidecars, and what this run has changed since they were written. What changes a region says so in this order:
+ *
+ * - in place: `openEpoch`, `begin`, what `FileChange` has (`Change` does all of it);
+ * - another file, or none, for a name: `replacing` or `removing`; then `replaced` or `forget`, or `unreplaced`;
+ * - a cut of what nobody is served: `whileCutting`; where nothing could be written down before it: `cutUnsaid`.
+ */
 export class RegionStates {
   /** Names this service run in sidecars. */
   readonly run: string = randomBytes(8).toString('hex');
@@ -122,63 +127,37 @@ export class RegionStates {
     return description.epoch;
   }
 
-  /** Makes a logical size durable, of a region whose epoch is open. */
-  async resize(name: string, size: number, cut: boolean): Promise<void> {
+  /**
+   * A change of the file begins, which moves the version, where one is given: until it ends, the file's size and time are
+   * no one else's doing.
+   */
+  begin(name: string, inode: number, version?: number): FileChange {
     const own = this.#own.get(name);
-    if (!own) return;
-    const description = { ...own.description, size, cut };
-    try {
-      await this.#files.write(name, [{ ...description, version: undefined, run: this.run }]);
-    } catch (error) {
-      // It may be in place and only not be durable: who is told that it failed must not find it after a crash.
-      await this.#files.write(name, [{ ...own.description, version: undefined, run: this.run }]).catch(() => {});
-      throw error;
-    }
-    own.description = description;
-  }
-
-  /** Whether this run has changed this file of a region in place, or may do so without another word. */
-  isOpen(name: string, inode: number): boolean {
-    return this.#own.get(name)?.description.inode === inode;
-  }
-
-  /** A change of the file begins: until it ends, its size and time are no one else's doing. */
-  changing(name: string, inode: number, version: number | undefined): void {
-    const own = this.#own.get(name);
-    if (own?.description.inode !== inode) return;
-    own.changes++;
-    if (version !== undefined) own.description = { ...own.description, version };
+    const known = () => (own?.description.inode === inode && this.#own.get(name) === own ? own : undefined);
+    const change = new FileChange(known, (description) =>
+      this.#files.write(name, [{ ...description, version: undefined, run: this.run }]),
+    );
+    if (version !== undefined) change.move(version);
+    return change;
   }
 
   /**
-   * It has ended, and left the file so. Gives the version by now; undefined where no epoch is open for this file.
-   *
-   * @param size the region's, where that has changed; the file may be longer
+   * While `act` brings a region's file, which is open, to the region's size. What is known of the region fits its file
+   * whenever this is cut off.
    */
-  changed(name: string, file: FileIdentity, size?: number): number | undefined {
-    const own = this.#own.get(name);
-    if (own?.description.inode !== file.inode) return undefined;
-    own.changes--;
-    const { description } = own;
-    const cut = size === undefined ? description.cut : file.size > size;
-    own.description = {
-      ...description,
-      ...traitsOf(file),
-      cut,
-      size: cut ? (size ?? description.size) : file.size,
-    };
-    return own.description.version;
-  }
-
-  /** Bytes may have changed again: the version without a change of ours. */
-  moved(name: string, inode: number, version: number): void {
-    const own = this.#own.get(name);
-    if (own?.description.inode === inode) own.description = { ...own.description, version };
-  }
-
-  /** The file of a region that this run has not changed in place is about to be brought to its size. */
-  async settling(name: string, description: Description): Promise<void> {
-    await this.#files.write(name, [{ ...description, run: this.run }]);
+  async whileCutting(name: string, fd: number, size: number, act: () => Promise<void>): Promise<void> {
+    const file = fileOf(fd);
+    const isOpen = this.#own.get(name)?.description.inode === file.inode;
+    const before = isOpen ? undefined : this.describe(name, file);
+    const change = this.begin(name, file.inode);
+    if (before) await this.#files.write(name, [{ ...before, run: this.run }]);
+    try {
+      await act();
+    } finally {
+      const after = fileOf(fd);
+      change.end(after, size);
+      if (before) await this.settle(name, before, after, after.size > size);
+    }
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, fstatSync } from 'node:fs';
 import type { FileIdentity } from './relay.ts';
 
 const nanosecondsPerSecond = 1_000_000_000n;
@@ -16,6 +16,11 @@ export function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): F
     changedSeconds: changed.seconds,
     changedNanoseconds: changed.nanoseconds,
   };
+}
+
+/** What is behind a descriptor. */
+export function fileOf(fd: number): FileIdentity {
+  return identityOf(fstatSync(fd, { bigint: true }));
 }
 
 /**

@@ -47,8 +47,7 @@ test('the first change of a run opens an epoch, durably and once; versions follo
   assert.equal(await states.openEpoch('a', file, before), 1);
   const [written] = readSidecar(paths.root, 'a')?.descriptions ?? [];
   assert.deepEqual([written?.epoch, written?.version, written?.run], [1, undefined, states.run]);
-  states.changing('a', file.inode, 1);
-  assert.equal(states.changed('a', later), 1);
+  assert.equal(states.begin('a', file.inode, 1).end(later), 1);
   assert.equal(await states.openEpoch('a', later, states.of('a', later)), 1);
   const after = states.of('a', later);
   assert.deepEqual([after.generation, after.epoch, after.version], [before.generation, 1, 1]);
@@ -58,8 +57,7 @@ test('an orderly end writes the version down, and a restart changes nothing', as
   const { open } = makeStates(t);
   const states = open();
   await states.openEpoch('a', file, states.of('a', file));
-  states.changing('a', file.inode, 1);
-  states.changed('a', later);
+  states.begin('a', file.inode, 1).end(later);
   const shown = states.of('a', later);
   await states.close();
   assert.deepEqual(open().of('a', later), shown);
@@ -89,20 +87,20 @@ test('while a change of our own goes on, time and size are no one else’s doing
   const { open } = makeStates(t);
   const states = open();
   await states.openEpoch('a', file, states.of('a', file));
-  states.changing('a', file.inode, 1);
+  const change = states.begin('a', file.inode, 1);
   assert.deepEqual([states.of('a', later).epoch, states.of('a', later).version], [1, 1]);
-  states.changed('a', later);
+  change.end(later);
 });
 
 test('a logical size is served of a longer file until that is cut', async (t) => {
   const { open } = makeStates(t);
   const states = open();
   await states.openEpoch('a', file, states.of('a', file));
-  await states.resize('a', 400, true);
+  const change = states.begin('a', file.inode, 1);
+  await change.resize(400, true);
   assert.equal(states.of('a', file).limit, 400);
-  states.changing('a', file.inode, undefined);
   const cut = { ...file, size: 400 };
-  states.changed('a', cut, 400);
+  change.end(cut, 400);
   assert.equal(states.of('a', cut).limit, undefined);
 });
 
@@ -131,8 +129,7 @@ async function overwriteByOthers(t: TestContext) {
   const { open, paths } = makeStates(t);
   const states = open();
   await states.openEpoch('a', file, { ...states.of('a', file), contentType: 'text/x-mine' });
-  states.changing('a', file.inode, 1);
-  states.changed('a', later);
+  states.begin('a', file.inode, 1).end(later);
   return { open, paths, states, shown: states.of('a', later) };
 }
 
@@ -145,7 +142,9 @@ test('a file of ours whose ctime others have moved has another name at once', as
 
 test('and after a restart, with the media type and the length that it was given', async (t) => {
   const { open, paths, states, shown } = await overwriteByOthers(t);
-  await states.resize('a', 400, true);
+  const change = states.begin('a', file.inode);
+  await change.resize(400, true);
+  change.end(later, 400);
   await states.close();
   const now = open().of('a', touched);
   assert.notEqual(now.generation, shown.generation);
@@ -159,8 +158,7 @@ test('a description from before ctime was known is of its file by size and mtime
   const { open, paths } = makeStates(t);
   const states = open();
   await states.openEpoch('a', file, states.of('a', file));
-  states.changing('a', file.inode, 1);
-  states.changed('a', later);
+  states.begin('a', file.inode, 1).end(later);
   const shown = states.of('a', later);
   await states.close();
   const { descriptions } = readSidecar(paths.root, 'a') ?? assert.fail();

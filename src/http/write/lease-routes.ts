@@ -47,7 +47,7 @@ function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply)
     const patience = patienceOf(request, reply, 'is gone');
     tellWait(request, reply);
     const judge = (current: Region | undefined) => checkInside(range, current);
-    const lease = await writer.leases.take(region, range, ttl, owner, judge, patience);
+    const lease = await writer.leases.take({ name: region, judge, patience }, range, ttl, owner);
     // Nobody is there who could end it.
     if (patience.signal.aborted) writer.leases.release(lease.id);
     const address = request.url.split('?', 1)[0];

@@ -15,7 +15,7 @@ export function patchRegion(writer: Writer, request: FastifyRequest, reply: Fast
   return carryOut(writer, async () => {
     const patience = patienceOf(request, reply);
     tellWait(request, reply);
-    return answerChanged(reply, await resizeRegion(writer.store, name, size, judge, patience));
+    return answerChanged(reply, await resizeRegion(writer.store, { name, judge, patience }, size));
   });
 }
 

@@ -93,7 +93,8 @@ async function putPart(
   };
   const patience = patienceOf(request, reply);
   tellWait(request, reply);
-  return answerChanged(reply, await overwriteRange(store, write.name, range, upload, judge, patience));
+  const asked = { name: write.name, judge, patience };
+  return answerChanged(reply, await overwriteRange(store, asked, range, upload));
 }
 
 async function receiveBody<Into extends Upload>(request: FastifyRequest, make: () => Into): Promise<Into> {

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Patience } from '../../region/change/in-place.ts';
+import type { Patience } from '../../region/change/lease.ts';
 import { preferredWait } from './prefer.ts';
 
 /** Seconds that a change waits for its pages when the client does not say, and at most. */

@@ -1,7 +1,7 @@
 /** What the methods that change regions have in common. @module */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Judge } from '../../region/change/lease.ts';
 import type { Leases } from '../../region/change/leases.ts';
-import type { Judge } from '../../region/change/replace.ts';
 import type { Start } from '../../region/change/start.ts';
 import type { Store } from '../../region/change/store.ts';
 import type { Region } from '../../region/region.ts';

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
 import type { Page } from '../../relay/page.ts';
-import { beginChange, type Change, endChange, leaseRegion, moveAgain, type Patience } from './in-place.ts';
+import { Change } from './change.ts';
+import { type Asked, lease } from './lease.ts';
 import { Refusal } from './refusal.ts';
-import type { Judge } from './replace.ts';
 import type { Store } from './store.ts';
 
 /** Seconds. */
@@ -45,28 +45,15 @@ export class Leases {
    * @param ttl seconds
    * @throws Refusal; what `judge` throws
    */
-  async take(
-    region: string,
-    range: ByteRange,
-    ttl: number,
-    owner: string,
-    judge: Judge,
-    patience: Patience,
-  ): Promise<Lease> {
-    const wanted = { offset: range.first, length: range.last - range.first + 1, needs: 'done' } as const;
-    const leased = await leaseRegion(this.#store, region, judge, () => wanted, patience);
-    let change: Change;
-    try {
-      change = await beginChange(this.#store, leased, judge, patience);
-    } catch (error) {
-      this.#store.relay.endLease(leased.claim);
-      throw error;
-    }
+  async take(asked: Asked, range: ByteRange, ttl: number, owner: string): Promise<Lease> {
     const id = randomBytes(15).toString('base64url');
+    const region = asked.name;
     const path = join(this.#store.tree.path, region);
-    const lease = { id, region, ...range, expiresAt: expiry(ttl), path, owner };
-    this.#held.set(id, { lease, change, timer: this.#expireAfter(id, ttl) });
-    return lease;
+    const wanted = { offset: range.first, length: range.last - range.first + 1, needs: 'done' } as const;
+    const change = await Change.begin(this.#store, await lease(this.#store, asked, () => wanted), asked);
+    const held = { id, region, ...range, expiresAt: expiry(ttl), path, owner };
+    this.#held.set(id, { lease: held, change, timer: this.#expireAfter(id, ttl) });
+    return held;
   }
 
   /** @throws Refusal `lease-not-found` */
@@ -80,10 +67,10 @@ export class Leases {
 
   /** @throws Refusal `lease-not-found` */
   release(id: string): void {
-    const held = this.#find(id);
-    clearTimeout(held.timer);
+    const { change, timer } = this.#find(id);
+    clearTimeout(timer);
     this.#held.delete(id);
-    endChange(this.#store, held.change);
+    change.commit();
   }
 
   list(): Lease[] {
@@ -99,8 +86,8 @@ export class Leases {
 
   /** Ends all. Holders may go on writing, so what they change belongs to no version that was shown. */
   close(): void {
-    for (const [id, { lease }] of [...this.#held]) {
-      this.#store.states.leaveOpen(lease.region);
+    for (const [id, { change }] of [...this.#held]) {
+      change.leaveOpen();
       this.release(id);
     }
   }
@@ -119,7 +106,7 @@ export class Leases {
   #expire(id: string): void {
     const held = this.#find(id);
     this.expired++;
-    moveAgain(this.#store, held.change);
+    held.change.moveAgain();
     this.release(id);
     this.#store.report('a lease ended by its time', { region: held.lease.region, owner: held.lease.owner });
   }

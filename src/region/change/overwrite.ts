@@ -2,20 +2,12 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
-import { type Needs, type Overwrite, SystemError } from '../../relay/relay.ts';
+import { fileOf } from '../../relay/file-identity.ts';
+import { type Overwrite, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
-import {
-  beginChange,
-  type Change,
-  endChange,
-  fileOf,
-  type Leased,
-  leaseRegion,
-  moveAgain,
-  type Patience,
-} from './in-place.ts';
+import { type Change, withChange } from './change.ts';
+import { type Asked, type Leased, type Wanted, whileLeased } from './lease.ts';
 import { refusalOf } from './refusal.ts';
-import type { Judge } from './replace.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
 import { noteEnding, writeHeading } from './undo.ts';
@@ -27,16 +19,9 @@ import type { Upload } from './upload.ts';
  *
  * @throws Refusal; what `judge` throws
  */
-export async function overwriteRange(
-  store: Store,
-  name: string,
-  range: ByteRange,
-  upload: Upload,
-  judge: Judge,
-  patience: Patience,
-): Promise<Region> {
+export async function overwriteRange(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   try {
-    const region = await overwrite(store, name, range, upload, judge, patience);
+    const region = await overwrite(store, asked, range, upload);
     store.overwrites.done++;
     return region;
   } catch (error) {
@@ -47,64 +32,44 @@ export async function overwriteRange(
   }
 }
 
-async function overwrite(
-  store: Store,
-  name: string,
-  range: ByteRange,
-  upload: Upload,
-  judge: Judge,
-  patience: Patience,
-): Promise<Region> {
-  const length = range.last - range.first + 1;
-  const leased = await leaseRange(store, name, range.first, length, judge, patience);
-  let change: Change;
-  try {
-    change = await beginChange(store, leased, judge, patience);
-  } catch (error) {
-    store.relay.endLease(leased.claim);
-    throw error;
-  }
-  const ended = await store.relay.files.overwrite(planOf(store, change, range.first, length, leased.fresh, upload));
-  if (!ended.error) return endChange(store, change);
-  moveAgain(store, change); // Both versions have shown nothing: their pages were leased. But a third one is safe.
+/**
+ * Where pages can be written anew (`fresh`) those that readers have in their queues are not waited for, unless their folios
+ * may be larger than a page: in such a one, the hole would be zeros in the queue.
+ */
+async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
+  const pages = { offset: range.first, length: range.last - range.first + 1 };
+  const write = (leased: Leased, fresh: boolean) =>
+    withChange(store, leased, asked, (change) => carryOut(store, change, planOf(store, change, pages, fresh, upload)));
+  const done = (): Wanted => ({ ...pages, needs: 'done' });
+  const accepted = (region: Region): Wanted => ({
+    ...pages,
+    needs: store.writesFreshPages(region) ? 'accepted' : 'done',
+  });
+  const region = await whileLeased(store, asked, accepted, async (leased) => {
+    if (leased.needs === 'done') return write(leased, store.writesFreshPages(leased.region));
+    return (await hasSmallFolios(store, leased.region, pages)) ? write(leased, true) : undefined;
+  });
+  return region ?? whileLeased(store, asked, done, (leased) => write(leased, false));
+}
+
+async function carryOut(store: Store, change: Change, plan: Overwrite): Promise<Region> {
+  const ended = await store.relay.files.overwrite(plan);
+  if (!ended.error) return change.commit();
   if (ended.undone) {
-    endChange(store, change);
+    change.undo();
   } else {
-    // Bytes that are neither old nor new: nobody may have them, until the next start has put them right.
-    store.states.leaveOpen(name);
+    change.moveAgain();
+    change.abandon();
+    const { name } = change.region;
     store.report('an overwrite failed and could not be undone: its pages are kept from readers', { region: name });
   }
   throw ended.error;
 }
 
-/**
- * Leases the pages of an overwrite. Where they can be written anew (`fresh`) those that readers have in their queues are
- * not waited for, unless their folios may be larger than a page: in such a one, the hole would be zeros in the queue.
- */
-async function leaseRange(
-  store: Store,
-  name: string,
-  offset: number,
-  length: number,
-  judge: Judge,
-  patience: Patience,
-): Promise<Leased & { readonly fresh: boolean }> {
-  const lease = (needsOf: (region: Region) => Needs) =>
-    leaseRegion(store, name, judge, (region) => ({ offset, length, needs: needsOf(region) }), patience);
-  const leased = await lease((region) => (store.writesFreshPages(region) ? 'accepted' : 'done'));
-  if (leased.needs === 'done') return { ...leased, fresh: store.writesFreshPages(leased.region) };
-  try {
-    if (await hasSmallFolios(store, leased.region, offset, length)) return { ...leased, fresh: true };
-  } catch (error) {
-    store.relay.endLease(leased.claim);
-    throw error;
-  }
-  store.relay.endLease(leased.claim);
-  return { ...(await lease(() => 'done')), fresh: false };
-}
+type Bytes = { readonly offset: number; readonly length: number };
 
 // Under the lease: no reader can get other pages now, and what is in flight stays as it is.
-async function hasSmallFolios(store: Store, region: Region, offset: number, length: number): Promise<boolean> {
+async function hasSmallFolios(store: Store, region: Region, { offset, length }: Bytes): Promise<boolean> {
   const fd = openAny(store, region);
   if (fd === undefined) return false;
   try {
@@ -127,16 +92,9 @@ function openAny(store: Store, { name, content }: Region): number | undefined {
   }
 }
 
-function planOf(
-  store: Store,
-  { region, fd }: Change,
-  offset: number,
-  length: number,
-  fresh: boolean,
-  { source }: Upload,
-): Overwrite {
+function planOf(store: Store, { region, fd }: Change, pages: Bytes, fresh: boolean, { source }: Upload): Overwrite {
   const { inode, pageSize, size: fileSize } = region.content.generation;
-  const place = { to: fd, offset, length, pageSize, fileSize, fresh };
+  const place = { to: fd, ...pages, pageSize, fileSize, fresh };
   const heading = writeHeading({ name: region.name, inode, ...spanOf(place) });
   return { ...place, from: source, note: join(store.paths.uploads, temporaryName() + noteEnding), heading };
 }

@@ -2,11 +2,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileOf } from '../../relay/file-identity.ts';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import { allSidecars, changedOf, describe, removeUnfinished, type Sidecar, setAside, stateOf } from '../sidecar.ts';
-import { fileOf } from './in-place.ts';
+import { cutLater } from './cut.ts';
 import { whileNudging } from './old-files.ts';
-import { cutLater } from './resize.ts';
 import type { Store } from './store.ts';
 import { type Note, noteEnding, readNote } from './undo.ts';
 

@@ -1,19 +1,17 @@
 /** Regions that get their whole content anew, or lose it. @module */
 import { randomBytes } from 'node:crypto';
 import { lstat, rename, rmdir, unlink } from 'node:fs/promises';
+import { fileOf } from '../../relay/file-identity.ts';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Description, stateOf, traitsOf } from '../sidecar.ts';
 import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmpty, removeEmptyFoldersOf } from './folder.ts';
-import { fileOf } from './in-place.ts';
+import type { Judge } from './lease.ts';
 import type { Kept } from './old-files.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 import type { FileUpload } from './upload.ts';
-
-/** Judges what is there now, and throws what the request is to be refused with. */
-export type Judge = (current: Region | undefined) => void;
 
 /** What new content is identified by, and whether it is that of a new region. */
 export type Replaced = { readonly etag: string; readonly created: boolean };

@@ -1,0 +1,180 @@
+/** Leases on pages of a region that are to be changed, and waiting for them. @module */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NativeRelay } from '../../relay/native-relay.ts';
+import { type Claim, type Needs, SystemError } from '../../relay/relay.ts';
+import type { Region } from '../region.ts';
+import { Refusal } from './refusal.ts';
+import type { Store } from './store.ts';
+
+/** How often another service is asked for again. */
+const pollMilliseconds = 25;
+
+/** Judges what is there now, and throws what the request is to be refused with. */
+export type Judge = (current: Region | undefined) => void;
+
+/** How long a change may wait. */
+export type Patience = {
+  /** Of `performance.now()`. */
+  readonly deadline: number;
+  /** The client has gone away. */
+  readonly signal: AbortSignal;
+};
+
+/** A change of a region's own pages, or of its size, that somebody asks for. */
+export type Asked = { readonly name: string; readonly judge: Judge; readonly patience: Patience };
+
+/** The pages that a change wants, and what it has to wait for. Bytes; `length` may be Infinity. */
+export type Wanted = { readonly offset: number; readonly length: number; readonly needs: Needs };
+
+/** A lease that is had. It ends once: by itself, or by the change that is made under it. */
+export class Leased {
+  readonly region: Region;
+  /** What was waited for. */
+  readonly needs: Needs;
+  readonly #relay: NativeRelay;
+  readonly #claim: Claim;
+  #isOver = false;
+
+  constructor(relay: NativeRelay, region: Region, claim: Claim, needs: Needs) {
+    this.#relay = relay;
+    this.#claim = claim;
+    this.region = region;
+    this.needs = needs;
+  }
+
+  /** Bytes are about to change, or may have. Gives the region's new version: versions move here and nowhere else. */
+  moveVersion(epoch: number): number {
+    return this.#relay.beginLease(this.#claim, epoch);
+  }
+
+  /** The file's size or time is about to change, but no byte that is served: the version stays. */
+  touch(): void {
+    this.#relay.touchLease(this.#claim);
+  }
+
+  /** @param isOurs what was done to the file under it is not to be taken for a change by others */
+  end(isOurs = false): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#relay.endLease(this.#claim, isOurs ? this.region.content.generation : undefined);
+  }
+
+  /** Nobody gets these pages as long as the service runs. */
+  keep(): void {
+    this.#isOver = true;
+  }
+}
+
+/**
+ * Waits for a lease, and has it while `act` runs. The region is judged before and, where waiting took any time, again once
+ * it is had: others may have changed it meanwhile.
+ *
+ * @throws Refusal `region-not-found`, `range-busy`; what `judge`, `want` and `act` throw
+ */
+export async function whileLeased<Result>(
+  store: Store,
+  asked: Asked,
+  want: (region: Region) => Wanted,
+  act: (leased: Leased) => Promise<Result>,
+): Promise<Result> {
+  const leased = await lease(store, asked, want);
+  try {
+    return await act(leased);
+  } finally {
+    leased.end();
+  }
+}
+
+/** The same for whoever sees to its end. */
+export async function lease(store: Store, asked: Asked, want: (region: Region) => Wanted): Promise<Leased> {
+  for (;;) {
+    const region = findToChange(store, asked);
+    const wanted = want(region);
+    const idle = wanted.needs === 'accepted' ? leaseAtOnce(store, region, wanted) : undefined;
+    if (idle) return idle;
+    const claim = ask(store, region, wanted);
+    if (!claim) continue;
+    const leased = new Leased(store.relay, region, claim, wanted.needs);
+    if (claim.atOnce) return leased;
+    try {
+      await granted(claim, asked.patience);
+      const now = findToChange(store, asked);
+      const isSame = now.content.generation.inode === region.content.generation.inode;
+      // Whoever came before may have changed what has to be waited for.
+      if (isSame && covers(wanted, want(now))) return new Leased(store.relay, now, claim, wanted.needs);
+    } catch (error) {
+      leased.end();
+      throw error;
+    }
+    leased.end();
+  }
+}
+
+const strength: Record<Needs, number> = { nothing: 0, accepted: 1, done: 2 };
+
+function covers(had: Wanted, wanted: Wanted): boolean {
+  const inside = had.offset <= wanted.offset && wanted.offset + wanted.length <= had.offset + had.length;
+  return inside && strength[had.needs] >= strength[wanted.needs];
+}
+
+/** The region as it is now, judged. @throws Refusal `region-not-found`, `tree-moved`; what `judge` throws */
+export function findToChange(store: Store, { name, judge }: Pick<Asked, 'name' | 'judge'>): Region {
+  store.checkTree();
+  const region = store.catalog.isOfTree(name) ? store.catalog.findAny(name) : undefined;
+  judge(region);
+  if (!region) throw new Refusal('region-not-found', 'There is no such region.');
+  return region;
+}
+
+/** A lease on pages that nobody has, until they are done; undefined where somebody has some: that is mostly not so. */
+export function leaseAtOnce(store: Store, region: Region, wanted: Omit<Wanted, 'needs'>): Leased | undefined {
+  try {
+    const claim = store.relay.lease(region.content.generation, wanted.offset, wanted.length, 'done', false);
+    return new Leased(store.relay, region, claim, 'done');
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+function ask(store: Store, region: Region, { offset, length, needs }: Wanted): Claim | undefined {
+  try {
+    return store.relay.lease(region.content.generation, offset, length, needs);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code === 'EBUSY') throw quarantined(error);
+    if (error.code === 'EUSERS') throw new Refusal('range-busy', 'Too many wait for this region already.', error);
+    if (error.code === 'ESTALE' || error.code === 'EBADF') return undefined; // Closed meanwhile: find it again.
+    throw error;
+  }
+}
+
+function quarantined(cause?: unknown): Refusal {
+  return new Refusal('range-busy', 'Pages of it are quarantined: nobody can tell when they are done.', cause);
+}
+
+async function granted(claim: Claim, { deadline, signal }: Patience): Promise<void> {
+  signal.throwIfAborted();
+  const { promise: given, resolve: give, reject: giveUp } = Promise.withResolvers<boolean | 'late'>();
+  const late = setTimeout(give, Math.max(0, deadline - performance.now()), 'late');
+  const abort = () => giveUp(signal.reason);
+  signal.addEventListener('abort', abort);
+  void claim.granted.then(give);
+  try {
+    const outcome = await given;
+    if (outcome === 'late')
+      throw new Refusal('range-busy', 'Readers or writers have had it for as long as was waited.');
+    if (!outcome) throw quarantined();
+  } finally {
+    clearTimeout(late);
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** Locks other services out, until `store.lock.readmit()`. @throws Refusal `other-writer` */
+export async function lockOthersOut({ lock }: Store, { deadline, signal }: Patience): Promise<void> {
+  while (!lock.exclude()) {
+    if (performance.now() > deadline) throw new Refusal('other-writer', 'Another service holds pages of this tree.');
+    await delay(pollMilliseconds, undefined, { signal });
+  }
+}

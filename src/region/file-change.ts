@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { FileIdentity } from '../relay/relay.ts';
+import { type Description, traitsOf } from './sidecar.ts';
+
+/** What a region changed in place in this run is now; its version is on disk only after `RegionStates.close`. */
+export type Own = { description: Description & { readonly version: number }; changes: number };
+
+/**
+ * What is known of a region's file while a change of it goes on: `move` and `resize` in any order and number, then `end`,
+ * once. Where the file has lost its name meanwhile, or others have changed it before, nothing is known, and all of it is
+ * without effect.
+ */
+export class FileChange {
+  readonly #own: () => Own | undefined;
+  readonly #write: (description: Description) => Promise<void>;
+  #hasEnded = false;
+
+  /**
+   * @param own what is known of the file, as long as this run knows anything
+   * @param write makes a description durable
+   */
+  constructor(own: () => Own | undefined, write: (description: Description) => Promise<void>) {
+    this.#own = own;
+    this.#write = write;
+    const known = own();
+    if (known) known.changes++;
+  }
+
+  /** Bytes are about to change, or may have. */
+  move(version: number): void {
+    const own = this.#known();
+    if (own) own.description = { ...own.description, version };
+  }
+
+  /** Makes a logical size durable. */
+  async resize(size: number, cut: boolean): Promise<void> {
+    const own = this.#known();
+    if (!own) return;
+    const description = { ...own.description, size, cut };
+    try {
+      await this.#write(description);
+    } catch (error) {
+      // It may be in place and only not be durable: who is told that it failed must not find it after a crash.
+      await this.#write(own.description).catch(() => {});
+      throw error;
+    }
+    own.description = description;
+  }
+
+  /**
+   * The change has left the file so. Gives the version by now, of all changes.
+   *
+   * @param size the region's, where that has changed; the file may be longer
+   */
+  end(file: FileIdentity, size?: number): number | undefined {
+    const own = this.#known();
+    this.#hasEnded = true;
+    if (!own) return undefined;
+    own.changes--;
+    const { description } = own;
+    const cut = size === undefined ? description.cut : file.size > size;
+    const served = cut ? (size ?? description.size) : file.size;
+    own.description = { ...description, ...traitsOf(file), cut, size: served };
+    return own.description.version;
+  }
+
+  #known(): Own | undefined {
+    assert(!this.#hasEnded, 'the change has ended');
+    return this.#own();
+  }
+}
