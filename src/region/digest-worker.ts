@@ -5,6 +5,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { readSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import type { DigestAnswer, DigestOrder } from './digest-thread.ts';
 
@@ -16,10 +17,15 @@ type Work = { readonly id: number; readonly fd: number; readonly size: number; r
  */
 const sliceBytes = 256 * 1024;
 
+const niceness = 10;
+
 // A file is read, not mapped: that takes no page for what is a hole in it.
 const buffer = Buffer.allocUnsafe(sliceBytes);
 const queue: Work[] = [];
 let isTurnDue = false;
+
+// On Linux this is the priority of the calling thread alone (sched(7)): readers come before digests.
+setPriority(0, Math.max(getPriority(0), niceness));
 
 parentPort?.on('message', ({ id, work }: DigestOrder) => {
   if (work) queue.push({ id, ...work, hash: createHash('sha256'), at: 0 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Asker, Digests } from '../../src/region/digest.ts';
@@ -19,6 +20,12 @@ const unbounded = Number.POSITIVE_INFINITY;
 
 /** Those of a thread that an earlier test has left idle may go meanwhile. */
 const descriptors = () => readdirSync('/proc/self/fd').length;
+
+/** Field 19 of /proc/PID/task/TID/stat, of each thread (proc(5)). */
+function nicenesses(): number[] {
+  const stats = readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/stat`, 'latin1'));
+  return stats.map((stat) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]));
+}
 
 /** A connection that can be closed. */
 class Connection extends EventEmitter implements Asker {
@@ -182,4 +189,15 @@ test('closing gives up what is computed, at once, and computes no more', async (
   await until(() => digests.running === 0 && descriptors() <= before, 'all has been given back');
   assert.equal(await digests.of(content, new Connection()), undefined);
   assert.equal(digests.running, 0);
+});
+
+test('readers come before digests where processors are short', async (t) => {
+  const { digests, hole } = setUp(t, 'native');
+  const own = getPriority();
+  const gone = new Connection();
+  const digest = digests.of(hole('file', huge), gone);
+  await until(() => nicenesses().includes(Math.max(own, 10)), 'a thread has a lower priority', nicenesses);
+  assert.equal(getPriority(), own, 'the others keep theirs');
+  gone.close();
+  assert.equal(await digest, undefined);
 });
