@@ -6,7 +6,7 @@ const main = words('random-4k random-64k sequential-1m');
 const ways = words('zipf-16k media-512k parquet-128k resume-4m slow-2m multi-range-8k whole');
 const kinds = words('own-field-4k regions-20-4k regions-1000-4k regions-10000-4k revalidate head tokens-4k');
 const logs = words('log-4k log-64k log-ours-4k everyday-64k');
-const closing = words('close-4k kept-10-4k fresh-4k fresh-64k http10-4k unix-4k');
+const closing = words('close-4k kept-10-4k fresh-4k fresh-64k http10-4k unix-4k unix-64k unix-1m');
 const many = [1, 256, 2000].flatMap((count) => [`connections-${count}-4k`, `connections-${count}-64k`]);
 const halves = words('half-rate-4k half-rate-64k half-rate-1m');
 const writers = words('writer-64k writer-1m');

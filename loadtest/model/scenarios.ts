@@ -21,6 +21,7 @@ const tenThousand: RegionsAsked = { count: 10_000, pick: 'zipf' };
 const hotFiles: RegionsAsked = { count: 1000, bytes: 256 * KiB, pick: 'zipf' };
 const everyday: Partial<Scenario> = { size: 64 * KiB, fields: 'own', regions: hotFiles, log: true };
 const twoProcessors: Partial<Scenario> = { processors: 2, connections: 64, against: ['nginx-cache', 'h2o'] };
+const unix: Partial<Scenario> = { socket: 'unix', against: nginx, goals: [{ requests: 1.2, cpu: 0.8 }] };
 const large = [{ requests: 1, cpu: 0.95 }];
 const tensors = [...large, { over: 'raw', cpu: 1.25 }];
 const idleGoals = [{ over: 'stream', idleKibibytes: 2 }, { idleNativeBytes: 512 }];
@@ -60,7 +61,9 @@ const connections: readonly Line[] = [
   ['fresh-4k', 'a new connection each time, closed unannounced', { kept: 'dropped', against: few }],
   ['fresh-64k', 'the same for chunks', { kept: 'dropped', size: 64 * KiB, against: nginx }],
   ['http10-4k', 'HTTP/1.0: health checks and old proxies', { kept: 'HTTP/1.0', against: few }],
-  ['unix-4k', 'a proxy on the same machine, over a unix socket', { socket: 'unix' }],
+  ['unix-4k', 'a proxy on the same machine, over a unix socket', { ...unix, against: others }],
+  ['unix-64k', 'the same for chunks', { ...unix, size: 64 * KiB }],
+  ['unix-1m', 'the same for large chunks', { ...unix, size: MiB, goals: level }],
   ...[1, 256, 2000].flatMap((count): Line[] => [
     [`connections-${count}-4k`, 'pages on few or many connections', { connections: count, against: nginx }],
     [`connections-${count}-64k`, 'the same for chunks', { connections: count, size: 64 * KiB, against: nginx }],

@@ -119,7 +119,7 @@ export class Field {
     const { pid, port, socketPath } = await start(scope, server, setup, tree, (each) => pinned(processors, each));
     const origin = `http://127.0.0.1:${port}`;
     const headers = authorization(setup.tokens[0]);
-    const scraper = server.isOurs ? new Scraper(origin, headers, this.#context.clock) : undefined;
+    const scraper = server.isOurs ? new Scraper({ origin, socketPath }, headers, this.#context.clock) : undefined;
     scope.onEnd(async () => scraper?.end());
     return {
       ...{ name: server.name, about: server.about(setup), origin, socketPath, pid, scraper },

@@ -80,7 +80,7 @@ async function scraperOf({ scope, clock }: FieldContext, origin: string, headers
   const { statusCode, body } = await request(`${origin}/metrics`, { headers });
   await body.dump();
   if (statusCode === 404) return undefined;
-  const scraper = new Scraper(origin, headers, clock);
+  const scraper = new Scraper({ origin }, headers, clock);
   scope.onEnd(() => scraper.end());
   return scraper;
 }

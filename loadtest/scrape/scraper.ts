@@ -1,5 +1,6 @@
 /** Reads a service's metrics while it is under load, and remembers what goes into charts. @module */
 import { Client } from 'undici';
+import type { Contact } from '../clients/job.ts';
 import { BadMetrics, type MetricsText, parseMetrics } from './parse.ts';
 
 /** What one scrape says of the things that are drawn. */
@@ -24,9 +25,14 @@ export class Scraper {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param clock seconds from the start of the run */
-  constructor(origin: string, headers: Readonly<Record<string, string>>, clock: () => number) {
+  constructor(
+    { origin, socketPath }: Pick<Contact, 'origin' | 'socketPath'>,
+    headers: Readonly<Record<string, string>>,
+    clock: () => number,
+  ) {
     const times = { headersTimeout: timeoutMilliseconds, bodyTimeout: timeoutMilliseconds };
-    this.#client = new Client(origin, { ...times, connect: { timeout: timeoutMilliseconds } });
+    const connect = { timeout: timeoutMilliseconds, ...(socketPath !== undefined && { socketPath }) };
+    this.#client = new Client(origin, { ...times, connect });
     this.#origin = origin;
     this.#headers = headers;
     this.#clock = clock;

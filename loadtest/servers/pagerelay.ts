@@ -26,7 +26,7 @@ export function variant(word: string, flags: readonly string[], largest = Number
   return {
     word,
     name: ['pagerelay', ...flags].join(' '),
-    lacks: ['unix sockets'],
+    lacks: [],
     largest,
     isOurs: true,
     isNode: true,
@@ -38,11 +38,12 @@ export function variant(word: string, flags: readonly string[], largest = Number
 }
 
 // Its log goes to its standard output, and so to a file; with the log on, it is as verbose as it is by itself.
-function flagsFor({ tree, port, folder, log, tokens, writable, processors }: Place): string[] {
+function flagsFor({ tree, port, socketPath, folder, log, tokens, writable, processors }: Place): string[] {
   const tokenFile = join(folder, 'tokens');
   if (tokens.length > 0) writeFileSync(tokenFile, `${tokens.join('\n')}\n`);
   return [
-    ...['--dir', tree.folder, '--port', String(port), '--drain', '1'],
+    ...['--dir', tree.folder, '--drain', '1'],
+    ...(socketPath === undefined ? ['--port', String(port)] : ['--host', `unix:${socketPath}`]),
     ...(log ? [] : ['--log-level', 'warn']),
     ...(tokens.length > 0 ? ['--read-token-file', tokenFile] : []),
     ...(writable ? ['--writable'] : []),

@@ -70,7 +70,7 @@ static void a_door_that_is_closed_lets_nobody_in_and_nobody_out(void) {
     stop_listening(&scene);
     CHECK_EQUAL(pr_door_close(scene.relay, scene.door), -EBADF);
     int late = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    CHECK_EQUAL(connect(late, (const struct sockaddr *)&scene.address, sizeof scene.address), -1);
+    CHECK_EQUAL(connect(late, &scene.address.any, scene.address_length), -1);
     CHECK_EQUAL(errno, ECONNREFUSED);
     close(late);
     get(&scene, guest, 5, 100); /* who is inside stays */
@@ -78,10 +78,16 @@ static void a_door_that_is_closed_lets_nobody_in_and_nobody_out(void) {
     scene_close(&scene);
 }
 
-static void only_what_listens_for_tcp_is_a_door(void) {
+static void only_what_listens_for_streams_is_a_door(void) {
     struct scene scene = scene_open();
     uint64_t door;
     int guest = visit(&scene), datagrams = (int)MUST(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    int packets = (int)MUST(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    struct sockaddr any = {.sa_family = AF_UNIX};
+    MUST(bind(packets, &any, sizeof any.sa_family));
+    MUST(listen(packets, 1));
+    CHECK_EQUAL(pr_door_open(scene.relay, packets, &door), -EINVAL);
+    close(packets);
     CHECK_EQUAL(pr_door_open(scene.relay, guest, &door), -EINVAL);
     CHECK(pr_door_open(scene.relay, datagrams, &door) < 0);
     CHECK_EQUAL(pr_door_open(scene.relay, scene.region.fd, &door), -ENOTSOCK);
@@ -176,7 +182,7 @@ int main(void) {
     RUN(only_what_stays_in_the_machine_is_not_paced);
     RUN(a_guest_that_is_answered_is_never_told_of);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
-    RUN(only_what_listens_for_tcp_is_a_door);
+    RUN(only_what_listens_for_streams_is_a_door);
     RUN(guests_are_spread_over_lanes);
     RUN(urgent_data_in_a_head_is_neither_answered_nor_fatal);
     pr_faults_enable();

@@ -184,22 +184,26 @@ static void a_peer_that_closed_after_reading_is_seen_closed(void) {
     pr_prober_close(&prober);
 }
 
-static void what_is_no_tcp_connection_is_refused(void) {
+static void what_is_no_connection_of_tcp_or_by_a_unix_socket_is_refused(void) {
     struct pr_prober prober;
     struct pr_peer peer;
-    int pipes[2], unix_ends[2];
+    int pipes[2], unix_ends[2], packets[2];
     CHECK_EQUAL(pr_prober_open(&prober), 0);
     MUST(pipe(pipes));
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, unix_ends));
+    MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets));
     int datagrams = (int)MUST(socket(AF_INET, SOCK_DGRAM, 0)), alone = (int)MUST(socket(AF_INET, SOCK_STREAM, 0));
     CHECK_EQUAL(classify(&prober, pipes[0], &peer), -ENOTSOCK);
-    CHECK_EQUAL(classify(&prober, unix_ends[0], &peer), -EPROTOTYPE);
+    CHECK_EQUAL(classify(&prober, packets[0], &peer), -EPROTOTYPE);
+    CHECK_EQUAL(classify(&prober, unix_ends[0], &peer), 0);
+    CHECK_EQUAL(peer.kind, PR_PEER_UNASKABLE);
     CHECK_EQUAL(classify(&prober, datagrams, &peer), -EPROTOTYPE);
     CHECK_EQUAL(classify(&prober, alone, &peer), -ENOTCONN);
     CHECK_EQUAL(classify(&prober, -1, &peer), -EBADF);
     for (int end = 0; end < 2; end++) {
         close(pipes[end]);
         close(unix_ends[end]);
+        close(packets[end]);
     }
     close(datagrams);
     close(alone);
@@ -258,7 +262,7 @@ int main(void) {
     RUN(a_listener_on_the_peers_port_is_not_the_peer);
     RUN(a_later_socket_at_the_same_addresses_is_another_one);
     RUN(a_peer_that_closed_after_reading_is_seen_closed);
-    RUN(what_is_no_tcp_connection_is_refused);
+    RUN(what_is_no_connection_of_tcp_or_by_a_unix_socket_is_refused);
     RUN(without_the_query_everybody_is_unaskable);
     RUN(a_failing_query_lets_nothing_go);
     return 0;

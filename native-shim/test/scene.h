@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +35,12 @@ struct scene {
     char name[64]; /* of its file */
     int listener;
     uint64_t door;
-    struct sockaddr_in address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_un name;
+    } address;
+    socklen_t address_length;
     unsigned keep_alive;
     struct pr_publication publication;
 };
@@ -71,27 +77,35 @@ static inline void respond_with(struct scene *scene, struct pr_responding respon
     CHECK_EQUAL(pr_respond(scene->relay, &responding), 0);
 }
 
-static inline void listen_at_all(struct scene *scene, int send_buffer) {
-    socklen_t length = sizeof scene->address;
-    scene->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    scene->listener = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+/* Any port of TCP, or any name of AF_UNIX. */
+static inline void listen_at_all(struct scene *scene, int family, int send_buffer) {
+    socklen_t length = family == AF_UNIX ? sizeof(sa_family_t) : sizeof scene->address.four;
+    scene->address.four = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    scene->address.any.sa_family = (sa_family_t)family;
+    scene->listener = (int)MUST(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     /* What is accepted inherits it. */
     if (send_buffer > 0) MUST(setsockopt(scene->listener, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer));
-    MUST(bind(scene->listener, (struct sockaddr *)&scene->address, length));
+    MUST(bind(scene->listener, &scene->address.any, length));
     MUST(listen(scene->listener, 511));
-    MUST(getsockname(scene->listener, (struct sockaddr *)&scene->address, &length));
+    scene->address_length = sizeof scene->address;
+    MUST(getsockname(scene->listener, &scene->address.any, &scene->address_length));
     CHECK_EQUAL(pr_door_open(scene->relay, scene->listener, &scene->door), 0);
 }
 
-static inline struct scene scene_with(struct pr_options options, struct pr_responding responding, uint64_t size,
-                                      int send_buffer) {
+static inline struct scene scene_by(int family, struct pr_options options, struct pr_responding responding,
+                                    uint64_t size, int send_buffer) {
     struct scene scene = {.relay = relay_start(options)};
     scene.region = region_create(scene.relay, size);
     snprintf(scene.name, sizeof scene.name, "/proc/self/fd/%d", scene.region.fd);
     respond_with(&scene, responding);
     CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a")), 0);
-    listen_at_all(&scene, send_buffer);
+    listen_at_all(&scene, family, send_buffer);
     return scene;
+}
+
+static inline struct scene scene_with(struct pr_options options, struct pr_responding responding, uint64_t size,
+                                      int send_buffer) {
+    return scene_by(AF_INET, options, responding, size, send_buffer);
 }
 
 static inline struct pr_responding patient(void) {
@@ -137,11 +151,11 @@ static inline void scene_close(struct scene *scene) {
 /* Clients. */
 
 static inline int visit_with(const struct scene *scene, int receive_buffer) {
-    int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int fd = (int)MUST(socket(scene->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     struct timeval patience = {.tv_sec = 20};
     MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
     if (receive_buffer > 0) MUST(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer));
-    MUST(connect(fd, (const struct sockaddr *)&scene->address, sizeof scene->address));
+    MUST(connect(fd, &scene->address.any, scene->address_length));
     return fd;
 }
 

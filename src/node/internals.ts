@@ -21,7 +21,7 @@ type Handle = {
 /** By what a server listens: what Node asks of it. */
 export type ListeningHandle = {
   readonly fd?: number;
-  getsockname(into: object): number;
+  readonly getsockname?: ((into: object) => number) | undefined;
   close(callback?: () => void): void;
   ref(): void;
   unref(): void;
@@ -53,7 +53,7 @@ function serverInternals(server: object): ServerInternals {
   return server;
 }
 
-/** Whether a handle of a TCP socket has all that is used of one. */
+/** Whether a handle of a socket has all that is used of one. */
 export function isKnownHandle(handle: object | null | undefined): handle is Required<Handle> {
   const { fd, writeQueueSize, reading, readStart, readStop } = (handle ?? {}) as Handle;
   const numbers = typeof fd === 'number' && typeof writeQueueSize === 'number' && typeof reading === 'boolean';

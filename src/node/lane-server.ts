@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { renameSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import type { Responding, Return } from '../relay/publication.ts';
@@ -35,23 +36,26 @@ const longest = 2 ** 31 - 1; // of a timer, milliseconds
 class LanesHandle implements ListeningHandle {
   readonly #relay: NativeRelay;
   readonly #listener: number;
-  readonly #address: object;
+  readonly #path: string | undefined;
   // A listening handle keeps its process alive.
   readonly #alive = setInterval(() => {}, longest);
+  /** As of Node's handles, one of a unix socket has none: the server knows the path. */
+  readonly getsockname: ((into: object) => number) | undefined;
 
-  constructor(relay: NativeRelay, listener: number, address: object) {
+  constructor(relay: NativeRelay, listener: number, address: AddressInfo | string) {
     this.#relay = relay;
     this.#listener = listener;
-    this.#address = address;
-  }
-
-  getsockname(into: object): number {
-    Object.assign(into, this.#address);
-    return 0;
+    this.#path = pathOf(address);
+    if (this.#path !== undefined) return;
+    this.getsockname = (into) => {
+      Object.assign(into, address);
+      return 0;
+    };
   }
 
   close(callback?: () => void): void {
     clearInterval(this.#alive);
+    if (this.#path !== undefined) rmSync(this.#path, { force: true });
     this.#relay.closeListener(this.#listener);
     if (callback) setImmediate(callback);
   }
@@ -82,7 +86,7 @@ export type LaneOptions = Pick<Responding, 'guarded' | 'log' | 'combined' | 'bef
 /**
  * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on accepting.
  *
- * @param server one that speaks HTTP/1 over plain TCP
+ * @param server one that speaks HTTP/1 over plain TCP, or a unix socket with a file
  * @returns whether they do; not where the server limits the requests of each connection, nor in a release of Node whose
  * servers are made otherwise
  */
@@ -90,9 +94,9 @@ export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptio
   const handle = canAcceptInLanes() ? listeningHandleOf(server) : undefined;
   const { fd = -1 } = handle ?? {};
   const address = server.address();
-  const isTcp = handle && fd >= 0 && typeof address === 'object' && address !== null;
   // Node would count the requests of each connection; a lane does not.
-  if (!isTcp || (server.maxRequestsPerSocket ?? 0) > 0) return false;
+  if (!handle || fd < 0 || !address || (server.maxRequestsPerSocket ?? 0) > 0) return false;
+  if (pathOf(address)?.startsWith('\0')) return false; // A unix socket without a file.
   const { room = new Room(server, () => {}), maxConnections, onCrowd, ...answering } = lanes;
   const responding = {
     ...answering,
@@ -110,8 +114,21 @@ export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptio
   // Before others: what they do to a response shall find the connection followed.
   server.prependListener('request', follow);
   replaceListeningHandle(server, new LanesHandle(relay, listener, address));
-  handle.close(); // The relay has a descriptor of its own.
+  closeHandle(handle, pathOf(address));
   return true;
+}
+
+// Of a unix socket.
+function pathOf(address: AddressInfo | string): string | undefined {
+  return typeof address === 'string' ? address : undefined;
+}
+
+// The relay has a descriptor of its own. libuv removes the file of a unix socket that it closes: it shall not find it.
+function closeHandle(handle: ListeningHandle, path: string | undefined): void {
+  const aside = `${path}.${process.pid}`;
+  if (path !== undefined) renameSync(path, aside);
+  handle.close();
+  if (path !== undefined) renameSync(aside, path);
 }
 
 // A time of 0 is none.
@@ -237,7 +254,7 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
 
 function socketOf(server: Server, { fd, address, port }: Taken): Socket {
   const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
-  tellPeer(socket, address, port);
+  if (port > 0) tellPeer(socket, address, port); // A peer by a unix socket has no address.
   countAmong(server, socket);
   return socket;
 }

@@ -92,11 +92,9 @@ test('peers take turns in being the first, and run what they can', async (scope)
   const ran = results?.trials.map(({ scenario, server }) => [scenario, server]);
   const zipf = [ours, theirs, theirs, ours].map((server) => ['zipf-16k', server]);
   const rest = [ours, ours].map((server) => ['revalidate', server]);
-  assert.deepEqual(ran, [...zipf, ...rest, ...[theirs, theirs].map((server) => ['unix-4k', server])]);
-  assert.deepEqual(results?.missing, [
-    { name: `${theirs} in revalidate`, why: 'not supported: entity tags' },
-    { name: `${ours} in unix-4k`, why: 'not supported: unix sockets' },
-  ]);
+  const unix = [ours, theirs, theirs, ours].map((server) => ['unix-4k', server]);
+  assert.deepEqual(ran, [...zipf, ...rest, ...unix]);
+  assert.deepEqual(results?.missing, [{ name: `${theirs} in revalidate`, why: 'not supported: entity tags' }]);
   assert.deepEqual(unlikeSchema(results), []);
 });
 

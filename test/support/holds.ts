@@ -2,6 +2,7 @@
 import type { Counters, Outcome, Reference } from '../../src/relay/relay.ts';
 import type { Service } from '../../src/service.ts';
 import { countOpen, type Open } from './descriptors.ts';
+import type { Listening } from './lane-answers.ts';
 import { until } from './poll.ts';
 import { RawClient } from './raw.ts';
 import type { Scope } from './scope.ts';
@@ -49,7 +50,11 @@ export async function untilReturned({ service }: Pick<Running, 'service'>, atMos
  * Has a byte of a region sent, and waits until that is over: the region is then open. Returns what is open from then on,
  * at most, when nothing is in flight: for Node and each lane, one pipe that they have used waits for its next use.
  */
-export async function warmUp(scope: Scope, running: Running, name: string): Promise<Open> {
+export async function warmUp(
+  scope: Scope,
+  running: Pick<Running, 'service'> & Pick<Listening, 'port'>,
+  name: string,
+): Promise<Open> {
   const client = await RawClient.connect(scope, running.port);
   client.get(`/regions/${name}`, '0-0');
   await client.response();

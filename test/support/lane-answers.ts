@@ -9,8 +9,8 @@ import type { Scope } from './scope.ts';
 /** What has a relay. */
 export type WithRelay = { readonly service: { readonly relay: Relay } };
 
-/** What has a relay, and a port. */
-export type Listening = WithRelay & { readonly port: number };
+/** What has a relay, and a port, or the path of a unix socket. */
+export type Listening = WithRelay & { readonly port: number | string };
 
 /** Who asks: the path, and fields besides Host and Range. */
 export type Asked = { readonly path: string; readonly fields?: string };

@@ -49,8 +49,10 @@ export class RawClient {
     socket.on('close', () => this.#finish(undefined));
   }
 
-  static async connect(scope: Scope, port: number, host = '127.0.0.1'): Promise<RawClient> {
-    const client = new RawClient(connect({ host, port, allowHalfOpen: true }));
+  /** @param where a port, or the path of a unix socket */
+  static async connect(scope: Scope, where: number | string, host = '127.0.0.1'): Promise<RawClient> {
+    const to = typeof where === 'string' ? { path: where } : { host, port: where };
+    const client = new RawClient(connect({ ...to, allowHalfOpen: true }));
     scope.after(() => client.socket.destroy());
     await once(client.socket, 'connect');
     return client;

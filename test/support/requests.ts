@@ -11,7 +11,7 @@ export type Change = {
 
 /** Asks, and does not read. Host is where the connection goes, which a writable service looks at. */
 export function ask(client: RawClient, { method, path, fields = {}, body }: Change): void {
-  const all = { host: `127.0.0.1:${client.socket.remotePort}`, ...fields };
+  const all = { host: `127.0.0.1:${client.socket.remotePort ?? 80}`, ...fields };
   const framing = body === undefined ? {} : { 'content-length': String(body.length) };
   const lines = Object.entries({ ...all, ...framing }).map(([name, value]) => `${name}: ${value}`);
   const head = Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1');

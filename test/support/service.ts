@@ -47,6 +47,26 @@ export async function startService(
   options: Partial<ServiceOptions> = {},
   prepare: (service: Service) => void = () => {},
 ): Promise<Running> {
+  const { service, close } = await listenAt(scope, { host: '127.0.0.1', port: 0 }, options, prepare);
+  const { port } = service.app.server.address() as AddressInfo;
+  return { service, port, origin: `http://127.0.0.1:${port}`, close };
+}
+
+/** The same at a unix socket, whose path stands for the port. */
+export async function startAtSocket(
+  scope: Scope,
+  path: string,
+  options: Partial<ServiceOptions>,
+): Promise<Pick<Running, 'service' | 'close'> & { readonly port: string }> {
+  return { ...(await listenAt(scope, { path }, options)), port: path };
+}
+
+async function listenAt(
+  scope: Scope,
+  where: { host: string; port: number } | { path: string },
+  options: Partial<ServiceOptions>,
+  prepare: (service: Service) => void = () => {},
+): Promise<Pick<Running, 'service' | 'close'>> {
   const service = createService({ ...serviceDefaults, ...options });
   prepare(service);
   let closing: Promise<boolean> | undefined;
@@ -55,7 +75,6 @@ export async function startService(
     return closing;
   };
   scope.after(close);
-  await service.app.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = service.app.server.address() as AddressInfo;
-  return { service, port, origin: `http://127.0.0.1:${port}`, close };
+  await service.app.listen(where);
+  return { service, close };
 }

@@ -24,12 +24,13 @@ enum { MOST_DOORS = 16 };
 
 /* Opening and closing. */
 
-static int check_listens(int fd) {
-    int listens = 0, protocol = 0;
+/* Its family, or -errno. */
+static int listening_family(int fd) {
+    int listens = 0;
     socklen_t length = sizeof listens;
     if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0) return -errno;
-    if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0) return -errno;
-    return listens && protocol == IPPROTO_TCP ? 0 : -EINVAL;
+    int family = pr_stream_family(fd);
+    return listens && family != -EPROTOTYPE ? family : -EINVAL;
 }
 
 static bool lanes_share_a_node(const struct pr_relay *relay) {
@@ -84,13 +85,13 @@ static void pace_nothing(int fd) {
         pr_sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
 }
 
-static int open_door(struct pr_door *door, int fd) {
+static int open_door(struct pr_door *door, int fd, int family) {
     int yes = 1, flags = pr_sys.fcntl(fd, F_GETFL, 0);
     door->fd = pr_sys.dup(fd);
     if (door->fd < 0) return -errno;
     if (flags < 0 || pr_sys.fcntl(door->fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
     /* What is accepted inherits it, as Node would set it: a short last packet waits for no acknowledgement. */
-    if (pr_sys.setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) < 0) return -errno;
+    if (family != AF_UNIX && pr_sys.setsockopt(door->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) < 0) return -errno;
     pace_nothing(door->fd);
     struct pr_relay *relay = door->relay;
     pr_lock(relay);
@@ -104,15 +105,15 @@ static int open_door(struct pr_door *door, int fd) {
 }
 
 int pr_door_open(struct pr_relay *relay, int fd, uint64_t *id) {
-    int result = check_listens(fd);
-    if (result == 0 && !lanes_share_a_node(relay)) result = -EXDEV;
+    int family = listening_family(fd), result = lanes_share_a_node(relay) ? 0 : -EXDEV;
+    if (family < 0) result = family;
     if (result < 0) return result;
     struct pr_door *door = pr_allocate(1, sizeof *door);
     if (!door) return -ENOMEM;
     door->relay = relay;
     door->fd = -1;
     pr_list_init(&door->doors);
-    result = open_door(door, fd);
+    result = open_door(door, fd, family);
     *id = door->id;
     if (result == 0) return 0;
     if (door->id > 0)

@@ -24,8 +24,8 @@ struct pr_door {
 
 /*
  * Has the lanes accept the connections of a listening socket, and read their requests. Duplicates the descriptor.
- * -EINVAL when it does not listen for TCP, -EXDEV where lanes sit on several NUMA nodes: which one a connection belongs
- * to is known with its first request.
+ * -EINVAL when it does not listen, or for neither TCP nor streams of AF_UNIX; -EXDEV where lanes sit on several NUMA
+ * nodes: which one a connection belongs to is known with its first request.
  */
 int pr_door_open(struct pr_relay *relay, int fd, uint64_t *door);
 

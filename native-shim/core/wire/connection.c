@@ -404,9 +404,10 @@ static void mark_cut(const struct pr_connection *connection) {
 
 void pr_break_off(struct pr_connection *connection, int error) {
     struct pr_relay *relay = connection->relay;
-    bool local = connection->peer.kind == PR_PEER_LOCAL;
     if (error == -ENODATA) mark_cut(connection);
-    if (local) {
+    if (pr_is_unix(&connection->peer)) {
+        shutdown(connection->fd, SHUT_WR); /* it can't be reset */
+    } else if (connection->peer.kind == PR_PEER_LOCAL) {
         connection->blind = !keep_peer_in_sight(connection->fd); /* others may look the moment that the FIN is out */
         shutdown(connection->fd, SHUT_WR);
     } else {

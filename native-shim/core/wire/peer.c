@@ -79,11 +79,17 @@ static size_t address_bytes(const union pr_address *address, void *bytes, uint16
     return 16;
 }
 
+static const char name_of_unix[] = "unix:";
+
 unsigned pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]) {
     static const char prefix[] = "::ffff:";
     unsigned char bytes[16] = {0};
     size_t before = peer->mapped ? sizeof prefix - 1 : 0;
     uint16_t port = 0;
+    if (pr_is_unix(peer)) {
+        memcpy(text, name_of_unix, sizeof name_of_unix);
+        return 0;
+    }
     memcpy(text, prefix, before + 1);
     address_bytes(&peer->there, bytes, &port);
     inet_ntop(peer->there.any.sa_family, bytes, text + before, (socklen_t)(PR_ADDRESS_TEXT - before));
@@ -94,6 +100,10 @@ void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {
     char text[INET6_ADDRSTRLEN] = "?";
     unsigned char bytes[16] = {0};
     uint16_t port = 0;
+    if (pr_is_unix(peer)) {
+        snprintf(buffer, size, name_of_unix);
+        return;
+    }
     address_bytes(&peer->there, bytes, &port);
     inet_ntop(peer->there.any.sa_family, bytes, text, sizeof text);
     snprintf(buffer, size, peer->there.any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
@@ -231,10 +241,22 @@ static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer
     return device > 0 && device_is_physical(prober, device) == 1;
 }
 
+int pr_stream_family(int fd) {
+    int domain = 0, type = 0, protocol = 0;
+    socklen_t length = sizeof domain;
+    if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+        pr_sys.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+        pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0)
+        return -errno;
+    bool known = domain == AF_UNIX ? type == SOCK_STREAM : protocol == IPPROTO_TCP;
+    return known ? domain : -EPROTOTYPE;
+}
+
 int pr_peer_address_of(int fd, struct pr_peer *peer) {
     memset(peer, 0, sizeof *peer);
     socklen_t length = sizeof peer->there;
     if (pr_sys.getpeername(fd, &peer->there.any, &length) < 0) return -errno;
+    if (pr_is_unix(peer)) return 0;
     bool six = peer->there.any.sa_family == AF_INET6;
     unmap(&peer->there);
     peer->mapped = six && peer->there.any.sa_family == AF_INET;
@@ -249,15 +271,14 @@ static int own_address(int fd, struct pr_peer *peer) {
 }
 
 int pr_peer_addresses(int fd, struct pr_peer *peer) {
-    int type = 0;
-    socklen_t length = sizeof type;
-    if (pr_sys.getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &type, &length) < 0) return -errno;
-    if (type != IPPROTO_TCP) return -EPROTOTYPE;
-    int result = pr_peer_address_of(fd, peer);
-    return result < 0 ? result : own_address(fd, peer);
+    int result = pr_stream_family(fd);
+    if (result >= 0) result = pr_peer_address_of(fd, peer);
+    return result < 0 || pr_is_unix(peer) ? result : own_address(fd, peer);
 }
 
 void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
+    peer->kind = PR_PEER_UNASKABLE;
+    if (pr_is_unix(peer)) return;
     bool known = peer->here.any.sa_family != AF_UNSPEC || own_address(fd, peer) == 0;
     peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;
     struct found found;
@@ -267,8 +288,6 @@ void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
         memcpy(peer->cookie, found.message.id.idiag_cookie, sizeof peer->cookie);
     } else if (behind_a_network_card(prober, peer)) {
         peer->kind = PR_PEER_REMOTE;
-    } else {
-        peer->kind = PR_PEER_UNASKABLE;
     }
 }
 

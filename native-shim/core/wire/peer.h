@@ -39,9 +39,17 @@ struct pr_peer {
 int pr_prober_open(struct pr_prober *prober);
 void pr_prober_close(struct pr_prober *prober);
 
-/* Fills in the other end's address, and clears the rest. -EPROTOTYPE when it is none of IP. */
+/* Who is at the other end of a unix socket has no address. */
+static inline bool pr_is_unix(const struct pr_peer *peer) {
+    return peer->there.any.sa_family == AF_UNIX;
+}
+
+/* The family of a socket of TCP, or of a stream of AF_UNIX; -EPROTOTYPE of any other. */
+int pr_stream_family(int fd);
+
+/* Fills in the other end's address, and clears the rest. -EPROTOTYPE when it is of another family. */
 int pr_peer_address_of(int fd, struct pr_peer *peer);
-/* Our own end's too, without which the peer can't be looked at. -EPROTOTYPE when fd is no TCP connection. */
+/* Our own end's too, without which a peer of TCP can't be looked at. -EPROTOTYPE as of pr_stream_family. */
 int pr_peer_addresses(int fd, struct pr_peer *peer);
 
 /* Fills in what is not known yet: our own end's address, the kind and the cookie. */
@@ -66,10 +74,13 @@ enum pr_sight {
 /* One exact query about a local peer: a pr_sight, or -errno. */
 int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t *unread);
 
-/* "192.0.2.1:443" or "[2001:db8::1]:443". */
+/* "192.0.2.1:443", "[2001:db8::1]:443" or "unix:". */
 void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size);
 
-/* The address alone, as Node writes it: "192.0.2.1", "2001:db8::1", or "::ffff:192.0.2.1" of a mapped one. */
+/*
+ * The address alone, as Node writes it: "192.0.2.1", "2001:db8::1", or "::ffff:192.0.2.1" of a mapped one; "unix:", as
+ * nginx calls it, where there is none. Returns the port, 0 for none.
+ */
 enum { PR_ADDRESS_TEXT = 64 };
 unsigned pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]);
 

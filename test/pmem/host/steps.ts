@@ -95,6 +95,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'lanes-hand-over': 'is about what is left in a connection',
   'lanes-observed': 'is about what is counted and logged',
   'lanes-smuggling': 'is about where a request begins',
+  'lanes-unix': 'is about unix sockets, whatever holds the pages',
   'many-scrapes': 'is about metrics',
   'last-response': 'is about how a connection ends',
   'engine-choice': 'is about tmpfs and the page cache; serving.guest.ts tells what is chosen on DAX',
