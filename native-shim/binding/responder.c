@@ -119,13 +119,13 @@ static napi_value take_opened(napi_env env, napi_callback_info info) {
     return object;
 }
 
-static napi_value withdraw_one(napi_env env, napi_callback_info info) {
+static napi_value changed(napi_env env, napi_callback_info info) {
     struct call call;
     struct texts texts;
     struct pr_text path;
     texts.used = 0;
     if (open_call(env, info, &call) && want_text(env, call.arguments[1], "path", &texts, &path))
-        pr_withdraw_one(call.relay, path);
+        pr_changed(call.relay, path);
     return NULL;
 }
 
@@ -186,7 +186,7 @@ static napi_value unread(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"publish", publish}, {"takeOpened", take_opened}, {"withdrawOne", withdraw_one},
+    {"publish", publish}, {"takeOpened", take_opened}, {"changed", changed},
     {"allow", allow},     {"respond", respond},        {"unread", unread},
 };
 const struct exports responder_exports = EXPORTS(list);

@@ -28,7 +28,8 @@ static struct pr_answer judge_of(const struct pr_publication *publication, uint6
     struct pr_head head;
     snprintf(text, sizeof text, "%s /regions/a HTTP/1.1\r\nHost: a\r\n%s\r\n", method, lines);
     CHECK_EQUAL(pr_head_read(text, strlen(text), &head), PR_HEAD_WHOLE);
-    return pr_answer_judge(publication, size, &head);
+    const struct pr_validators now = {.etag = publication->etag, .last_modified = publication->last_modified};
+    return pr_answer_judge(publication, &now, size, &head);
 }
 
 static struct pr_answer judge(const char *method, const char *lines) {
@@ -268,13 +269,14 @@ static void if_range_by_a_strong_tag(void) {
 static void expect_head(const struct pr_answer *answer, bool keeps, unsigned keep_alive, const char *before_date,
                         const char *behind) {
     const struct pr_published published = {.size = 1000, .is = region};
+    const struct pr_validators validators = {.etag = region.etag, .last_modified = region.last_modified};
     char into[PR_LONGEST_FIELDS + PR_HEAD_ROOM], expected[2048], now[64];
     struct pr_head_end end = {0};
     time_t first, second;
     size_t length;
     do {
         first = time(NULL);
-        length = pr_answer_head(into, &published, answer, keeps, keep_alive, &end);
+        length = pr_answer_head(into, &published, &validators, answer, keeps, keep_alive, &end);
         second = time(NULL);
     } while (first != second);
     struct tm parts;
@@ -313,12 +315,15 @@ static void the_longest_head_has_room(void) {
     static char fields[PR_LONGEST_FIELDS];
     static char into[PR_LONGEST_FIELDS + PR_HEAD_ROOM];
     memset(fields, 'a', sizeof fields);
+    static char tag[sizeof((struct pr_validators *)NULL)->made_etag];
     const struct pr_text none = TEXT("");
-    struct pr_published published = {.size = UINT64_MAX, .is = {.etag = none, .content_type = none, .others = none}};
-    published.is.fields = (struct pr_text){.at = fields, .length = sizeof fields};
+    struct pr_published published = {.size = UINT64_MAX, .is = {.content_type = none, .others = none}};
+    struct pr_validators now = {.etag = {.at = tag, .length = sizeof now.made_etag}, .last_modified = TEXT(date)};
+    /* The published tag was the longest one, and there was no date. */
+    published.is.fields = (struct pr_text){.at = fields, .length = sizeof fields - PR_LONGEST_TAG};
     struct pr_answer answer = {.status = PR_STATUS_PARTIAL, .has_body = true, .offset = UINT64_MAX - 10, .length = 10};
     struct pr_head_end end = {0};
-    CHECK(pr_answer_head(into, &published, &answer, true, UINT32_MAX, &end) <= sizeof into);
+    CHECK(pr_answer_head(into, &published, &now, &answer, true, UINT32_MAX, &end) <= sizeof into);
 }
 
 int main(void) {

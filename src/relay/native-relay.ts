@@ -458,11 +458,17 @@ export class NativeRelay implements Relay {
     return this.#isSuspended;
   }
 
-  /** Has lanes answer for nothing, or for nothing at this path, until it is said again. */
-  withdraw(path?: string): void {
-    if (this.#closed) return;
-    if (path === undefined) this.#shim.act(this.#relay, 'withdraw');
-    else this.#shim.withdrawOne(this.#relay, path);
+  /** Has lanes answer for nothing until it is published again. */
+  withdraw(): void {
+    if (!this.#closed) this.#shim.act(this.#relay, 'withdraw');
+  }
+
+  /**
+   * The region at this path is changed. Lanes go on with it where it is open, at the version that it is at, and open it no
+   * more as it was seen before.
+   */
+  changed(path: string): void {
+    if (!this.#closed) this.#shim.changed(this.#relay, path);
   }
 
   /** What Node shall read of a connection that its lane gives to it. @throws SystemError */

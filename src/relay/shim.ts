@@ -165,8 +165,8 @@ export type Shim = {
   publish(relay: ShimRelay, publication: Publication | PublicationAhead): number;
   /** What a lane has opened, and nobody was told of yet. */
   takeOpened(relay: ShimRelay): OpenedByLane | undefined;
-  /** They do not answer at this path any more. */
-  withdrawOne(relay: ShimRelay, path: string): void;
+  /** The region at this path is not what was published ahead any more. */
+  changed(relay: ShimRelay, path: string): void;
   /** Requests by a Host, or with an Authorization, may be answered. -ENOSPC when 1,024 are known. */
   allow(relay: ShimRelay, kind: 'host' | 'reader', text: string): number;
   /** How lanes answer; before a socket is given to them. */

@@ -145,6 +145,59 @@ test('an overwrite goes through while lanes answer many connections without paus
   assert.ok(tags.size > 2, `${tags.size} versions were seen`);
 });
 
+for (const place of ['tmpfs', 'ext4'] as const) {
+  test(`lanes go on with a region that is overwritten, by the validators that Node tells, on ${place}`, async (t) => {
+    const running = await startWithFile(t, place);
+    const client = await connectToLane(t, running, { path }, '-10');
+    const node = await RawClient.connect(t, running.port);
+    const unread = ['changed', 'unpublished', 'writer', 'failed'].map((reason) => fedOf(running, reason));
+    for (let version = 1; version <= 5; version++) {
+      const body = seededBytes(5000, 200 + version);
+      const { status, fields } = await send(t, running, overwriting(path, size - 5000, body, 10));
+      assert.equal(status, 204);
+      const answers = answersOf(running);
+      client.get(path, '-10');
+      const byLane = await client.response();
+      await until(() => answersOf(running) === answers + 1, 'a lane has answered');
+      node.get(path, '-10', 'If-Match: *\r\n');
+      const byNode = await node.response();
+      assert.equal(answersOf(running), answers + 1, 'Node has answered');
+      for (const answer of [byLane, byNode]) {
+        assert.equal(answer.status, 206);
+        assert.ok(answer.body.equals(body.subarray(-10)));
+        assert.equal(answer.fields.get('etag'), fields.get('etag'));
+        assert.equal(answer.fields.get('last-modified'), byNode.fields.get('last-modified'));
+      }
+      client.get(path, undefined, `If-None-Match: ${byNode.fields.get('etag')}\r\n`);
+      assert.equal((await client.response()).status, 304);
+      client.get(path, '-10', 'If-Range: "another"\r\n');
+      assert.equal((await client.response()).status, 200);
+      await until(() => answersOf(running) === answers + 3, 'the lane has answered those as well');
+    }
+    assert.deepEqual(
+      ['changed', 'unpublished', 'writer', 'failed'].map((reason) => fedOf(running, reason)),
+      unread,
+      'the region stays published',
+    );
+    for (const each of [client, node]) each.destroy();
+  });
+}
+
+test('while pages are leased lanes answer for those beside them', async (t) => {
+  const running = await startWithFile(t);
+  const client = await connectToLane(t, running, { path }, '-10');
+  const asked = Buffer.from(JSON.stringify({ region: 'file.bin', first: 0, last: 4095, ttlSeconds: 60 }));
+  const lease = await send(t, running, { method: 'POST', path: '/leases', fields: json, body: asked });
+  assert.equal(lease.status, 201);
+  const before = { answers: answersOf(running), fed: fedOf(running) };
+  client.get(path, '4096-4105');
+  const { status, body } = await client.response();
+  assert.deepEqual([status, body.equals(old.subarray(4096, 4106))], [206, true]);
+  await until(() => answersOf(running) === before.answers + 1, 'a lane has answered');
+  assert.equal(fedOf(running), before.fed);
+  client.destroy();
+});
+
 test('while pages are leased no lane answers with them, and afterwards they are as they were left', async (t) => {
   const running = await startWithFile(t);
   const client = await connectToLane(t, running, { path }, '0-9');

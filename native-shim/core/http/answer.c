@@ -72,32 +72,33 @@ static bool matches_weakly(struct pr_text tag, struct pr_text current) {
 enum condition { HOLDS, FAILS, UNSURE };
 
 /* Whether the region is another one than the client has: If-None-Match, and only without it the date (13.2.2). */
-static enum condition is_modified(const struct pr_publication *region, const struct pr_head *head) {
+static enum condition is_modified(const struct pr_validators *now, const struct pr_head *head) {
     if (head->if_none_match.at) {
         if (!is_one_tag(head->if_none_match)) return UNSURE;
-        return matches_weakly(head->if_none_match, region->etag) ? FAILS : HOLDS;
+        return matches_weakly(head->if_none_match, now->etag) ? FAILS : HOLDS;
     }
     if (!head->if_modified_since.at) return HOLDS;
-    return region->last_modified.length > 0 && pr_text_equal(head->if_modified_since, region->last_modified) ? FAILS
-                                                                                                             : UNSURE;
+    bool is_same = now->last_modified.length > 0 && pr_text_equal(head->if_modified_since, now->last_modified);
+    return is_same ? FAILS : UNSURE;
 }
 
 /* RFC 9110 13.1.5, by a strong tag. Whether a date is strong enough depends on the time. */
-static enum condition range_counts(const struct pr_publication *region, const struct pr_head *head) {
+static enum condition range_counts(const struct pr_validators *now, const struct pr_head *head) {
     if (!head->if_range.at) return HOLDS;
     if (!is_one_tag(head->if_range)) return UNSURE;
-    return pr_text_equal(head->if_range, region->etag) ? HOLDS : FAILS;
+    return pr_text_equal(head->if_range, now->etag) ? HOLDS : FAILS;
 }
 
-struct pr_answer pr_answer_judge(const struct pr_publication *region, uint64_t size, const struct pr_head *head) {
+struct pr_answer pr_answer_judge(const struct pr_publication *region, const struct pr_validators *now, uint64_t size,
+                                 const struct pr_head *head) {
     if (!head->is_plain || !(head->is_get || head->is_head)) return by_node;
     if (head->origin.at && !region->any_origin) return by_node;
-    enum condition modified = is_modified(region, head);
+    enum condition modified = is_modified(now, head);
     if (modified == UNSURE) return by_node;
     if (modified == FAILS) return (struct pr_answer){.status = PR_STATUS_NOT_MODIFIED};
     struct pr_answer whole = {.status = PR_STATUS_OK, .has_body = head->is_get, .length = size};
     if (!head->range.at || head->is_head) return whole; /* RFC 9110 14.2: Range means something on GET alone */
-    switch (range_counts(region, head)) {
+    switch (range_counts(now, head)) {
     case HOLDS: return judge_range(head->range, size);
     case FAILS: return whole;
     default: return by_node;
@@ -135,10 +136,10 @@ static char *write_status(char *at, unsigned status) {
     return WRITE(at, "HTTP/1.1 304 Not Modified\r\n");
 }
 
-static char *write_validators(char *at, const struct pr_publication *is) {
-    at = WRITE(write_text(WRITE(at, "etag: "), is->etag), "\r\n");
-    if (is->last_modified.length > 0) at = WRITE(write_text(WRITE(at, "last-modified: "), is->last_modified), "\r\n");
-    return write_text(at, is->fields);
+static char *write_validators(char *at, const struct pr_validators *now) {
+    at = WRITE(write_text(WRITE(at, "etag: "), now->etag), "\r\n");
+    if (now->last_modified.length == 0) return at;
+    return WRITE(write_text(WRITE(at, "last-modified: "), now->last_modified), "\r\n");
 }
 
 /* RFC 9110 8.6, 14.4. */
@@ -153,9 +154,9 @@ static char *write_content(char *at, const struct pr_published *region, const st
     return write_text(WRITE(at, "\r\n"), region->is.others);
 }
 
-size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_answer *answer, bool keeps,
-                      unsigned keep_alive, struct pr_head_end *end) {
-    char *at = write_validators(write_status(into, answer->status), &region->is);
+size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
+                      const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end) {
+    char *at = write_text(write_validators(write_status(into, answer->status), now), region->is.fields);
     if (answer->status != PR_STATUS_NOT_MODIFIED) at = write_content(at, region, answer);
     at = write_text(at, date_of(end));
     if (!keeps)

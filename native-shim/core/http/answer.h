@@ -9,6 +9,7 @@
 
 #include "http/head.h"
 #include "http/published.h"
+#include "http/validators.h"
 
 enum { PR_STATUS_OK = 200, PR_STATUS_PARTIAL = 206, PR_STATUS_NOT_MODIFIED = 304 };
 
@@ -18,8 +19,9 @@ struct pr_answer {
     uint64_t offset, length; /* bytes of the region */
 };
 
-/* Judges a plain GET or HEAD of a region of `size` bytes (at least 1), by its validators. */
-struct pr_answer pr_answer_judge(const struct pr_publication *region, uint64_t size, const struct pr_head *head);
+/* Judges a plain GET or HEAD of a region of `size` bytes (at least 1), by the validators that it has now. */
+struct pr_answer pr_answer_judge(const struct pr_publication *region, const struct pr_validators *now, uint64_t size,
+                                 const struct pr_head *head);
 
 /* What all heads of a lane have alike. */
 struct pr_head_end {
@@ -32,7 +34,7 @@ struct pr_head_end {
 enum { PR_HEAD_ROOM = 512 };
 
 /* Writes the head of a response, as Node would; returns its length. `keep_alive`: seconds, 0 for none told. */
-size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_answer *answer, bool keeps,
-                      unsigned keep_alive, struct pr_head_end *end);
+size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
+                      const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end);
 
 #endif

@@ -49,11 +49,18 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
     connection->responder->published = published;
     bool asked_well = head->host.at ? pr_host_is_known(relay, head->host) : head->is_http_1_0;
     if (relay->http->suspended || !asked_well || !pr_may_read(relay, head->authorization)) return PR_FED_GUARD;
-    *answer = pr_answer_judge(&published->is, published->size, head);
-    if (answer->status == 0) return PR_FED_REQUEST;
-    /* One without a body takes no reference, which would find out. */
-    bool is_current = pr_published_is_current(relay, published, &connection->responder->generation);
-    return is_current ? PR_FED_COUNT : PR_FED_CHANGED;
+    struct pr_validators *now = &pr_http_of(connection)->validators;
+    if (!pr_published_is_current(relay, published, &connection->responder->generation, now)) return PR_FED_CHANGED;
+    *answer = pr_answer_judge(&published->is, now, published->size, head);
+    return answer->status == 0 ? PR_FED_REQUEST : PR_FED_COUNT;
+}
+
+/* Under any lock: the version has moved since this answer was judged, and that is all. */
+static bool has_moved(struct pr_connection *connection, const struct pr_published *published) {
+    const struct pr_validators *then = &pr_http_of(connection)->validators;
+    const struct pr_generation *generation = pr_published_generation(connection->relay, published);
+    if (!generation || !pr_generation_is_in_step(generation)) return false;
+    return generation->epoch != then->epoch || generation->version != then->version;
 }
 
 /* It is Node's to answer. */
@@ -61,7 +68,7 @@ static void leave_to_node(struct pr_connection *connection, enum pr_fed why) {
     struct pr_published *published = connection->responder->published;
     if (published && why == PR_FED_CHANGED) {
         pr_lock(connection->relay);
-        pr_published_withdraw(connection->relay, published);
+        if (!has_moved(connection, published)) pr_published_withdraw(connection->relay, published);
         pr_unlock(connection->relay);
     }
     pr_connection_lock(connection);

@@ -18,8 +18,12 @@ static bool is_as_seen(const struct pr_seen_file *file, const struct pr_generati
     return generation->file_size == info->size && pr_is_as_seen(file, info) && file->backing == info->backing.backing;
 }
 
-static bool is_at_version(const struct pr_inode *inode, const struct pr_publication *is) {
-    return inode->epoch == is->epoch && inode->version == is->version && inode->changing == 0;
+bool pr_published_is_at_version(const struct pr_inode *inode, const struct pr_publication *is) {
+    return inode->epoch == is->epoch && inode->version == is->version;
+}
+
+static bool is_as_published(const struct pr_inode *inode, const struct pr_publication *is) {
+    return pr_published_is_at_version(inode, is) && inode->changing == 0;
 }
 
 struct pr_generation *pr_published_generation(struct pr_relay *relay, const struct pr_published *published) {
@@ -30,14 +34,15 @@ struct pr_generation *pr_published_generation(struct pr_relay *relay, const stru
 bool pr_published_is_stale(struct pr_relay *relay, const struct pr_published *published) {
     const struct pr_publication *is = &published->is;
     const struct pr_inode *inode = pr_inode_find(relay, is->file.device, is->file.inode);
-    return inode && (inode->epoch > 0 || inode->version > 0 || inode->changing > 0) && !is_at_version(inode, is);
+    return inode && (inode->epoch > 0 || inode->version > 0 || inode->changing > 0) && !is_as_published(inode, is);
 }
 
-bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *id) {
+bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *id,
+                             struct pr_validators *validators) {
     const struct pr_generation *generation = pr_published_generation(relay, published);
     *id = generation ? generation->id : 0;
-    if (!generation) return published->opens;
-    return !generation->cut && is_at_version(generation->inode, &published->is);
+    bool is_current = generation ? !generation->cut && pr_generation_is_in_step(generation) : published->opens;
+    return is_current && pr_validators_find(published, generation, validators);
 }
 
 void pr_published_may_open(struct pr_published *published, const struct pr_publication *ahead,
@@ -90,7 +95,7 @@ static int answer_from(struct pr_published *published, struct pr_generation *gen
         inode->epoch = is->epoch;
         inode->version = is->version;
     }
-    if (!is_at_version(inode, is)) return -ESTALE;
+    if (!is_as_published(inode, is) || !pr_generation_follow(generation)) return -ESTALE;
     *id = published->is.generation = generation->id;
     return 0;
 }
@@ -182,7 +187,7 @@ int pr_take_opened(struct pr_relay *relay, struct pr_opened *opened) {
         struct pr_generation *generation = pr_published_generation(relay, published);
         /* What was changed since is not what Node would take it for. */
         bool good = generation && is_as_seen(&published->is.file, generation) &&
-                    is_at_version(generation->inode, &published->is);
+                    is_as_published(generation->inode, &published->is);
         if (good) {
             published->uses++;
             *opened = (struct pr_opened){published, generation->id, generation->info};

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "http/published.h"
+#include "http/validators.h"
 #include "pages/generation.h"
 
 /* A region that a lane has opened, with one use of it for the caller, who now closes its generation. */
@@ -43,8 +44,15 @@ struct pr_generation *pr_published_generation(struct pr_relay *relay, const stru
 /* Whether the file that was seen is changed in place, or was, since it was looked at. */
 bool pr_published_is_stale(struct pr_relay *relay, const struct pr_published *published);
 
-/* Whether it is as it was published, as far as this service knows. `*generation` as above. */
-bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *generation);
+/*
+ * Whether it can be answered for, as far as this service knows, at the version that `validators` then say.
+ * `*generation` as above. Bytes of it may be changing: whether these ones are is found out by taking a reference.
+ */
+bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *generation,
+                             struct pr_validators *validators);
+
+/* Whether its file is at the version of which it was published. */
+bool pr_published_is_at_version(const struct pr_inode *inode, const struct pr_publication *is);
 
 /* It can be opened again by what was published ahead, where that is the same. */
 void pr_published_may_open(struct pr_published *published, const struct pr_publication *ahead,

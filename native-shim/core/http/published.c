@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "http/layer.h"
 #include "http/opening.h"
+#include "http/validators.h"
 #include "lanes/layer.h"
 #include "pages/generation.h"
 
@@ -215,7 +216,8 @@ static int check(const struct pr_publication *given) {
     const size_t head = given->etag.length + given->last_modified.length + given->fields.length +
                         given->content_type.length + given->others.length;
     if (!is_lanes(given->engine) || !is_lanes(given->large)) return -EINVAL;
-    if (given->path.length == 0 || given->name.length == 0 || given->etag.length == 0) return -EINVAL;
+    if (given->path.length == 0 || given->name.length == 0) return -EINVAL;
+    if (given->etag.length == 0 || given->etag.length > PR_LONGEST_TAG) return -EINVAL;
     if (given->generation == 0 && (given->file.size == 0 || given->tree == 0)) return -EINVAL;
     return head <= PR_LONGEST_FIELDS && given->path.length <= PR_LONGEST_HEAD ? 0 : -EINVAL;
 }
@@ -236,10 +238,13 @@ static int enter(struct pr_relay *relay, struct pr_published *published, struct 
 
 /* Under all locks: Node has answered for it, and lets lanes do so. */
 static int enter_open(struct pr_relay *relay, struct pr_published *published) {
-    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, published->is.generation);
-    if (!generation || generation->closed || generation->info.size == 0) return -ESTALE;
+    struct pr_generation *generation = pr_published_generation(relay, published);
+    if (!generation || generation->info.size == 0) return -ESTALE;
+    if (!pr_published_is_at_version(generation->inode, &published->is)) return -ESTALE;
+    if (!pr_generation_follow(generation)) return -ESTALE;
     struct pr_published *before = at_path(&relay->http->published, published->is.path);
     published->size = generation->info.size;
+    published->modified = generation->info.modified_seconds;
     published->looked_at = pr_now();
     /* What was published ahead can be opened again when this generation is closed. */
     if (before && before->opens) pr_published_may_open(published, &before->is, generation);
@@ -254,6 +259,7 @@ static int enter_ahead(struct pr_relay *relay, struct pr_published *published) {
     struct pr_published *before = at_path(table, published->is.path);
     const struct pr_generation *open = before ? pr_published_generation(relay, before) : NULL;
     published->size = published->is.file.size;
+    published->modified = published->is.file.modified_seconds;
     if (pr_published_is_stale(relay, published)) return -ESTALE;
     if (!before && table->used >= MOST_AHEAD) return -ENOSPC;
     if (!open) return enter(relay, published, before);
@@ -302,10 +308,11 @@ void pr_published_open(struct pr_relay *relay) {
     }
 }
 
-void pr_withdraw_one(struct pr_relay *relay, struct pr_text path) {
+void pr_changed(struct pr_relay *relay, struct pr_text path) {
     pr_lock(relay);
     struct pr_published *published = at_path(&relay->http->published, path);
-    if (published) pr_published_withdraw(relay, published);
+    if (published) published->opens = false;
+    if (published && !pr_published_generation(relay, published)) pr_published_withdraw(relay, published);
     pr_unlock(relay);
 }
 

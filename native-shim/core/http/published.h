@@ -42,12 +42,15 @@ enum { PR_LONGEST_FIELDS = 16 << 10 };
  * From now on lanes may answer for it. -EINVAL for what no lane can send, -ESTALE when the generation is closed.
  * Without a generation, -ESTALE tells of a file that was changed in place since, nothing that is open gives way to it,
  * lanes that are suspended stay so, and -ENOSPC says that as many are published as may be without having been asked
- * for.
+ * for. -ESTALE as well when it is not at this version of the file any more.
  */
 int pr_publish(struct pr_relay *relay, const struct pr_publication *publication);
 
-/* Whatever is published at a path is not any more. */
-void pr_withdraw_one(struct pr_relay *relay, struct pr_text path);
+/*
+ * The region at a path is changed. As long as its file is open lanes go on with it, at the version that it is at; but
+ * nobody opens the file any more as it was seen before.
+ */
+void pr_changed(struct pr_relay *relay, struct pr_text path);
 
 /* Nothing is published any more, and lanes are suspended. */
 void pr_withdraw(struct pr_relay *relay);
@@ -81,6 +84,7 @@ struct pr_published {
     uint64_t seen;                  /* the last sweep that found an answer under way by it */
     bool opens;                     /* lanes may open its file: it was published without a generation */
     uint64_t size;                  /* of the region, bytes; not 0 */
+    int64_t modified;               /* second: the file's, when this was published */
     atomic_uint_fast64_t looked_at; /* ns: when its path was last looked at; lanes read and set it without a lock */
     struct pr_template *template;
     struct pr_publication is; /* `generation` changes, under all locks; the strings of its own follow the struct */

@@ -43,19 +43,20 @@ static enum pr_engine engine_for(struct pr_connection *connection, const struct 
 
 static size_t write_head(struct pr_connection *connection, char *into) {
     const struct pr_responder *responder = connection->responder;
-    return pr_answer_head(into, responder->published, &responder->answer, !responder->closes,
-                          connection->relay->http->responding.keep_alive, &pr_http_of(connection)->head_end);
+    struct pr_lane_http *http = pr_http_of(connection);
+    return pr_answer_head(into, responder->published, &http->validators, &responder->answer, !responder->closes,
+                          connection->relay->http->responding.keep_alive, &http->head_end);
 }
 
 /* Under its lane's lock. What was withdrawn meanwhile is nobody's to answer: others may write to its file from then on.
  */
 static int take_pages_of_answer(struct pr_connection *connection, struct pr_transmission *transmission) {
     const struct pr_published *published = connection->responder->published;
-    const struct pr_publication *is = &published->is;
+    const struct pr_validators *now = &pr_http_of(connection)->validators;
     if (is_gone(connection)) return -ECONNRESET;
     if (published->is_withdrawn) return -ESTALE;
     if (connection->relay->http->suspended) return -EAGAIN; /* the tree's lock was given up meanwhile */
-    return pr_hold_take(pr_part_of(connection), connection->responder->generation, is->epoch, is->version,
+    return pr_hold_take(pr_part_of(connection), connection->responder->generation, now->epoch, now->version,
                         transmission);
 }
 

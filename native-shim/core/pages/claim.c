@@ -277,9 +277,11 @@ int pr_lease_begin(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t
     struct pr_claim *claim = find_claim(relay, id, true);
     bool may = claim && claim->granted;
     if (may) {
+        bool in_step = pr_generation_is_in_step(claim->generation);
         struct pr_inode *inode = start_change(claim);
         inode->version = inode->epoch == epoch ? inode->version + 1 : 1;
         inode->epoch = epoch;
+        if (in_step) pr_generation_keep_step(claim->generation);
         *version = inode->version;
     }
     pr_unlock(relay);

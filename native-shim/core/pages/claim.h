@@ -37,8 +37,9 @@ int pr_lease(struct pr_relay *relay, uint64_t generation, uint64_t offset, uint6
              bool wait, uint64_t *lease);
 
 /*
- * Bytes are about to change, or may have changed without notice: the version moves, in this epoch. Fills in the new
- * one. -EBADF for a lease that isn't granted.
+ * Bytes are about to change, or may have changed without notice: the version moves, in this epoch, for the file and for
+ * the generation that was leased; by one step, so whoever answers from that goes on at the new one. Fills in the new
+ * version. -EBADF for a lease that isn't granted.
  */
 int pr_lease_begin(struct pr_relay *relay, uint64_t lease, uint64_t epoch, uint64_t *version);
 

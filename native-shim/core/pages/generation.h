@@ -50,9 +50,11 @@ struct pr_generation {
     bool cut;               /* others cut the file while it was sent: its size is not `info.size` any more */
     struct pr_list closing; /* of the relay, once it is closed */
     struct pr_garbage garbage;
-    uint64_t tree;         /* in which it was opened, or 0 */
-    const char *path;      /* by which */
-    struct pr_held held[]; /* by each part of the relay */
+    bool followed;           /* somebody answers from it, by the validator that it has at */
+    uint64_t epoch, version; /* this version: its inode's, unless that was changed by another name of the file */
+    uint64_t tree;           /* in which it was opened, or 0 */
+    const char *path;        /* by which */
+    struct pr_held held[];   /* by each part of the relay */
 };
 
 /* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
@@ -125,6 +127,28 @@ int pr_copy_mapped(const char *from, void *into, size_t length);
 int pr_generation_check(struct pr_relay *relay, uint64_t id);
 /* What the openings of its file know of its time and size, brought up to date after a change of our own. */
 int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
+/*
+ * Under any lock: whether the version of its file is the one that it has. It is not where the file was changed by
+ * another name, which has a validator of its own.
+ */
+static inline bool pr_generation_is_in_step(const struct pr_generation *generation) {
+    return generation->epoch == generation->inode->epoch && generation->version == generation->inode->version;
+}
+/* Under all locks: it has the version of its file. */
+static inline void pr_generation_keep_step(struct pr_generation *generation) {
+    generation->epoch = generation->inode->epoch;
+    generation->version = generation->inode->version;
+}
+/*
+ * Under all locks: somebody answers from it from now on, at the version of its file. False where others do so already
+ * and have fallen behind: it is to be opened anew.
+ */
+static inline bool pr_generation_follow(struct pr_generation *generation) {
+    if (generation->followed && !pr_generation_is_in_step(generation)) return false;
+    generation->followed = true;
+    pr_generation_keep_step(generation);
+    return true;
+}
 /* Under all locks: it is closed. */
 void pr_generation_shut(struct pr_generation *generation);
 /* Under all locks, after every change: one that nobody needs any more is closed. */

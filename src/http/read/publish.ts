@@ -101,12 +101,11 @@ export class Publisher {
   }
 
   /**
-   * A region is changed by the service itself. Lanes that have it open would know by its version; whoever opens it later
-   * would not where its file is left as it was, and only less of it is served.
+   * A region is changed by the service itself. Lanes that have it open know by its version, and go on at that; whoever opens
+   * it later would not where its file is left as it was, and only less of it is served.
    */
   changed(name: string): void {
-    this.#published = new WeakMap();
-    if (this.#filling) for (const path of this.#pathsOf(name)) this.#relay.withdraw(path);
+    if (this.#filling) for (const path of this.#pathsOf(name)) this.#relay.changed(path);
   }
 
   #pathsOf(name: string): string[] {
