@@ -173,9 +173,13 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   };
 }
 
-function publisherFor(relay: Relay, catalog: Catalog, { express, copyBelow }: OpenOptions): Publisher | undefined {
+function publisherFor(relay: Relay, catalog: Catalog, options: OpenOptions): Publisher | undefined {
+  const { express, copyBelow, report } = options;
   if (!express || !(relay instanceof NativeRelay)) return undefined;
-  return new Publisher(relay, { copyBelow, mayRead: express.mayRead, locate: (name) => catalog.locate(name) });
+  return new Publisher(relay, {
+    ...{ copyBelow, mayRead: express.mayRead, locate: (name) => catalog.locate(name) },
+    onFault: (err) => report('lanes are told of further regions only as they are asked for', { err }),
+  });
 }
 
 function warnOfSecrets(tree: Tree, report: Report): void {

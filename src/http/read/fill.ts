@@ -16,24 +16,28 @@ const usualPause = 4000;
 export class Filling {
   readonly #unopened: () => AsyncIterable<readonly Unopened[]>;
   readonly #publish: (region: Unopened) => boolean;
+  readonly #onFault: (error: unknown) => void;
   readonly #pause: number;
   #current = new AbortController();
 
   /**
    * @param publish tells lanes of one; false when they take no more
+   * @param onFault is told of what ended it, but for regions that could not be looked at
    * @param pause milliseconds, for tests
    */
   constructor(
     unopened: () => AsyncIterable<readonly Unopened[]>,
     publish: (region: Unopened) => boolean,
+    onFault: (error: unknown) => void,
     pause = usualPause,
   ) {
     this.#unopened = unopened;
     this.#publish = publish;
+    this.#onFault = onFault;
     this.#pause = pause;
   }
 
-  /** From the beginning. Resolves when all were told of, or this was started again or stopped. */
+  /** From the beginning. Resolves when all were told of, or this was started again or stopped, or could not go on. */
   async start(): Promise<void> {
     this.stop();
     this.#current = new AbortController();
@@ -43,8 +47,8 @@ export class Filling {
       await delay(this.#pause, undefined, { signal, ref: false });
       await this.#fill(signal);
     } catch (error) {
-      // Whoever asks for what could not be looked at is told why.
-      if (!(error instanceof SystemError) && !signal.aborted) throw error;
+      // Whoever asks for what could not be looked at is told why. Nobody waits for a fault: Node answers for all regions.
+      if (!(error instanceof SystemError) && !signal.aborted) this.#onFault(error);
     }
   }
 

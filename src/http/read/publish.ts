@@ -17,6 +17,8 @@ export type PublisherOptions = {
   readonly locate: (name: string) => { readonly tree: Tree | undefined; readonly path: string };
   /** Whether whoever has this Authorization may read; undefined: everybody may. */
   readonly mayRead: ((authorization: string | undefined) => boolean) | undefined;
+  /** Is told of a fault that ended publishing ahead of requests. */
+  readonly onFault: (error: unknown) => void;
 };
 
 // Paths that stand in a request, in a log and in JSON as they are.
@@ -94,8 +96,10 @@ export class Publisher {
     anyOrigin: boolean,
   ): void {
     this.#prefix = prefix;
-    this.#filling = new Filling(unopened, (region) =>
-      this.#publishAhead(region, given, engineFor(region.seen), anyOrigin),
+    this.#filling = new Filling(
+      unopened,
+      (region) => this.#publishAhead(region, given, engineFor(region.seen), anyOrigin),
+      this.#options.onFault,
     );
     void this.#filling.start();
   }

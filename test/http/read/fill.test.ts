@@ -28,6 +28,7 @@ function fill(t: TestContext, regions: readonly (readonly Unopened[])[], room = 
       told.push(name);
       return true;
     },
+    () => assert.fail(),
     0,
   );
   return { filling, told, walks: () => walks };
@@ -90,13 +91,25 @@ test('what can not be looked at ends it; whoever asks is told why', async () => 
   await new Filling(
     () => failing(new SystemError('EMFILE', 'a')),
     () => assert.fail(),
+    () => assert.fail(),
   ).start();
 });
 
-test('a fault of our own is not kept quiet', async () => {
-  const filling = new Filling(
-    () => failing(new TypeError('a')),
+test('any other fault ends it and is told of, and nobody has to catch it', async () => {
+  const faults: unknown[] = [];
+  const fault = new TypeError('a');
+  const tell = (error: unknown) => faults.push(error);
+  await new Filling(
+    () => failing(fault),
     () => assert.fail(),
-  );
-  await assert.rejects(filling.start(), TypeError);
+    tell,
+  ).start();
+  async function* unopened() {
+    yield [region('a', 0)];
+  }
+  const publish = () => {
+    throw fault;
+  };
+  await new Filling(unopened, publish, tell).start();
+  assert.deepEqual(faults, [fault, fault]);
 });

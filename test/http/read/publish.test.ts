@@ -40,7 +40,7 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
     isSuspended: false,
   };
   const locate = (name: string) => ({ tree: { id: 9, path: '/t', root: '/r' }, path: name });
-  const all = { copyBelow: 512, locate, mayRead: undefined, ...options };
+  const all = { copyBelow: 512, locate, mayRead: undefined, onFault: () => assert.fail(), ...options };
   const publisher = new Publisher(relay as unknown as NativeRelay, all);
   const publish = ({
     of = region,
