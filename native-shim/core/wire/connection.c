@@ -374,8 +374,7 @@ static void watch_broken(struct pr_connection *connection) {
     pr_connection_settle(oldest);
 }
 
-/* Under its lock: nothing more of the current transmission will be sent. */
-static void end_current(struct pr_connection *connection, int error, bool by_lane) {
+void pr_end_current(struct pr_connection *connection, int error, bool tells) {
     struct pr_transmission *transmission = connection->current;
     connection->current = NULL;
     if (!transmission) return;
@@ -387,7 +386,7 @@ static void end_current(struct pr_connection *connection, int error, bool by_lan
     event.id = transmission->id;
     if (connection->responder)
         connection->relay->wire->answering->answered(connection, transmission, outcome, -error);
-    else if (by_lane)
+    else if (tells)
         pr_event_add(connection->relay, event);
     pr_reference_cut(&transmission->reference);
     pr_reference_state(&transmission->reference, PR_BROKEN);
@@ -416,7 +415,7 @@ void pr_break_off(struct pr_connection *connection, int error) {
     pr_lock(relay);
     bool by_lane = connection->phase != PR_PHASE_NODE;
     pr_move(connection, pr_node_has_closed(connection) ? PR_PHASE_BROKEN_CLOSED : PR_PHASE_BROKEN);
-    end_current(connection, error, by_lane);
+    pr_end_current(connection, error, by_lane);
     if (connection->responder) relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
     if (!pr_list_empty(&connection->undone)) watch_broken(connection);
     pr_unlock(relay);

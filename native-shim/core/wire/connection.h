@@ -196,6 +196,8 @@ static inline bool pr_is_reset(const struct pr_connection *connection) {
 void pr_connection_settle(struct pr_connection *connection);
 /* Without a lock: a thread is through with it. */
 void pr_connection_unpin(struct pr_connection *connection);
+/* Under its lock: nothing more is sent of what it sends now, if anything. `tells`: Node, if it is told at all. */
+void pr_end_current(struct pr_connection *connection, int error, bool tells);
 /* The owner, with a pin, without a lock. */
 void pr_break_off(struct pr_connection *connection, int error);
 

@@ -20,12 +20,7 @@ static void drop_all(struct pr_list *undone, uint64_t now) {
 }
 
 static void end_connection(struct pr_connection *connection, uint64_t now) {
-    struct pr_transmission *current = connection->current;
-    connection->current = NULL;
-    if (current) pr_count_outcome(current, PR_OUTCOME_CANCELLED, now);
-    if (current && connection->responder)
-        connection->relay->wire->answering->answered(connection, current, PR_OUTCOME_CANCELLED, ECANCELED);
-    if (current && pr_list_empty(&current->undone)) pr_hold_drop(current, now);
+    pr_end_current(connection, -ECANCELED, false);
     drop_all(&connection->undone, now);
     if (!pr_node_has_closed(connection)) pr_move_to_closed(connection);
     pr_connection_settle(connection);
