@@ -49,7 +49,8 @@ export const profiles: readonly Profile[] = [
     ...{ ...fast, seconds: 0.4, rounds: 5, roundsAlone: 5, document: 'docs/benchmarks.md' },
     servers: words('nginx-cache nginx lighttpd h2o static stream raw copy no-express copy-below'),
     scenarios: [
-      ...[...words('random-4k random-64k random-1m random-16m whole-1g'), ...kinds, ...logs, ...closing, ...many],
+      ...words('random-4k random-64k random-1m random-16m whole-1g'),
+      ...[...kinds, 'cold', ...logs, ...closing, ...many],
       ...[...halves, 'two-processors-64k', ...writers, 'writer-disk-64k', 'writer-disk-1m', 'idle'],
     ],
   },

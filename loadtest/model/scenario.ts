@@ -82,6 +82,8 @@ export type Scenario = {
   readonly leastSeconds?: number;
   /** So many connections that have had one answer and do nothing: what each takes in memory. */
   readonly idle?: number;
+  /** Each region is asked for once, in turn, of a server that was started for that and has answered nothing yet. */
+  readonly cold?: true;
   /** Whether every server runs it, the service under test alone, or it beside some: words of `--servers`. */
   readonly against: 'all' | 'nobody' | readonly string[];
   readonly goals?: readonly Goal[];
@@ -122,6 +124,11 @@ export function regionsOf({ regions = {} }: Pick<Scenario, 'regions'>) {
   return { count, bytes: regions.bytes ?? share, on, pick };
 }
 
+/** Whether each trial has servers of its own, which end with it. */
+export function needsOwnServers({ idle, cold }: Scenario): boolean {
+  return idle !== undefined || cold === true;
+}
+
 /** Whether a server of this word writes its access log. */
 export function isLogged({ log = [] }: Pick<Scenario, 'log'>, word: string): boolean {
   return log === true || log.includes(word);
@@ -151,7 +158,7 @@ export function needsOf(scenario: Scenario, word: string): string[] {
 /** What it asks for in words: each thing that a figure depends on. */
 export function conditionsInWords(scenario: Scenario): string {
   const { pattern, size, connections, method, conditional, tokens, log, socket, processors, kept, fields } = scenario;
-  const { rate, writes, bytesPerSecond, idle } = scenario;
+  const { rate, writes, bytesPerSecond, idle, cold } = scenario;
   const { count, bytes, on, pick } = regionsOf(scenario);
   const picks = { turn: 'in turn', uniform: 'at random', zipf: 'by Zipf' };
   const what = pattern === 'whole' || method === 'HEAD' ? 'no Range' : `${pattern} ranges of ${writeSize(size)}`;
@@ -167,6 +174,7 @@ export function conditionsInWords(scenario: Scenario): string {
     tokens && `${tokens} bearer tokens in turn`,
     log === undefined ? 'no access log' : log === true ? 'every access log on' : `access log of ${log.join(', ')} on`,
     pace,
+    cold && 'each asked for once, of a server that has answered nothing yet',
     bytesPerSecond && `each reads ${writeSize(bytesPerSecond)} a second`,
     writes && `beside ${writes} overwrites a second`,
     processors && `${processors} processors`,

@@ -18,6 +18,7 @@ const usual = { pattern: 'random', size: 4 * KiB, connections: 16, against: othe
 const onDisk: RegionsAsked = { on: 'disk' };
 const regions20: RegionsAsked = { count: 20, pick: 'turn' };
 const tenThousand: RegionsAsked = { count: 10_000, pick: 'zipf' };
+const cold: Partial<Scenario> = { cold: true, against: ['nginx-cache', 'nginx'], goals: [{ requests: 0.5 }] };
 const hotFiles: RegionsAsked = { count: 1000, bytes: 256 * KiB, pick: 'zipf' };
 const everyday: Partial<Scenario> = { size: 64 * KiB, fields: 'own', regions: hotFiles, log: true };
 const twoProcessors: Partial<Scenario> = { processors: 2, connections: 64, against: ['nginx-cache', 'h2o'] };
@@ -45,6 +46,7 @@ const requests: readonly Line[] = [
   ['regions-20-4k', 'a few files, read alternately', { regions: regions20 }],
   ['regions-1000-4k', 'a thousand files, any of them next', { regions: { count: 1000 } }],
   ['regions-10000-4k', 'ten thousand files, of which few are hot', { regions: tenThousand }],
+  ['cold', 'ten thousand files, each read once', { ...cold, regions: { count: 10_000, pick: 'turn' } }],
   ['revalidate', 'caches that ask whether what they have is right', { ...many(), conditional: true }],
   ['head', 'clients that look at a file before they read it', { ...many(), method: 'HEAD' }],
   ['tokens-4k', 'a hundred users with a bearer token each', { tokens: 100 }],

@@ -3,7 +3,7 @@
 import { startWriter } from '../clients/client-process.ts';
 import { type Pins, pinned } from '../measure/pin.ts';
 import { authorization } from '../model/request.ts';
-import { isLogged, needsOf, type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
+import { isLogged, needsOf, needsOwnServers, type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
 import { Scraper } from '../scrape/scraper.ts';
 import { baseline, type Missing, rival, serversHere } from '../servers/all.ts';
 import { type Server, type Setup, start } from '../servers/server.ts';
@@ -98,7 +98,8 @@ export class Field {
 
   /** A server of its own, for whoever ends it. */
   async startAlone(scope: RunScope, scenario: Scenario, server: Server): Promise<Contender> {
-    return this.#start(scope, server, { ...setupOf(scenario, server), collects: true }, await this.#tree(scenario));
+    const setup = { ...setupOf(scenario, server), collects: scenario.idle !== undefined };
+    return this.#start(scope, server, setup, await this.#tree(scenario));
   }
 
   #contender(scenario: Scenario, server: Server): Promise<Contender> {
@@ -150,7 +151,7 @@ function nobody({ name }: Scenario, why: string) {
 
 // Undefined for who takes part; empty where there is nothing to say.
 function whyNot(scenario: Scenario, profile: Profile, server: Server): string | undefined {
-  const { pattern, size, idle, writes, against } = scenario;
+  const { pattern, size, writes, against } = scenario;
   const lack = needsOf(scenario, server.word).find((need) => server.lacks.includes(need));
   const unsupported = lack === undefined ? undefined : `not supported: ${lack}`;
   if (server === baseline) return unsupported;
@@ -158,7 +159,7 @@ function whyNot(scenario: Scenario, profile: Profile, server: Server): string | 
   if (isAlone || (pattern !== 'whole' && size > (server.largest ?? size))) return '';
   if (profile.compared?.includes(scenario.name) === false) return `the profile ${profile.name} has no time for it`;
   if (against === 'all' || against.includes(server.word)) return unsupported;
-  return idle === undefined ? 'scenarios.ts names who takes part there' : '';
+  return needsOwnServers(scenario) ? '' : 'scenarios.ts names who takes part there';
 }
 
 function setupOf(scenario: Scenario, server: Server): Setup {

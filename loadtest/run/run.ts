@@ -1,10 +1,11 @@
 /** All trials of a run, in an order in which what disturbs the machine for a while disturbs everybody. @module */
 import { ClientFailed } from '../clients/client-process.ts';
 import type { Fault } from '../clients/job.ts';
-import type { Scenario } from '../model/scenario.ts';
+import { needsOwnServers, type Scenario } from '../model/scenario.ts';
 import type { RunOptions } from '../options.ts';
 import { BadMetrics } from '../scrape/parse.ts';
 import { type Missing, rival } from '../servers/all.ts';
+import { runCold } from './cold.ts';
 import { type Contender, jobOf, tagsOf } from './contender.ts';
 import { Field, type FieldContext } from './field.ts';
 import { runIdle } from './idle.ts';
@@ -110,7 +111,7 @@ class Run {
   }
 
   async #scenario(scenario: Scenario, before: number): Promise<void> {
-    const runners = scenario.idle === undefined ? await this.#prepared(scenario) : this.#idle(scenario);
+    const runners = needsOwnServers(scenario) ? this.#alone(scenario) : await this.#prepared(scenario);
     for (let round = 1; round <= this.#roundsOf(scenario, runners.length); round++) {
       const rate = await this.#rateOf(scenario, runners, round);
       // Each is the first of a round now and then: a client's code is cold when a scenario begins.
@@ -121,10 +122,11 @@ class Run {
     for (const { contender } of runners) contender?.scraper?.pause();
   }
 
-  #idle(scenario: Scenario): readonly Runner[] {
+  #alone(scenario: Scenario): readonly Runner[] {
     const { servers } = this.#field.takePart(scenario, this.#options.profile);
+    const runAlone = scenario.cold ? runCold : runIdle;
     return servers.map((server) => {
-      const run = (step: Step) => runIdle(this.#context.scope, this.#stage, this.#field, server, step);
+      const run = (step: Step) => runAlone(this.#context.scope, this.#stage, this.#field, server, step);
       return { name: server.name, etags: [], run };
     });
   }

@@ -5,7 +5,7 @@ import { encodeLatency, newLatency, recordLatency } from '../clients/latency.ts'
 import type { ClientResult } from '../clients/tally.ts';
 import type { WriteResult } from '../clients/writing.ts';
 import { type Usage, usageOf } from '../measure/process-usage.ts';
-import type { Scenario } from '../model/scenario.ts';
+import { regionsOf, type Scenario } from '../model/scenario.ts';
 import { heldBack } from '../scrape/reconcile.ts';
 import type { Snapshot } from '../scrape/scraper.ts';
 import { type Bounds, type Contender, checkerJob, jobOf } from './contender.ts';
@@ -42,7 +42,9 @@ export type Step = {
 };
 
 /** How long the load of a scenario is, and by which clients. */
-export function boundsOf({ profile, most }: Stage, { leastSeconds = 0 }: Scenario): Bounds {
+export function boundsOf({ profile, most }: Stage, scenario: Scenario): Bounds {
+  const { leastSeconds = 0, cold } = scenario;
+  if (cold) return { seconds: 0, most: regionsOf(scenario).count, clients: 'fast' };
   return { seconds: Math.max(profile.seconds, leastSeconds), most, clients: profile.clients };
 }
 
@@ -55,18 +57,19 @@ export function jobFor(stage: Stage, contender: Contender, { scenario, round, ra
 export async function runTrial(stage: Stage, contender: Contender, step: Step): Promise<Trial> {
   const { scraper, writer, pid } = contender;
   const { scenario, round } = step;
+  const check = scenario.cold ? undefined : stage.check; // Its reads would warm what is to be cold.
   const at = stage.clock();
   const before = await scraper?.snapshot();
   const job = jobFor(stage, contender, step);
   writer?.start();
-  const warm = await warmUp(stage, job);
+  const warm = scenario.cold ? [] : await warmUp(stage, job);
   const used: (Usage | undefined)[] = [];
   const look = () => void used.push(usageIfThere(pid));
   const over = new AbortController();
   const [main, checker] = await Promise.all([
     stage.load(job, { began: look, ended: look }).finally(() => over.abort()),
-    stage.check?.(checkerJob(contender, scenario, boundsOf(stage, scenario), round)),
-    stage.check && lookDuring(stage, contender, over.signal),
+    check?.(checkerJob(contender, scenario, boundsOf(stage, scenario), round)),
+    check && lookDuring(stage, contender, over.signal),
   ]);
   const written = await writer?.end();
   const use = await serverUse(contender, at, used, before);
@@ -157,7 +160,7 @@ const comparedBodies = 100;
 export async function verify(stage: Stage, contender: Contender, step: Step): Promise<readonly Fault[]> {
   const job = { ...jobFor(stage, contender, { ...step, rate: undefined }), seconds: 0 };
   const asked = job.scenario;
-  if (stage.check || job.client !== 'c' || job.reference?.kind !== 'file') return [];
+  if ((stage.check && !asked.cold) || job.client !== 'c' || job.reference?.kind !== 'file') return [];
   const bytes = asked.pattern === 'whole' ? job.regionBytes : asked.size;
   const most = Math.max(1, Math.min(comparedBodies, Math.floor(comparedBytes / bytes)));
   const connections = Math.min(asked.connections, Math.ceil(most / 4));

@@ -75,6 +75,14 @@ test('idle connections, half of the peak of nginx, two processors', async (scope
   assert.ok((row('half-rate-4k')?.requests ?? 0) > 0 && row('two-processors-64k', 'nginx + open_file_cache'));
 });
 
+test('ten thousand regions, each asked for once, of a server that has answered nothing', async (scope) => {
+  const { trials } = await runAlone(scope, ['cold']);
+  assert.deepEqual(
+    trials.map(({ main, isReconciled }) => [main.requests, isReconciled]),
+    [[10_000, true]],
+  );
+});
+
 test('peers take turns in being the first, and run what they can', async (scope) => {
   const what = [
     '--profile',
