@@ -68,7 +68,7 @@ async function main(seconds: number): Promise<number> {
     }
     const pins = choosePins();
     const client = { command: pinned(pins?.client, [await compileClient(folder)]), folder };
-    const field = new Field({ scope, pins: choosePins, clock: () => 0 }, []);
+    const field = new Field({ scope, pins: choosePins, clock: () => 0 }, [], []);
     const rows: string[][] = [];
     for (const engine of engines) {
       rows.push(await count(scope, field, client, engine, seconds));

@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 import { profiles } from './model/profiles.ts';
 import { conditionsInWords, type Profile, type Scenario } from './model/scenario.ts';
 import { scenarios } from './model/scenarios.ts';
-import { serverWords } from './servers/all.ts';
+import { allServers, serverWords } from './servers/all.ts';
+import { serverBy } from './servers/command.ts';
+import type { Server } from './servers/server.ts';
 
 /** A command line that breaks a rule. */
 export class UsageError extends Error {
@@ -26,6 +28,7 @@ export type Asked =
 const texts = [
   ...['url', 'region', 'reference', 'pid', 'token-file', 'profile', 'scenarios', 'servers', 'seconds', 'rounds'],
   ...['clients', 'max-requests', 'max-minutes', 'settle', 'out', 'save-baseline', 'document', 'compare', 'threshold'],
+  'server-command',
 ] as const;
 
 type Texts = Partial<Record<(typeof texts)[number], string>>;
@@ -34,6 +37,7 @@ type Texts = Partial<Record<(typeof texts)[number], string>>;
 export function usage(): string {
   return `npm run loadtest -- [--profile ${profiles.map(({ name }) => name).join('|')}] [--scenarios NAME,NAME] [--seconds S] [--rounds N]
                     [--servers ${serverWords.join(',')} | none] [--clients fast|checking]
+                    [--server-command 'NAME=COMMAND with {dir} and {port}']
                     [--url http://HOST:PORT [--region NAME] [--reference PATH] [--pid N] [--token-file PATH] [--allow-remote]]
                     [--max-requests N] [--max-minutes M] [--settle S] [--out FOLDER] [--save-baseline PATH] [--document PATH]
 npm run loadtest -- --compare OLD.json NEW.json [--threshold 0.25]
@@ -70,7 +74,9 @@ function optionsOf(text: Texts, allowRemote: boolean) {
   }
   const profile = profileOf(text);
   const target = targetOf(text, allowRemote);
-  const isWhole = text.scenarios === undefined && text.servers === undefined && target === undefined;
+  const isWhole = (['scenarios', 'servers', 'server-command', 'url'] as const).every(
+    (name) => text[name] === undefined,
+  );
   const longest = 60 + ((profile.repeatForSeconds ?? 0) / 60) * 1.5;
   return {
     profile,
@@ -79,6 +85,8 @@ function optionsOf(text: Texts, allowRemote: boolean) {
     target,
     /** Words of servers/all.ts; the service under test always runs. */
     servers: target ? [] : serversOf(text.servers, profile),
+    /** Beside these, by commands that start them. */
+    given: givenServers(text['server-command']),
     /** Requests of one load, at most. */
     maxRequests: number(text, 'max-requests', 2_000_000, 1, 1e9),
     /** The whole run, at most. */
@@ -143,8 +151,8 @@ function targetOf(text: Texts, allowRemote: boolean) {
     if (lonely !== undefined || allowRemote) throw new UsageError(`--${lonely ?? 'allow-remote'} goes with --url`);
     return undefined;
   }
-  if (text.servers !== undefined)
-    throw new UsageError('with --url, no other server runs: --servers does not go with it');
+  const other = (['servers', 'server-command'] as const).find((name) => text[name] !== undefined);
+  if (other) throw new UsageError(`with --url, no other server runs: --${other} does not go with it`);
   if (!URL.canParse(url)) throw new UsageError('--url must be an address such as http://127.0.0.1:8080');
   const token = text['token-file'] === undefined ? undefined : tokenIn(text['token-file']);
   const process = pid === undefined ? undefined : number(text, 'pid', 0, 1, 2 ** 31);
@@ -173,6 +181,18 @@ function serversOf(text: string | undefined, profile: Profile): readonly string[
   const unknown = asked.find((word) => !serverWords.includes(word));
   if (unknown !== undefined) throw new UsageError(`there is no server ${unknown}`);
   return asked;
+}
+
+function givenServers(text: string | undefined): readonly Server[] {
+  if (text === undefined) return [];
+  const [name = '', command] = text.split(/=(.*)/s);
+  if (!name || !command?.includes('{dir}') || !command.includes('{port}')) {
+    throw new UsageError('--server-command must be NAME=COMMAND, and the command name {dir} and {port}');
+  }
+  if (allServers.some((server) => server.word === name || server.name === name)) {
+    throw new UsageError(`--server-command: there is a server ${name} already`);
+  }
+  return [serverBy(name, command)];
 }
 
 function number(texts: Texts, flag: keyof Texts, preset: number, least: number, most: number): number {

@@ -1,8 +1,9 @@
 /** Starts the servers of this run when a scenario needs them, and ends them when no other does. @module */
 
+import { request } from 'undici';
 import { startWriter } from '../clients/client-process.ts';
 import { type Pins, pinned } from '../measure/pin.ts';
-import { authorization } from '../model/request.ts';
+import { authorization, pathOf } from '../model/request.ts';
 import { isLogged, needsOf, needsOwnServers, type Profile, regionsOf, type Scenario } from '../model/scenario.ts';
 import { Scraper } from '../scrape/scraper.ts';
 import { baseline, type Missing, rival, serversHere } from '../servers/all.ts';
@@ -54,8 +55,8 @@ export class Field {
   readonly #servers = new Shelf<Contender>();
   readonly missing: Missing[];
 
-  constructor(context: FieldContext, words: readonly string[]) {
-    const { here, missing } = serversHere(words);
+  constructor(context: FieldContext, words: readonly string[], given: readonly Server[]) {
+    const { here, missing } = serversHere(words, given);
     this.#context = context;
     this.#here = here;
     this.missing = [...missing];
@@ -120,11 +121,12 @@ export class Field {
     const { pid, port, socketPath } = await start(scope, server, setup, tree, (each) => pinned(processors, each));
     const origin = `http://127.0.0.1:${port}`;
     const headers = authorization(setup.tokens[0]);
+    const path = server.isGiven ? await pathAt(origin, server) : server.path(regionNames);
     const scraper = server.isOurs ? new Scraper({ origin, socketPath }, headers, this.#context.clock) : undefined;
     scope.onEnd(async () => scraper?.end());
     return {
       ...{ name: server.name, about: server.about(setup), origin, socketPath, pid, scraper },
-      ...{ path: server.path(regionNames), regionBytes: tree.regionBytes, tokens: setup.tokens, writer: undefined },
+      ...{ path, regionBytes: tree.regionBytes, tokens: setup.tokens, writer: undefined },
       reference: server.isBlind ? undefined : { kind: 'file', path: tree.content },
     };
   }
@@ -145,6 +147,14 @@ export class Field {
   }
 }
 
+// A server that nothing is known of may be one of pagerelay.
+async function pathAt(origin: string, server: Server): Promise<string> {
+  const path = baseline.path(regionNames);
+  const { statusCode, body } = await request(origin + pathOf({ path }, 0), { method: 'HEAD' });
+  await body.dump();
+  return statusCode === 200 ? path : server.path(regionNames);
+}
+
 function nobody({ name }: Scenario, why: string) {
   return { servers: [], missing: [{ name: `all in ${name}`, why }] };
 }
@@ -157,6 +167,7 @@ function whyNot(scenario: Scenario, profile: Profile, server: Server): string | 
   if (server === baseline) return unsupported;
   const isAlone = against === 'nobody' || writes !== undefined;
   if (isAlone || (pattern !== 'whole' && size > (server.largest ?? size))) return '';
+  if (server.isGiven) return unsupported;
   if (profile.compared?.includes(scenario.name) === false) return `the profile ${profile.name} has no time for it`;
   if (against === 'all' || against.includes(server.word)) return unsupported;
   return needsOwnServers(scenario) ? '' : 'scenarios.ts names who takes part there';

@@ -69,7 +69,7 @@ class Run {
     this.#options = options;
     this.#listener = listener;
     this.#stage = stage;
-    this.#field = new Field(context, options.target ? [] : options.servers);
+    this.#field = new Field(context, options.servers, options.given);
   }
 
   /** Runs every scenario, again and again where the profile says so. */

@@ -21,12 +21,17 @@ export const serverWords: readonly string[] = allServers.map(({ word }) => word)
 /** Something that is not measured. */
 export type Missing = { readonly name: string; readonly why: string };
 
-/** Those of the words that run here, in their order, and why the others do not. The service under test always runs. */
-export function serversHere(words: readonly string[]): { readonly here: Server[]; readonly missing: Missing[] } {
-  const asked = allServers.filter((server) => server === baseline || words.includes(server.word));
+/**
+ * Those of the words that run here, in their order, and why the others do not. The service under test always runs.
+ *
+ * @param given others, of the command line
+ */
+export function serversHere(words: readonly string[], given: readonly Server[]) {
+  const known = allServers.filter((server) => server === baseline || words.includes(server.word));
+  const asked = [...known, ...given];
   const judged = asked.map((server) => ({ server, name: server.name, why: server.missing() }));
   return {
     here: judged.flatMap(({ server, why }) => (why === undefined ? [server] : [])),
-    missing: judged.flatMap(({ name, why }) => (why === undefined ? [] : [{ name, why }])),
+    missing: judged.flatMap(({ name, why }): Missing[] => (why === undefined ? [] : [{ name, why }])),
   };
 }

@@ -50,6 +50,8 @@ export type Server = {
   readonly largest?: number;
   /** Has our metrics. */
   readonly isOurs?: boolean;
+  /** Of the command line: it takes part wherever it can. Its regions are at `/regions/NAME`, or where `path` says. */
+  readonly isGiven?: boolean;
   /** Answers without reading: its bodies can't be compared. */
   readonly isBlind?: boolean;
   /** Node runs it, and can be made to collect its garbage. */

@@ -36,6 +36,12 @@ test('options change it', () => {
   assert.deepEqual(parse('--profile', 'soak').servers, []);
 });
 
+test('a command starts a server beside the others', () => {
+  const { given, servers, document } = parse('--profile', 'bench', '--server-command', 'old=x --a=b {dir} {port}');
+  assert.deepEqual([given.map(({ name }) => name), servers.includes('nginx'), document], [['old'], true, undefined]);
+  assert.deepEqual(parse().given, []);
+});
+
 test('a running service is put under load alone', () => {
   const { target, servers } = parse('--url', 'http://127.0.0.1:1', '--region', 'a/b', '--pid', '7');
   assert.deepEqual(servers, []);
@@ -61,6 +67,11 @@ for (const argv of [
   ['--max-requests', '0'],
   ['--url', 'nowhere'],
   ['--url', 'http://127.0.0.1:1', '--servers', 'nginx'],
+  ['--url', 'http://127.0.0.1:1', '--server-command', 'old={dir} {port}'],
+  ['--server-command', '{dir} {port}'],
+  ['--server-command', '=x {dir} {port}'],
+  ['--server-command', 'old=x {dir}'],
+  ['--server-command', 'nginx=x {dir} {port}'],
   ['--region', 'a'],
   ['--allow-remote'],
   ['--token-file', '/nowhere', '--url', 'http://127.0.0.1:1'],
