@@ -46,6 +46,7 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(resume, 1, pr_resume(relay, n[0]))                                                                             \
     ACT(withdraw, 0, (pr_withdraw(relay), 0))                                                                          \
     ACT(suspend, 0, (pr_suspend(relay), 0))                                                                            \
+    ACT(isIdle, 0, pr_is_idle(relay))                                                                                  \
     ACT(forgetAllowed, 0, (pr_forget_allowed(relay), 0))                                                               \
     ACT(handOverAll, 0, (pr_hand_over_all(relay), 0))
 

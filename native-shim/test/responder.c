@@ -281,6 +281,25 @@ static const struct {
     {"GET /regions/a HTTP/1.1\r\nHost: a\r\nConnection: if-none-match\r\n\r\n", PR_FED_REQUEST},
 };
 
+static void a_relay_is_idle_when_nothing_is_held_and_nothing_was_answered_since_it_was_asked(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    CHECK(pr_is_idle(scene.relay));
+    SAY(guest, head_a); /* takes no reference */
+    read_begin(&scene, guest, (struct begin){.status = 200, .length = SIZE});
+    wait_until(answers_so_far(&scene) == 1, 5000);
+    CHECK(!pr_is_idle(scene.relay));
+    CHECK(pr_is_idle(scene.relay));
+    const struct pr_segment extent = {.offset = 0, .length = 10};
+    uint64_t transmission;
+    CHECK_EQUAL(pr_hold(scene.relay, scene.region.generation, 0, 0, PR_ENGINE_STREAM, 0, &extent, 1, &transmission), 0);
+    CHECK(!pr_is_idle(scene.relay));
+    CHECK_EQUAL(pr_release(scene.relay, transmission, PR_OUTCOME_COMPLETE), 0);
+    CHECK(pr_is_idle(scene.relay));
+    close(guest);
+    scene_close(&scene);
+}
+
 static void what_a_lane_does_not_answer_is_fed_to_node_which_answers_and_gives_it_back(void) {
     struct scene scene = scene_open();
     for (size_t each = 0; each < sizeof fed / sizeof *fed; each++) {
@@ -646,6 +665,7 @@ int main(void) {
     RUN(only_hosts_that_node_has_allowed_are_answered);
     RUN(two_users_of_one_connection_are_two_users);
     RUN(what_is_suspended_is_answered_again_when_something_is_published);
+    RUN(a_relay_is_idle_when_nothing_is_held_and_nothing_was_answered_since_it_was_asked);
     RUN(what_a_lane_does_not_answer_is_fed_to_node_which_answers_and_gives_it_back);
     RUN(requests_behind_a_fed_one_wait_for_its_answer);
     RUN(nothing_is_answered_while_node_answers);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeRelay } from '../relay/native-relay.ts';
-import { answeredByLanes, SystemError, type Tree } from '../relay/relay.ts';
+import { SystemError, type Tree } from '../relay/relay.ts';
 import { lockFile, makeLockFile } from './state-folder.ts';
 
 // Bytes of the lock file. `references`: shared by whoever holds pages of the tree, exclusive while a byte is changed in
@@ -22,8 +22,6 @@ export class TreeLock {
   #exists: boolean;
   readonly #sweeper: NodeJS.Timeout;
   #shared = false;
-  /** What lanes had answered at the last look. */
-  #answered = 0;
   #changes = 0;
   #waiting: Promise<void> | undefined;
 
@@ -104,15 +102,9 @@ export class TreeLock {
 
   // What lanes answer takes the lock for granted: when they were asked for nothing for a while, Node is asked first.
   #sweep(): void {
-    if (!this.#shared || this.#changes > 0) return;
-    const counters = this.#relay.counters();
-    const answered = answeredByLanes(counters);
-    if (counters.references > 0 || answered > this.#answered) {
-      this.#answered = answered;
-      return;
-    }
+    if (!this.#shared || this.#changes > 0 || !this.#relay.isIdle()) return;
     this.#relay.suspend();
-    if (this.#relay.counters().references > 0) return;
+    if (!this.#relay.isIdle()) return; // They had begun to answer before that.
     this.#shared = false;
     this.#lock(bytes.references, 'unlocked');
   }

@@ -458,6 +458,14 @@ export class NativeRelay implements Relay {
     return this.#isSuspended;
   }
 
+  /**
+   * Whether nobody has pages, and lanes have answered nothing since this was asked before. After `suspend` nobody takes any
+   * either, until the caller publishes or holds something.
+   */
+  isIdle(): boolean {
+    return !this.#closed && this.#shim.act(this.#relay, 'isIdle') !== 0;
+  }
+
   /** Has lanes answer for nothing until it is published again. */
   withdraw(): void {
     if (!this.#closed) this.#shim.act(this.#relay, 'withdraw');

@@ -83,6 +83,8 @@ export type Acts = {
   withdraw: [];
   /** They answer nothing until something is published again; what is published stays. */
   suspend: [];
+  /** Whether nothing is held, and they have answered nothing since this was asked before. */
+  isIdle: [];
   /** They know no host and no reader. */
   forgetAllowed: [];
   /** All connections become Node's for good. */

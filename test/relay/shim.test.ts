@@ -100,7 +100,7 @@ async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<read
     ['act', 'advance', hold, 0],
     ['act', 'beginLease', 2 ** 52, 1],
     ...ofNothing,
-    ...['withdraw', 'suspend', 'forgetAllowed', 'handOverAll'].map((name): Call => ['act', name]),
+    ...['withdraw', 'suspend', 'isIdle', 'forgetAllowed', 'handOverAll'].map((name): Call => ['act', name]),
   ];
 }
 

@@ -14,8 +14,9 @@ struct pr_http_layer {
     struct pr_known_set hosts, readers; /* that Node has allowed */
     struct pr_list opened;              /* published regions that lanes have opened, and Node does not know of */
     unsigned opened_count;
-    bool suspended;  /* they answer nothing now */
-    bool hands_over; /* lanes answer no more */
+    uint64_t answers_when_asked; /* of all lanes, when it was last asked whether they are idle */
+    bool suspended;              /* they answer nothing now */
+    bool hands_over;             /* lanes answer no more */
 };
 
 /* Lines of the access log that wait for the end of a round; the longest head, escaped, is one. */

@@ -329,6 +329,19 @@ void pr_suspend(struct pr_relay *relay) {
     pr_unlock(relay);
 }
 
+bool pr_is_idle(struct pr_relay *relay) {
+    struct pr_http_layer *http = relay->http;
+    const struct pr_lanes_layer *lanes = relay->lanes;
+    pr_lock(relay);
+    uint64_t answers = 0;
+    for (unsigned lane = 0; lane < lanes->count; lane++)
+        if (lanes->list[lane].http) answers += lanes->list[lane].http->answers;
+    bool idle = answers == http->answers_when_asked && !pr_is_any_held(relay);
+    http->answers_when_asked = answers;
+    pr_unlock(relay);
+    return idle;
+}
+
 void pr_forget_allowed(struct pr_relay *relay) {
     pr_lock(relay);
     forget_all(&relay->http->hosts);

@@ -58,6 +58,9 @@ void pr_withdraw(struct pr_relay *relay);
 /* Lanes answer nothing until something is published again; what is published stays. */
 void pr_suspend(struct pr_relay *relay);
 
+/* Whether no page is held, and lanes have answered nothing since this was asked before. */
+bool pr_is_idle(struct pr_relay *relay);
+
 /* Requests with this Host may be answered: Node has judged it. -ENOSPC when too many are known. */
 int pr_allow_host(struct pr_relay *relay, struct pr_text host);
 

@@ -201,6 +201,14 @@ void pr_reference_give(struct pr_reference *reference, uint64_t now) {
     unsettle(reference, generation->inode->waiting_writers + generation->closed);
 }
 
+bool pr_is_any_held(const struct pr_relay *relay) {
+    const struct pr_generation *generation;
+    for (uint32_t cursor = 0; (generation = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor));)
+        for (unsigned part = 0; part < relay->part_count; part++)
+            if (!pr_list_empty(&generation->held[part].references)) return true;
+    return false;
+}
+
 void pr_reference_range(const struct pr_reference *reference, uint64_t *first, uint64_t *last) {
     *first = UINT64_MAX;
     *last = 0;

@@ -72,6 +72,9 @@ void pr_reference_quarantine(struct pr_reference *reference);
 /* Gives back all that is left. With the lock, leases that waited for it are granted, and its generation may go. */
 void pr_reference_give(struct pr_reference *reference, uint64_t now);
 
+/* Under all locks: whether any page of any generation is held. */
+bool pr_is_any_held(const struct pr_relay *relay);
+
 /* The first byte still held, and the last: offsets in the generation. */
 void pr_reference_range(const struct pr_reference *reference, uint64_t *first, uint64_t *last);
 /* How many of `bytes` bytes of the body, from its position `from`, are the region's. */
