@@ -5,6 +5,7 @@
 #include "http/handover.h"
 #include "http/published.h"
 #include "lanes/door.h"
+#include "lanes/press.h"
 #include "pages/claim.h"
 #include "pages/tree.h"
 #include "wire/connection.h"
@@ -32,11 +33,13 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(closeGeneration, 1, pr_generation_close(relay, n[0]))                                                          \
     ACT(retireGeneration, 1, pr_generation_retire(relay, n[0]))                                                        \
     ACT(generationDescriptor, 1, pr_generation_descriptor(relay, n[0]))                                                \
+    ACT(setCopying, 2, n[1] >> PR_ENGINE_COUNT ? -EINVAL : pr_generation_set_copying(relay, n[0], (unsigned)n[1]))     \
     ACT(isSettled, 3, pr_generation_is_settled(relay, n[0], n[1], n[2]))                                               \
     ACT(advance, 2, pr_advance(relay, n[0], n[1]))                                                                     \
     ACT(changeToStream, 1, pr_change_to_stream(relay, n[0]))                                                           \
     ACT(beginLease, 2, begin_lease(relay, n[0], n[1]))                                                                 \
     ACT(touchLease, 1, pr_lease_touch(relay, n[0]))                                                                    \
+    ACT(press, 1, pr_press(relay, (double)n[0] / 1e3))                                                                 \
     ACT(endPlace, 1, pr_place_end(relay, n[0]))                                                                        \
     ACT(openDoor, 1, open_door(relay, n[0]))                                                                           \
     ACT(closeDoor, 1, pr_door_close(relay, n[0]))                                                                      \

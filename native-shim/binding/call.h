@@ -52,9 +52,6 @@ napi_value identity(napi_env env, const struct pr_generation_info *info);
 /* The same of one that is open. */
 napi_value opened_file(napi_env env, uint64_t generation, const struct pr_generation_info *info);
 
-/* An array of engines; their bits. */
-bool want_engines(napi_env env, napi_value value, unsigned *engines);
-
 /* What a file of this folder adds to the module. */
 struct export {
     const char *name;

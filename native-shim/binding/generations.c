@@ -111,36 +111,6 @@ static napi_value set_version(napi_env env, napi_callback_info info) {
     return object;
 }
 
-bool want_engines(napi_env env, napi_value value, unsigned *engines) {
-    bool is_array = false;
-    uint32_t length = 0;
-    *engines = 0;
-    if (napi_is_array(env, value, &is_array) != napi_ok || !is_array ||
-        napi_get_array_length(env, value, &length) != napi_ok || length > PR_ENGINE_COUNT) {
-        napi_throw_type_error(env, "ERR_INVALID_ARG", "engines must be an array of engines");
-        return false;
-    }
-    for (uint32_t index = 0; index < length; index++) {
-        napi_value element;
-        int engine;
-        if (napi_get_element(env, value, index, &element) != napi_ok ||
-            !want_name(env, element, "engine", pr_engine_names, PR_ENGINE_COUNT, &engine))
-            return false;
-        *engines |= 1u << engine;
-    }
-    return true;
-}
-
-static napi_value set_copying(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation;
-    unsigned engines;
-    if (!take_arguments(env, info, &call) || !want_engines(env, call.arguments[2], &engines)) return NULL;
-    /* After the array, for reading that can run JavaScript (a getter, a proxy), which can close the relay. */
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation)) return NULL;
-    return number(env, pr_generation_set_copying(call.relay, generation, engines));
-}
-
 /* A tree; or of one, which is 0 otherwise, a descriptor of a folder, or of a file to be written. */
 static napi_value open_path(napi_env env, napi_callback_info info) {
     static const char *const kinds[] = {"tree", "folder", "file"};
@@ -175,7 +145,6 @@ static const struct export list[] = {
     {"generationIsAt", generation_is_at},
     {"openGeneration", open_generation},
     {"setVersion", set_version},
-    {"setCopying", set_copying},
     {"lockTree", lock_tree},
 };
 const struct exports generation_exports = EXPORTS(list);

@@ -3,7 +3,6 @@
 
 #include "base/sys.h"
 #include "call.h"
-#include "lanes/press.h"
 #include "pages/claim.h"
 #include "segments.h"
 
@@ -60,17 +59,9 @@ static napi_value place(napi_env env, napi_callback_info info) {
     return claim_object(env, result, id);
 }
 
-static napi_value press(napi_env env, napi_callback_info info) {
-    struct call call;
-    double seconds;
-    if (!open_call(env, info, &call) || !want_seconds(env, call.arguments[1], "breakSeconds", &seconds)) return NULL;
-    return number(env, pr_press(call.relay, seconds));
-}
-
 static const struct export list[] = {
     {"lease", lease},
     {"endLease", end_lease},
     {"place", place},
-    {"press", press},
 };
 const struct exports lease_exports = EXPORTS(list);

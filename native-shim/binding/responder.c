@@ -51,6 +51,7 @@ static bool whole_property(napi_env env, napi_value object, const char *key, int
 
 static bool want_seen_file(napi_env env, napi_value object, struct pr_seen_file *file) {
     napi_value value;
+    uint64_t copying = 0;
     int backing = 0;
     bool good = integer_property(env, object, "device", MOST_INTEGER, &file->device) &&
                 integer_property(env, object, "inode", MOST_INTEGER, &file->inode) &&
@@ -61,7 +62,8 @@ static bool want_seen_file(napi_env env, napi_value object, struct pr_seen_file 
                 whole_property(env, object, "changedNanoseconds", &file->changed_nanoseconds) &&
                 want_property(env, object, "backing", &value) &&
                 want_name(env, value, "backing", backing_names, PR_BACKING_COUNT, &backing) &&
-                want_property(env, object, "copying", &value) && want_engines(env, value, &file->copying);
+                integer_property(env, object, "copying", (1u << PR_ENGINE_COUNT) - 1, &copying);
+    file->copying = (unsigned)copying;
     file->backing = (enum pr_backing)backing;
     return good;
 }

@@ -20,21 +20,23 @@ bool is_string(napi_env env, napi_value value) {
     return is(env, value, napi_string);
 }
 
-bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer) {
-    double number_;
-    if (!is(env, value, napi_number) || napi_get_value_double(env, value, &number_) != napi_ok)
+static bool want_between(napi_env env, napi_value value, const char *name, double least, double most, double *given) {
+    if (!is(env, value, napi_number) || napi_get_value_double(env, value, given) != napi_ok)
         return refuse(env, name, "a number");
-    if (!(number_ >= 0) || number_ > 9007199254740991.0 || floor(number_) != number_ || (uint64_t)number_ > most)
-        return refuse(env, name, "a safe integer in range");
-    *integer = (uint64_t)number_;
+    return *given >= least && *given <= most && floor(*given) == *given ? true
+                                                                        : refuse(env, name, "an integer in range");
+}
+
+bool want_integer(napi_env env, napi_value value, const char *name, uint64_t most, uint64_t *integer) {
+    double given;
+    if (!want_between(env, value, name, 0, (double)most, &given)) return false;
+    *integer = (uint64_t)given;
     return true;
 }
 
 bool want_whole(napi_env env, napi_value value, const char *name, int64_t *whole) {
     double given;
-    if (!is(env, value, napi_number) || napi_get_value_double(env, value, &given) != napi_ok)
-        return refuse(env, name, "a number");
-    if (!(fabs(given) <= 9007199254740991.0) || floor(given) != given) return refuse(env, name, "a safe integer");
+    if (!want_between(env, value, name, -9007199254740991.0, 9007199254740991.0, &given)) return false;
     *whole = (int64_t)given;
     return true;
 }
@@ -46,9 +48,7 @@ bool want_boolean(napi_env env, napi_value value, const char *name, bool *boolea
 
 bool want_node(napi_env env, napi_value value, int *node) {
     double given;
-    if (!is(env, value, napi_number) || napi_get_value_double(env, value, &given) != napi_ok)
-        return refuse(env, "node", "a number");
-    if (!(given >= -1 && given <= INT16_MAX && floor(given) == given)) return refuse(env, "node", "a node or -1");
+    if (!want_between(env, value, "node", -1, INT16_MAX, &given)) return false;
     *node = (int)given;
     return true;
 }

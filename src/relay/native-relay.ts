@@ -14,7 +14,6 @@ import {
   type Claim,
   type Counters,
   type Engine,
-  engines,
   type FileIdentity,
   type FilePlace,
   type Generation,
@@ -43,7 +42,7 @@ import {
   type ShimRelay,
   type Taken,
 } from './shim.ts';
-import { type Seen, Witness } from './witness.ts';
+import { copyingIn, type Seen, Witness } from './witness.ts';
 
 /** A connection's listeners: what its lane has to say between transmissions. */
 export type ConnectionListener = {
@@ -110,7 +109,7 @@ export class NativeRelay implements Relay {
   constructor(shim: Shim, options: ShimOptions, breakHolds: number) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
-    this.#press = new Press(() => shim.press(this.#relay, breakHolds));
+    this.#press = new Press(() => shim.act(this.#relay, 'press', Math.ceil(breakHolds * 1000)));
     this.files = new Files(shim);
     this.witness = new Witness(shim);
     this.refused = tryCalls(shim);
@@ -147,8 +146,7 @@ export class NativeRelay implements Relay {
     const opened = this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path, limit);
     const generation = checkedObject(opened, path);
     const seen = this.witness.of(generation, tree, path);
-    const copying = engines.filter((engine) => seen[engine] === false);
-    this.#shim.setCopying(this.#relay, generation.id, copying);
+    this.#shim.act(this.#relay, 'setCopying', generation.id, copyingIn(seen));
     return { ...generation, seen };
   }
 

@@ -8,8 +8,8 @@ export type Publication = Published & { readonly generation: number };
 /** A region that lanes answer for as soon as they have opened its file, and found it to be as it was seen. */
 export type PublicationAhead = Published & { readonly file: SeenFile };
 
-/** A file that is not open, what holds its pages, and the engines that a witness has seen copy from there. */
-export type SeenFile = FileIdentity & { readonly backing: Backing; readonly copying: readonly Engine[] };
+/** A file that is not open, what holds its pages, and the engines that a witness has seen copy from there, by bit. */
+export type SeenFile = FileIdentity & { readonly backing: Backing; readonly copying: number };
 
 type Published = {
   /** As it stands in a request for it, percent-encoded: of characters that neither JSON nor HTTP minds. */

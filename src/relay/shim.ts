@@ -64,6 +64,8 @@ export type Acts = {
   closeGeneration: [generation: number];
   retireGeneration: [generation: number];
   generationDescriptor: [generation: number];
+  /** The engines that copy from there, by bit. */
+  setCopying: [generation: number, engines: number];
   isSettled: [generation: number, epoch: number, version: number];
   advance: [transmission: number, bytes: number];
   changeToStream: [transmission: number];
@@ -71,6 +73,8 @@ export type Acts = {
   beginLease: [lease: number, epoch: number];
   touchLease: [lease: number];
   endPlace: [place: number];
+  /** Looks at what is in the way of waiting writers, and breaks off what they have waited for so long. */
+  press: [breakMilliseconds: number];
   /** Has lanes accept the connections of a listening socket; gives the door. */
   openDoor: [fd: number];
   closeDoor: [door: number];
@@ -112,7 +116,6 @@ export type Shim = {
   generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
   /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
   openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): OpenedFile | number;
-  setCopying(relay: ShimRelay, generation: number, engines: readonly Engine[]): number;
   setVersion(
     relay: ShimRelay,
     generation: number,
@@ -141,8 +144,6 @@ export type Shim = {
     wait: boolean,
   ): ShimClaim | number;
   endLease(relay: ShimRelay, lease: number, generation: number): FileIdentity | number;
-  press(relay: ShimRelay, breakSeconds: number): number;
-
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
   /** Of one generation (0: of all): up to `limit`, at most 1,000, with ids above `after`; `next` is 0 at the end. */
   references(

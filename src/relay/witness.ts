@@ -22,6 +22,11 @@ export type Observations = Readonly<Record<Engine, Observation>>;
 /** What is known where no experiment could be run. */
 export const unseen: Verdicts = { sendfile: null, splice: null, zerocopy: null, copy: false, stream: false };
 
+/** The engines that were seen to copy, by bit, as the shim takes them. */
+export function copyingIn(verdicts: Verdicts): number {
+  return engines.reduce((bits, engine, place) => bits | (Number(verdicts[engine] === false) << place), 0);
+}
+
 /** Runs the experiment once per backing and device, on scratch pages of the same kind: never on what is served. */
 export class Witness {
   readonly #shim: Shim;

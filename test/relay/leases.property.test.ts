@@ -17,8 +17,6 @@ const size = 8 * page + 100;
 /** The file is opened twice; the second opening maps no more than this. */
 const lessSize = 3 * page + 5;
 const kinds = { granted: 4, unwanted: 5, gone: 6 };
-/** So short that a writer has always waited for longer. */
-const noTime = 1e-9;
 
 type Extent = readonly [offset: number, length: number];
 type Segment = Extent | string;
@@ -339,7 +337,7 @@ function releaseStep(pick: number): Step {
 function pressStep(): Step {
   return step('press()', (model, { shim, relay }) => {
     const inTheWay = model.holds.filter((held) => model.isWaitedFor(held));
-    assert.equal(shim.press(relay, noTime), inTheWay.length);
+    assert.equal(shim.act(relay, 'press', 0), inTheWay.length); // A writer has always waited for longer.
     for (const held of inTheWay) {
       if (!held.told) model.events.push(`${kinds.unwanted} ${held.id}`);
       held.told = true;

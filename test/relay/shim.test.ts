@@ -83,13 +83,13 @@ async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<read
     ['release', 2 ** 52, 'complete'],
     ['generationIsAt', id, 0, path],
     ['setVersion', id, 0, 0],
-    ['setCopying', id, ['copy']],
+    ['act', 'setCopying', id, 0],
     ['lockTree', 1, path, 0, 'shared'],
     ['takeConnection', 2 ** 52],
     ['lease', 2 ** 52, 0, 100, 'done', false],
     ['endLease', 2 ** 52, 0],
     ['place', 2 ** 52, [0, 100]],
-    ['press', 1],
+    ['act', 'press', 1],
     ['allow', 'host', 'a.example'],
     ['allow', 'reader', 'Bearer a'],
     ['counters'],
@@ -121,9 +121,7 @@ function isRefusal(outcome: unknown): boolean {
 function mayBeRight(name: string, at: number, value: unknown): boolean {
   if (name === 'adopt' && at === 2) return typeof value === 'boolean';
   if (name === 'adopt' && at === 3) return typeof value === 'number';
-  if (name === 'press' && at === 1) return value === 0.5;
   if (name === 'allow' && at === 2) return typeof value === 'string';
-  if (name === 'setCopying' && at === 2) return Array.isArray(value) && value.length === 0;
   return name === 'hold' && at === 6 && Array.isArray(value) && value.length === 2;
 }
 

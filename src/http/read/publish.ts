@@ -5,7 +5,8 @@ import { encodeName } from '../../region/name.ts';
 import type { Described, Region, Unopened } from '../../region/region.ts';
 import type { BackingEngine } from '../../relay/engine.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
-import { engines as allEngines, type Engine, type Tree } from '../../relay/relay.ts';
+import type { Engine, Tree } from '../../relay/relay.ts';
+import { copyingIn } from '../../relay/witness.ts';
 import { Filling } from './fill.ts';
 import { contentFields, type Fields, type GivenFields, validatorFields } from './region-headers.ts';
 
@@ -122,8 +123,7 @@ export class Publisher {
     // One beyond 2^53 - 1 bytes is Node's, which serves as many of it.
     const what = file.size > 0 && Number.isSafeInteger(file.size) && this.#describe(region, given, engines);
     if (!what) return true;
-    const copying = allEngines.filter((engine) => seen.verdicts[engine] === false);
-    const seenFile = { ...file, backing: seen.backing, copying };
+    const seenFile = { ...file, backing: seen.backing, copying: copyingIn(seen.verdicts) };
     return this.#pathsOf(region.name)
       .filter((path) => plainPath.test(path))
       .every((path) => this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version, anyOrigin }));
