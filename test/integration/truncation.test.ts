@@ -14,6 +14,8 @@ const mebibyte = 1 << 20;
 const size = 24 * mebibyte;
 const readBefore = mebibyte;
 
+const original = seededBytes(size, 41);
+
 /** What is left of the file, far behind what the kernel's queues hold by then. */
 const cuts = { 'to nothing': 0, 'inside a page': 18 * mebibyte + 100, 'at a page': 18 * mebibyte } as const;
 
@@ -23,7 +25,6 @@ async function cutWhileSending(t: TestContext, engine: Engine, place: Place, new
   const folder = makeFolder(t, place);
   const file = writeRegion(folder, 'cut.bin', size, 41);
   const other = writeRegion(folder, 'other.bin', mebibyte, 42);
-  const original = seededBytes(size, 41);
   const running = await startService(t, { engine, regions: [file, other] });
   const before = await warmUp(t, running, 'cut.bin');
   const client = await RawClient.connect(t, running.port);

@@ -1,7 +1,7 @@
 /** The package as it is published, built beside the working tree. @module */
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
-import { delimiter, join, sep } from 'node:path';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { makeFolder } from './regions.ts';
@@ -15,8 +15,8 @@ const shim = join('native-shim', 'build', 'Release');
 /** The project's own dependencies. */
 export const dependencies = join(root, 'node_modules');
 
-/** Copies what a clone has, but for dependencies and what is built, and builds `dist`. */
-export async function buildCopy(scope: Scope): Promise<string> {
+/** Copies what a clone has, but for dependencies and what is built, and builds `dist`, where `leftOver` is before. */
+export async function buildCopy(scope: Scope, leftOver: string): Promise<string> {
   const copy = join(makeFolder(scope, 'ext4'), 'pagerelay');
   const skipped = ['node_modules', '.git', 'dist', join('native-shim', 'build')].map((path) => join(root, path));
   cpSync(root, copy, { recursive: true, filter: (path) => !skipped.some((skip) => isInside(path, skip)) });
@@ -25,6 +25,8 @@ export async function buildCopy(scope: Scope): Promise<string> {
     mkdirSync(join(copy, shim), { recursive: true });
     cpSync(join(root, shim, 'pagerelay.node'), join(copy, shim, 'pagerelay.node'));
   }
+  mkdirSync(join(copy, dirname(leftOver)));
+  writeFileSync(join(copy, leftOver), 'export {};\n');
   await runIn(copy, 'npm', 'run', 'build');
   return copy;
 }

@@ -64,11 +64,15 @@ export function seededBytes(size: number, seed: number): Buffer {
   return Buffer.from(words.buffer, 0, size);
 }
 
+// Most files of tests write the same content again and again, and to make it takes as long as to write it.
+let written: { size: number; seed: number; bytes: Buffer } = { size: 0, seed: 0, bytes: Buffer.alloc(0) };
+
 /** Writes a file of seeded bytes, with the folders that its name asks for. */
 export function writeRegion(folder: string, name: string, size: number, seed = 1): RegionFile {
   const path = join(folder, name);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, seededBytes(size, seed));
+  if (written.size !== size || written.seed !== seed) written = { size, seed, bytes: seededBytes(size, seed) };
+  writeFileSync(path, written.bytes);
   return { name, path, size };
 }
 

@@ -22,7 +22,10 @@ const record = /^page (\d{8}) writer (\d{8}) stamp (\d{10}) /;
 export function describePages(firstPage: number, count: number, writer: number, stamp: number): Buffer {
   const bytes = Buffer.alloc(count * pageSize);
   for (let at = 0; at < count; at++) {
-    bytes.fill(recordOf(firstPage + at, writer, stamp), at * pageSize, (at + 1) * pageSize);
+    const page = bytes.subarray(at * pageSize, (at + 1) * pageSize);
+    page.write(recordOf(firstPage + at, writer, stamp), 'latin1');
+    // Copies double: to fill each page by a string takes twice as long.
+    for (let filled = recordSize; filled < pageSize; filled *= 2) page.copyWithin(filled, 0, filled);
   }
   return bytes;
 }
