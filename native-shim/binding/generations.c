@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/shared.h"
 #include "call.h"
 #include "pages/looks.h"
 #include "pages/tree.h"
@@ -60,7 +61,7 @@ static napi_value generation_is_at(napi_env env, napi_callback_info info) {
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
         !want_id(&call, 2, "tree", &tree) || !want_string(env, call.arguments[3], "path", path, sizeof path))
         return NULL;
-    return number(env, pr_generation_is_at(call.relay, generation, tree, path));
+    return number(env, pr_generation_is_still_at(pr_node_part(call.relay), generation, tree, path));
 }
 
 /* {"0": 3, "1": 1}: of the pages that were looked at, so many are on each node. */

@@ -1,6 +1,7 @@
 /* References. */
 #include <errno.h>
 
+#include "base/shared.h"
 #include "base/sys.h"
 #include "call.h"
 #include "pages/generation.h"
@@ -37,11 +38,13 @@ static napi_value hold(napi_env env, napi_callback_info info) {
         return NULL;
     }
     int result = segments.error;
-    int is_at = result == 0 && *path ? pr_generation_is_at(call.relay, generation, tree, path) : 1;
-    if (result == 0 && is_at < 1) result = is_at < 0 ? is_at : -ESTALE;
+    if (result == 0 && *path) {
+        int is_at = pr_generation_is_still_at(pr_node_part(call.relay), generation, tree, path);
+        if (is_at < 1) result = is_at < 0 ? is_at : -ESTALE;
+    }
     if (result == 0)
-        result = pr_hold(call.relay, generation, epoch, version, (enum pr_engine)engine, place, segments.list,
-                         segments.count, &transmission);
+        result = (*path ? pr_hold_seen : pr_hold)(call.relay, generation, epoch, version, (enum pr_engine)engine, place,
+                                                  segments.list, segments.count, &transmission);
     pr_free(segments.literals);
     return number(env, result < 0 ? result : (double)transmission);
 }

@@ -70,10 +70,10 @@ static int take_for_node(struct pr_relay *relay, struct pr_generation *generatio
     return result;
 }
 
-int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
-            uint64_t place_id, const struct pr_segment *segments, size_t count, uint64_t *id) {
+/* `result` is that of a look at the file. */
+static int hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint64_t version, enum pr_engine engine,
+                uint64_t place_id, const struct pr_segment *segments, size_t count, uint64_t *id, int result) {
     struct pr_part *part = pr_node_part(relay);
-    int result = pr_generation_check(relay, generation_id);
     struct pr_transmission *transmission = result == 0 ? pr_hold_new(engine, segments, count) : NULL;
     if (result == 0 && !transmission) result = -ENOMEM;
     place_id ? pr_lock(relay) : pr_lock_part(part);
@@ -85,6 +85,17 @@ int pr_hold(struct pr_relay *relay, uint64_t generation_id, uint64_t epoch, uint
     place_id ? pr_unlock(relay) : pr_unlock_part(part);
     if (result < 0) pr_free(transmission);
     return result;
+}
+
+int pr_hold(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
+            uint64_t place, const struct pr_segment *segments, size_t count, uint64_t *id) {
+    int look = pr_generation_check(relay, generation);
+    return hold(relay, generation, epoch, version, engine, place, segments, count, id, look);
+}
+
+int pr_hold_seen(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
+                 uint64_t place, const struct pr_segment *segments, size_t count, uint64_t *id) {
+    return hold(relay, generation, epoch, version, engine, place, segments, count, id, 0);
 }
 
 /* Such an id is never one of a slot, by its kind, and unlike any other of this lane's for 2^43 answers. */
