@@ -73,21 +73,24 @@ const byOrigin: ReadonlySet<string> = new Set([
   'access-control-expose-headers',
 ]);
 
+const none: Fields = Object.freeze({});
+
 /** The fields that a reply has been given for the request's origin, or for that it names none, in their order. */
 export function originFields(reply: FastifyReply): Fields {
-  return Object.fromEntries(Object.entries(reply.getHeaders()).filter(([name]) => byOrigin.has(name))) as Fields;
+  const found = Object.entries(reply.getHeaders()).filter(([name]) => byOrigin.has(name));
+  return found.length === 0 ? none : (Object.fromEntries(found) as Fields);
 }
 
 /** Those of the service's answers to requests that name no origin. */
 export function fieldsWithoutOrigin(origins: readonly string[]): Fields {
-  if (origins.length === 0) return {};
+  if (origins.length === 0) return none;
   const first: Fields = origins.includes('*') ? { 'access-control-allow-origin': '*' } : { vary: 'Origin' };
   return { ...first, 'access-control-expose-headers': exposed.join(', ') };
 }
 
 /** What a region is answered with, and those. What it varies by already, for another origin, it goes on varying by. */
 export function withOriginFields(given: GivenFields, forOrigin: Fields): GivenFields {
-  if (Object.keys(forOrigin).length === 0) return given;
+  if (forOrigin === none) return given;
   const { others = {} } = given;
   const both = { ...forOrigin, ...others };
   const { vary } = forOrigin;
