@@ -12,7 +12,7 @@ import { isFieldValue } from './http/read/given-fields.ts';
 import type { Leaving } from './http/read/outgoing.ts';
 import type { GivenFields, RegionFields } from './http/read/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
-import { boundSilence } from './node/deadlines.ts';
+import { boundSilence, hasBody } from './node/deadlines.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { giveToLanes } from './node/lane-server.ts';
 import { answerInTurn, hasTurn, itsTurn } from './node/turn.ts';
@@ -170,7 +170,7 @@ function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: Pag
   scope.setErrorHandler(answerError);
   scope.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, opened.metrics, undefined);
-    boundSilence(request.raw, options.bodyTimeout ?? 60, () => request.raw.destroy());
+    if (hasBody(request.raw)) boundSilence(request.raw, options.bodyTimeout ?? 60, () => request.raw.destroy());
     done();
   });
   answerInTurn(scope);

@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Metrics } from '../observe/metrics.ts';
 import { answerClientError, refuseExpectation } from './client-error.ts';
-import { boundSilence, boundUnread } from './deadlines.ts';
+import { boundSilence, boundUnread, hasBody } from './deadlines.ts';
 import { boundRest, closeLingering } from './lingering.ts';
 import { answerOneByOne } from './pipeline.ts';
 import { Room } from './room.ts';
@@ -30,6 +30,7 @@ export function boundConnections(
   answerOneByOne(server, closeLingering, () => metrics.countClosed('pipelining'));
   boundUnread(server, maxHold, () => metrics.countClosed('unread'));
   const bound = (request: IncomingMessage, response: ServerResponse) => {
+    if (!hasBody(request)) return;
     boundRest(request, response, () => metrics.countClosed('rest'));
     boundSilence(request, bodyTimeout, () => {
       metrics.countClosed('silent');

@@ -47,12 +47,11 @@ function leftOf(socket: Socket): string | undefined {
 }
 
 /**
- * Tells of a request whose body brings no byte for so long, once. Time in which this side does not read does not count.
+ * Tells of a request with a body that brings no byte for so long, once. Time in which this side does not read does not count.
  *
  * @param onSilence ends it
  */
 export function boundSilence(request: IncomingMessage, seconds: number, onSilence: () => void): void {
-  if (!hasBody(request)) return;
   const { socket } = request;
   let [before, quiet] = [socket.bytesRead, 0];
   const stop = () => clearInterval(timer);

@@ -7,6 +7,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
+import { onceEnded } from '../observe/response-end.ts';
 import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import type { Responding, Return } from '../relay/publication.ts';
@@ -185,7 +186,7 @@ class ReadByLane {
 
   /** The lane reads on when this response has ended. */
   follow(response: ServerResponse): void {
-    if (!this.#isNodes) response.once('close', () => this.#giveBack());
+    if (!this.#isNodes) onceEnded(response, () => this.#giveBack());
   }
 
   // Nothing of Node's may be on its way when a lane sends. Where something is, the connection stays Node's.

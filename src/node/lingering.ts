@@ -7,7 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { hasBody } from './deadlines.ts';
+import { onceEnded } from '../observe/response-end.ts';
 import { type Pipeline, pipelineOf } from './pipeline.ts';
 import { letGoOfAll } from './reading.ts';
 
@@ -35,9 +35,8 @@ export function boundRest(
   onClose: () => void,
   limits = usualLimits,
 ): void {
-  if (!hasBody(request)) return;
   const { socket } = request;
-  response.once('close', () => {
+  onceEnded(response, () => {
     if (request.complete || socket.destroyed) return;
     const [from, until] = [socket.bytesRead, performance.now() + limits.milliseconds];
     const timer = setInterval(() => {

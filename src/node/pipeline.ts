@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { onceEnded } from '../observe/response-end.ts';
 import { isParserPaused, parserOf } from './internals.ts';
 import { inTurn } from './loop-turns.ts';
 import { holdBack, letGo } from './reading.ts';
@@ -17,8 +18,6 @@ type Listener = (...values: unknown[]) => void;
 
 /** So many bytes of all connections together may wait. One that goes beyond is closed behind its current response. */
 const usualMostInAll = 64 * 1024 * 1024;
-
-const mostListeners = 20;
 
 const pipelines = new WeakMap<Socket, Pipeline>();
 
@@ -77,9 +76,7 @@ export class Pipeline {
     this.#response = response;
     this.#bodyLeft = lengthOfBody(request);
     if (hasFaultyFraming(request)) response.shouldKeepAlive = false;
-    // What this folder listens to, Fastify and a stream come to more than the 10 that Node takes for a leak.
-    response.setMaxListeners(mostListeners);
-    response.once('close', () => this.#answered(response));
+    onceEnded(response, () => this.#answered(response));
   }
 
   receive(chunk: Buffer): void {
@@ -88,8 +85,18 @@ export class Pipeline {
       return;
     }
     if (this.#isFull) return;
+    if (this.#isNextAlone(chunk)) {
+      this.#own.parse(chunk);
+      return;
+    }
     this.#unparsed.push(chunk);
     this.#parseOn();
+  }
+
+  // The usual case: one head and nothing else, while no request is under way.
+  #isNextAlone(chunk: Buffer): boolean {
+    const isFree = !this.#response && this.#request?.complete !== false;
+    return isFree && this.#unparsed.wouldBeOneHead(chunk) && this.#mayParse();
   }
 
   /** The client sends no more. */

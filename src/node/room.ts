@@ -9,6 +9,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { LimitedOutcome } from '../observe/metrics.ts';
+import { onceEnded } from '../observe/response-end.ts';
 import { usableDescriptors } from '../relay/descriptors.ts';
 import { isAnswering } from './internals.ts';
 
@@ -46,7 +47,7 @@ export class Room {
     server.on('connection', (socket: Socket) => this.#arrived(socket));
     server.on('request', ({ socket }, response: ServerResponse) => {
       this.#idle.delete(socket);
-      response.once('close', () => this.#answered(socket));
+      onceEnded(response, () => this.#answered(socket));
     });
   }
 

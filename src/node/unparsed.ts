@@ -31,6 +31,12 @@ export class Unparsed {
     return this.#length >= mostBytes || this.#pieces.length >= mostPieces;
   }
 
+  /** Whether with this piece there would be one head, and nothing else. */
+  wouldBeOneHead(piece: Buffer): boolean {
+    const end = piece.length - endOfHead.length;
+    return this.#length === 0 && this.#tail === '' && piece.indexOf(endOfHead) === end && end > 0;
+  }
+
   push(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#grow(piece.length);

@@ -7,6 +7,7 @@ import type { Engine, Sent } from '../relay/relay.ts';
 import { combinedLine } from './combined-line.ts';
 import type { LogOutput } from './log-output.ts';
 import type { Metrics } from './metrics.ts';
+import { onceEnded } from './response-end.ts';
 
 /** A region's bytes on their way out. */
 export type OutgoingBody = { readonly engine: Engine; readonly sent: Promise<Sent> };
@@ -72,16 +73,19 @@ export function watchRequest(
   metrics: Metrics,
   log: AccessLog | undefined,
 ): void {
-  const began = performance.now();
+  const began = log && performance.now();
   const { raw } = reply;
   // A socket that is closed does not tell it any more, and a unix socket has none: nginx calls it so.
   const remoteAddress = log && (request.ip ?? (request.raw.socket.destroyed ? undefined : 'unix:'));
-  // A response to inject() has no connection whose end would close it.
-  raw.once(raw.socket instanceof Socket || raw.socket === null ? 'close' : 'finish', () => {
+  const end = () => {
     const status = raw.headersSent ? raw.statusCode : undefined;
     metrics.countRequest(request.method, status, reply.regionBody?.engine);
-    if (log && remoteAddress !== undefined) void write(log, reply, remoteAddress, performance.now() - began);
-  });
+    if (log && began !== undefined && remoteAddress !== undefined)
+      void write(log, reply, remoteAddress, performance.now() - began);
+  };
+  // A response to inject() has no connection whose end would close it.
+  if (raw.socket instanceof Socket || raw.socket === null) onceEnded(raw, end);
+  else raw.once('finish', end);
 }
 
 async function write(log: AccessLog, reply: FastifyReply, remoteAddress: string, milliseconds: number): Promise<void> {

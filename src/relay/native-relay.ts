@@ -564,9 +564,12 @@ export class NativeRelay implements Relay {
 
 /** [offset, length, "literal", offset, length, …] */
 function flatten(segments: readonly Segment[]): (string | number)[] {
-  return segments.flatMap((segment): (string | number)[] =>
-    typeof segment === 'string' ? [segment] : [segment.offset, segment.length],
-  );
+  const flat: (string | number)[] = [];
+  for (const segment of segments) {
+    if (typeof segment === 'string') flat.push(segment);
+    else flat.push(segment.offset, segment.length);
+  }
+  return flat;
 }
 
 function checked(result: number, what: string): number {

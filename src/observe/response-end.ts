@@ -1,0 +1,25 @@
+/** The end of a response, for all who have something to do then. @module */
+import type { ServerResponse } from 'node:http';
+
+const acts = Symbol('acts');
+
+type Watched = ServerResponse & { [acts]?: (() => void)[] };
+
+/**
+ * Calls `act` when a response has ended, one way or the other. All calls share one listener: each of its own costs a
+ * request a tenth of a microsecond, and more than ten Node takes for a leak.
+ */
+export function onceEnded(response: ServerResponse, act: () => void): void {
+  const watched: Watched = response;
+  if (watched[acts]) watched[acts].push(act);
+  else {
+    watched[acts] = [act];
+    response.on('close', endAll);
+  }
+}
+
+function endAll(this: Watched): void {
+  const all = this[acts] ?? [];
+  this[acts] = [];
+  for (const act of all) act();
+}
