@@ -9,7 +9,6 @@ import { addPageRoutes } from './http/page-routes.ts';
 import { answerError } from './http/problem/errors.ts';
 import { answerRegion } from './http/read/get-region.ts';
 import { isFieldValue } from './http/read/given-fields.ts';
-import type { Leaving } from './http/read/outgoing.ts';
 import type { GivenFields, RegionFields } from './http/read/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
 import { boundSilence, hasBody } from './node/deadlines.ts';
@@ -145,7 +144,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
     });
   }
   app.addHook('onClose', () => opened.close(deadline));
-  decorate(app, opened, pick(options), 'as-payload');
+  decorate(app, opened, pick(options));
   if (options.routes === false && !options.page) return;
   await app.register(async (scope) => addRegionRoutes(scope, opened, options), { prefix: options.prefix ?? '' });
 }
@@ -154,13 +153,12 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
 export const pagerelay = fastifyPlugin(register, { fastify: '5.x', name: 'pagerelay' });
 
 /** Adds `app.pagerelay` and `reply.sendRegion` to a scope. */
-export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenFields, leaving: Leaving): void {
-  const service = { ...opened, leaving };
+export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenFields): void {
   const usual = pick(fields);
   app.decorate('pagerelay', opened);
   app.decorateReply('regionBody', undefined);
   app.decorateReply('sendRegion', function (this: FastifyReply, name, given = {}) {
-    const answer = () => answerRegion(service, this, name, { ...usual, ...given });
+    const answer = () => answerRegion(opened, this, name, { ...usual, ...given });
     if (hasTurn(this.raw)) return answer();
     return itsTurn(this.raw).then((isHere) => (isHere ? answer() : this.hijack()));
   });

@@ -123,7 +123,7 @@ export function createService(options: ServiceOptions): Service {
     logEngines(app.log, await opened.engines());
   });
   answerErrors(app);
-  decorate(app, opened, fields, 'directly'); // This server has no hooks that look at payloads.
+  decorate(app, opened, fields);
   void app.register(async (scope) => {
     answerInTurn(scope);
     await describeRoutes(scope);

@@ -83,8 +83,9 @@ export class Connection implements ConnectionListener, WayOut {
     return this.#socket.writableLength === 0 && queuedBytes(this.#socket) === 0;
   }
 
-  answer(response: ServerResponse, held: HeldTransmission, fields: OutgoingHttpHeaders = {}): Promise<Sent> {
-    return sendHeld({ ...held, relay: this.#relay, connection: this }, response, fields);
+  answer(response: ServerResponse, held: HeldTransmission, fields: OutgoingHttpHeaders = {}): Sent | Promise<Sent> {
+    const { transmission, length, sending } = held;
+    return sendHeld({ transmission, length, sending, relay: this.#relay, connection: this }, response, fields);
   }
 
   /**

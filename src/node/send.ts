@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { HeldTransmission } from '../http/read/way-out.ts';
 import type { NativeRelay } from '../relay/native-relay.ts';
-import type { Sent } from '../relay/relay.ts';
+import type { Outcome, Sent } from '../relay/relay.ts';
 import type { Connection } from './connection.ts';
 import { responseDue, takeHead } from './internals.ts';
 
@@ -13,29 +13,37 @@ const longestHead = 32 * 1024;
 export type HeldForConnection = HeldTransmission & { readonly relay: NativeRelay; readonly connection: Connection };
 
 /** What `WayOut.answer` does. */
-export async function sendHeld(
+export function sendHeld(
   held: HeldForConnection,
   response: ServerResponse,
   fields: OutgoingHttpHeaders,
-): Promise<Sent> {
+): Sent | Promise<Sent> {
+  const fail = (error: unknown) => giveUp(held, response, 'failed', (error as NodeJS.ErrnoException).code);
   try {
     response.writeHead(response.statusCode, fields);
     // The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
-    const head = takeHeadFor(held.connection, response) ?? (await headByNode(held, response));
-    return head === undefined ? giveUp(held, response) : await sendBody(held, response, head);
+    const head = takeHeadFor(held.connection, response);
+    const sending = head === undefined ? sendBehindHead(held, response) : sendBody(held, response, head);
+    return sending instanceof Promise ? sending.catch(fail) : sending;
   } catch (error) {
-    // A head that Node refuses, or a relay that is gone.
-    held.relay.release(held.transmission, 'failed');
-    response.destroy();
-    return { outcome: 'failed', code: (error as NodeJS.ErrnoException).code, bytes: 0 };
+    return fail(error); // A head that Node refuses, or a relay that is gone.
   }
 }
 
-function giveUp({ relay, transmission }: HeldForConnection, response: ServerResponse): Sent {
-  const outcome = response.destroyed ? 'aborted' : 'failed';
+async function sendBehindHead(held: HeldForConnection, response: ServerResponse): Promise<Sent> {
+  if (await headByNode(held, response)) return sendBody(held, response, '');
+  return giveUp(held, response, response.destroyed ? 'aborted' : 'failed', undefined);
+}
+
+function giveUp(
+  { relay, transmission }: HeldForConnection,
+  response: ServerResponse,
+  outcome: Outcome,
+  code: string | undefined,
+): Sent {
   relay.release(transmission, outcome);
   response.destroy();
-  return { outcome, code: undefined, bytes: 0 };
+  return { outcome, code, bytes: 0 };
 }
 
 function sendBody(held: HeldForConnection, response: ServerResponse, head: string): Sent | Promise<Sent> {
@@ -53,10 +61,10 @@ function takeHeadFor(connection: Connection, response: ServerResponse): string |
   return isCurrent(response) && connection.flushed ? takeHead(response, longestHead) : undefined;
 }
 
-// Else Node writes it, and nothing is left to be sent of it; undefined where it is not out, or something else is in the way.
+// Else Node writes it: whether it is out, and nothing else is in the way.
 async function headByNode({ relay, connection, transmission }: HeldForConnection, response: ServerResponse) {
   relay.onUnwanted(transmission, () => response.destroy());
-  return (await headIsOut(response)) && connection.flushed ? '' : undefined;
+  return (await headIsOut(response)) && connection.flushed;
 }
 
 // The callback of an empty write comes when all that was queued before is with the kernel.

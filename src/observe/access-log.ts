@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts';
 import { onceEnded } from './response-end.ts';
 
 /** A region's bytes on their way out. */
-export type OutgoingBody = { readonly engine: Engine; readonly sent: Promise<Sent> };
+export type OutgoingBody = { readonly engine: Engine; readonly sent: Sent | Promise<Sent> };
 
 declare module 'fastify' {
   interface FastifyReply {

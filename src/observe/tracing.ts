@@ -75,7 +75,7 @@ export class Trace {
   }
 
   /** Tells of its end when that is there, and of its being done. */
-  async follow(end: Promise<Sent>): Promise<void> {
+  async follow(end: Sent | Promise<Sent>): Promise<void> {
     const sent = await end;
     const { accepted, ended, done } = channels;
     (sent.outcome === 'complete' ? accepted : ended).publish({ ...this.#about, ...sent } satisfies TracedEnd);

@@ -15,8 +15,8 @@ import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
-import { judge } from './judge.ts';
-import { answerBodiless, answerHeld, type Leaving, type Outgoing } from './outgoing.ts';
+import { judge, judgeBytes } from './judge.ts';
+import { answerBodiless, answerHeld, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
 import { contentFields, type Fields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
 
@@ -43,7 +43,6 @@ export type RegionService = {
   readonly lock: TreeLock | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
-  readonly leaving: Leaving;
 };
 
 // What a user's own route answers with, only that route knows.
@@ -68,7 +67,7 @@ function judgeRecalled(catalog: Catalog, { method, headers }: FastifyRequest, na
   const region = isOfBytes ? catalog.recall(name) : undefined;
   if (!region || region.content.generation.size === 0) return undefined;
   try {
-    return { region, verdict: judge(method, headers, region, new Date(), given.contentType) };
+    return { region, verdict: judgeBytes(method, headers, region, new Date(), given.contentType) };
   } catch {
     return undefined; // It is judged as it is now.
   }
@@ -112,7 +111,7 @@ export async function answerRegion(service: RegionService, reply: FastifyReply, 
       if (held === 'blocked') await behind.writersOf(region, plan);
       if (typeof held === 'string') continue;
       if (recalled) publish(service, reply, region, given, forOrigin);
-      return answerHeld(reply, held, fields, service.leaving);
+      return answerHeld(reply, held, fields);
     }
   } catch (error) {
     throw problemOfSystem(error);

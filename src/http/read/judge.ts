@@ -21,18 +21,31 @@ export function judge(
   now: Date,
   contentType = region.contentType,
 ): Verdict {
-  const { size } = region.content.generation;
-  const planned = { size, contentType };
-  const { etag, lastModified, state } = region;
-  const validators: Validators = { etag, lastModified, writtenInPlace: state.inPlace };
-  switch (judgePreconditions(headers, method, validators)) {
+  switch (judgePreconditions(headers, method, validatorsOf(region))) {
     case 'failed':
       throw new ProblemError('precondition-failed', { headers: { etag: region.etag } });
     case 'not-modified':
       return { kind: 'not-modified' };
   }
+  return judgeBytes(method, headers, region, now, contentType);
+}
+
+function validatorsOf({ etag, lastModified, state }: Region): Validators {
+  return { etag, lastModified, writtenInPlace: state.inPlace };
+}
+
+/** The same of a request without preconditions. @throws ProblemError `range-not-satisfiable` */
+export function judgeBytes(
+  method: string,
+  headers: IncomingHttpHeaders,
+  region: Region,
+  now: Date,
+  contentType = region.contentType,
+): Verdict {
+  const { size } = region.content.generation;
+  const planned = { size, contentType };
   // RFC 9110 14.2: Range means something on GET alone.
-  const honoured = method === 'GET' && headers.range !== undefined && ifRangeHolds(headers, validators, now);
+  const honoured = method === 'GET' && headers.range !== undefined && ifRangeHolds(headers, validatorsOf(region), now);
   const range = judgeRange(honoured ? headers.range : undefined, size);
   switch (range.kind) {
     case 'unsatisfiable':

@@ -17,7 +17,8 @@ import {
 } from '../../relay/relay.ts';
 import { type Seen, unseen } from '../../relay/witness.ts';
 import { asTransmission, type HeldBody, RegionBody } from './region-body.ts';
-import { type Fields, setFields } from './region-headers.ts';
+import { type Fields, setAllFields, setFields } from './region-headers.ts';
+import { isUnobserved } from './unobserved.ts';
 import type { WayOut, WaysOut } from './way-out.ts';
 
 /** How bodies are sent. */
@@ -27,14 +28,6 @@ export type OutgoingOptions = {
   readonly maxHold: number;
   /** Bytes: shorter bodies are copied, which costs less than a reference to a page (docs/performance.md). */
   readonly copyBelow: number;
-};
-
-// For bodies below `copyBelow` bytes, for those of `largeFrom` and more (`large`), and for those between (`usual`).
-type EnginesBySize = {
-  readonly short: Engine;
-  readonly usual: Engine;
-  readonly large: Engine;
-  readonly largeFrom: number;
 };
 
 /** Chooses engines, takes references. */
@@ -100,33 +93,24 @@ export class Outgoing {
     file?: FilePlace,
   ): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
-    const connection = this.#connectionFor(reply, region);
-    const engines = this.#enginesFor(region, connection);
+    const backing = this.engineOf(region);
+    const connection =
+      backing.engine === 'stream' ? undefined : this.#connections?.of(reply.raw, region.content.generation.node);
+    const wanted = this.#wanted(backing, connection, plan.length);
+    const usual = connection ? engineTowards(backing.engine, connection.peerKind) : wanted;
     const hold = (engine: Engine) => relay.hold(region.content, engine, plan.segments, place, file);
-    const held = take(hold, this.#wanted(engines, plan.length), engines.usual);
+    const held = take(hold, wanted, usual);
     if (typeof held === 'string') return held;
     const { transmission, engine } = held;
     const { content } = region;
     const trace = traceHeld(relay, () => traced(reply, region, plan, { id: transmission, engine }));
-    const more = trace && { trace };
-    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, ...more };
+    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, trace };
   }
 
-  #enginesFor(region: Region, connection: WayOut | undefined): EnginesBySize {
-    if (!connection) return { short: 'stream', usual: 'stream', large: 'stream', largeFrom: 0 };
-    const { engine, large, largeFrom } = this.engineOf(region);
-    const { peerKind } = connection;
-    return { short: 'copy', usual: engineTowards(engine, peerKind), large: engineTowards(large, peerKind), largeFrom };
-  }
-
-  #wanted({ short, usual, large, largeFrom }: EnginesBySize, length: number): Engine {
-    if (length < this.#copyBelow) return short;
-    return length < largeFrom ? usual : large;
-  }
-
-  #connectionFor(reply: FastifyReply, region: Region): WayOut | undefined {
-    if (this.engineOf(region).engine === 'stream') return undefined;
-    return this.#connections?.of(reply.raw, region.content.generation.node);
+  #wanted({ engine, large, largeFrom }: BackingEngine, connection: WayOut | undefined, length: number): Engine {
+    if (!connection) return 'stream';
+    if (length < this.#copyBelow) return 'copy';
+    return engineTowards(length < largeFrom ? engine : large, connection.peerKind);
   }
 }
 
@@ -154,27 +138,26 @@ function traced(
 }
 
 /**
- * How held bytes leave. `as-payload`: Fastify is given a stream, which every onSend hook sees. `directly`: nothing
- * stands between, which saves about 8 µs a response; only where no hook can want to see the payload.
+ * Sends what is held: directly where nobody wants to see the payload, which saves about 8 µs a response; else as a stream
+ * that Fastify is given, and every onSend hook sees.
  */
-export type Leaving = 'as-payload' | 'directly';
-
-/** Sends what is held. */
-export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields, leaving: Leaving): FastifyReply {
-  if (leaving === 'directly' && held.connection) {
-    reply.hijack();
-    reply.raw.statusCode = held.plan.status;
-    const sent = held.connection.answer(reply.raw, asTransmission(held), fields);
-    reply.regionBody = { engine: held.engine, sent };
-    void held.trace?.follow(sent);
-    return reply;
-  }
+export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields): FastifyReply | Promise<FastifyReply> {
+  if (held.connection && isUnobserved(reply)) return answerDirectly(reply, held, held.connection, fields);
   const body = new RegionBody(held);
   reply.regionBody = body;
   void held.trace?.follow(body.sent);
   // A hook that sends something else instead never reads the body, nor destroys it.
   finished(reply.raw, () => body.destroy());
   return setFields(reply.code(held.plan.status), fields).send(body);
+}
+
+function answerDirectly(reply: FastifyReply, held: HeldBody, connection: WayOut, fields: Fields) {
+  const all = setAllFields(reply.code(held.plan.status), fields);
+  reply.hijack();
+  const sent = connection.answer(reply.raw, asTransmission(held), all);
+  reply.regionBody = { engine: held.engine, sent };
+  void held.trace?.follow(sent);
+  return sent instanceof Promise ? sent.then(() => reply) : reply; // Who waits for the reply waits for its body.
 }
 
 /** Answers HEAD, and GET of an empty region. */

@@ -21,12 +21,12 @@ export type HeldBody = {
   /** Seconds. */
   readonly maxHold: number;
   /** Undefined where nobody listens. */
-  readonly trace?: Trace;
+  readonly trace: Trace | undefined;
 };
 
 /** A held body as what a connection sends. */
 export function asTransmission({ transmission, plan, trace }: HeldBody): HeldTransmission {
-  return { transmission, length: plan.length, ...(trace && { sending: () => trace.sending() }) };
+  return { transmission, length: plan.length, sending: trace && (() => trace.sending()) };
 }
 
 /**

@@ -66,6 +66,13 @@ export function setFields(reply: FastifyReply, fields: Fields): FastifyReply {
   return reply;
 }
 
+/** The same; and what the reply has then, for a head that Fastify does not make. */
+export function setAllFields(reply: FastifyReply, fields: Fields): Fields {
+  if (Object.keys(reply.getHeaders()).length > 0) return setFields(reply, fields).getHeaders() as Fields;
+  reply.headers(fields);
+  return fields;
+}
+
 function dispositionField(name: string, type: 'inline' | 'attachment'): Fields {
   const fileName = name.slice(name.lastIndexOf('/') + 1);
   return { 'content-disposition': contentDisposition(fileName, { type }) };

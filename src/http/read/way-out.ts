@@ -11,7 +11,7 @@ export type HeldTransmission = {
   readonly transmission: TransmissionId;
   readonly length: number;
   /** Is told when it is the body's turn. */
-  readonly sending?: () => void;
+  readonly sending: (() => void) | undefined;
 };
 
 /** A connection on which held bytes can go out natively. */
@@ -22,9 +22,9 @@ export type WayOut = {
   /**
    * Sends the response's head with `fields` added to those it has, then the held bytes, and ends the response. When
    * anything fails, the connection is broken off: it is never ended cleanly short of its Content-Length, and no byte of
-   * another response can follow. Never rejects.
+   * another response can follow. Never rejects. No promise is made of what has ended at once, as most does.
    */
-  answer(response: ServerResponse, held: HeldTransmission, fields?: OutgoingHttpHeaders): Promise<Sent>;
+  answer(response: ServerResponse, held: HeldTransmission, fields?: OutgoingHttpHeaders): Sent | Promise<Sent>;
 };
 
 /** Finds the way out of a response. */

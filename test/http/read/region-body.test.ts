@@ -25,7 +25,16 @@ function fixture(t: TestContext, relay: Relay, maxHold = 10) {
   const plan = planRange({ size, contentType: 'text/plain' }, { first: 5, last: 900_004 });
   const transmission = relay.hold(content, 'copy', plan.segments);
   assert.ok(typeof transmission === 'number');
-  const body = new RegionBody({ relay, content, plan, transmission, connection: undefined, engine: 'stream', maxHold });
+  const body = new RegionBody({
+    relay,
+    content,
+    plan,
+    transmission,
+    connection: undefined,
+    engine: 'stream',
+    trace: undefined,
+    maxHold,
+  });
   return { path, body };
 }
 
