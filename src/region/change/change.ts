@@ -1,9 +1,9 @@
 /**
- * A change of a region's own pages, or of its size, from the moment when it is certain to be made.
+ * A change of a region's own pages, or of its size. The order is this one, and is asserted:
  *
- *   lease ──▶ begin ──▶ [ move again, resize ]* ──▶ commit    the new bytes are there
- *                                              ├──▶ undo      the old ones are there again
- *                                              └──▶ abandon   nobody knows what is there
+ *   lease ──▶ open ──▶ begin ──▶ [ moveAgain, resize, leaveOpen ]* ──▶ commit    the new bytes are there
+ *     │         │                                                  ├──▶ undo      the old ones are there again
+ *     └─────────┴──▶ end: nothing has changed                      └──▶ abandon   nobody knows what is there
  *
  * @module
  */
@@ -17,95 +17,47 @@ import { type Asked, findToChange, type Leased, lockOthersOut } from './lease.ts
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
-/** Begins a change, has `act` make it, and sees to it that it ends: by `undo` where `act` has not ended it. */
+/** Has `act` make a change under a lease, and sees to it that it ends. */
 export async function withChange<Result>(
   store: Store,
-  leased: Leased,
   asked: Asked,
+  leased: Leased,
   act: (change: Change) => Promise<Result>,
 ): Promise<Result> {
-  const change = await Change.begin(store, leased, asked);
+  const change = new Change(store, asked, leased);
   try {
     const result = await act(change);
-    assert(change.isOver, 'a change has no end');
+    assert(!change.isGoingOn, 'a change has no end');
     return result;
   } finally {
-    if (!change.isOver) change.undo();
+    change.end();
   }
 }
 
+/** `before`, and `size` where it is given: bytes of the region, before the change and from its end on. */
+type Begun = { readonly epoch: number; readonly file: FileChange; readonly before: number; size?: number };
+
 /**
  * It has the lease, other services locked out, the region's file open, and a version that it has moved. Whichever way it
- * ends, it gives all of them back (but see `abandon`); until then whoever has begun it answers for its end.
+ * ends, it gives all of them back (but see `abandon`); until then whoever has made it answers for its end.
  */
 export class Change {
-  /** The region's file, to be written. */
-  readonly fd: number;
-  readonly #opened: Opened;
-  readonly #epoch: number;
-  /** Bytes that the region had before. */
-  readonly #before: number;
-  readonly #file: FileChange;
+  readonly #store: Store;
+  readonly #asked: Asked;
+  readonly #leased: Leased;
   #region: Region;
-  /** Bytes that it has from the end on; undefined where that stays. */
-  #size: number | undefined;
+  #othersAreOut = false;
+  #fd: number | undefined;
+  #begun: Begun | undefined;
+  /** What was done to the file is not to be taken for a change by others. */
+  #isOurs = false;
   #isOver = false;
 
-  /**
-   * Begins a change under a lease, which is its own from now on: locks out other services, makes it durable that this run
-   * changes the region, judges the region for the last time and moves the version. When that fails, the lease has ended.
-   *
-   * @throws Refusal `other-writer`, `range-busy`; what `judge` throws
-   */
-  static async begin(store: Store, leased: Leased, asked: Asked): Promise<Change> {
-    const { name } = leased.region;
-    try {
-      await lockOthersOut(store, asked.patience);
-    } catch (error) {
-      leased.end();
-      throw error;
-    }
-    let fd: number | undefined;
-    try {
-      fd = store.relay.openFile(store.tree, name);
-      const opened = { store, leased, asked, fd };
-      return Change.#beginAtOnce(opened) ?? (await store.turns.take(name, () => Change.#beginInTurn(opened)));
-    } catch (error) {
-      giveBack({ store, leased, fd });
-      throw error;
-    }
-  }
-
-  // This run has changed the file before, no one else has since, and nobody is about to exchange it: nothing is to be
-  // waited for, and what was judged need not be looked at again but where it has moved.
-  static #beginAtOnce(opened: Opened): Change | undefined {
-    const { store, leased, fd } = opened;
-    const { region } = leased;
-    const file = checked(leased, fileOf(fd));
-    const epoch = store.turns.isFree(region.name) ? store.states.epochOf(region.name, file) : undefined;
-    if (epoch === undefined) return undefined;
-    return new Change(opened, store.catalog.isLatest(region) ? region : judgeAgain(opened), epoch);
-  }
-
-  // By the name's turn another file may have it: then what is written down would be about that one.
-  static async #beginInTurn(opened: Opened): Promise<Change> {
-    const { store, leased } = opened;
-    const { name, state } = leased.region;
-    const file = checked(leased, store.relay.identify(store.tree, name));
-    const epoch = await store.states.openEpoch(name, file, state);
-    return new Change(opened, judgeAgain(opened), epoch);
-  }
-
-  // Of two changes that were made for one version only one may begin: nothing is waited for from the last judgement to here.
-  private constructor(opened: Opened, region: Region, epoch: number) {
-    const { store, leased, fd } = opened;
-    const version = leased.moveVersion(epoch);
-    this.#file = store.states.begin(region.name, region.content.generation.inode, version);
-    this.#region = store.catalog.moved(region, version, epoch);
-    this.#opened = opened;
-    this.#epoch = epoch;
-    this.#before = region.content.generation.size;
-    this.fd = fd;
+  constructor(store: Store, asked: Asked, leased: Leased) {
+    this.#store = store;
+    this.#asked = asked;
+    this.#leased = leased;
+    this.#region = leased.region;
   }
 
   /** The region as it is now: at the last version that this change has moved it to. */
@@ -113,47 +65,99 @@ export class Change {
     return this.#region;
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  /** The region's file, to be written. */
+  get fd(): number {
+    assert(this.#fd !== undefined && !this.#isOver, 'the change has no file open');
+    return this.#fd;
+  }
+
+  /** It has begun, and has not ended. */
+  get isGoingOn(): boolean {
+    return this.#begun !== undefined;
+  }
+
+  /** Locks other services out, and opens the region's file. @throws Refusal `other-writer`, `range-busy`; SystemError */
+  async open(): Promise<void> {
+    assert(!this.#othersAreOut && !this.#isOver, 'the change has opened its file');
+    await lockOthersOut(this.#store, this.#asked.patience);
+    this.#othersAreOut = true;
+    this.#fd = this.#store.relay.openFile(this.#store.tree, this.#region.name);
+    this.#checkIsOf(fileOf(this.#fd));
+  }
+
+  /**
+   * Makes it durable that this run changes the region, judges that for the last time, and moves the version. Opens the file
+   * where that is not open. When it fails, the change has ended.
+   *
+   * @throws Refusal `other-writer`, `range-busy`; what `judge` throws
+   */
+  async begin(): Promise<void> {
+    assert(!this.#begun, 'the change has begun');
+    try {
+      if (!this.#othersAreOut) await this.open();
+      if (!this.#beginAtOnce()) await this.#store.turns.take(this.#region.name, () => this.#beginInTurn());
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
+  /** The region as it is now, judged once more. */
+  judgeAgain(): Region {
+    const region = findToChange(this.#store, this.#asked);
+    this.#checkIsOf(region.content.generation);
+    return region;
+  }
+
+  /** Bytes are about to change, or may have. Gives the region's new version: versions move here and nowhere else. */
+  moveVersion(epoch: number): number {
+    return this.#store.relay.beginLease(this.#leased.claim, epoch);
+  }
+
+  /** The file's size or time is about to change, but no byte that is served: the version stays. */
+  touch(): void {
+    this.#isOurs = true;
+    this.#store.relay.touchLease(this.#leased.claim);
   }
 
   /** The bytes may have changed once more than was told: the version moves again. */
   moveAgain(): void {
-    const { store, leased } = this.#going();
-    const version = leased.moveVersion(this.#epoch);
-    this.#file.move(version);
-    this.#region = store.catalog.moved(this.#region, version, this.#epoch);
+    const { epoch, file } = this.#going();
+    const version = this.moveVersion(epoch);
+    file.move(version);
+    this.#region = this.#store.catalog.moved(this.#region, version, epoch);
   }
 
   /** Makes another size durable, which the region has once this is committed. @param cut whether its file is longer */
   async resize(size: number, cut: boolean): Promise<void> {
-    const { store } = this.#going();
-    this.#size = this.#before; // For as long as the new one is not durable.
-    await store.turns.take(this.#region.name, () => this.#file.resize(size, cut));
-    this.#size = size;
+    const begun = this.#going();
+    begun.size = begun.before; // For as long as the new one is not durable.
+    await this.#store.turns.take(this.#region.name, () => begun.file.resize(size, cut));
+    begun.size = size;
   }
 
   /** Somebody may go on changing the region when this service has ended: the next one has to take that for a crash. */
   leaveOpen(): void {
-    this.#going().store.states.leaveOpen(this.#region.name);
+    this.#going();
+    this.#store.states.leaveOpen(this.#region.name);
   }
 
   /** The new bytes are there. Gives the region, at the version of the last change of it that has begun. */
   commit(): Region {
-    const { store } = this.#going();
-    this.#isOver = true;
+    const { epoch, file, size } = this.#going();
     try {
-      const file = fileOf(this.fd);
-      const version = this.#file.end(file, this.#size) ?? this.#region.content.version;
-      return store.catalog.moved(this.#region, version, this.#epoch, file);
+      const now = fileOf(this.fd);
+      const version = file.end(now, size) ?? this.#region.content.version;
+      return this.#store.catalog.moved(this.#region, version, epoch, now);
     } finally {
-      giveBack(this.#opened, true);
+      this.#giveBack();
     }
   }
 
   /** The old bytes are there again. Nobody has seen others, for their pages were leased; but a third version is safe. */
   undo(): void {
-    if (this.#size !== undefined) this.#size = this.#before;
+    const begun = this.#going();
+    if (begun.size !== undefined) begun.size = begun.before;
     try {
       this.moveAgain();
     } finally {
@@ -166,40 +170,69 @@ export class Change {
    * this service nor from another one. So the lease stays, and other services stay locked out.
    */
   abandon(): void {
+    this.moveAgain();
     this.leaveOpen();
-    this.#isOver = true;
-    this.#opened.leased.keep();
     closeSync(this.fd);
+    this.#begun = undefined;
+    this.#isOver = true;
   }
 
-  #going(): Opened {
-    assert(!this.#isOver, 'the change has ended');
-    return this.#opened;
+  /** Ends what has no end: nothing else is known to have changed. */
+  end(): void {
+    if (this.#begun) this.undo();
+    else if (!this.#isOver) this.#giveBack();
   }
-}
 
-type Opened = { readonly store: Store; readonly leased: Leased; readonly asked: Asked; readonly fd: number };
-
-/** @param isOurs something was done to the file */
-function giveBack(
-  { store, leased, fd }: Pick<Opened, 'store' | 'leased'> & { fd: number | undefined },
-  isOurs = false,
-) {
-  try {
-    leased.end(isOurs);
-    if (fd !== undefined) closeSync(fd);
-  } finally {
-    store.lock.readmit();
+  // This run has changed the file before, no one else has since, and nobody is about to exchange it: nothing is to be
+  // waited for, and what was judged need not be looked at again but where it has moved.
+  #beginAtOnce(): boolean {
+    const { turns, states, catalog } = this.#store;
+    const { name } = this.#region;
+    const epoch = turns.isFree(name) ? states.epochOf(name, fileOf(this.fd)) : undefined;
+    if (epoch === undefined) return false;
+    this.#begin(catalog.isLatest(this.#region) ? this.#region : this.judgeAgain(), epoch);
+    return true;
   }
-}
 
-function judgeAgain({ store, leased, asked }: Opened): Region {
-  const region = findToChange(store, asked);
-  checked(leased, region.content.generation);
-  return region;
-}
+  // By the name's turn another file may have it: then what is written down would be about that one.
+  async #beginInTurn(): Promise<void> {
+    const { relay, tree, states } = this.#store;
+    const { name, state } = this.#region;
+    const file = relay.identify(tree, name);
+    this.#checkIsOf(file);
+    const epoch = await states.openEpoch(name, file, state);
+    this.#begin(this.judgeAgain(), epoch);
+  }
 
-function checked({ region }: Leased, file: FileIdentity): FileIdentity {
-  if (file.inode === region.content.generation.inode) return file;
-  throw new Refusal('range-busy', 'It was replaced meanwhile.');
+  // Of two changes that were made for one version only one may begin: nothing is waited for from the last judgement to here.
+  #begin(region: Region, epoch: number): void {
+    const { inode, size } = region.content.generation;
+    const version = this.moveVersion(epoch);
+    this.#begun = { epoch, file: this.#store.states.begin(region.name, inode, version), before: size };
+    this.#isOurs = true;
+    this.#region = this.#store.catalog.moved(region, version, epoch);
+  }
+
+  #checkIsOf({ inode }: FileIdentity): void {
+    if (inode !== this.#leased.region.content.generation.inode) {
+      throw new Refusal('range-busy', 'It was replaced meanwhile.');
+    }
+  }
+
+  #going(): Begun {
+    assert(this.#begun, 'no change is going on');
+    return this.#begun;
+  }
+
+  #giveBack(): void {
+    this.#begun = undefined;
+    this.#isOver = true;
+    try {
+      const { generation } = this.#region.content;
+      this.#store.relay.endLease(this.#leased.claim, this.#isOurs ? generation : undefined);
+      if (this.#fd !== undefined) closeSync(this.#fd);
+    } finally {
+      if (this.#othersAreOut) this.#store.lock.readmit();
+    }
+  }
 }

@@ -1,9 +1,9 @@
 /** Files that are cut: to the size that their region has already, or before anything else where there is no room. @module */
-import { closeSync } from 'node:fs';
-import { fileOf } from '../../relay/file-identity.ts';
-import { unlessMissing } from '../catalog.ts';
+import { fileOf, missing } from '../../relay/file-identity.ts';
+import { SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
-import { type Asked, findToChange, type Leased, leaseAtOnce, lockOthersOut, whileLeased } from './lease.ts';
+import { type Change, withChange } from './change.ts';
+import { type Asked, lease, leaseAtOnce } from './lease.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -24,16 +24,11 @@ export function behind({ content: { generation } }: Region, size: number): { off
  */
 export async function cutFirst(store: Store, asked: Asked, size: number): Promise<Region> {
   const { name } = asked;
-  const want = (region: Region) => ({ ...behind(region, size), needs: 'done' }) as const;
+  const leased = await lease(store, asked, (region) => ({ ...behind(region, size), needs: 'done' }));
   try {
-    await whileLeased(store, asked, want, async (leased) => {
-      await lockOthersOut(store, asked.patience);
-      try {
-        const act = () => cutUnsaid(store, leased, asked, size);
-        await store.turns.take(name, () => store.catalog.whileOurs(name, act));
-      } finally {
-        store.lock.readmit();
-      }
+    await withChange(store, asked, leased, async (change) => {
+      await change.open();
+      await store.turns.take(name, () => store.catalog.whileOurs(name, () => cutUnsaid(store, change, size)));
     });
   } catch (error) {
     throw refusalOf(error);
@@ -44,22 +39,18 @@ export async function cutFirst(store: Store, asked: Asked, size: number): Promis
   return store.catalog.find(name);
 }
 
-async function cutUnsaid(store: Store, leased: Leased, asked: Asked, size: number): Promise<void> {
-  const { name } = asked;
-  const { inode } = leased.region.content.generation;
-  const fd = store.relay.openFile(store.tree, name);
-  try {
-    const { content, state } = findToChange(store, asked);
-    const isSame = fileOf(fd).inode === inode && content.generation.inode === inode;
-    if (!isSame || content.generation.size < size) throw new Refusal('range-busy', 'It was changed meanwhile.');
-    // Whoever was judged before and takes pages after this is judged again.
-    leased.moveVersion(content.epoch);
-    await store.relay.files.cut(fd, size);
-    await store.relay.files.sync(fd);
-    await store.states.cutUnsaid(name, fileOf(fd), state.contentType);
-  } finally {
-    closeSync(fd);
-  }
+async function cutUnsaid(store: Store, change: Change, size: number): Promise<void> {
+  const { name, content, state } = change.judgeAgain();
+  if (content.generation.size < size) throw new Refusal('range-busy', 'It was changed meanwhile.');
+  // Whoever was judged before and takes pages after this is judged again.
+  change.moveVersion(content.epoch);
+  await cutFile(store, change.fd, size);
+  await store.states.cutUnsaid(name, fileOf(change.fd), state.contentType);
+}
+
+async function cutFile({ relay }: Store, fd: number, size: number): Promise<void> {
+  await relay.files.cut(fd, size);
+  await relay.files.sync(fd);
 }
 
 /** Cuts a region's file to its logical size as soon as nobody sends what is behind that. */
@@ -77,35 +68,33 @@ export function cutLater(store: Store, name: string, milliseconds = firstMillise
 async function tryToCut(store: Store, name: string): Promise<boolean> {
   const region = store.catalog.findAny(name);
   if (!region || region.state.limit === undefined) return true;
-  const leased = leaseAtOnce(store, region, behind(region, region.content.generation.size));
+  const { size } = region.content.generation;
+  const leased = leaseAtOnce(store, region, behind(region, size));
   if (!leased) return false;
-  if (!store.lock.exclude()) {
-    leased.end();
-    return false;
-  }
   try {
-    leased.touch();
-    await store.turns.take(name, () => cut(store, region));
+    await withChange(store, { name, judge: () => {}, patience: atOnce }, leased, async (change) => {
+      await change.open();
+      change.touch();
+      await store.turns.take(name, () => cut(store, change, size));
+    });
     return true;
+  } catch (error) {
+    if (isElsewhere(error)) return false;
+    throw error;
   } finally {
-    leased.end(true);
-    store.lock.readmit();
     store.catalog.letGo(name);
   }
 }
 
-// In the name's turn, so that no epoch is opened meanwhile.
-async function cut(store: Store, { name, content }: Region): Promise<void> {
-  const { inode, size } = content.generation;
-  const fd = unlessMissing(() => store.relay.openFile(store.tree, name));
-  if (fd === undefined) return; // It was removed meanwhile.
-  try {
-    if (fileOf(fd).inode !== inode) return; // Another file has the name.
-    await store.states.whileCutting(name, fd, size, async () => {
-      await store.relay.files.cut(fd, size);
-      await store.relay.files.sync(fd);
-    });
-  } finally {
-    closeSync(fd);
-  }
+const atOnce = { deadline: 0, signal: new AbortController().signal };
+
+// Another service has pages, or the name is another file's by now, or nobody's.
+function isElsewhere(error: unknown): boolean {
+  return error instanceof Refusal || (error instanceof SystemError && missing.has(error.code));
+}
+
+// In the name's turn, so that no epoch is opened meanwhile, and the name is not given to another file.
+async function cut(store: Store, change: Change, size: number): Promise<void> {
+  const { name } = change.judgeAgain();
+  await store.states.whileCutting(name, change.fd, size, () => cutFile(store, change.fd, size));
 }

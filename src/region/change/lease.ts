@@ -1,6 +1,5 @@
 /** Leases on pages of a region that are to be changed, and waiting for them. @module */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NativeRelay } from '../../relay/native-relay.ts';
 import { type Claim, type Needs, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { Refusal } from './refusal.ts';
@@ -26,66 +25,15 @@ export type Asked = { readonly name: string; readonly judge: Judge; readonly pat
 /** The pages that a change wants, and what it has to wait for. Bytes; `length` may be Infinity. */
 export type Wanted = { readonly offset: number; readonly length: number; readonly needs: Needs };
 
-/** A lease that is had. It ends once: by itself, or by the change that is made under it. */
-export class Leased {
-  readonly region: Region;
-  /** What was waited for. */
-  readonly needs: Needs;
-  readonly #relay: NativeRelay;
-  readonly #claim: Claim;
-  #isOver = false;
-
-  constructor(relay: NativeRelay, region: Region, claim: Claim, needs: Needs) {
-    this.#relay = relay;
-    this.#claim = claim;
-    this.region = region;
-    this.needs = needs;
-  }
-
-  /** Bytes are about to change, or may have. Gives the region's new version: versions move here and nowhere else. */
-  moveVersion(epoch: number): number {
-    return this.#relay.beginLease(this.#claim, epoch);
-  }
-
-  /** The file's size or time is about to change, but no byte that is served: the version stays. */
-  touch(): void {
-    this.#relay.touchLease(this.#claim);
-  }
-
-  /** @param isOurs what was done to the file under it is not to be taken for a change by others */
-  end(isOurs = false): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#relay.endLease(this.#claim, isOurs ? this.region.content.generation : undefined);
-  }
-
-  /** Nobody gets these pages as long as the service runs. */
-  keep(): void {
-    this.#isOver = true;
-  }
-}
+/** A lease on pages of a region that is still what it was when it was asked for, and what was waited for. */
+export type Leased = { readonly region: Region; readonly claim: Claim; readonly needs: Needs };
 
 /**
- * Waits for a lease, and has it while `act` runs. The region is judged before and, where waiting took any time, again once
- * it is had: others may have changed it meanwhile.
+ * Waits for a lease. The region is judged before and, where that took any time, again once it is had: others may have
+ * changed it meanwhile.
  *
- * @throws Refusal `region-not-found`, `range-busy`; what `judge`, `want` and `act` throw
+ * @throws Refusal `region-not-found`, `range-busy`; what `judge` and `want` throw
  */
-export async function whileLeased<Result>(
-  store: Store,
-  asked: Asked,
-  want: (region: Region) => Wanted,
-  act: (leased: Leased) => Promise<Result>,
-): Promise<Result> {
-  const leased = await lease(store, asked, want);
-  try {
-    return await act(leased);
-  } finally {
-    leased.end();
-  }
-}
-
-/** The same for whoever sees to its end. */
 export async function lease(store: Store, asked: Asked, want: (region: Region) => Wanted): Promise<Leased> {
   for (;;) {
     const region = findToChange(store, asked);
@@ -94,19 +42,18 @@ export async function lease(store: Store, asked: Asked, want: (region: Region) =
     if (idle) return idle;
     const claim = ask(store, region, wanted);
     if (!claim) continue;
-    const leased = new Leased(store.relay, region, claim, wanted.needs);
-    if (claim.atOnce) return leased;
+    if (claim.atOnce) return { region, claim, needs: wanted.needs };
     try {
       await granted(claim, asked.patience);
       const now = findToChange(store, asked);
       const isSame = now.content.generation.inode === region.content.generation.inode;
       // Whoever came before may have changed what has to be waited for.
-      if (isSame && covers(wanted, want(now))) return new Leased(store.relay, now, claim, wanted.needs);
+      if (isSame && covers(wanted, want(now))) return { region: now, claim, needs: wanted.needs };
     } catch (error) {
-      leased.end();
+      store.relay.endLease(claim);
       throw error;
     }
-    leased.end();
+    store.relay.endLease(claim);
   }
 }
 
@@ -130,7 +77,7 @@ export function findToChange(store: Store, { name, judge }: Pick<Asked, 'name' |
 export function leaseAtOnce(store: Store, region: Region, wanted: Omit<Wanted, 'needs'>): Leased | undefined {
   try {
     const claim = store.relay.lease(region.content.generation, wanted.offset, wanted.length, 'done', false);
-    return new Leased(store.relay, region, claim, 'done');
+    return { region, claim, needs: 'done' };
   } catch (error) {
     if (error instanceof SystemError) return undefined;
     throw error;
@@ -154,24 +101,20 @@ function quarantined(cause?: unknown): Refusal {
 }
 
 async function granted(claim: Claim, { deadline, signal }: Patience): Promise<void> {
-  signal.throwIfAborted();
-  const { promise: given, resolve: give, reject: giveUp } = Promise.withResolvers<boolean | 'late'>();
-  const late = setTimeout(give, Math.max(0, deadline - performance.now()), 'late');
-  const abort = () => giveUp(signal.reason);
-  signal.addEventListener('abort', abort);
-  void claim.granted.then(give);
+  const over = new AbortController();
+  const waiting = { signal: AbortSignal.any([signal, over.signal]) };
   try {
-    const outcome = await given;
+    const late = delay(Math.max(0, deadline - performance.now()), 'late', waiting);
+    const outcome = await Promise.race([claim.granted, late]);
     if (outcome === 'late')
       throw new Refusal('range-busy', 'Readers or writers have had it for as long as was waited.');
     if (!outcome) throw quarantined();
   } finally {
-    clearTimeout(late);
-    signal.removeEventListener('abort', abort);
+    over.abort();
   }
 }
 
-/** Locks other services out, until `store.lock.readmit()`. @throws Refusal `other-writer` */
+/** Locks other services out, until `readmit`. @throws Refusal `other-writer` */
 export async function lockOthersOut({ lock }: Store, { deadline, signal }: Patience): Promise<void> {
   while (!lock.exclude()) {
     if (performance.now() > deadline) throw new Refusal('other-writer', 'Another service holds pages of this tree.');

@@ -50,7 +50,8 @@ export class Leases {
     const region = asked.name;
     const path = join(this.#store.tree.path, region);
     const wanted = { offset: range.first, length: range.last - range.first + 1, needs: 'done' } as const;
-    const change = await Change.begin(this.#store, await lease(this.#store, asked, () => wanted), asked);
+    const change = new Change(this.#store, asked, await lease(this.#store, asked, () => wanted));
+    await change.begin();
     const held = { id, region, ...range, expiresAt: expiry(ttl), path, owner };
     this.#held.set(id, { lease: held, change, timer: this.#expireAfter(id, ttl) });
     return held;

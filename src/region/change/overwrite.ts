@@ -1,12 +1,10 @@
 /** Bytes of a region that are overwritten in place. @module */
-import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
-import { fileOf } from '../../relay/file-identity.ts';
-import { type Overwrite, SystemError } from '../../relay/relay.ts';
+import type { Overwrite } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
-import { type Asked, type Leased, type Wanted, whileLeased } from './lease.ts';
+import { type Asked, lease } from './lease.ts';
 import { refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
@@ -38,58 +36,35 @@ export async function overwriteRange(store: Store, asked: Asked, range: ByteRang
  */
 async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   const pages = { offset: range.first, length: range.last - range.first + 1 };
-  const write = (leased: Leased, fresh: boolean) =>
-    withChange(store, leased, asked, (change) => carryOut(store, change, planOf(store, change, pages, fresh, upload)));
-  const done = (): Wanted => ({ ...pages, needs: 'done' });
-  const accepted = (region: Region): Wanted => ({
-    ...pages,
-    needs: store.writesFreshPages(region) ? 'accepted' : 'done',
+  const needsOf = (region: Region) => (store.writesFreshPages(region) ? 'accepted' : 'done');
+  const leased = await lease(store, asked, (region) => ({ ...pages, needs: needsOf(region) }));
+  const written = await withChange(store, asked, leased, async (change) => {
+    if (leased.needs === 'accepted' && !(await hasSmallFolios(store, change, pages))) return undefined;
+    return write(store, change, pages, store.writesFreshPages(leased.region), upload);
   });
-  const region = await whileLeased(store, asked, accepted, async (leased) => {
-    if (leased.needs === 'done') return write(leased, store.writesFreshPages(leased.region));
-    return (await hasSmallFolios(store, leased.region, pages)) ? write(leased, true) : undefined;
-  });
-  return region ?? whileLeased(store, asked, done, (leased) => write(leased, false));
-}
-
-async function carryOut(store: Store, change: Change, plan: Overwrite): Promise<Region> {
-  const ended = await store.relay.files.overwrite(plan);
-  if (!ended.error) return change.commit();
-  if (ended.undone) {
-    change.undo();
-  } else {
-    change.moveAgain();
-    change.abandon();
-    const { name } = change.region;
-    store.report('an overwrite failed and could not be undone: its pages are kept from readers', { region: name });
-  }
-  throw ended.error;
+  if (written) return written;
+  const done = await lease(store, asked, () => ({ ...pages, needs: 'done' }));
+  return withChange(store, asked, done, (change) => write(store, change, pages, false, upload));
 }
 
 type Bytes = { readonly offset: number; readonly length: number };
 
 // Under the lease: no reader can get other pages now, and what is in flight stays as it is.
-async function hasSmallFolios(store: Store, region: Region, { offset, length }: Bytes): Promise<boolean> {
-  const fd = openAny(store, region);
-  if (fd === undefined) return false;
-  try {
-    return await store.relay.files.hasSmallFolios(fd, offset, length);
-  } finally {
-    closeSync(fd);
-  }
+async function hasSmallFolios({ relay }: Store, change: Change, { offset, length }: Bytes): Promise<boolean> {
+  await change.open();
+  return relay.files.hasSmallFolios(change.fd, offset, length);
 }
 
-// Undefined when the name has become another file's, or nobody's.
-function openAny(store: Store, { name, content }: Region): number | undefined {
-  try {
-    const fd = store.relay.openFile(store.tree, name);
-    if (fileOf(fd).inode === content.generation.inode) return fd;
-    closeSync(fd);
-    return undefined;
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
+async function write(store: Store, change: Change, pages: Bytes, fresh: boolean, upload: Upload): Promise<Region> {
+  await change.begin();
+  const ended = await store.relay.files.overwrite(planOf(store, change, pages, fresh, upload));
+  if (!ended.error) return change.commit();
+  if (!ended.undone) {
+    change.abandon();
+    const { name } = change.region;
+    store.report('an overwrite failed and could not be undone: its pages are kept from readers', { region: name });
   }
+  throw ended.error;
 }
 
 function planOf(store: Store, { region, fd }: Change, pages: Bytes, fresh: boolean, { source }: Upload): Overwrite {

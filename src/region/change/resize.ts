@@ -4,7 +4,7 @@ import { unlessMissing } from '../catalog.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
 import { behind, cutFirst, cutLater } from './cut.ts';
-import { type Asked, type Leased, type Wanted, whileLeased } from './lease.ts';
+import { type Asked, lease, type Wanted } from './lease.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -15,28 +15,28 @@ import type { Store } from './store.ts';
  * @throws Refusal; what `judge` throws
  */
 export async function resizeRegion(store: Store, asked: Asked, size: number): Promise<Region> {
-  const want = (region: Region) => wanted(region, size);
-  const resized = await whileLeased(store, asked, want, (leased) => resize(store, leased, asked, size));
-  return resized ?? cutFirst(store, asked, size);
-}
-
-/** Undefined where there is no room to write down that the region is shorter. */
-async function resize(store: Store, leased: Leased, asked: Asked, size: number): Promise<Region | undefined> {
-  const { name, content } = leased.region;
-  const isShorter = size < content.generation.size;
-  if (size === content.generation.size) return leased.region;
+  const leased = await lease(store, asked, (region) => wanted(region, size));
+  const isShorter = size < leased.region.content.generation.size;
   try {
-    store.quota.checkSize(name, size);
-    const act = isShorter ? shrink : grow;
-    return await withChange(store, leased, asked, (change) => act(store, change, size));
+    return await withChange(store, asked, leased, (change) => resize(store, change, size));
   } catch (error) {
     const refusal = refusalOf(error);
-    if (isShorter && refusal instanceof Refusal && refusal.code === 'no-space') return undefined;
-    throw refusal;
+    if (!isShorter || !(refusal instanceof Refusal) || refusal.code !== 'no-space') throw refusal;
   } finally {
-    store.catalog.letGo(name);
-    cutLater(store, name); // Where it has failed, too: the file may be longer by now.
+    store.catalog.letGo(asked.name);
+    cutLater(store, asked.name); // Where it has failed, too: the file may be longer by now.
   }
+  return cutFirst(store, asked, size); // There is no room to write down that it is shorter.
+}
+
+async function resize(store: Store, change: Change, size: number): Promise<Region> {
+  const { name, content } = change.region;
+  if (size === content.generation.size) return change.region;
+  store.quota.checkSize(name, size);
+  await change.begin();
+  await (size < content.generation.size ? change.resize(size, true) : grow(store, change, size));
+  count(store, change.region, size);
+  return change.commit();
 }
 
 // Bytes that were cut off only in name have to be zeros before they are a region's again: nobody may be sending them.
@@ -47,12 +47,7 @@ function wanted(region: Region, size: number): Wanted {
   return { offset: Math.min(size, generation.size), length: Number.POSITIVE_INFINITY, needs: 'nothing' };
 }
 
-async function shrink(store: Store, change: Change, size: number): Promise<Region> {
-  await change.resize(size, true);
-  return end(store, change, size);
-}
-
-async function grow(store: Store, change: Change, size: number): Promise<Region> {
+async function grow(store: Store, change: Change, size: number): Promise<void> {
   const { name, content, state } = change.region;
   const { files } = store.relay;
   if (state.limit !== undefined) await files.cut(change.fd, content.generation.size);
@@ -62,12 +57,6 @@ async function grow(store: Store, change: Change, size: number): Promise<Region>
   await files.sync(change.fd);
   checkMapping(store, name, size);
   await change.resize(size, false);
-  return end(store, change, size);
-}
-
-function end(store: Store, change: Change, size: number): Region {
-  count(store, change.region, size);
-  return change.commit();
 }
 
 // By now the name may be another file's, or nobody's.
