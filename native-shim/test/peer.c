@@ -196,7 +196,7 @@ static void what_is_no_connection_of_tcp_or_by_a_unix_socket_is_refused(void) {
     CHECK_EQUAL(classify(&prober, pipes[0], &peer), -ENOTSOCK);
     CHECK_EQUAL(classify(&prober, packets[0], &peer), -EPROTOTYPE);
     CHECK_EQUAL(classify(&prober, unix_ends[0], &peer), 0);
-    CHECK_EQUAL(peer.kind, PR_PEER_UNASKABLE);
+    CHECK_EQUAL(peer.kind, PR_PEER_LOCAL);
     CHECK_EQUAL(classify(&prober, datagrams, &peer), -EPROTOTYPE);
     CHECK_EQUAL(classify(&prober, alone, &peer), -ENOTCONN);
     CHECK_EQUAL(classify(&prober, -1, &peer), -EBADF);

@@ -31,10 +31,19 @@ static uint64_t body_start(struct pr_connection *connection, size_t head_length,
     return start;
 }
 
+/* By a unix socket a copy of so little, in one call with its head, is no dearer, and is done at once
+ * (docs/performance.md).
+ */
+enum { COPY_BELOW_BY_UNIX = 16 << 10 };
+
+static bool is_copied(const struct pr_connection *connection, const struct pr_publication *is, uint64_t length) {
+    bool closes_soon = connection->responder->closes && length <= COPY_BEFORE_CLOSE;
+    return length < is->copy_below || closes_soon || (pr_is_unix(&connection->peer) && length < COPY_BELOW_BY_UNIX);
+}
+
 /* A peer is classified before its first answer that is not copied. */
 static enum pr_engine engine_for(struct pr_connection *connection, const struct pr_publication *is, uint64_t length) {
-    bool closes_soon = connection->responder->closes && length <= COPY_BEFORE_CLOSE;
-    if (length < is->copy_below || closes_soon) return PR_ENGINE_COPY;
+    if (is_copied(connection, is, length)) return PR_ENGINE_COPY;
     enum pr_engine engine = is->large_from == 0 || length < is->large_from ? is->engine : is->large;
     if (engine == PR_ENGINE_COPY) return engine;
     if (!connection->classified) pr_connection_classify(connection, &connection->poller->prober, false);

@@ -1,5 +1,5 @@
 /*
- * Connections: TCP connections that carry transmissions, for as long as their peers can read pages of them.
+ * Connections, by TCP or a unix socket, that carry transmissions, for as long as their peers can read pages of them.
  *
  * A connection's bytes have one owner at a time. One that a lane has accepted (lanes/door.c) begins with LANE, which
  * reads requests from it; Node takes it when it is told of it.
@@ -67,6 +67,7 @@ struct pr_connection {
     struct pr_transmission *current;
     struct pr_list undone;
     unsigned begun_since_look;
+    uint64_t accepted;    /* bytes of bodies that the socket has taken */
     uint64_t watermark;   /* bytes from the connection's start that are done */
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
@@ -118,7 +119,7 @@ int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node
 /*
  * May a FIN go out now? 1, or 0: an event will tell. Not in mid-body; and not while bytes to a local peer are undone:
  * one that has sent its own FIN vanishes from the kernel's tables with ours, while its process can still read the pages
- * in its queue.
+ * in its queue. (At a unix socket the queue is seen all the same.)
  */
 int pr_connection_finish(struct pr_relay *relay, uint64_t connection);
 

@@ -5,6 +5,7 @@
  *
  *   remote peer   done is what it has acknowledged
  *   local peer    done is what it has acknowledged less what its process has not read
+ *   unix socket   done is what our socket has taken less what it says is queued
  *   our reset     a remote peer's queue of ours is purged: done. A local peer can still read: quarantined
  *   upper layer   a protocol above TCP has taken the local peer's socket (MPTCP, kernel TLS): quarantined
  */
@@ -98,6 +99,19 @@ static struct sight look_at_local(struct pr_connection *connection, struct pr_pr
     }
 }
 
+/*
+ * A unix socket has no positions, so the connection counts the bytes of bodies that it takes; `taken` is read before
+ * the socket is asked. The socket's answer counts a queued piece until all of it is read, by the memory that it takes,
+ * which is never less than its bytes, and it has heads in it, which `taken` has not. So what is done is seen late,
+ * never early. The queue is charged to our own socket: it is seen after our FIN, too, and is empty when the peer has
+ * closed.
+ */
+static struct sight look_at_unix(int fd, uint64_t taken) {
+    int queued = 0;
+    if (pr_sys.queued(fd, &queued) < 0) return (struct sight){0};
+    return (struct sight){.known = true, .watermark = taken > (uint64_t)queued ? taken - (uint64_t)queued : 0};
+}
+
 /* Asking takes the error away from Node, whose next read would then see a clean end: only after a break-off. */
 static bool has_error(int fd) {
     int error = 0;
@@ -106,17 +120,15 @@ static bool has_error(int fd) {
     return error != 0;
 }
 
-/* Its lane may find out just now who the peer is; what is not known yet is copied, and not looked at. */
-static bool is_local(struct pr_connection *connection) {
-    pr_connection_lock(connection);
-    bool local = connection->classified && connection->peer.kind == PR_PEER_LOCAL;
-    pr_connection_unlock(connection);
-    return local;
-}
-
 static struct sight sight_of(struct pr_connection *connection, struct pr_prober *prober) {
     struct tcp_state tcp;
-    bool local = is_local(connection);
+    /* Its lane may find out just now who the peer is; what is not known yet is copied, and not looked at. */
+    pr_connection_lock(connection);
+    bool local = connection->classified && connection->peer.kind == PR_PEER_LOCAL;
+    bool is_unix = pr_is_unix(&connection->peer);
+    uint64_t taken = connection->accepted;
+    pr_connection_unlock(connection);
+    if (is_unix) return look_at_unix(connection->fd, taken);
     if (tcp_state_of(connection->fd, &tcp) < 0) return (struct sight){0};
     if (tcp.state == TCP_CLOSING || tcp.state == TCP_LAST_ACK) connection->blind = true; /* both FINs are out */
     if (tcp.state == TCP_CLOSE) {
@@ -187,8 +199,9 @@ static void apply(struct pr_connection *connection, const struct sight *sight) {
 }
 
 bool pr_may_finish(const struct pr_connection *connection) {
-    bool local = connection->peer.kind == PR_PEER_LOCAL && !pr_is_broken(connection);
-    return !connection->current && !connection->responder && (!local || pr_list_empty(&connection->undone));
+    bool vanishes =
+        connection->peer.kind == PR_PEER_LOCAL && !pr_is_unix(&connection->peer) && !pr_is_broken(connection);
+    return !connection->current && !connection->responder && (!vanishes || pr_list_empty(&connection->undone));
 }
 
 void pr_tell_if_drained(struct pr_connection *connection) {

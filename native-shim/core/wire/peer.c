@@ -277,7 +277,7 @@ int pr_peer_addresses(int fd, struct pr_peer *peer) {
 }
 
 void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
-    peer->kind = PR_PEER_UNASKABLE;
+    peer->kind = pr_is_unix(peer) ? PR_PEER_LOCAL : PR_PEER_UNASKABLE;
     if (pr_is_unix(peer)) return;
     bool known = peer->here.any.sa_family != AF_UNSPEC || own_address(fd, peer) == 0;
     peer->cookie[0] = peer->cookie[1] = (uint32_t)INET_DIAG_NOCOOKIE;

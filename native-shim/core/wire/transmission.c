@@ -63,6 +63,7 @@ static void advance(struct pr_connection *connection, struct pr_transmission *tr
                     bool copied) {
     pr_connection_lock(connection);
     pr_hold_sent(transmission, bytes, copied);
+    connection->accepted += bytes;
     if (!pr_holds_until_done(transmission)) pr_reference_shrink(&transmission->reference, transmission->reference.sent);
     connection->progress_at = pr_now();
     pr_connection_unlock(connection);
@@ -217,7 +218,7 @@ void pr_begin(struct pr_connection *connection, struct pr_transmission *transmis
     transmission->head_length = head_length;
     transmission->connection = connection;
     copy_to_the_unaskable(connection, transmission);
-    transmission->start = start;
+    transmission->start = pr_is_unix(&connection->peer) ? connection->accepted : start;
     connection->current = transmission;
     connection->progress_at = now;
     connection->abort = 0; /* an earlier one may have ended before its lane saw that it was to be broken off */

@@ -23,7 +23,7 @@ struct pr_transmission {
     struct pr_connection *connection;
     struct pr_pipe *pipe;         /* engine splice */
     struct pr_file_window window; /* engine zerocopy; its owner's */
-    uint64_t start;               /* position of the first byte in what the connection has ever sent */
+    uint64_t start;               /* position of the first byte in what the connection has ever sent (done.c) */
     bool tells;                   /* room for an event of it is set aside */
     bool break_told, acknowledged;
     char peer[64]; /* of a quarantined one, whose connection is gone */
