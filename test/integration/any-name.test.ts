@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { parse as parseDisposition } from 'content-disposition';
 import fc from 'fast-check';
 import { decodeName, encodeName, isRegionName } from '../../src/region/name.ts';
+import { amount } from '../support/amount.ts';
 import { startApp } from '../support/app.ts';
 import { shrunkBriefly } from '../support/brief-shrinking.ts';
 import { until } from '../support/poll.ts';
@@ -213,7 +214,7 @@ test('any name is written, read, listed, logged in one line, measured and remove
     await until(() => decodeName(line()?.url.slice('/regions/'.length) ?? '') === name, 'the line is written');
   };
   for (const name of names) await run(name);
-  await fc.assert(fc.asyncProperty(anyName, shrunkBriefly(run)), { numRuns: 60 });
+  await fc.assert(fc.asyncProperty(anyName, shrunkBriefly(run)), { numRuns: amount(25, 60) });
   client.destroy();
   child.process.kill('SIGTERM');
   await child.exited;

@@ -163,7 +163,7 @@ for (const fault of passing) {
 
 test('memory that is short anywhere on a request’s way is 503 or not noticed', async (t) => {
   for (const [at, engine] of (['sendfile', 'splice', 'copy', 'stream'] as const).entries()) {
-    for (let skip = isLong ? 0 : at % 2; skip < 8; skip += amount(2, 1)) {
+    for (let skip = isLong ? 0 : at; skip < 8; skip += amount(4, 1)) {
       await t.test(`allocation ${skip} by ${engine}`, (t) =>
         hits(t, { call: 'allocate', errno: ENOMEM, skip, engine }, (answer) =>
           assert.deepEqual(answer, answer.kind === 'whole' ? answer : busy),

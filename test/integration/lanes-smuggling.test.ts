@@ -40,7 +40,7 @@ async function answersTo(t: TestContext, { port }: Running, pieces: readonly str
 }
 
 /** From one place in a stream to the next that is tried. */
-const step = amount(3, 1);
+const step = amount(5, 1);
 
 const statuses = (all: string) => [...all.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 

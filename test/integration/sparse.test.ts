@@ -57,7 +57,7 @@ for (const engine of engines) {
     const mounted = mountTmpfs(t, 16 * mebibyte);
     if ('missing' in mounted) return t.skip(mounted.missing);
     const { folder } = mounted;
-    const { fd, size } = makeSparse(join(folder, 'vm.img'), 64 * mebibyte);
+    const { fd, size } = makeSparse(join(folder, 'vm.img'), 32 * mebibyte);
     closeSync(fd);
     const { blocks } = statSync(join(folder, 'vm.img'));
     const { port, origin, service } = await startService(t, { dir: folder, engine });
@@ -83,11 +83,11 @@ test('a region that was made longer is a hole there, and reading it takes nothin
   const put = await fetch(`${origin}/regions/grown`, { method: 'PUT', body: 'short' });
   assert.equal(put.status, 201);
   const headers = { 'content-type': 'application/merge-patch+json' };
-  const body = JSON.stringify({ size: 64 * mebibyte });
+  const body = JSON.stringify({ size: 32 * mebibyte });
   const grown = await fetch(`${origin}/regions/grown`, { method: 'PATCH', headers, body });
   assert.equal(grown.status, 204);
   const { blocks } = statSync(join(folder, 'grown'));
-  assert.equal(await lengthOf(port, '/regions/grown'), 64 * mebibyte);
+  assert.equal(await lengthOf(port, '/regions/grown'), 32 * mebibyte);
   assert.equal(statSync(join(folder, 'grown')).blocks, blocks);
 });
 
@@ -109,7 +109,7 @@ function makeSparseMemfd(t: TestContext): { path: string; fd: number; size: numb
   assert.ok('shim' in loaded, 'the shim is built');
   const fd = loaded.shim.createMemfd('sparse', 0);
   t.after(() => closeSync(fd));
-  const size = 64 * mebibyte;
+  const size = 32 * mebibyte;
   ftruncateSync(fd, size);
   writeSync(fd, data, 0, data.length, size / 2);
   return { path: `/proc/self/fd/${fd}`, fd, size };

@@ -12,6 +12,7 @@ import {
   type Reference,
 } from '../../src/relay/relay.ts';
 import type { Shim, ShimRelay } from '../../src/relay/shim.ts';
+import { amount } from '../support/amount.ts';
 import { countOpen } from '../support/descriptors.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import { shimOrFail } from '../support/shim.ts';
@@ -275,6 +276,6 @@ test('the hold table does what a model of it does', (t) => {
       shim.closeRelay(relay);
     }
   });
-  fc.assert(property, { numRuns: 300, endOnFailure: false });
+  fc.assert(property, { numRuns: amount(150, 300), endOnFailure: false });
   assert.deepEqual(countOpen(), before, 'closing a relay closes all of its generations');
 });

@@ -14,7 +14,7 @@ import { startService } from '../support/service.ts';
 const mebibyte = 1 << 20;
 const script = (name: string) => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-const wanted = amount(2000, 5000);
+const wanted = amount(1000, 5000);
 
 /** How many descriptors this process may have. */
 function descriptorLimit(): number {

@@ -1,4 +1,4 @@
-/** Mixed traffic for a while (`SOAK_SECONDS`, by default 3, at length 30): afterwards everything is as it was before. */
+/** Mixed traffic for a while (`SOAK_SECONDS`, by default 2, at length 30): afterwards everything is as it was before. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ import type { Played } from '../support/traffic-clients.ts';
 
 const mebibyte = 1 << 20;
 const clients = fileURLToPath(new URL('../support/traffic-clients.ts', import.meta.url));
-const seconds = amount(3, 30, 'SOAK_SECONDS');
+const seconds = amount(2, 30, 'SOAK_SECONDS');
 const warmSeconds = 2;
 const clientsEach = 6;
 const size = 6 * mebibyte + 321;
