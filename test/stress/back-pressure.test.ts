@@ -15,7 +15,7 @@ import { type Running, startService } from '../support/service.ts';
 
 const kibibyte = 1 << 10;
 const mebibyte = 1 << 20;
-const requests = amount(60, 200);
+const requests = amount(30, 200);
 // What a connection may have in both sockets' buffers: tcp_wmem and tcp_rmem end at 4 and 6 MiB.
 const inBuffers = 16 * mebibyte;
 
