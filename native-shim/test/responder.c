@@ -263,6 +263,99 @@ static void what_is_suspended_is_answered_again_when_something_is_published(void
     scene_close(&scene);
 }
 
+/* Between judging a request and taking its pages the lane looks at the path: then others move the version. */
+
+static struct pr_sys real;
+static struct scene *moved_scene;
+static atomic_bool moves;
+
+static void change_last_page(const struct scene *scene) {
+    uint64_t lease, version, generation = scene->region.generation;
+    CHECK_EQUAL(pr_lease(scene->relay, generation, SIZE - PAGE, PAGE, PR_NEEDS_DONE, true, &lease), 1);
+    CHECK_EQUAL(pr_lease_begin(scene->relay, lease, 1, &version), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, generation, NULL), 0);
+}
+
+static int moving_statx(int fd, const char *path, int flags, unsigned mask, struct statx *status) {
+    if (atomic_exchange(&moves, false)) change_last_page(moved_scene);
+    return real.statx(fd, path, flags, mask, status);
+}
+
+static int moving_fstatat(int directory, const char *path, struct stat *status, int flags) {
+    if (atomic_exchange(&moves, false)) change_last_page(moved_scene);
+    return real.fstatat(directory, path, status, flags);
+}
+
+static void have_the_path_looked_at(const struct scene *scene) {
+    pr_lock(scene->relay);
+    pr_published_find(scene->relay, text_of(path_a))->looked_at = 0;
+    pr_unlock(scene->relay);
+}
+
+static void expect_tag(int peer, const char *etag) {
+    char head[1024] = "", line[64];
+    for (size_t length = 0; length + 1 < sizeof head && !strstr(head, "\r\n\r\n"); length++)
+        CHECK_EQUAL(MUST(recv(peer, head + length, 1, 0)), 1);
+    snprintf(line, sizeof line, "\r\netag: %s\r\n", etag);
+    if (!strstr(head, line)) FAIL("not %s in %s", etag, head);
+}
+
+static void what_is_judged_at_one_version_is_not_answered_at_another(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    struct side side = introduce(&scene, guest);
+    get(&scene, guest, 0, 10);
+    moved_scene = &scene;
+    for (unsigned version = 1; version < 4; version++) {
+        char request[256], etag[32];
+        size_t length = write_range(request, 0, 10);
+        have_the_path_looked_at(&scene);
+        atomic_store(&moves, true);
+        say(guest, request, length);
+        expect_return(&scene, &side, PR_RETURN_FED, request, length);
+        CHECK(!atomic_load(&moves));
+        CHECK_EQUAL(counted(scene.relay).fed[PR_FED_CHANGED], version);
+        CHECK_EQUAL(counted(scene.relay).published, 1); /* it is as good as before */
+        node_answers(&scene, &side, guest);
+        say(guest, request, length);
+        snprintf(etag, sizeof etag, "\"a.1.%u\"", version);
+        expect_tag(guest, etag);
+        read_body(guest, 0, 10, 0);
+    }
+    node_closes(&scene, &side);
+    close(guest);
+    scene_close(&scene);
+}
+
+static void pages_beside_a_lease_are_answered_and_those_under_it_are_nodes(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    struct side side = introduce(&scene, guest);
+    uint64_t lease, version;
+    CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, PAGE, PAGE, PR_NEEDS_DONE, true, &lease), 1);
+    get(&scene, guest, 0, PAGE); /* nothing has begun */
+    CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
+    char request[256];
+    size_t length = write_range(request, PAGE - 1, 2);
+    say(guest, request, length);
+    expect_return(&scene, &side, PR_RETURN_FED, request, length);
+    CHECK_EQUAL(counted(scene.relay).fed[PR_FED_WRITER], 1);
+    node_answers(&scene, &side, guest);
+    static const uint64_t beside[] = {0, 2 * PAGE, SIZE - PAGE};
+    for (size_t each = 0; each < sizeof beside / sizeof *beside; each++) {
+        ask_range(guest, beside[each], PAGE);
+        expect_tag(guest, "\"a.1.1\"");
+        read_body(guest, beside[each], PAGE, 0);
+    }
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, scene.region.generation, NULL), 0);
+    say(guest, request, length);
+    expect_tag(guest, "\"a.1.1\"");
+    read_body(guest, PAGE - 1, 2, 0);
+    node_closes(&scene, &side);
+    close(guest);
+    scene_close(&scene);
+}
+
 /* Feeding. */
 
 static const struct {
@@ -432,7 +525,6 @@ static void bodies_of_node_and_of_lanes_take_turns(void) {
 
 /* Node may have answered before the lane has gone on: it must not undo what Node has asked for. */
 
-static struct pr_sys real;
 static _Atomic(const struct scene *) racing;
 static atomic_bool resumed, is_past;
 
@@ -655,6 +747,8 @@ static void node_that_wants_to_end_gets_its_connection_back(void) {
 int main(void) {
     real = pr_sys;
     pr_sys.epoll_ctl = slow_epoll_ctl;
+    pr_sys.statx = moving_statx;
+    pr_sys.fstatat = moving_fstatat;
     RUN(every_engine_answers_ranges);
     RUN(the_size_of_a_body_chooses_its_engine);
     RUN(each_kind_of_answer_is_counted_as_such);
@@ -665,6 +759,8 @@ int main(void) {
     RUN(only_hosts_that_node_has_allowed_are_answered);
     RUN(two_users_of_one_connection_are_two_users);
     RUN(what_is_suspended_is_answered_again_when_something_is_published);
+    RUN(what_is_judged_at_one_version_is_not_answered_at_another);
+    RUN(pages_beside_a_lease_are_answered_and_those_under_it_are_nodes);
     RUN(a_relay_is_idle_when_nothing_is_held_and_nothing_was_answered_since_it_was_asked);
     RUN(what_a_lane_does_not_answer_is_fed_to_node_which_answers_and_gives_it_back);
     RUN(requests_behind_a_fed_one_wait_for_its_answer);
