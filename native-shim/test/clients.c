@@ -522,30 +522,6 @@ static void finish(struct scene *scene, int guest, struct side *side) {
     scene_close(scene);
 }
 
-static void a_version_that_has_moved_is_not_answered(void) {
-    struct scene scene = scene_open();
-    struct side side = {.id = 0};
-    int guest = visit(&scene);
-    get(&scene, guest, 0, 10);
-    check_quiet(&scene);
-    uint64_t lease, version, generation = scene.region.generation;
-    /* Other pages than those that are asked for. */
-    CHECK_EQUAL(pr_lease(scene.relay, generation, SIZE / 2, PAGE, PR_NEEDS_DONE, false, &lease), 1);
-    CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 7, &version), 0);
-    expect_changed(&scene, guest, &side);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, generation, NULL), 0);
-    publish(&scene, PR_ENGINE_SENDFILE); /* as it was before */
-    SAY(guest, head_a);                  /* which takes no reference */
-    expect_return(&scene, &side, PR_RETURN_FED, head_a, sizeof head_a - 1);
-    node_answers(&scene, &side, guest);
-    struct pr_publication given = publication_of(&scene, PR_ENGINE_SENDFILE);
-    given.epoch = 7;
-    given.version = version;
-    CHECK_EQUAL(pr_publish(scene.relay, &given), 0);
-    get(&scene, guest, 0, 10);
-    finish(&scene, guest, &side);
-}
-
 static void a_region_that_is_closed_is_not_answered(void) {
     struct scene scene = scene_open();
     struct side side = {.id = 0};
@@ -859,7 +835,6 @@ int main(void) {
     RUN(node_that_closes_what_a_lane_reads);
     RUN(node_that_closes_in_mid_answer_breaks_it_off);
     RUN(node_that_closes_what_it_was_fed_or_never_took);
-    RUN(a_version_that_has_moved_is_not_answered);
     RUN(a_region_that_is_closed_is_not_answered);
     RUN(one_that_is_closed_in_mid_answer_is_sent_to_its_end);
     RUN(pages_that_a_writer_has_or_waits_for_are_fed);
