@@ -349,4 +349,34 @@ static inline void check_is_nodes(const struct scene *scene, struct side *side, 
     close(peer);
 }
 
+/* Its client goes, and Node where it knows of that. */
+static inline void finish(struct scene *scene, int guest, struct side *side) {
+    close(guest);
+    if (side->id != 0) expect_return(scene, side, PR_RETURN_CLOSED, NULL, 0);
+    if (side->id != 0) node_closes(scene, side);
+    scene_close(scene);
+}
+
+/* Slow readers. */
+
+static inline struct scene slow_scene(enum pr_engine engine) {
+    struct scene scene = scene_with(options_with(1), patient(), LARGE, 0);
+    publish(&scene, engine);
+    return scene;
+}
+
+/* A body that the sockets' buffers can't hold. */
+static inline int begin_slow_answer(const struct scene *scene) {
+    int guest = visit_with(scene, NARROW);
+    SAY(guest, get_a);
+    wait_until(counted(scene->relay).by_state[PR_SENDING] == 1, 5000);
+    read_begin(scene, guest, (struct begin){.status = 200, .length = LARGE});
+    read_body(guest, 0, 1 << 20, 0);
+    return guest;
+}
+
+static inline void read_rest(int guest) {
+    read_body(guest, 1 << 20, LARGE - (1 << 20), 0);
+}
+
 #endif
