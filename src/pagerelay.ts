@@ -224,12 +224,12 @@ function openWriter(
   const paths = statePaths(tree.root);
   checkWritable(tree, paths);
   const quota = new Quota(maxBytes ?? Number.POSITIVE_INFINITY);
-  const checkTree = () => {
+  const check = () => {
     if (treeWatch?.isThere() === false)
       throw new Refusal('tree-moved', 'It is served as it was opened, and not changed.');
   };
-  const store = makeStore({ checkTree, relay, tree, catalog, states, lock, paths, quota, maxPartial, report });
-  return { store, leases: new Leases(store), start: new Start(store) };
+  const store = makeStore({ relay, catalog, states, quota, report }, { ...tree, paths, lock, check });
+  return { store, maxPartial, leases: new Leases(store), start: new Start(store) };
 }
 
 function observed(
@@ -255,7 +255,7 @@ function countsOf({ externalChanges }: Catalog, digests: Digests, writer: Writer
   if (!writer) return { externalChanges, digests, changes: undefined };
   const { store, leases } = writer;
   const changes = {
-    overwrites: store.overwrites,
+    overwrites: store.underway.overwrites,
     expiredLeases: () => leases.expired,
     oldGenerations: () => store.old.count,
     regionBytes: () => store.quota.used,
@@ -268,7 +268,7 @@ async function stop({ store, leases, start }: Writer, deadline: number): Promise
   leases.close();
   const settled = new AbortController();
   const late = delay(Math.max(leastMilliseconds, deadline - performance.now()), undefined, { signal: settled.signal });
-  await Promise.race([store.settled(), late]);
+  await Promise.race([store.underway.settled(), late]);
   await Promise.race([store.old.settled(), late]);
   late.catch(() => {});
   settled.abort();

@@ -394,17 +394,8 @@ export class Catalog {
   #checkFile(name: string): void {
     if (!this.accepts(name)) throw new BadName(`no region can be called ${JSON.stringify(name)} here`);
     this.find(name);
-    if (this.tree && this.#inTree(name)) throw new NameClash(`region ${name} is also a file of the tree`);
-  }
-
-  #inTree(name: string): boolean {
-    try {
-      this.#relay.identify(this.tree, name);
-      return true;
-    } catch (error) {
-      if (error instanceof SystemError) return false;
-      throw error;
-    }
+    if (this.tree && unlessMissing(() => this.#relay.identify(this.tree, name)))
+      throw new NameClash(`region ${name} is also a file of the tree`);
   }
 
   #peek(name: string): Region {

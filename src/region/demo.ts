@@ -25,14 +25,8 @@ export function makeDemo(relay: Relay): Demo {
   return { file: { name: 'demo', path: `/proc/self/fd/${fd}` }, close: () => closeSync(fd) };
 }
 
-/** One page: 64 equal lines of 64 bytes that name it. */
-export function demoPage(page: number): Buffer {
-  const bytes = Buffer.alloc(pageBytes);
-  writePage(bytes, page);
-  return bytes;
-}
-
-// Copies double: to fill each page by a string takes ten times as long, and every start of the demo waits for it.
+// One page: 64 equal lines of 64 bytes that name it. Copies double: to fill each page by a string takes ten times as long,
+// and every start of the demo waits for it.
 function writePage(bytes: Buffer, page: number): void {
   const first = page * pageBytes;
   const line = `pagerelay demo: page ${page}, bytes ${first}-${first + pageBytes - 1}`;

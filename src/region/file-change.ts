@@ -15,10 +15,7 @@ export class FileChange {
   readonly #write: (description: Description) => Promise<void>;
   #hasEnded = false;
 
-  /**
-   * @param own what is known of the file, as long as this run knows anything
-   * @param write makes a description durable
-   */
+  /** @param own what this run knows of the file now */
   constructor(own: () => Own | undefined, write: (description: Description) => Promise<void>) {
     this.#own = own;
     this.#write = write;

@@ -175,13 +175,9 @@ export class RegionStates {
    * both, so neither is looked for by it.
    */
   async replacing(name: string, before: FileIdentity | undefined, after: Description): Promise<void> {
-    const described = before && (this.describe(name, before) ?? this.#files.plain(name, before));
-    const closed = described && this.#own.has(name) ? { ...described, version: undefined, run: this.run } : described;
-    const both = closed ? [closed, after] : [after];
-    await this.#files.write(
-      name,
-      both.map((each) => ({ ...each, changed: undefined })),
-    );
+    const both = before ? [this.#described(name, before), after] : [after];
+    const unmoved = both.map((each) => ({ ...each, changed: undefined }));
+    await this.#files.write(name, unmoved);
   }
 
   /** The new file has the name: what is remembered of the old one goes, for its inode can become another file's. */
@@ -192,17 +188,13 @@ export class RegionStates {
 
   /** Before a file loses its name: it is about to get another one first, which moves its ctime. */
   async removing(name: string, before: FileIdentity): Promise<void> {
-    const described = this.describe(name, before) ?? this.#files.plain(name, before);
-    const open = this.#own.has(name) ? { version: undefined, run: this.run } : {};
-    await this.#files.write(name, [{ ...described, ...open, changed: undefined }]);
+    await this.#files.write(name, [{ ...this.#described(name, before), changed: undefined }]);
   }
 
   /** The old file has kept its name after all. */
   async unreplaced(name: string, before: FileIdentity): Promise<void> {
-    const description = this.describe(name, before) ?? this.#files.plain(name, before);
     const changed = changedOf(this.moves.asNow(this.moves.asBefore(before)));
-    const open = this.#own.has(name) ? { version: undefined, run: this.run } : {};
-    await this.#files.writeUnsynced(name, { ...description, changed, ...open });
+    await this.#files.writeUnsynced(name, { ...this.#described(name, before), changed });
   }
 
   /**
@@ -262,6 +254,12 @@ export class RegionStates {
     this.#own.delete(name);
     this.#lost.add(name);
     return undefined;
+  }
+
+  // Of any file; without a version where this run changes it in place.
+  #described(name: string, file: FileIdentity): Description {
+    const described = this.describe(name, file) ?? this.#files.plain(name, file);
+    return this.#own.has(name) ? { ...described, version: undefined, run: this.run } : described;
   }
 
   #describe(name: string, before: FileIdentity): Description | undefined {

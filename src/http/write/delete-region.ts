@@ -4,9 +4,9 @@ import { carryOut, type Writer, writeOf } from './writer.ts';
 
 /** Answers DELETE: the name is gone at once, the pages when nobody sends them. @throws ProblemError */
 export function deleteRegion(writer: Writer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { name, judge } = writeOf(writer, request);
+  const asked = writeOf(writer, request);
   return carryOut(writer, async () => {
-    await removeRegion(writer.store, name, judge);
+    await removeRegion(writer.store, asked);
     return reply.code(204).send();
   });
 }

@@ -10,12 +10,12 @@ export const mergePatch = 'application/merge-patch+json';
 
 /** Answers PATCH. @throws ProblemError */
 export function patchRegion(writer: Writer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { name, judge } = writeOf(writer, request);
+  const asked = writeOf(writer, request);
   const size = sizeOf(request.body);
   return carryOut(writer, async () => {
     const patience = patienceOf(request, reply);
     tellWait(request, reply);
-    return answerChanged(reply, await resizeRegion(writer.store, { name, judge, patience }, size));
+    return answerChanged(reply, await resizeRegion(writer.store, { ...asked, patience }, size));
   });
 }
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ContentRange, parseContentRange } from '../../range/content-range.ts';
 import { unsatisfiedContentRange } from '../../range/plan.ts';
+import type { Judged } from '../../region/change/lease.ts';
 import { overwriteRange } from '../../region/change/overwrite.ts';
 import { refuseTaken, replaceRegion } from '../../region/change/replace.ts';
 import { FileUpload, receive, type Upload, uploadOfPart } from '../../region/change/upload.ts';
@@ -11,7 +12,7 @@ import { ProblemError } from '../problem/problems.ts';
 import { DigestCheck, givenDigests } from '../read/digest-fields.ts';
 import { locationOf } from '../read/name-of-request.ts';
 import { patienceOf, tellWait } from './waiting.ts';
-import { answerChanged, carryOut, type Write, type Writer, writeOf } from './writer.ts';
+import { answerChanged, carryOut, type Writer, writeOf } from './writer.ts';
 
 // type "/" subtype, and whatever parameters follow (RFC 9110 8.3.1).
 const mediaType = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}\/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,127}[ \t]*(?:;[\x20-\x7e\t]*)?$/;
@@ -42,7 +43,7 @@ async function checkWhole({ store }: Writer, request: FastifyRequest, name: stri
 }
 
 function checkPart(writer: Writer, request: FastifyRequest, range: ContentRange, region: Region | undefined): void {
-  const { maxPartial } = writer.store;
+  const { maxPartial } = writer;
   if (request.headers['repr-digest'] !== undefined) {
     throw new ProblemError('bad-request', { detail: 'Repr-Digest is about the whole; use Content-Digest for a part.' });
   }
@@ -64,10 +65,10 @@ export function putRegion(writer: Writer, request: FastifyRequest, reply: Fastif
   );
 }
 
-async function putWhole(writer: Writer, write: Write, request: FastifyRequest, reply: FastifyReply) {
+async function putWhole(writer: Writer, write: Judged, request: FastifyRequest, reply: FastifyReply) {
   const upload = await receiveBody(request, () => new FileUpload(writer.store));
   const contentType = contentTypeOf(request);
-  const { etag, created } = await replaceRegion(writer.store, write.name, upload, contentType, write.judge);
+  const { etag, created } = await replaceRegion(writer.store, write, upload, contentType);
   reply.header('etag', etag);
   if (!created) return reply.code(204).send();
   return reply.code(201).header('location', locationOf(request, write.name)).send();
@@ -75,7 +76,7 @@ async function putWhole(writer: Writer, write: Write, request: FastifyRequest, r
 
 async function putPart(
   writer: Writer,
-  write: Write,
+  write: Judged,
   range: ContentRange,
   request: FastifyRequest,
   reply: FastifyReply,

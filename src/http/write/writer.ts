@@ -1,6 +1,6 @@
 /** What the methods that change regions have in common. @module */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Judge } from '../../region/change/lease.ts';
+import type { Judged } from '../../region/change/lease.ts';
 import type { Leases } from '../../region/change/leases.ts';
 import type { Start } from '../../region/change/start.ts';
 import type { Store } from '../../region/change/store.ts';
@@ -11,13 +11,12 @@ import { writtenName } from '../read/name-of-request.ts';
 import { judgeWrite } from './judge-write.ts';
 
 /** What changing regions needs. */
-export type Writer = { readonly store: Store; readonly leases: Leases; readonly start: Start };
-
-/** One request that changes a region. */
-export type Write = {
-  readonly name: string;
-  /** Throws what the region, or its absence, makes of the preconditions. */
-  readonly judge: Judge;
+export type Writer = {
+  readonly store: Store;
+  /** Largest overwrite in place, bytes. */
+  readonly maxPartial: number;
+  readonly leases: Leases;
+  readonly start: Start;
 };
 
 /**
@@ -25,19 +24,19 @@ export type Write = {
  *
  * @throws ProblemError `bad-name`, `method-not-allowed`, `precondition-failed`; Refusal `tree-moved`
  */
-export function writeOf(writer: Writer, request: FastifyRequest): Write {
+export function writeOf(writer: Writer, request: FastifyRequest): Judged {
   const name = writtenName(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(name)) {
     throw new ProblemError('method-not-allowed', { headers: { allow: 'GET, HEAD, OPTIONS' } });
   }
-  writer.store.checkTree();
+  writer.store.tree.check();
   return { name, judge: (region) => judgeWrite(request.method, request.headers, region) };
 }
 
 /** Carries out a change. @throws ProblemError */
 export async function carryOut<Result>(writer: Writer, act: () => Promise<Result>): Promise<Result> {
   try {
-    return await writer.store.track(act());
+    return await writer.store.underway.track(act());
   } catch (error) {
     throw problemOfSystem(isAbort(error) ? new ProblemError('request-timeout', { cause: error }) : error);
   }

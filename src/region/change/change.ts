@@ -232,7 +232,7 @@ export class Change {
       this.#store.relay.endLease(this.#leased.claim, this.#isOurs ? generation : undefined);
       if (this.#fd !== undefined) closeSync(this.#fd);
     } finally {
-      if (this.#othersAreOut) this.#store.lock.readmit();
+      if (this.#othersAreOut) this.#store.tree.lock.readmit();
     }
   }
 }

@@ -56,8 +56,8 @@ async function cutFile({ relay }: Store, fd: number, size: number): Promise<void
 /** Cuts a region's file to its logical size as soon as nobody sends what is behind that. */
 export function cutLater(store: Store, name: string, milliseconds = firstMilliseconds): void {
   setTimeout(() => {
-    if (store.isClosing()) return;
-    store.track(tryToCut(store, name)).then(
+    if (store.underway.isClosing) return;
+    store.underway.track(tryToCut(store, name)).then(
       (isOver) => isOver || cutLater(store, name, Math.min(milliseconds * 2, lastMilliseconds)),
       (error: Error) => store.report('a file could not be cut to the size of its region', { err: error, region: name }),
     );
@@ -75,11 +75,16 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
     await withChange(store, { name, judge: () => {}, patience: atOnce }, leased, async (change) => {
       await change.open();
       change.touch();
-      await store.turns.take(name, () => cut(store, change, size));
+      // In the name's turn, so that no epoch is opened meanwhile, and the name is not given to another file.
+      await store.turns.take(name, async () => {
+        change.judgeAgain();
+        await store.states.whileCutting(name, change.fd, size, () => cutFile(store, change.fd, size));
+      });
     });
     return true;
   } catch (error) {
-    if (isElsewhere(error)) return false;
+    // Another service has pages, or the name is another file's by now, or nobody's.
+    if (error instanceof Refusal || (error instanceof SystemError && missing.has(error.code))) return false;
     throw error;
   } finally {
     store.catalog.letGo(name);
@@ -87,14 +92,3 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
 }
 
 const atOnce = { deadline: 0, signal: new AbortController().signal };
-
-// Another service has pages, or the name is another file's by now, or nobody's.
-function isElsewhere(error: unknown): boolean {
-  return error instanceof Refusal || (error instanceof SystemError && missing.has(error.code));
-}
-
-// In the name's turn, so that no epoch is opened meanwhile, and the name is not given to another file.
-async function cut(store: Store, change: Change, size: number): Promise<void> {
-  const { name } = change.judgeAgain();
-  await store.states.whileCutting(name, change.fd, size, () => cutFile(store, change.fd, size));
-}

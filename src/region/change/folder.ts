@@ -67,9 +67,8 @@ export async function removeEmpty(store: Store, folders: readonly string[]): Pro
   for (const folder of folders) {
     try {
       await inFolderOf(store, folder, ({ file }) => rmdir(file));
-    } catch (error) {
-      if (error instanceof SystemError || error instanceof Error) return;
-      throw error;
+    } catch {
+      return;
     }
   }
 }

@@ -19,8 +19,11 @@ export type Patience = {
   readonly signal: AbortSignal;
 };
 
-/** A change of a region's own pages, or of its size, that somebody asks for. */
-export type Asked = { readonly name: string; readonly judge: Judge; readonly patience: Patience };
+/** A change of a region that somebody asks for. */
+export type Judged = { readonly name: string; readonly judge: Judge };
+
+/** One of its own pages, or of its size. */
+export type Asked = Judged & { readonly patience: Patience };
 
 /** The pages that a change wants, and what it has to wait for. Bytes; `length` may be Infinity. */
 export type Wanted = { readonly offset: number; readonly length: number; readonly needs: Needs };
@@ -65,8 +68,8 @@ function covers(had: Wanted, wanted: Wanted): boolean {
 }
 
 /** The region as it is now, judged. @throws Refusal `region-not-found`, `tree-moved`; what `judge` throws */
-export function findToChange(store: Store, { name, judge }: Pick<Asked, 'name' | 'judge'>): Region {
-  store.checkTree();
+export function findToChange(store: Store, { name, judge }: Judged): Region {
+  store.tree.check();
   const region = store.catalog.isOfTree(name) ? store.catalog.findAny(name) : undefined;
   judge(region);
   if (!region) throw new Refusal('region-not-found', 'There is no such region.');
@@ -115,7 +118,7 @@ async function granted(claim: Claim, { deadline, signal }: Patience): Promise<vo
 }
 
 /** Locks other services out, until `readmit`. @throws Refusal `other-writer` */
-export async function lockOthersOut({ lock }: Store, { deadline, signal }: Patience): Promise<void> {
+export async function lockOthersOut({ tree: { lock } }: Store, { deadline, signal }: Patience): Promise<void> {
   while (!lock.exclude()) {
     if (performance.now() > deadline) throw new Refusal('other-writer', 'Another service holds pages of this tree.');
     await delay(pollMilliseconds, undefined, { signal });

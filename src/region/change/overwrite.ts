@@ -20,10 +20,10 @@ import type { Upload } from './upload.ts';
 export async function overwriteRange(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   try {
     const region = await overwrite(store, asked, range, upload);
-    store.overwrites.done++;
+    store.underway.overwrites.done++;
     return region;
   } catch (error) {
-    store.overwrites.failed++;
+    store.underway.overwrites.failed++;
     throw refusalOf(error);
   } finally {
     upload.discard();
@@ -36,11 +36,15 @@ export async function overwriteRange(store: Store, asked: Asked, range: ByteRang
  */
 async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   const pages = { offset: range.first, length: range.last - range.first + 1 };
-  const needsOf = (region: Region) => (store.writesFreshPages(region) ? 'accepted' : 'done');
+  const needsOf = (region: Region) => (store.tree.writesFreshPages(region) ? 'accepted' : 'done');
   const leased = await lease(store, asked, (region) => ({ ...pages, needs: needsOf(region) }));
   const written = await withChange(store, asked, leased, async (change) => {
-    if (leased.needs === 'accepted' && !(await hasSmallFolios(store, change, pages))) return undefined;
-    return write(store, change, pages, store.writesFreshPages(leased.region), upload);
+    if (leased.needs === 'accepted') {
+      await change.open();
+      // Under the lease: no reader can get other pages now, and what is in flight stays as it is.
+      if (!(await store.relay.files.hasSmallFolios(change.fd, pages.offset, pages.length))) return undefined;
+    }
+    return write(store, change, pages, store.tree.writesFreshPages(leased.region), upload);
   });
   if (written) return written;
   const done = await lease(store, asked, () => ({ ...pages, needs: 'done' }));
@@ -48,12 +52,6 @@ async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: U
 }
 
 type Bytes = { readonly offset: number; readonly length: number };
-
-// Under the lease: no reader can get other pages now, and what is in flight stays as it is.
-async function hasSmallFolios({ relay }: Store, change: Change, { offset, length }: Bytes): Promise<boolean> {
-  await change.open();
-  return relay.files.hasSmallFolios(change.fd, offset, length);
-}
 
 async function write(store: Store, change: Change, pages: Bytes, fresh: boolean, upload: Upload): Promise<Region> {
   await change.begin();
@@ -71,7 +69,7 @@ function planOf(store: Store, { region, fd }: Change, pages: Bytes, fresh: boole
   const { inode, pageSize, size: fileSize } = region.content.generation;
   const place = { to: fd, ...pages, pageSize, fileSize, fresh };
   const heading = writeHeading({ name: region.name, inode, ...spanOf(place) });
-  return { ...place, from: source, note: join(store.paths.uploads, temporaryName() + noteEnding), heading };
+  return { ...place, from: source, note: join(store.tree.paths.uploads, temporaryName() + noteEnding), heading };
 }
 
 /** The bytes that an overwrite touches (pr_overwrite_span): with fresh pages, whole pages up to the file's end. */

@@ -21,22 +21,21 @@ const fsdaxDelayMilliseconds = 30_000;
  * @throws what the signal is aborted by; the file system's error
  */
 export async function recover(store: Store, kept: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-  for (const file of await readdir(store.paths.uploads)) {
-    if (!kept.has(file)) await rm(join(store.paths.uploads, file), { force: true, recursive: true });
+  for (const file of await readdir(store.tree.paths.uploads)) {
+    if (!kept.has(file)) await rm(join(store.tree.paths.uploads, file), { force: true, recursive: true });
   }
-  await removeUnfinished(store.paths.root);
+  await removeUnfinished(store.tree.paths.root);
   await removeOtherNames(store);
-  for await (const found of allSidecars(store.paths.root)) {
+  for await (const found of allSidecars(store.tree.paths.root)) {
     signal.throwIfAborted();
-    if ('damaged' in found) await putAside(store, found.damaged, found.cause);
-    else await settleQuietly(store, found.sidecar);
+    if ('damaged' in found) {
+      store.report('a damaged sidecar is set aside', { path: found.damaged, err: found.cause });
+      await setAside(store.tree.paths.root, found.damaged, new Date());
+    } else {
+      await settleQuietly(store, found.sidecar);
+    }
   }
   await removeOld(store);
-}
-
-async function putAside(store: Store, path: string, cause: unknown): Promise<void> {
-  store.report('a damaged sidecar is set aside', { path, err: cause });
-  await setAside(store.paths.root, path, new Date());
 }
 
 /**
@@ -45,20 +44,20 @@ async function putAside(store: Store, path: string, cause: unknown): Promise<voi
  */
 export async function undoOverwrites(store: Store): Promise<Set<string>> {
   const kept = new Set<string>();
-  const isExclusive = store.lock.exclude();
-  const files = await readdir(store.paths.uploads);
+  const isExclusive = store.tree.lock.exclude();
+  const files = await readdir(store.tree.paths.uploads);
   for (const file of files.filter((file) => file.endsWith(noteEnding))) {
     const note = readNoteOf(store, file);
     if (note && !(await tryToUndo(store, file, note, isExclusive))) kept.add(file);
   }
-  if (isExclusive) store.lock.readmit();
+  if (isExclusive) store.tree.lock.readmit();
   return kept;
 }
 
 // A note has its name when it is whole: one that is not was never the last word on anything.
 function readNoteOf(store: Store, file: string): Note | undefined {
   try {
-    return readNote(store.paths.uploads, file);
+    return readNote(store.tree.paths.uploads, file);
   } catch (error) {
     store.report('an overwrite that was cut off could not be undone: its note is broken', { file, err: error });
     return undefined;
@@ -66,13 +65,13 @@ function readNoteOf(store: Store, file: string): Note | undefined {
 }
 
 async function tryToUndo(store: Store, file: string, note: Note, isExclusive: boolean): Promise<boolean> {
-  const path = join(store.paths.uploads, file);
+  const path = join(store.tree.paths.uploads, file);
   try {
     if (!isExclusive) throw new Error('another service holds pages of this tree');
     await writeBack(store, path, note);
     // Durably: a note that came back would undo what is written from now on.
     await rm(path);
-    await store.relay.files.syncFolder(store.paths.uploads);
+    await store.relay.files.syncFolder(store.tree.paths.uploads);
     return true;
   } catch (error) {
     store.report('an overwrite that was cut off could not be undone', { region: note.name, err: error });
@@ -142,8 +141,8 @@ function isMoved(store: Store, file: FileIdentity, changed: string): boolean {
 
 // A replacement that was cut off has given a file a second name, which it loses before its ctime is written down.
 async function removeOtherNames(store: Store): Promise<void> {
-  for (const file of await readdir(store.paths.old)) {
-    const path = join(store.paths.old, file);
+  for (const file of await readdir(store.tree.paths.old)) {
+    const path = join(store.tree.paths.old, file);
     const { nlink } = await lstat(path);
     if (nlink > 1) await store.states.moves.unlinking(path, () => rm(path));
   }
@@ -159,10 +158,10 @@ function fileNamed(store: Store, name: string): FileIdentity | undefined {
 }
 
 async function removeOld(store: Store): Promise<void> {
-  const files = await readdir(store.paths.old);
+  const files = await readdir(store.tree.paths.old);
   if (files.length === 0) return;
   const removeOne = async (file: string) => {
-    const path = join(store.paths.old, file);
+    const path = join(store.tree.paths.old, file);
     await store.states.moves.unlinking(path, () => rm(path, { force: true, recursive: true })).catch(() => {});
   };
   if (!(await isOnFsdax(store, files[0] ?? ''))) {
@@ -171,14 +170,14 @@ async function removeOld(store: Store): Promise<void> {
   }
   // One after the other: where the kernel lets one wait for its peer after all, it has one thread of the pool.
   const remove = async () => {
-    for (const file of store.isClosing() ? [] : files) await whileNudging(store.relay, () => removeOne(file));
+    for (const file of store.underway.isClosing ? [] : files) await whileNudging(store.relay, () => removeOne(file));
   };
   setTimeout(() => void remove(), fsdaxDelayMilliseconds).unref();
 }
 
 async function isOnFsdax(store: Store, file: string): Promise<boolean> {
   try {
-    const generation = store.relay.openGeneration(undefined, join(store.paths.old, file));
+    const generation = store.relay.openGeneration(undefined, join(store.tree.paths.old, file));
     store.relay.closeGeneration(generation);
     return generation.backing === 'fsdax';
   } catch (error) {

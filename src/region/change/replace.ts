@@ -7,7 +7,7 @@ import type { Region } from '../region.ts';
 import { type Description, stateOf, traitsOf } from '../sidecar.ts';
 import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmpty, removeEmptyFoldersOf } from './folder.ts';
-import type { Judge } from './lease.ts';
+import { findToChange, type Judged } from './lease.ts';
 import type { Kept } from './old-files.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
@@ -25,16 +25,11 @@ const mostTries = 8;
  *
  * @throws Refusal `name-conflict`, `no-space`; what `judge` throws
  */
-export async function replaceRegion(
-  store: Store,
-  name: string,
-  upload: FileUpload,
-  contentType: string | undefined,
-  judge: Judge,
-): Promise<Replaced> {
+export async function replaceRegion(store: Store, asked: Judged, upload: FileUpload, type?: string): Promise<Replaced> {
+  const { name } = asked;
   try {
     await store.relay.files.sync(upload.source);
-    const take = () => takeName(store, name, upload, contentType, judge);
+    const take = () => takeName(store, asked, upload, type);
     const replaced = await store.turns.take(name, () => store.catalog.whileOurs(name, take));
     upload.close();
     return replaced;
@@ -44,18 +39,12 @@ export async function replaceRegion(
   }
 }
 
-async function takeName(
-  store: Store,
-  name: string,
-  upload: FileUpload,
-  contentType: string | undefined,
-  judge: Judge,
-): Promise<Replaced> {
-  store.checkTree();
+async function takeName(store: Store, { name, judge }: Judged, upload: FileUpload, type?: string): Promise<Replaced> {
+  store.tree.check();
   const before = store.catalog.findAny(name);
   judge(before);
   const file = before && fileNow(store, before);
-  const after = describeUpload(upload, contentType);
+  const after = describeUpload(upload, type);
   await store.states.replacing(name, file, after);
   try {
     await takeFrom(store, name, upload, before);
@@ -87,7 +76,10 @@ async function takeFrom(store: Store, name: string, upload: FileUpload, before: 
   for (let tries = 1; ; tries++) {
     try {
       await makeFoldersOf(store, name, made);
-      await inFolderOf(store, name, (place) => exchange(store, place, upload, before));
+      await inFolderOf(store, name, (place) => {
+        const give = () => giveName(store, place, upload, before);
+        return before ? store.states.moves.during(place.file, give) : give();
+      });
       return;
     } catch (error) {
       if (tries < mostTries && (error as NodeJS.ErrnoException).code === 'ENOENT') continue;
@@ -109,11 +101,6 @@ function describeUpload(upload: FileUpload, contentType: string | undefined): De
     size: file.size,
     cut: false,
   };
-}
-
-async function exchange(store: Store, place: Place, upload: FileUpload, before: Region | undefined): Promise<void> {
-  const act = () => giveName(store, place, upload, before);
-  await (before ? store.states.moves.during(place.file, act) : act());
 }
 
 /**
@@ -167,12 +154,10 @@ function leave(store: Store, region: Region, kept: Kept): void {
  *
  * @throws Refusal `region-not-found`; what `judge` throws
  */
-export async function removeRegion(store: Store, name: string, judge: Judge): Promise<void> {
+export async function removeRegion(store: Store, asked: Judged): Promise<void> {
+  const { name } = asked;
   await store.turns.take(name, async () => {
-    store.checkTree();
-    const region = store.catalog.findAny(name);
-    judge(region);
-    if (!region) throw new Refusal('region-not-found', 'There is no such region.');
+    const region = findToChange(store, asked);
     await store.catalog.whileOurs(name, async () => {
       const file = fileNow(store, region);
       await store.states.removing(name, file).catch(unlessFull);

@@ -32,8 +32,8 @@ export class Start {
     const readable = Promise.withResolvers<void>();
     this.#running = this.#run(readable.resolve).catch(readable.reject);
     await readable.promise;
-    await this.#overWithin(quickMilliseconds);
-    if (!this.#isOver) this.#store.report('regions can be read, and changed when all of them were looked at', {});
+    if (await this.isOverWithin(quickMilliseconds)) return;
+    this.#store.report('regions can be read, and changed when all of them were looked at', {});
   }
 
   /** Whether regions may be changed. */
@@ -43,7 +43,12 @@ export class Start {
 
   /** Whether they may be within so many milliseconds, or until the signal says that nobody waits. */
   async isOverWithin(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
-    if (!this.#isOver) await this.#overWithin(milliseconds, signal);
+    if (this.#isOver) return true;
+    const timer = new AbortController();
+    const signals = [timer.signal, this.#closing.signal, ...(signal ? [signal] : [])];
+    const waited = delay(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any(signals) }).catch(() => {});
+    await Promise.race([this.#over.promise, waited]);
+    timer.abort();
     return this.#isOver;
   }
 
@@ -53,19 +58,11 @@ export class Start {
     await this.#running;
   }
 
-  async #overWithin(milliseconds: number, signal?: AbortSignal): Promise<void> {
-    const timer = new AbortController();
-    const signals = [timer.signal, this.#closing.signal, ...(signal ? [signal] : [])];
-    const waited = delay(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any(signals) }).catch(() => {});
-    await Promise.race([this.#over.promise, waited]);
-    timer.abort();
-  }
-
   // A second service that may write to the tree leaves alone what the first one has there.
   async #run(readable: () => void): Promise<void> {
-    const { lock, report } = this.#store;
+    const { tree, report } = this.#store;
     const { signal } = this.#closing;
-    const alone = await lock.whileAlone(async () => {
+    const alone = await tree.lock.whileAlone(async () => {
       const kept = await undoOverwrites(this.#store);
       readable();
       await this.#untilDone('what the last run left behind is not put right yet', () =>
@@ -74,7 +71,7 @@ export class Start {
     });
     if (!alone) report('another service can write to this tree: nothing of it is recovered', {});
     readable();
-    await this.#untilDone('the tree can not be joined yet', () => lock.join(signal));
+    await this.#untilDone('the tree can not be joined yet', () => tree.lock.join(signal));
     const counting = this.#untilDone('the regions are not counted yet', () => count(this.#store, signal));
     if (this.#store.quota.isLimited) await counting;
     if (!signal.aborted) this.#isOver = true;

@@ -12,6 +12,7 @@ import type { TreeLock } from '../tree-lock.ts';
 import { OldFiles } from './old-files.ts';
 import type { Quota } from './quota.ts';
 import { Turns } from './turns.ts';
+import { Underway } from './underway.ts';
 
 const tmpfsMagic = 0x01021994;
 const hugetlbfsMagic = 0x958458f6;
@@ -19,32 +20,29 @@ const hugetlbfsMagic = 0x958458f6;
 /** Someone who reads the log should know of it. */
 export type Report = (message: string, details: Record<string, unknown>) => void;
 
-/** A tree whose regions can be changed. */
+/** The tree that is written to, and what this service shares with others there. */
+export type WritableTree = Tree & {
+  /** Where it keeps what belongs to no region. */
+  readonly paths: StatePaths;
+  readonly lock: TreeLock;
+  /** @throws Refusal `tree-moved` when its path leads to another one: nothing is changed then */
+  check(): void;
+  /** Whether an overwrite of this region can leave the pages that are in flight to those who have them. */
+  writesFreshPages(region: Region): boolean;
+};
+
+/** What changes need: who knows the bytes, who knows the regions, who comes next, and who is told. */
 export type Store = {
   readonly relay: NativeRelay;
-  readonly tree: Tree;
   readonly catalog: Catalog;
   readonly states: RegionStates;
-  readonly lock: TreeLock;
-  readonly paths: StatePaths;
+  readonly tree: WritableTree;
   readonly quota: Quota;
-  /** @throws Refusal `tree-moved` when the tree's path leads to another one: nothing is changed then */
-  checkTree(): void;
   readonly old: OldFiles;
   /** What concerns one name, one after the other. */
   readonly turns: Turns;
-  /** Largest overwrite in place, bytes. */
-  readonly maxPartial: number;
+  readonly underway: Underway;
   readonly report: Report;
-  /** Overwrites in place that ended so. */
-  readonly overwrites: { done: number; failed: number };
-  /** Changes that are on their way have ended before the store is closed. */
-  track<Result>(change: Promise<Result>): Promise<Result>;
-  settled(): Promise<void>;
-  /** Nothing new is begun. */
-  isClosing(): boolean;
-  /** Whether an overwrite of this region can leave the pages that are in flight to those who have them. */
-  writesFreshPages(region: Region): boolean;
 };
 
 /** A tree that can't be written to. */
@@ -63,34 +61,19 @@ export function checkWritable(tree: Tree, paths: StatePaths): void {
 
 /** Puts a store together. */
 export function makeStore(
-  parts: Omit<Store, 'old' | 'turns' | 'overwrites' | 'track' | 'settled' | 'isClosing' | 'writesFreshPages'>,
+  parts: Pick<Store, 'relay' | 'catalog' | 'states' | 'quota' | 'report'>,
+  tree: Omit<WritableTree, 'writesFreshPages'>,
 ): Store {
-  const { relay, tree, paths } = parts;
-  const onTmpfs = statfsSync(tree.root).type === tmpfsMagic;
-  const fresh = onTmpfs && relay.witnessFreshPages(join(paths.uploads, `witness-${randomBytes(6).toString('hex')}`));
-  const { dev } = statSync(tree.root);
-  const changes = new Set<Promise<unknown>>();
-  let closing = false;
-  return {
-    ...parts,
-    old: new OldFiles(relay, paths, parts.states.moves),
-    turns: new Turns(),
-    overwrites: { done: 0, failed: 0 },
-    async track(change) {
-      changes.add(change);
-      try {
-        return await change;
-      } finally {
-        changes.delete(change);
-      }
-    },
-    isClosing: () => closing,
-    async settled() {
-      closing = true;
-      await Promise.allSettled(changes);
-    },
-    writesFreshPages({ content: { generation } }) {
-      return fresh && generation.backing === 'tmpfs' && generation.device === dev;
-    },
-  };
+  const writesFreshPages = witnessFreshPages(parts.relay, tree);
+  const old = new OldFiles(parts.relay, tree.paths, parts.states.moves);
+  return { ...parts, tree: { ...tree, writesFreshPages }, old, turns: new Turns(), underway: new Underway() };
+}
+
+function witnessFreshPages(relay: NativeRelay, { root, paths }: Pick<WritableTree, 'root' | 'paths'>) {
+  const onTmpfs = statfsSync(root).type === tmpfsMagic;
+  const scratch = join(paths.uploads, `witness-${randomBytes(6).toString('hex')}`);
+  const isWitnessed = onTmpfs && relay.witnessFreshPages(scratch);
+  const { dev } = statSync(root);
+  return ({ content: { generation } }: Region) =>
+    isWitnessed && generation.backing === 'tmpfs' && generation.device === dev;
 }

@@ -123,7 +123,7 @@ export class FileUpload implements Upload {
   constructor(store: Store, most?: number) {
     this.#store = store;
     this.#most = most;
-    this.path = join(store.paths.uploads, temporaryName());
+    this.path = join(store.tree.paths.uploads, temporaryName());
     this.source = openSync(this.path, 'wx+', 0o644);
   }
 
@@ -151,8 +151,7 @@ export class FileUpload implements Upload {
   }
 
   discard(): void {
-    this.#store.quota.give(this.#counted);
-    closeSync(this.source);
+    this.close();
     try {
       unlinkSync(this.path);
     } catch {
