@@ -104,6 +104,34 @@ test('a logical size is served of a longer file until that is cut', async (t) =>
   assert.equal(states.of('a', cut).limit, undefined);
 });
 
+test('a change of a file that has lost its name says nothing of the one that has it now', async (t) => {
+  const { open } = makeStates(t);
+  const states = open();
+  await states.openEpoch('a', file, states.of('a', file));
+  const change = states.begin('a', file.inode, 1);
+  await states.forget('a', false);
+  const next = { ...file, inode: 8 };
+  await states.openEpoch('a', next, states.of('a', next));
+  await change.resize(400, true);
+  change.move(7);
+  assert.equal(change.end(file, 400), undefined);
+  const { limit, version } = states.of('a', next);
+  assert.deepEqual([limit, version], [undefined, 0]);
+});
+
+test('nothing comes after the end of a change', async (t) => {
+  const { open } = makeStates(t);
+  const states = open();
+  await states.openEpoch('a', file, states.of('a', file));
+  const change = states.begin('a', file.inode, 1);
+  change.end(later);
+  const refused = { code: 'ERR_ASSERTION' };
+  assert.throws(() => change.end(later), refused);
+  assert.throws(() => change.move(2), refused);
+  await assert.rejects(change.resize(1, true), refused);
+  assert.equal(states.of('a', later).version, 1);
+});
+
 test('what somebody may go on changing when we end is left open', async (t) => {
   const { open, paths } = makeStates(t);
   const states = open();
