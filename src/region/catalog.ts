@@ -243,12 +243,12 @@ export class Catalog {
   moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
     this.onChange?.(region.name);
     const current = this.#open.peek(region.name);
-    if (current?.content.generation.id !== region.content.generation.id) return region;
     const { size } = region.content.generation;
     const generation = { ...region.content.generation, ...file, size };
     const state = { ...region.state, epoch, version, inPlace: true };
     const moved = describeRegion(region.name, { generation, epoch, version }, state);
-    this.#open.set(region.name, moved, { noDisposeOnSet: true });
+    const isOpen = current?.content.generation.id === region.content.generation.id;
+    if (isOpen) this.#open.set(region.name, moved, { noDisposeOnSet: true });
     return moved;
   }
 

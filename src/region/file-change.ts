@@ -7,8 +7,8 @@ export type Own = { description: Description & { readonly version: number }; cha
 
 /**
  * What is known of a region's file while a change of it goes on: `move` and `resize` in any order and number, then `end`,
- * once. Where the file has lost its name meanwhile, or others have changed it before, nothing is known, and all of it is
- * without effect.
+ * once. Where the file has lost its name meanwhile, or others have changed it before, nothing is known: `move` and `end` are
+ * without effect then, and it has no other size.
  */
 export class FileChange {
   readonly #own: () => Own | undefined;
@@ -29,10 +29,14 @@ export class FileChange {
     if (own) own.description = { ...own.description, version };
   }
 
-  /** Makes a logical size durable. */
-  async resize(size: number, cut: boolean): Promise<void> {
+  /**
+   * Makes a logical size durable. Readers have it from `end` on; that the file is longer counts at once.
+   *
+   * @returns false where nothing is known
+   */
+  async resize(size: number, cut: boolean): Promise<boolean> {
     const own = this.#known();
-    if (!own) return;
+    if (!own) return false;
     const description = { ...own.description, size, cut };
     try {
       await this.#write(description);
@@ -41,7 +45,8 @@ export class FileChange {
       await this.#write(own.description).catch(() => {});
       throw error;
     }
-    own.description = description;
+    if (size === own.description.size) own.description = description;
+    return true;
   }
 
   /**

@@ -98,9 +98,11 @@ test('a logical size is served of a longer file until that is cut', async (t) =>
   await states.openEpoch('a', file, states.of('a', file));
   const change = states.begin('a', file.inode, 1);
   await change.resize(400, true);
+  assert.equal(states.of('a', file).limit, undefined, 'until it ends, readers have the old size');
+  change.end(file, 400);
   assert.equal(states.of('a', file).limit, 400);
   const cut = { ...file, size: 400 };
-  change.end(cut, 400);
+  states.begin('a', file.inode, undefined).end(cut, 400);
   assert.equal(states.of('a', cut).limit, undefined);
 });
 

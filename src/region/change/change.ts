@@ -1,9 +1,9 @@
 /**
- * A change of a region's own pages, or of its size. The order is this one, and is asserted:
+ * A change of a region's own pages, or of its size. The order is this one, and the steps drawn are asserted:
  *
  *   lease ──▶ open ──▶ begin ──▶ [ moveAgain, resize, leaveOpen ]* ──▶ commit    the new bytes are there
  *     │         │                                                  ├──▶ undo      the old ones are there again
- *     └─────────┴──▶ end: nothing has changed                      └──▶ abandon   nobody knows what is there
+ *     └─────────┴──▶ end: it has not begun                         └──▶ abandon   nobody knows what is there
  *
  * @module
  */
@@ -92,7 +92,7 @@ export class Change {
    * @throws Refusal `other-writer`, `range-busy`; what `judge` throws
    */
   async begin(): Promise<void> {
-    assert(!this.#begun, 'the change has begun');
+    assert(!this.#begun && !this.#isOver, 'the change has begun');
     try {
       if (!this.#othersAreOut) await this.open();
       if (!this.#beginAtOnce()) await this.#store.turns.take(this.#region.name, () => this.#beginInTurn());
@@ -128,11 +128,17 @@ export class Change {
     this.#region = this.#store.catalog.moved(this.#region, version, epoch);
   }
 
-  /** Makes another size durable, which the region has once this is committed. @param cut whether its file is longer */
+  /**
+   * Makes another size durable, which the region has once this is committed.
+   *
+   * @param cut whether its file is longer
+   * @throws Refusal `range-busy` when others have changed the file, or it has lost its name, since this has begun
+   */
   async resize(size: number, cut: boolean): Promise<void> {
     const begun = this.#going();
     begun.size = begun.before; // For as long as the new one is not durable.
-    await this.#store.turns.take(this.#region.name, () => begun.file.resize(size, cut));
+    const isKnown = await this.#store.turns.take(this.#region.name, () => begun.file.resize(size, cut));
+    if (!isKnown) throw new Refusal('range-busy', 'Others have changed it meanwhile.');
     begun.size = size;
   }
 
@@ -144,8 +150,9 @@ export class Change {
 
   /** The new bytes are there. Gives the region, at the version of the last change of it that has begun. */
   commit(): Region {
-    const { epoch, file, size } = this.#going();
+    const { epoch, file, size, before } = this.#going();
     try {
+      if (size !== undefined && size !== before) this.#leaveOldSize();
       const now = fileOf(this.fd);
       const version = file.end(now, size) ?? this.#region.content.version;
       return this.#store.catalog.moved(this.#region, version, epoch, now);
@@ -170,8 +177,8 @@ export class Change {
    * this service nor from another one. So the lease stays, and other services stay locked out.
    */
   abandon(): void {
-    this.moveAgain();
     this.leaveOpen();
+    this.moveAgain();
     closeSync(this.fd);
     this.#begun = undefined;
     this.#isOver = true;
@@ -211,6 +218,12 @@ export class Change {
     this.#begun = { epoch, file: this.#store.states.begin(region.name, inode, version), before: size };
     this.#isOurs = true;
     this.#region = this.#store.catalog.moved(region, version, epoch);
+  }
+
+  // Readers, on lanes too, have had the old size at this version: the new one is at another, and is opened anew.
+  #leaveOldSize(): void {
+    this.#store.catalog.letGo(this.#region.name);
+    this.moveAgain();
   }
 
   #checkIsOf({ inode }: FileIdentity): void {

@@ -71,9 +71,11 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
   const { size } = region.content.generation;
   const leased = leaseAtOnce(store, region, behind(region, size));
   if (!leased) return false;
+  let mayBeCut = false;
   try {
     await withChange(store, { name, judge: () => {}, patience: atOnce }, leased, async (change) => {
       await change.open();
+      mayBeCut = true;
       change.touch();
       // In the name's turn, so that no epoch is opened meanwhile, and the name is not given to another file.
       await store.turns.take(name, async () => {
@@ -87,7 +89,7 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
     if (error instanceof Refusal || (error instanceof SystemError && missing.has(error.code))) return false;
     throw error;
   } finally {
-    store.catalog.letGo(name);
+    if (mayBeCut) store.catalog.letGo(name);
   }
 }
 

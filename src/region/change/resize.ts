@@ -16,15 +16,17 @@ import type { Store } from './store.ts';
  */
 export async function resizeRegion(store: Store, asked: Asked, size: number): Promise<Region> {
   const leased = await lease(store, asked, (region) => wanted(region, size));
-  const isShorter = size < leased.region.content.generation.size;
+  const before = leased.region.content.generation.size;
   try {
     return await withChange(store, asked, leased, (change) => resize(store, change, size));
   } catch (error) {
     const refusal = refusalOf(error);
-    if (!isShorter || !(refusal instanceof Refusal) || refusal.code !== 'no-space') throw refusal;
+    if (size >= before || !(refusal instanceof Refusal) || refusal.code !== 'no-space') throw refusal;
   } finally {
-    store.catalog.letGo(asked.name);
-    cutLater(store, asked.name); // Where it has failed, too: the file may be longer by now.
+    if (size !== before) {
+      store.catalog.letGo(asked.name);
+      cutLater(store, asked.name); // Where it has failed, too: the file may be longer by now.
+    }
   }
   return cutFirst(store, asked, size); // There is no room to write down that it is shorter.
 }

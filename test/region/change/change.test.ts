@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { renameSync, rmSync } from 'node:fs';
+import { appendFileSync, renameSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { before, type TestContext, test } from 'node:test';
 import { Change, withChange } from '../../../src/region/change/change.ts';
 import { type Asked, lease } from '../../../src/region/change/lease.ts';
+import { resizeRegion } from '../../../src/region/change/resize.ts';
 import { TreeLock } from '../../../src/region/tree-lock.ts';
+import { etagOf } from '../../../src/region/validator.ts';
 import { NativeRelay } from '../../../src/relay/native-relay.ts';
 import { openRelay } from '../../../src/relay/open-relay.ts';
 import { countOpen } from '../../support/descriptors.ts';
@@ -48,7 +50,11 @@ async function open(t: TestContext) {
       () => countOpen(),
     );
   };
-  return { store, dir, other, version, checkReturned };
+  const sizeNow = () => {
+    store.catalog.letGo(name);
+    return store.catalog.find(name).content.generation.size;
+  };
+  return { store, dir, other, version, sizeNow, checkReturned };
 }
 
 type Opened = Awaited<ReturnType<typeof open>>;
@@ -277,9 +283,11 @@ for (const [call, errno] of calls) {
     let failed = 0;
     for (; !(await isDone(failed)); failed++) {
       assert.ok(failed < 40, 'it succeeds in the end');
+      assert.equal(opened.sizeNow(), size, 'the old one');
       await opened.checkReturned();
     }
     assert.ok(failed > 0, 'it is called');
+    assert.equal(opened.sizeNow(), 5000);
     await opened.checkReturned();
   });
 }
@@ -292,5 +300,50 @@ test('a change that nobody leads through is given back by its end', async (t) =>
   it.end();
   it.end();
   assert.equal(opened.version(), 2);
+  await opened.checkReturned();
+});
+
+test('no entity-tag of a region has two sizes, while that changes and afterwards', async (t) => {
+  const { store } = await open(t);
+  const sizes = new Map<string, number>();
+  const look = () => {
+    const { state, content } = store.catalog.find(name);
+    const etag = etagOf(state);
+    const known = sizes.get(etag) ?? content.generation.size;
+    sizes.set(etag, known);
+    assert.equal(content.generation.size, known, etag);
+    return etag;
+  };
+  for (const next of [5000, 30_000, 100]) {
+    let isOver = false;
+    const resizing = resizeRegion(store, asking(), next).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      look();
+      await new Promise(setImmediate);
+    }
+    const told = etagOf((await resizing).state);
+    assert.equal(look(), told, 'the client is told the new one');
+    assert.equal(sizes.get(told), next);
+  }
+});
+
+test('a region that others change while the change of its size is begun keeps its size, and the client is told', async (t) => {
+  const opened = await open(t);
+  const { states } = opened.store;
+  const openEpoch = states.openEpoch.bind(states);
+  t.mock.method(states, 'openEpoch', async (...given: Parameters<typeof openEpoch>) => {
+    const epoch = await openEpoch(...given);
+    appendFileSync(join(opened.dir, name), 'more');
+    return epoch;
+  });
+  const changing = change(opened, async (it) => {
+    await it.begin();
+    await it.resize(5000, true);
+    return it.commit();
+  });
+  await assert.rejects(changing, { code: 'range-busy' });
+  assert.equal(opened.sizeNow(), size + 4);
   await opened.checkReturned();
 });
