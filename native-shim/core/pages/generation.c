@@ -125,6 +125,12 @@ static void adopt(struct pr_generation *generation, const struct pr_generation_i
     if (now->size >= generation->info.size) generation->file_size = now->size;
 }
 
+/* By another name it is another region, with a validator of its own: that is opened anew. */
+static bool is_by_same_name(const struct pr_generation *one, const struct pr_generation *other) {
+    if (!one->path || !other->path) return one->path == other->path;
+    return one->tree == other->tree && strcmp(one->path, other->path) == 0;
+}
+
 int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info) {
     struct pr_generation_info now;
     int result = stat_open(relay, id, &now);
@@ -132,9 +138,12 @@ int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generat
     if (result < 0) return result;
     pr_lock(relay);
     struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
-    if (generation && generation->inode->changing > 0)
-        pr_list_each(node, &generation->inode->generations)
-            adopt(pr_container(node, struct pr_generation, of_inode), &now);
+    if (generation && generation->inode->changing > 0) {
+        pr_list_each(node, &generation->inode->generations) {
+            struct pr_generation *other = pr_container(node, struct pr_generation, of_inode);
+            if (is_by_same_name(other, generation)) adopt(other, &now);
+        }
+    }
     if (generation && info) *info = generation->info;
     pr_unlock(relay);
     return generation ? 0 : -EBADF;

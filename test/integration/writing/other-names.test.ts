@@ -75,3 +75,17 @@ test('replacing a file that was also read through a link keeps nothing of it, an
   assert.equal(await running.close(), true);
   assert.deepEqual(kept(running, 'old'), []);
 });
+
+test('a file that is overwritten by one of its names is read on by each of them, with tags of their own', async (t) => {
+  const running = await startWithTwoNames(t, linkSync);
+  const before = await read(t, running, 'b.bin');
+  const fields = { 'content-range': `bytes 0-999/${size}` };
+  const part = { method: 'PUT', path: '/regions/a.bin', fields, body: changed.subarray(0, 1000) };
+  assert.equal((await send(t, running, part)).status, 204);
+  const now = sha256(Buffer.concat([changed.subarray(0, 1000), old.subarray(1000)]));
+  for (const region of ['b.bin', 'a.bin', 'b.bin']) {
+    const seen = await read(t, running, region);
+    assert.deepEqual([seen.status, seen.sha256], [200, now], region);
+    assert.notEqual(seen.etag, before.etag, region);
+  }
+});
