@@ -50,7 +50,8 @@ async function removeStale(path: string): Promise<void> {
   if (!there) return;
   if (!there.isSocket()) throw new Error(`${scheme}${path}: there is a file that is no socket`);
   if (await isListenedTo(path)) throw new Error(`${scheme}${path}: another process listens there`);
-  unlinkSync(path);
+  // Another service may have begun to listen there meanwhile.
+  if (lstatSync(path, { throwIfNoEntry: false })?.ino === there.ino) unlinkSync(path);
 }
 
 // Only a socket that nobody listens on refuses; where that can't be seen, it is left as it is, and listening fails.

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { renameSync, rmSync } from 'node:fs';
+import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import { onceEnded } from '../observe/response-end.ts';
@@ -38,6 +38,8 @@ class LanesHandle implements ListeningHandle {
   readonly #relay: NativeRelay;
   readonly #listener: number;
   readonly #path: string | undefined;
+  /** Of the socket's file. */
+  readonly #inode: number | undefined;
   // A listening handle keeps its process alive.
   readonly #alive = setInterval(() => {}, longest);
   /** As of Node's handles, one of a unix socket has none: the server knows the path. */
@@ -47,7 +49,10 @@ class LanesHandle implements ListeningHandle {
     this.#relay = relay;
     this.#listener = listener;
     this.#path = pathOf(address);
-    if (this.#path !== undefined) return;
+    if (this.#path !== undefined) {
+      this.#inode = statSync(this.#path, { throwIfNoEntry: false })?.ino;
+      return;
+    }
     this.getsockname = (into) => {
       Object.assign(into, address);
       return 0;
@@ -56,8 +61,8 @@ class LanesHandle implements ListeningHandle {
 
   close(callback?: () => void): void {
     clearInterval(this.#alive);
-    if (this.#path !== undefined) rmSync(this.#path, { force: true });
     this.#relay.closeListener(this.#listener);
+    if (this.#path !== undefined) removeSocket(this.#path, this.#inode);
     if (callback) setImmediate(callback);
   }
 
@@ -119,6 +124,15 @@ export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptio
   return true;
 }
 
+// Another service's is left alone; one that can't be removed is taken for stale by the next service.
+function removeSocket(path: string, inode: number | undefined): void {
+  try {
+    if (statSync(path).ino === inode) unlinkSync(path);
+  } catch {
+    // It is gone, or its folder is not ours to change.
+  }
+}
+
 // Of a unix socket.
 function pathOf(address: AddressInfo | string): string | undefined {
   return typeof address === 'string' ? address : undefined;
@@ -126,10 +140,18 @@ function pathOf(address: AddressInfo | string): string | undefined {
 
 // The relay has a descriptor of its own. libuv removes the file of a unix socket that it closes: it shall not find it.
 function closeHandle(handle: ListeningHandle, path: string | undefined): void {
+  if (path === undefined) {
+    handle.close();
+    return;
+  }
   const aside = `${path}.${process.pid}`;
-  if (path !== undefined) renameSync(path, aside);
-  handle.close();
-  if (path !== undefined) renameSync(aside, path);
+  renameSync(path, aside);
+  try {
+    handle.close();
+    linkSync(aside, path); // Unlike renameSync it takes no place that another service has taken meanwhile.
+  } finally {
+    unlinkSync(aside);
+  }
 }
 
 // A time of 0 is none.

@@ -99,12 +99,16 @@ for (const engine of [...copyFreeEngines, 'copy'] as const satisfies Engine[]) {
   });
 
   test(`who does not read, or goes, leaves nothing, by ${engine}`, async (t) => {
-    const { running } = await start(t, { engine, maxHold: 0.2 });
-    const before = await warmUp(t, running, 'file.bin');
-    const [stalls, goes] = [await connectToLane(t, running, asked), await connectToLane(t, running, asked)];
+    const patient = (await start(t, { engine })).running;
+    const beforeGoing = await warmUp(t, patient, 'file.bin');
+    const goes = await connectToLane(t, patient, asked);
     goes.get(asked.path);
     await goes.take(100_000);
     goes.destroy();
+    await untilReturned(patient, beforeGoing);
+    const { running } = await start(t, { engine, maxHold: 0.2 });
+    const before = await warmUp(t, running, 'file.bin');
+    const stalls = await connectToLane(t, running, asked);
     stalls.get(asked.path);
     await until(
       () => outcomesOf(running.service).stalled === 1,
@@ -125,8 +129,14 @@ test('as many connections as there may be: the one closes that was idle longest'
   const { running } = await start(t, { maxConnections: 2 });
   const first = await connectToLane(t, running, asked);
   const second = await connectToLane(t, running, asked);
-  const third = await connectToLane(t, running, asked);
+  let third: RawClient | undefined;
+  await until(async () => {
+    // A newcomer for whom no room was made within 100 ms is refused.
+    third = await connectToLane(t, running, asked).catch(() => undefined);
+    return third !== undefined;
+  }, 'the newcomer is let in');
   assert.deepEqual(await first.rest().then(({ bytes, error }) => [bytes, error]), [0, undefined]);
+  assert.ok(third);
   for (const client of [second, third]) await askLane(running, client, asked);
 });
 
