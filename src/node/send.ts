@@ -21,6 +21,8 @@ export function sendHeld(
   const fail = (error: unknown) => giveUp(held, response, 'failed', (error as NodeJS.ErrnoException).code);
   try {
     response.writeHead(response.statusCode, fields);
+    // What has put itself in place of writeHead can have taken Content-Length away, to send another body.
+    if (response.chunkedEncoding) throw new Error('a body of known length can not be sent in chunks');
     // The usual case: nothing of Node's is queued, so the head can go natively, in one packet with the body.
     const head = takeHeadFor(held.connection, response);
     const sending = head === undefined ? sendBehindHead(held, response) : sendBody(held, response, head);

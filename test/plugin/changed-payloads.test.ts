@@ -260,3 +260,17 @@ test('two hooks may look at the payload without reading it, and it goes natively
   assert.deepEqual(seen, ['end', 'end', 'close', 'close']);
   assert.equal(carriedBy(fixture.app.pagerelay.relay).native, 10);
 });
+
+test('a head that loses its Content-Length on its way out is followed by no bytes', async (t) => {
+  const { app, client } = await start(t, (app) =>
+    // As middleware does that encodes bodies, and has put itself in place of a response's functions.
+    app.addHook('onRequest', async (_, { raw }) => {
+      const writeHead = raw.writeHead.bind(raw);
+      raw.writeHead = ((status: number, { 'content-length': _, ...fields }: Record<string, string>) =>
+        writeHead(status, fields)) as typeof raw.writeHead;
+    }),
+  );
+  client.get('/model');
+  await assert.rejects(client.response(), EndedEarly);
+  await untilNothingHeld(app.pagerelay.relay);
+});
