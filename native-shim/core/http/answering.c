@@ -59,7 +59,7 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
 static bool has_moved(struct pr_connection *connection, const struct pr_published *published) {
     const struct pr_validators *then = &pr_http_of(connection)->validators;
     const struct pr_generation *generation = pr_published_generation(connection->relay, published);
-    if (!generation || !pr_generation_is_in_step(generation)) return false;
+    if (!generation || generation->cut || !pr_generation_is_in_step(generation)) return false;
     return generation->epoch != then->epoch || generation->version != then->version;
 }
 
