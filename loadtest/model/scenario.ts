@@ -174,7 +174,7 @@ export function conditionsInWords(scenario: Scenario): string {
     tokens && `${tokens} bearer tokens in turn`,
     log === undefined ? 'no access log' : log === true ? 'every access log on' : `access log of ${log.join(', ')} on`,
     pace,
-    cold && 'each asked for once, of a server that has answered nothing yet',
+    cold && 'each asked for once, of a server that was just started',
     bytesPerSecond && `each reads ${writeSize(bytesPerSecond)} a second`,
     writes && `beside ${writes} overwrites a second`,
     processors && `${processors} processors`,

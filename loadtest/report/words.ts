@@ -28,7 +28,7 @@ export function verdictOf({ end, faults, trials, rows, baseline, missing, profil
   const bytes = sum(({ checkedBytes }) => checkedBytes);
   const checked =
     profile.clients === 'fast'
-      ? 'before each scenario, bodies were compared byte for byte'
+      ? 'in each scenario, bodies were compared byte for byte'
       : `${writeNumber(bytes / 2 ** 20)} MiB of them were compared by sha-256`;
   const metrics =
     reconciled === 0
@@ -61,7 +61,7 @@ export function notesOf({ baseline, profile, conditions, rows, scenarios }: Resu
     `Medians of ${rounds} rounds (${roundsAlone} where one server ran alone, 2 of idle connections) of ${seconds} s or what a scenario needs, servers in turn, the order rotating. Ratios are ${baseline} over the other server of the same round: median (smallest..largest). Above 1, ${baseline} has more of it: good for requests/s, bad for CPU and latency. Where rounds lie on both sides of 1, nothing was shown.`,
     `${clientsInWords(clients)}: figures of different clients are not to be compared with each other (autocannon ${conditions.autocannon}, undici ${conditions.undici}).`,
     isFast &&
-      'That client throws bodies away in the kernel (MSG_TRUNC), so that its copy hides no cost of the server. It checks status, length and Content-Range of each response, and that nothing but the next one follows; before each scenario bodies are compared with the file, byte for byte.',
+      'That client throws bodies away in the kernel (MSG_TRUNC), so that its copy hides no cost of the server. It checks status, length and Content-Range of each response, and that nothing but the next one follows; before each scenario (after it, where servers have to be cold) bodies are compared with the file, byte for byte.',
     bound.length > 0
       ? `**Limited by CLIENT** means that the client's process had no time left while the server had: the rate is a lower bound. Here: ${bound.join(', ')}. CPU and the ratio of CPU are the server's own even then${isFast ? '' : '; `npm run bench` has a client that needs less'}.`
       : 'In no row was the client alone at its limit.',
