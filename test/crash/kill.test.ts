@@ -79,7 +79,11 @@ async function lookAtRegions({ models }: Course, client: RawClient, look: Look):
 
 // Readers do not wait for a start that takes long, but changes do.
 async function startIsOver(client: RawClient): Promise<void> {
-  const { status } = await change(client, { method: 'DELETE', path: '/regions/of-no-model' });
+  const { status } = await change(client, {
+    method: 'DELETE',
+    path: '/regions/of-no-model',
+    fields: { prefer: 'wait=120' },
+  });
   assert.equal(status, 404);
 }
 

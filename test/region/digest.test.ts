@@ -23,8 +23,14 @@ const descriptors = () => readdirSync('/proc/self/fd').length;
 
 /** Field 19 of /proc/PID/task/TID/stat, of each thread (proc(5)). */
 function nicenesses(): number[] {
-  const stats = readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/stat`, 'latin1'));
-  return stats.map((stat) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]));
+  return readdirSync('/proc/self/task').flatMap((task) => {
+    try {
+      const stat = readFileSync(`/proc/self/task/${task}/stat`, 'latin1');
+      return [Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])];
+    } catch {
+      return []; // The thread has ended.
+    }
+  });
 }
 
 /** A connection that can be closed. */
@@ -194,9 +200,10 @@ test('closing gives up what is computed, at once, and computes no more', async (
 test('readers come before digests where processors are short', async (t) => {
   const { digests, hole } = setUp(t, 'native');
   const own = getPriority();
+  if (own >= 10) return t.skip(`these tests run at niceness ${own} themselves`);
   const gone = new Connection();
   const digest = digests.of(hole('file', huge), gone);
-  await until(() => nicenesses().includes(Math.max(own, 10)), 'a thread has a lower priority', nicenesses);
+  await until(() => nicenesses().includes(10), 'a thread has a lower priority', nicenesses);
   assert.equal(getPriority(), own, 'the others keep theirs');
   gone.close();
   assert.equal(await digest, undefined);

@@ -93,7 +93,8 @@ test('a file that was about to lose its name keeps its entity-tag, however often
       const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'error']);
       const origin = await originOf(child);
       // Readers do not wait for a start that takes long, but changes do.
-      assert.equal((await fetch(`${origin}/regions/none`, { method: 'DELETE' })).status, 404);
+      const nothing = { method: 'DELETE', headers: { prefer: 'wait=120' } };
+      assert.equal((await fetch(`${origin}/regions/none`, nothing)).status, 404);
       const { headers } = await fetch(`${origin}${path}`, { method: 'HEAD' });
       tags.push(headers.get('etag'));
       await until(() => isSettled(dir), 'it is settled');
