@@ -28,6 +28,9 @@ const settleSeconds = 90;
 const gauges = ['pagerelay_references', 'pagerelay_held_bytes', 'pagerelay_quarantined_bytes'];
 const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
+/** SIGUSR2 has Node collect its garbage. */
+const collecting = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2", () => gc())'];
+
 const dir = mkdtempSync('/dev/shm/pagerelay-misuse-');
 const children: ChildProcess[] = [];
 try {
@@ -83,9 +86,6 @@ function makeSparse(path: string, bytes: number): void {
   ftruncateSync(fd, bytes);
   closeSync(fd);
 }
-
-/** SIGUSR2 has Node collect its garbage. */
-const collecting = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2", () => gc())'];
 
 /** Nobody reads what it logs. */
 async function serve() {
