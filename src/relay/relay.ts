@@ -11,7 +11,7 @@ import type { Page } from './page.ts';
 import type { Seen, Verdicts } from './witness.ts';
 
 /** How bytes reach the socket (docs/glossary.md). */
-export const engines = ['sendfile', 'splice', 'zerocopy', 'copy', 'stream'] as const;
+export const engines = distinctions.engine.values;
 export type Engine = (typeof engines)[number];
 
 /** How a transmission ended. */
