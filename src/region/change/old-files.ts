@@ -2,6 +2,7 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeRelay } from '../../relay/native-relay.ts';
+import { Pending } from '../../relay/pending.ts';
 import type { Generation } from '../../relay/relay.ts';
 import type { OwnMoves } from '../own-moves.ts';
 import type { StatePaths } from '../state-folder.ts';
@@ -37,7 +38,7 @@ export class OldFiles {
   readonly #relay: NativeRelay;
   readonly #folder: string;
   readonly #moves: OwnMoves;
-  readonly #pending = new Set<Promise<void>>();
+  readonly #pending = new Pending();
 
   constructor(relay: NativeRelay, paths: StatePaths, moves: OwnMoves) {
     this.#relay = relay;
@@ -81,8 +82,7 @@ export class OldFiles {
 
   /** Removes a kept link when no reference to any page of its file is left. */
   letGo(kept: Kept): void {
-    const going = this.#letGo(kept).finally(() => this.#pending.delete(going));
-    this.#pending.add(going);
+    void this.#pending.follow(this.#letGo(kept));
   }
 
   async #letGo(kept: Kept): Promise<void> {
@@ -110,6 +110,6 @@ export class OldFiles {
 
   /** Resolves when none is kept, or those that are can't go before the relay does. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    await this.#pending.ended();
   }
 }
