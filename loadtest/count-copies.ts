@@ -40,21 +40,22 @@ async function perfMissing(folder: string): Promise<string | undefined> {
 }
 
 /** The row of one engine. */
-async function count(scope: RunScope, field: Field, client: CClient, engine: string, seconds: number) {
-  const contender = await field.startAlone(scope, scenario, variant(engine, ['--engine', engine]));
-  const load = (lasting: number, seed: number) =>
-    runC(client, jobOf(contender, asked, { seconds: lasting, most: 1e9, clients: 'fast' }, seed), scope.signal);
-  await load(1, 1);
-  const data = join(client.folder, `${engine}.data`);
-  const record = ['record', ...sampling, '-p', String(contender.pid), '-o', data, '--', 'sleep', String(seconds)];
-  const [{ faults, faultCount, bytes }] = await Promise.all([load(seconds, 2), run('perf', record)]);
-  if (faults[0]) throw new Error(`${faultCount} responses by ${engine} were wrong: ${faults[0].detail}`);
-  const report = ['report', '-i', data, '--stdio', '-q', '--no-children', '-F', 'sample,symbol', '-t', ';'];
-  const { samples, copying, symbols } = profileOf((await run('perf', report)).stdout);
-  const share = (part: number) => `${((100 * part) / Math.max(1, samples)).toFixed(1)} %`;
-  const most = symbols.filter(({ copies }) => copies).slice(0, 3);
-  const names = most.map((symbol) => `\`${symbol.name}\` ${share(symbol.samples)}`).join(', ');
-  return [`\`${engine}\``, names || 'none', String(samples), share(copying), (copying / (bytes / 1e9)).toFixed(1)];
+function count(scope: RunScope, field: Field, client: CClient, engine: string, seconds: number): Promise<string[]> {
+  return field.withServerAlone(scenario, variant(engine, ['--engine', engine]), async (contender) => {
+    const load = (lasting: number, seed: number) =>
+      runC(client, jobOf(contender, asked, { seconds: lasting, most: 1e9, clients: 'fast' }, seed), scope.signal);
+    await load(1, 1);
+    const data = join(client.folder, `${engine}.data`);
+    const record = ['record', ...sampling, '-p', String(contender.pid), '-o', data, '--', 'sleep', String(seconds)];
+    const [{ faults, faultCount, bytes }] = await Promise.all([load(seconds, 2), run('perf', record)]);
+    if (faults[0]) throw new Error(`${faultCount} responses by ${engine} were wrong: ${faults[0].detail}`);
+    const report = ['report', '-i', data, '--stdio', '-q', '--no-children', '-F', 'sample,symbol', '-t', ';'];
+    const { samples, copying, symbols } = profileOf((await run('perf', report)).stdout);
+    const share = (part: number) => `${((100 * part) / Math.max(1, samples)).toFixed(1)} %`;
+    const most = symbols.filter(({ copies }) => copies).slice(0, 3);
+    const names = most.map((symbol) => `\`${symbol.name}\` ${share(symbol.samples)}`).join(', ');
+    return [`\`${engine}\``, names || 'none', String(samples), share(copying), (copying / (bytes / 1e9)).toFixed(1)];
+  });
 }
 
 async function main(seconds: number): Promise<number> {

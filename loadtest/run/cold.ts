@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { usageOf } from '../measure/process-usage.ts';
 import type { Server } from '../servers/server.ts';
 import type { Field } from './field.ts';
-import { RunScope } from './run-scope.ts';
 import type { Stage } from './stage.ts';
 import { runTrial, type Step, type Trial, verify } from './trial.ts';
 
@@ -21,21 +20,11 @@ async function untilQuiet(pid: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Puts a server of its own under load, which ends at once. Some bodies are compared behind the load, not to warm it. */
-export async function runCold(
-  parent: RunScope,
-  stage: Stage,
-  field: Field,
-  server: Server,
-  step: Step,
-): Promise<Trial> {
-  const scope = new RunScope(parent);
-  try {
-    const contender = await field.startAlone(scope, step.scenario, server);
+export function runCold(stage: Stage, field: Field, server: Server, step: Step): Promise<Trial> {
+  return field.withServerAlone(step.scenario, server, async (contender) => {
     await untilQuiet(contender.pid ?? 0, stage.signal);
     const trial = await runTrial(stage, contender, step);
     const faults = trial.faults.length > 0 ? trial.faults : await verify(stage, contender, step);
     return { ...trial, faults };
-  } finally {
-    await scope.end();
-  }
+  });
 }

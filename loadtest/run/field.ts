@@ -97,10 +97,19 @@ export class Field {
     await this.#trees.keep(later.map(treeKey));
   }
 
-  /** A server of its own, for whoever ends it. */
-  async startAlone(scope: RunScope, scenario: Scenario, server: Server): Promise<Contender> {
+  /** Has `act` use a server of its own, which ends with it. */
+  async withServerAlone<Result>(
+    scenario: Scenario,
+    server: Server,
+    act: (contender: Contender) => Promise<Result>,
+  ): Promise<Result> {
     const setup = { ...setupOf(scenario, server), collects: scenario.idle !== undefined };
-    return this.#start(scope, server, setup, await this.#tree(scenario));
+    const scope = new RunScope(this.#context.scope);
+    try {
+      return await act(await this.#start(scope, server, setup, await this.#tree(scenario)));
+    } finally {
+      await scope.end();
+    }
   }
 
   #contender(scenario: Scenario, server: Server): Promise<Contender> {

@@ -6,7 +6,6 @@ import { collectSignal, type Server } from '../servers/server.ts';
 import { type Contender, jobOf } from './contender.ts';
 import type { Field } from './field.ts';
 import { judge } from './judge.ts';
-import { RunScope } from './run-scope.ts';
 import type { Stage } from './stage.ts';
 import { boundsOf, type Step, type Trial } from './trial.ts';
 
@@ -21,17 +20,9 @@ const otherDescriptors = 256;
  * Counts for a server of its own, which ends at once: memory that was taken once does not always come back. What it has
  * more than before the connections came, both times after Node was made to collect its garbage.
  */
-export async function runIdle(
-  parent: RunScope,
-  stage: Stage,
-  field: Field,
-  server: Server,
-  step: Step,
-): Promise<Trial> {
-  const scope = new RunScope(parent);
-  try {
-    const at = stage.clock();
-    const contender = await field.startAlone(scope, step.scenario, server);
+export function runIdle(stage: Stage, field: Field, server: Server, step: Step): Promise<Trial> {
+  const at = stage.clock();
+  return field.withServerAlone(step.scenario, server, async (contender) => {
     const wanted = step.scenario.idle ?? 0;
     const limit = openFileLimit(readFileSync(`/proc/${contender.pid}/limits`, 'utf8'));
     const connections = Math.min(wanted, Math.floor((limit - otherDescriptors) / descriptorsEach));
@@ -50,9 +41,7 @@ export async function runIdle(
     const idle = { residentBytes: each(({ resident }) => resident), nativeBytes };
     const { scenario, round } = step;
     return { scenario: scenario.name, server: server.name, round, at, main, idle, isReconciled: false, faults };
-  } finally {
-    await scope.end();
-  }
+  });
 }
 
 async function settled({ pid = 0, scraper }: Contender, { isNode }: Server) {

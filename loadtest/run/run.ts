@@ -126,7 +126,7 @@ class Run {
     const { servers } = this.#field.takePart(scenario, this.#options.profile);
     const runAlone = scenario.cold ? runCold : runIdle;
     return servers.map((server) => {
-      const run = (step: Step) => runAlone(this.#context.scope, this.#stage, this.#field, server, step);
+      const run = (step: Step) => runAlone(this.#stage, this.#field, server, step);
       return { name: server.name, etags: [], run };
     });
   }
