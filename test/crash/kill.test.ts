@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { amount } from '../support/amount.ts';
 import { until } from '../support/poll.ts';
-import { type Child, originOf, startCli } from '../support/process.ts';
+import { type Child, originOf, startCli, untilPutRight } from '../support/process.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { drawChange } from '../support/region-changes.ts';
 import { type Ending, type Found, RegionModel } from '../support/region-model.ts';
@@ -75,16 +75,6 @@ async function lookAtRegions({ models }: Course, client: RawClient, look: Look):
     wrong.push(...look(model, found));
   }
   return wrong;
-}
-
-// Readers do not wait for a start that takes long, but changes do.
-async function startIsOver(client: RawClient): Promise<void> {
-  const { status } = await change(client, {
-    method: 'DELETE',
-    path: '/regions/of-no-model',
-    fields: { prefer: 'wait=120' },
-  });
-  assert.equal(status, 404);
 }
 
 /** The tree holds the regions, and no more. To be called when what was found is known. */
@@ -157,10 +147,11 @@ async function playRound(scope: Scope, course: Course, before: Ending): Promise<
     await kill(early);
   }
   const child = serve(scope, dir);
-  const port = Number(new URL(await originOf(child)).port);
+  const origin = await originOf(child);
+  const port = Number(new URL(origin).port);
   const reader = await RawClient.connect(scope, port);
   assert.deepEqual(await lookAtRegions(course, reader, (model, found) => model.glimpse(found)), []);
-  await startIsOver(reader);
+  await untilPutRight(origin);
   assert.deepEqual(filesBelow(join(dir, '.pagerelay', 'tmp')), [], 'what was not finished is gone');
   const connecting = Array.from({ length: 1 + dice(4) }, () => RawClient.connect(scope, port));
   const clients = await Promise.all(connecting);

@@ -1,4 +1,5 @@
 /** The command line as a child process. @module */
+import assert from 'node:assert/strict';
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -78,6 +79,12 @@ export async function originOf(child: Child): Promise<string> {
     () => child.stderr(),
   );
   return listening.exec(child.stderr())?.[1] ?? '';
+}
+
+/** Resolves when a service has put right what the last run left behind: changes wait for that, which readers do not. */
+export async function untilPutRight(origin: string): Promise<void> {
+  const nothing = { method: 'DELETE', headers: { prefer: 'wait=120' } };
+  assert.equal((await fetch(`${origin}/regions/of-nobody`, nothing)).status, 404);
 }
 
 function cleanEnvironment(): NodeJS.ProcessEnv {

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { LogOutput } from '../../../src/observe/log-output.ts';
 import type { Description } from '../../../src/region/sidecar.ts';
 import { until } from '../../support/poll.ts';
-import { originOf, startCli } from '../../support/process.ts';
+import { originOf, startCli, untilPutRight } from '../../support/process.ts';
 import { makeFolder, type Place, seededBytes, sha256, writeRegion } from '../../support/regions.ts';
 import { type Change, overwriting } from '../../support/requests.ts';
 import { kept, makeTree, put, read, send, startWritable } from '../../support/writable.ts';
@@ -92,9 +92,7 @@ test('a file that was about to lose its name keeps its entity-tag, however often
     for (let run = 0; run < 2; run++) {
       const child = startCli(t, ['serve', '--dir', dir, '--writable', '--port', '0', '--log-level', 'error']);
       const origin = await originOf(child);
-      // Readers do not wait for a start that takes long, but changes do.
-      const nothing = { method: 'DELETE', headers: { prefer: 'wait=120' } };
-      assert.equal((await fetch(`${origin}/regions/none`, nothing)).status, 404);
+      await untilPutRight(origin);
       const { headers } = await fetch(`${origin}${path}`, { method: 'HEAD' });
       tags.push(headers.get('etag'));
       await until(() => isSettled(dir), 'it is settled');
