@@ -298,7 +298,7 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--header must be/, ['--header', 'X\r: y']],
   [/^--header must be/, ['--header', 'X: good', '--header', 'Date: now']],
   ...[...ownFields].map((name) => [/^--header must be/, ['--header', `${name.toUpperCase()}: 1`]] as const),
-  [/^--engine must be one of auto, sendfile, splice, zerocopy, copy, stream, not "fast"$/, ['--engine', 'fast']],
+  [/^--engine must be one of auto, sendfile, splice, copy, stream, zerocopy, not "fast"$/, ['--engine', 'fast']],
   [/^--engine must be/, ['--engine', 'Auto']],
   [/^--copy-below must be 0, or a whole number of bytes from 1 to 2\^53 - 1, .*, not "-1"$/, ['--copy-below=-1']],
   [/^--copy-below must be/, ['--copy-below', '16KB']],
