@@ -16,14 +16,20 @@ export type Flag<Value> = {
   readonly separator?: string;
   /** What the configuration file may write the value as. */
   readonly json: readonly JsonType[];
-  readonly fallback: () => Value;
+  readonly fallback: Value;
   /** Completes the sentence "--flag must be ..." */
   readonly rule: string;
   /** Takes at least one text; undefined breaks the rule. */
   readonly read: (texts: readonly string[]) => Value | undefined;
 };
 
+/** A flag without its name. */
 type Kind<Value> = Omit<Flag<Value>, 'flag' | 'meaning'>;
+
+/** Gives a flag of some kind its name. */
+export function named<Value>(flag: string, meaning: string, kind: Kind<Value>): Flag<Value> {
+  return { flag, meaning, ...kind };
+}
 
 /** How one text is read; undefined breaks the rule. */
 type Reading<Value> = {
@@ -39,7 +45,7 @@ export function one<Value>({ read, ...written }: Reading<Value>, fallback: Value
     shownDefault: fallback === undefined ? 'none' : String(fallback),
     repeatable: false,
     json: ['string'],
-    fallback: () => fallback,
+    fallback,
     read: (texts) => {
       const text = texts.at(-1);
       return text === undefined ? undefined : read(text);
@@ -54,7 +60,7 @@ export function many<Item>({ read, ...written }: Reading<Item>): Kind<readonly I
     shownDefault: 'none',
     repeatable: true,
     json: ['string'],
-    fallback: () => [],
+    fallback: [],
     read: (texts) => {
       const items = texts.map(read).filter((item) => item !== undefined);
       return items.length === texts.length ? items : undefined;

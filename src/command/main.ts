@@ -1,5 +1,5 @@
 /** Which command is run, and what is said when it fails. @module */
-import { readFileSync } from 'node:fs';
+import { version } from '../observe/build-info.ts';
 import { NameClash } from '../region/catalog.ts';
 import { leave, print } from './ending.ts';
 import { parseServeOptions, UsageError, usage } from './options.ts';
@@ -19,7 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
 async function runServe(argv: readonly string[]): Promise<void> {
   const parsed = parseServeOptions(argv, process.env);
   if (parsed.kind === 'help') await tell(`${usage()}\n`);
-  else if (parsed.kind === 'version') await tell(`${version()}\n`);
+  else if (parsed.kind === 'version') await tell(`${version}\n`);
   else await serve(parsed.options);
 }
 
@@ -42,11 +42,6 @@ class OutputLost extends Error {
 
 async function tell(text: string): Promise<void> {
   if (!(await print(text))) throw new OutputLost('standard output could not be written');
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 const [first, ...others] = process.argv.slice(2);

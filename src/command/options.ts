@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Flag } from './flag-kinds.ts';
-import { type AnyFlag, flags, type ServeOptions } from './flags.ts';
+import { flags, type ServeOptions } from './flags.ts';
 import { socketPathOf } from './listen.ts';
 
-export type { LogLevel, ServeOptions } from './flags.ts';
+export type { ServeOptions } from './flags.ts';
 
 /** What a command line asks for. */
 export type ServeCommand =
@@ -19,6 +19,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+type AnyFlag = Flag<unknown>;
 type Environment = Readonly<Record<string, string | undefined>>;
 type Source = { readonly label: string; readonly texts: readonly string[] };
 
@@ -49,43 +50,12 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
   if (given.has('version')) return { kind: 'version' };
   const path = given.get('config')?.at(-1) ?? (env[variableName('config')] || undefined);
   const file = path === undefined ? undefined : readConfigFile(path);
-  const settle = <Value>(flag: Flag<Value>): Value => {
+  const settle = (flag: AnyFlag) => {
     const source = fromFlag(flag, given) ?? fromVariable(flag, env) ?? file?.get(flag.flag);
-    return source === undefined ? flag.fallback() : judge(flag, source);
+    return source === undefined ? flag.fallback : judge(flag, source);
   };
-  const options: ServeOptions = {
-    host: settle(flags.host),
-    port: settle(flags.port),
-    socketMode: settle(flags.socketMode),
-    dir: settle(flags.dir),
-    dotfiles: settle(flags.dotfiles),
-    writable: settle(flags.writable),
-    allowHosts: settle(flags.allowHosts),
-    cors: settle(flags.cors),
-    writeTokenFile: settle(flags.writeTokenFile),
-    readTokenFile: settle(flags.readTokenFile),
-    regions: settle(flags.regions),
-    portableEtags: settle(flags.portableEtags),
-    maxDigestBytes: settle(flags.maxDigestBytes),
-    cacheControl: settle(flags.cacheControl),
-    headers: settle(flags.headers),
-    engine: settle(flags.engine),
-    noExpress: settle(flags.noExpress),
-    copyBelow: settle(flags.copyBelow),
-    lanes: settle(flags.lanes),
-    unaskable: settle(flags.unaskable),
-    maxHold: settle(flags.maxHold),
-    breakHolds: settle(flags.breakHolds),
-    maxConnections: settle(flags.maxConnections),
-    bodyTimeout: settle(flags.bodyTimeout),
-    maxWait: settle(flags.maxWait),
-    maxPartial: settle(flags.maxPartial),
-    maxBytes: settle(flags.maxBytes),
-    drain: settle(flags.drain),
-    logLevel: settle(flags.logLevel),
-    accessLog: settle(flags.accessLog),
-    accessLogFormat: settle(flags.accessLogFormat),
-  };
+  const settled = Object.entries(flags).map(([option, flag]) => [option, settle(flag)]);
+  const options = Object.fromEntries(settled) as ServeOptions;
   refuseUnsafeWriting(options);
   refuseDeniedNames(options);
   return { kind: 'serve', options };
@@ -179,7 +149,7 @@ function fromVariable(flag: AnyFlag, env: Environment): Source | undefined {
   return { label: `--${flag.flag} (from ${variable})`, texts };
 }
 
-function judge<Value>(flag: Flag<Value>, source: Source): Value {
+function judge(flag: AnyFlag, source: Source): unknown {
   const value = flag.read(source.texts);
   if (value !== undefined) return value;
   const shown = (flag.repeatable ? source.texts : source.texts.slice(-1)).map((text) => JSON.stringify(text));
@@ -187,7 +157,7 @@ function judge<Value>(flag: Flag<Value>, source: Source): Value {
 }
 
 function readConfigFile(path: string): ReadonlyMap<string, Source> {
-  const byKey = new Map(Object.values(flags).map((flag: AnyFlag) => [configKey(flag.flag), flag]));
+  const byKey = new Map(Object.values(flags).map((flag) => [configKey(flag.flag), flag]));
   const sources = new Map<string, Source>();
   for (const [key, value] of Object.entries(readJsonObject(path))) {
     const flag = byKey.get(key);

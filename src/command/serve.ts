@@ -5,7 +5,6 @@ import { type OpenAccessLog, openAccessLog } from './access-log.ts';
 import { exitNow, flush, leave } from './ending.ts';
 import { listen, wayTo } from './listen.ts';
 import type { ServeOptions } from './options.ts';
-import { onEnding, onReload, onReopen } from './signals.ts';
 import { errors, output } from './streams.ts';
 
 /**
@@ -17,12 +16,12 @@ export async function serve(options: ServeOptions): Promise<void> {
   const accessLog = openAccessLog(options);
   const service = await start(options, accessLog?.log);
   watchFaults(service);
-  onReload(() => void reload(service));
-  onReopen(() => reopen(service, accessLog));
+  process.on('SIGHUP', () => void reload(service));
+  process.on('SIGUSR1', () => reopen(service, accessLog));
   errors.write(greeting(service, options));
   // At once, for SIGKILL leaves no time for it.
   setImmediate(() => process.getBuiltinModule('node:module').flushCompileCache());
-  await new Promise<void>((resolve) => onEnding(resolve, () => exitNow(1)));
+  await endAsked();
   await drain(service, options);
   await leave(0);
 }
@@ -36,6 +35,20 @@ async function start(options: ServeOptions, accessLog: AccessLog | undefined): P
     await service.close();
     throw error;
   }
+}
+
+/** Resolves at the first signal that ends the service; the next one ends the process. */
+function endAsked(): Promise<void> {
+  let isAsked = false;
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) {
+      process.on(signal, () => {
+        if (isAsked) exitNow(1);
+        isAsked = true;
+        resolve();
+      });
+    }
+  });
 }
 
 async function drain({ app, close }: Service, { drain: seconds }: ServeOptions): Promise<void> {

@@ -1,6 +1,6 @@
 /** The experiment and the measurement on every backing, with every engine. @module */
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import { version } from '../observe/build-info.ts';
 import type { EngineChoice } from '../relay/engine.ts';
 import { type Refusal, refusalsOf, tryCalls } from '../relay/refused.ts';
 import { type Engine, engines } from '../relay/relay.ts';
@@ -138,12 +138,11 @@ async function measure(sender: Sender, { backing, path }: Offer, engine: Engine)
 }
 
 function circumstances() {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return {
     date: new Date().toISOString(),
     kernel: `${os.type()} ${os.release()} ${os.machine()}`,
     node: process.version,
-    pagerelay: (JSON.parse(manifest) as { version: string }).version,
+    pagerelay: version,
     processor: `${os.availableParallelism()} × ${os.cpus()[0]?.model.trim() ?? 'unknown processor'}`,
   };
 }
