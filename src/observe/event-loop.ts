@@ -19,12 +19,12 @@ export class EventLoop {
   readonly #timer = setInterval(() => this.#look(), lookEvery).unref();
 
   families(): Family[] {
-    const active = 'Time that the event loop was at work; at one second a second it is saturated.';
-    const delay = 'How late a timer came, looked at four times a second.';
-    const { active: milliseconds } = performance.eventLoopUtilization();
+    const late = 'How late a timer came, looked at four times a second.';
+    const atWork = 'Time that the event loop was at work; at one second a second it is saturated.';
+    const seconds = performance.eventLoopUtilization().active / 1000;
     return [
-      histogram('pagerelay_event_loop_delay_seconds', delay, this.#delays.counted),
-      single('counter', 'pagerelay_event_loop_active_seconds_total', active, milliseconds / 1000),
+      histogram('pagerelay_event_loop_delay_seconds', late, this.#delays.counted),
+      single('pagerelay_event_loop_active_seconds_total', atWork, seconds),
     ];
   }
 

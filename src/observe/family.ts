@@ -22,29 +22,30 @@ export type Family = {
   readonly samples: readonly Sample[];
 };
 
-/** A family with one sample and no labels. */
-export function single(type: 'counter' | 'gauge', name: string, help: string, value: number): Family {
-  return { name, type, help, samples: [{ value }] };
+/** A family of one sample without labels. Its type follows from its name, here and below. */
+export function single(name: string, help: string, value: number): Family {
+  return { name, type: typeOf(name), help, samples: [{ value }] };
 }
 
-/** A family with one label, whose values are the keys. */
-export function byLabel(
-  type: 'counter' | 'gauge',
-  name: string,
-  help: string,
-  label: string,
-  values: Readonly<Record<string, number>>,
-): Family {
+/** A family with one label, whose values are the keys: of an array, its places. */
+export function byLabel(name: string, help: string, label: string, values: Numbers): Family {
   const samples = Object.entries(values).map(([key, value]) => ({ labels: { [label]: key }, value }));
-  return { name, type, help, samples };
+  return { name, type: typeOf(name), help, samples };
 }
 
-/** A histogram; with a label, one for each of its values. */
+type Numbers = readonly number[] | Readonly<Record<string, number>>;
+
+/** Of a metric that is no histogram: counters, and only they, have names that end in `_total`. */
+export function typeOf(name: string): 'counter' | 'gauge' {
+  return name.endsWith('_total') ? 'counter' : 'gauge';
+}
+
+/** A histogram. */
 export function histogram(name: string, help: string, durations: Durations): Family {
   return { name, type: 'histogram', help, samples: samplesOf(durations, {}) };
 }
 
-/** A histogram with one label, whose values are the keys. */
+/** A histogram for each value of one label. */
 export function histogramByLabel(
   name: string,
   help: string,

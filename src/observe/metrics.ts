@@ -81,26 +81,18 @@ export class Metrics {
   /** All metrics, as they are now. */
   async families(): Promise<Family[]> {
     const now = this.#relay.counters();
+    const misuse = 'Connections that Node has closed on clients that misuse them, by why.';
+    const noRoom =
+      'Connections that were closed for want of room: idle ones for new ones, and new ones that none made room for.';
+    const limited = {
+      idle_closed: this.#limited.idle_closed + now.closedForRoom,
+      refused: this.#limited.refused + now.refusedConnections,
+    };
     return [
       this.#build,
       this.#requestFamily(now),
-      byLabel(
-        'counter',
-        'pagerelay_closed_connections_total',
-        'Connections that Node has closed on clients that misuse them, by why.',
-        'misuse',
-        this.#closed,
-      ),
-      byLabel(
-        'counter',
-        'pagerelay_limited_connections_total',
-        'Connections that were closed for want of room: idle ones for new ones, and new ones that none made room for.',
-        'outcome',
-        {
-          idle_closed: this.#limited.idle_closed + now.closedForRoom,
-          refused: this.#limited.refused + now.refusedConnections,
-        },
-      ),
+      byLabel('pagerelay_closed_connections_total', misuse, 'misuse', this.#closed),
+      byLabel('pagerelay_limited_connections_total', noRoom, 'outcome', limited),
       ...relayFamilies(now, this.#relay.lanes()),
       engineFamily(this.#observed.engines()),
       this.#regions.family(this.#observed.regions()),
@@ -166,7 +158,7 @@ function logFamilies(lostLines: (() => number) | undefined): Family[] {
   if (!lostLines) return [];
   const help =
     'Lines of the access log, and what shares its file, that were lost: it could not be written, or not fast enough.';
-  return [single('counter', 'pagerelay_access_log_dropped_lines_total', help, lostLines())];
+  return [single('pagerelay_access_log_dropped_lines_total', help, lostLines())];
 }
 
 const alarming = ['404', '416', '500', '503'];

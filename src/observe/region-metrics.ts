@@ -24,51 +24,28 @@ export type RegionCounts = {
 /** A region that is open, with what it is sent by. */
 export type RegionEngine = Pick<BackingEngine, 'backing' | 'engine' | 'copyFree'> & { readonly region: string };
 
+/** What has happened to regions. */
 export function regionFamilies({ externalChanges, digests, changes }: RegionCounts): Family[] {
-  const external = byLabel(
-    'counter',
-    'pagerelay_external_changes_total',
-    'Files of open regions that others have replaced, changed or removed.',
-    'kind',
-    externalChanges,
-  );
-  const families = [external, ...digestFamilies(digests)];
-  if (!changes) return families;
+  const external = 'Files of open regions that others have replaced, changed or removed.';
+  const asked = 'Digests of regions that were asked for and not known, by what became of them.';
+  const running = 'Digests of regions that are being computed.';
   return [
-    ...families,
-    byLabel(
-      'counter',
-      'pagerelay_overwrites_total',
-      'Overwrites in place, by how they ended.',
-      'outcome',
-      changes.overwrites,
-    ),
-    single(
-      'counter',
-      'pagerelay_expired_leases_total',
-      'Leases of processes that ended by their time, unreleased.',
-      changes.expiredLeases(),
-    ),
-    single(
-      'gauge',
-      'pagerelay_old_generations',
-      'Files without a name that are kept for their readers.',
-      changes.oldGenerations(),
-    ),
-    single('gauge', 'pagerelay_region_bytes', 'Bytes that count against the quota.', changes.regionBytes()),
+    byLabel('pagerelay_external_changes_total', external, 'kind', externalChanges),
+    byLabel('pagerelay_digests_total', asked, 'outcome', digests.outcomes),
+    single('pagerelay_digests_running', running, digests.running),
+    ...(changes ? changeFamilies(changes) : []),
   ];
 }
 
-function digestFamilies({ running, outcomes }: RegionCounts['digests']): Family[] {
+function changeFamilies(changes: NonNullable<RegionCounts['changes']>): Family[] {
+  const expired = 'Leases of processes that ended by their time, unreleased.';
+  const old = 'Files without a name that are kept for their readers.';
+  const overwrites = 'Overwrites in place, by how they ended.';
   return [
-    byLabel(
-      'counter',
-      'pagerelay_digests_total',
-      'Digests of regions that were asked for and not known, by what became of them.',
-      'outcome',
-      outcomes,
-    ),
-    single('gauge', 'pagerelay_digests_running', 'Digests of regions that are being computed.', running),
+    byLabel('pagerelay_overwrites_total', overwrites, 'outcome', changes.overwrites),
+    single('pagerelay_expired_leases_total', expired, changes.expiredLeases()),
+    single('pagerelay_old_generations', old, changes.oldGenerations()),
+    single('pagerelay_region_bytes', 'Bytes that count against the quota.', changes.regionBytes()),
   ];
 }
 

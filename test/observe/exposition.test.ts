@@ -34,7 +34,7 @@ for (const [accept, expected] of accepted) {
 }
 
 const families: readonly Family[] = [
-  single('counter', 'a_total', 'What is counted.', 7),
+  single('a_total', 'What is counted.', 7),
   {
     name: 'b',
     type: 'gauge',
