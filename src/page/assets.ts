@@ -1,56 +1,28 @@
-/** The page's files, read once: there are few, and no path of a request ever reaches the file system. @module */
-import { readFileSync } from 'node:fs';
+/** The page's files, read once: no path of a request ever reaches the file system. @module */
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { contentTypeOf } from '../region/content-type.ts';
 
 /** A file as it is served. */
 export type Asset = {
-  /** Its address below the page's own: none for the page itself. */
+  /** Its address below the page's own: empty for the page itself. */
   readonly path: string;
   readonly contentType: string;
   readonly body: Buffer;
 };
 
-const types = {
-  html: 'text/html; charset=utf-8',
-  css: 'text/css; charset=utf-8',
-  js: 'text/javascript; charset=utf-8',
-  svg: 'image/svg+xml',
-} as const;
-
-const own = [
-  'page.css',
-  'main.js',
-  'announce.js',
-  'charts.js',
-  'format.js',
-  'icon.svg',
-  'live.js',
-  'page-map.js',
-  'rates.js',
-  'regions.js',
-  'tables.js',
-  'theme.js',
-  'tiles.js',
-] as const;
-
-/** The chart library's, from its package. */
+/** The chart library's files, which come from its package. */
 const charts = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js', 'uplot.css': 'uplot/dist/uPlot.min.css' } as const;
 
-/** Reads the page. @throws SystemError when a file is missing */
+/** Reads the page. @throws Error when a file is missing */
 export function readAssets(): readonly Asset[] {
   const { resolve } = createRequire(import.meta.url);
-  const ours = (name: string) => new URL(`./assets/${name}`, import.meta.url);
-  return [
-    assetOf('', 'html', ours('index.html')),
-    ...own.map((name) => assetOf(`page/${name}`, endingOf(name), ours(name))),
-    ...Object.entries(charts).map(([name, path]) => assetOf(`page/${name}`, endingOf(name), resolve(path))),
-  ];
+  const folder = new URL('./assets/', import.meta.url);
+  const own = readdirSync(folder).map((name) => assetOf(name, new URL(name, folder)));
+  return [...own, ...Object.entries(charts).map(([name, path]) => assetOf(name, resolve(path)))];
 }
 
-function assetOf(path: string, ending: keyof typeof types, file: string | URL): Asset {
-  return { path, contentType: types[ending], body: readFileSync(file) };
-}
-
-function endingOf(name: string): keyof typeof types {
-  return name.slice(name.lastIndexOf('.') + 1) as keyof typeof types;
+function assetOf(name: string, file: string | URL): Asset {
+  const path = name === 'index.html' ? '' : `page/${name}`;
+  return { path, contentType: contentTypeOf(name), body: readFileSync(file) };
 }

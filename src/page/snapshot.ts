@@ -56,17 +56,24 @@ export type Snapshot = {
   readonly leases: Some<ShownLease>;
 };
 
+const shownCounters = [
+  'sentBytes',
+  'references',
+  'heldBytes',
+  'quarantinedBytes',
+  'connections',
+  'reading',
+  'breaks',
+  'waitingReaders',
+  'waitingWriters',
+] as const satisfies readonly (keyof Counters)[];
+
 /** Since the service began, or now. Bytes and counts. */
-export type Totals = Pick<
-  Counters,
-  'sentBytes' | 'references' | 'heldBytes' | 'quarantinedBytes' | 'connections' | 'reading' | 'breaks'
-> & {
+export type Totals = Pick<Counters, (typeof shownCounters)[number]> & {
   readonly copiedBytes: number;
   /** Response bodies that ended, and those of them that a lane answered by itself. */
   readonly responses: number;
   readonly express: number;
-  readonly waitingReaders: number;
-  readonly waitingWriters: number;
 };
 
 /** What a snapshot is taken of. */
@@ -159,19 +166,10 @@ function firstToEnd(leases: readonly Lease[]): Some<ShownLease> {
 }
 
 function totalsOf(counters: Counters): Totals {
-  const { sentBytes, references, heldBytes, quarantinedBytes, connections, reading, breaks } = counters;
-  const { waitingReaders, waitingWriters } = counters;
+  const shown = Object.fromEntries(shownCounters.map((name) => [name, counters[name]]));
   const byEngine = Object.values(counters.transmissions);
   return {
-    sentBytes,
-    references,
-    heldBytes,
-    quarantinedBytes,
-    connections,
-    reading,
-    breaks,
-    waitingReaders,
-    waitingWriters,
+    ...(shown as Pick<Counters, (typeof shownCounters)[number]>),
     copiedBytes: sum(Object.values(counters.copiedBytes)),
     responses: sum(byEngine.flatMap((outcomes) => Object.values(outcomes))),
     express: answeredByLanes(counters),
