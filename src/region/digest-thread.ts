@@ -1,12 +1,11 @@
 /** The thread that computes digests beside the event loop; there is one while there is anything to compute. @module */
 import { Worker } from 'node:worker_threads';
 
+/** What to read: `size` bytes of a descriptor that stays open until the answer. */
+export type DigestWork = { readonly fd: number; readonly size: number };
+
 /** A digest to begin, or, without `work`, to give up. */
-export type DigestOrder = {
-  readonly id: number;
-  /** Whoever orders keeps `fd` open until the answer. `size` in bytes. */
-  readonly work?: { readonly fd: number; readonly size: number };
-};
+export type DigestOrder = { readonly id: number; readonly work?: DigestWork };
 
 /** SHA-256 as base64; undefined when the file could not be read so far, or it was given up. */
 export type DigestAnswer = { readonly id: number; readonly digest: string | undefined };
