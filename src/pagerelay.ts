@@ -1,4 +1,6 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchTree } from './followed-tree.ts';
 import { Outgoing } from './http/read/outgoing.ts';
@@ -15,7 +17,6 @@ import { Start } from './region/change/start.ts';
 import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
 import { Digests } from './region/digest.ts';
-import { secretsIn } from './region/dotfiles.ts';
 import { FileTags } from './region/file-tags.ts';
 import type { Dotfiles } from './region/name.ts';
 import type { DamagedSidecar } from './region/sidecar.ts';
@@ -182,8 +183,11 @@ function publisherFor(relay: Relay, catalog: Catalog, options: OpenOptions): Pub
   });
 }
 
+/** What people do not mean to publish, and has its place in a tree all the same: a repository often has credentials. */
+const secrets = ['.git', '.env', '.htpasswd'] as const;
+
 function warnOfSecrets(tree: Tree, report: Report): void {
-  const files = secretsIn(tree.path);
+  const files = secrets.filter((name) => existsSync(join(tree.path, name)));
   const hint = 'what is often secret is served: --dotfiles deny (plugin: dotfiles) keeps names with a leading dot back';
   if (files.length > 0) report(hint, { dir: tree.path, files });
 }
@@ -268,7 +272,7 @@ async function stop({ store, leases, start }: Writer, deadline: number): Promise
   leases.close();
   const settled = new AbortController();
   const late = delay(Math.max(leastMilliseconds, deadline - performance.now()), undefined, { signal: settled.signal });
-  await Promise.race([store.underway.settled(), late]);
+  await Promise.race([store.underway.ended(), late]);
   await Promise.race([store.old.settled(), late]);
   late.catch(() => {});
   settled.abort();

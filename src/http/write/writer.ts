@@ -36,7 +36,7 @@ export function writeOf(writer: Writer, request: FastifyRequest): Judged {
 /** Carries out a change. @throws ProblemError */
 export async function carryOut<Result>(writer: Writer, act: () => Promise<Result>): Promise<Result> {
   try {
-    return await writer.store.underway.track(act());
+    return await writer.store.underway.follow(act());
   } catch (error) {
     throw problemOfSystem(isAbort(error) ? new ProblemError('request-timeout', { cause: error }) : error);
   }

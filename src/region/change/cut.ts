@@ -57,7 +57,7 @@ async function cutFile({ relay }: Store, fd: number, size: number): Promise<void
 export function cutLater(store: Store, name: string, milliseconds = firstMilliseconds): void {
   setTimeout(() => {
     if (store.underway.isClosing) return;
-    store.underway.track(tryToCut(store, name)).then(
+    store.underway.follow(tryToCut(store, name)).then(
       (isOver) => isOver || cutLater(store, name, Math.min(milliseconds * 2, lastMilliseconds)),
       (error: Error) => store.report('a file could not be cut to the size of its region', { err: error, region: name }),
     );

@@ -20,13 +20,11 @@ export async function resizeRegion(store: Store, asked: Asked, size: number): Pr
   try {
     return await withChange(store, asked, leased, (change) => resize(store, change, size));
   } catch (error) {
+    store.catalog.letGo(asked.name); // Its file may be longer by now.
     const refusal = refusalOf(error);
     if (size >= before || !(refusal instanceof Refusal) || refusal.code !== 'no-space') throw refusal;
   } finally {
-    if (size !== before) {
-      store.catalog.letGo(asked.name);
-      cutLater(store, asked.name); // Where it has failed, too: the file may be longer by now.
-    }
+    if (size !== before) cutLater(store, asked.name);
   }
   return cutFirst(store, asked, size); // There is no room to write down that it is shorter.
 }

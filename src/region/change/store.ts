@@ -1,5 +1,4 @@
 /** What changing a tree's regions works with. @module */
-import { randomBytes } from 'node:crypto';
 import { statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NativeRelay } from '../../relay/native-relay.ts';
@@ -11,6 +10,7 @@ import type { RegionStates } from '../states.ts';
 import type { TreeLock } from '../tree-lock.ts';
 import { OldFiles } from './old-files.ts';
 import type { Quota } from './quota.ts';
+import { temporaryName } from './temporary-name.ts';
 import { Turns } from './turns.ts';
 import { Underway } from './underway.ts';
 
@@ -71,7 +71,7 @@ export function makeStore(
 
 function witnessFreshPages(relay: NativeRelay, { root, paths }: Pick<WritableTree, 'root' | 'paths'>) {
   const onTmpfs = statfsSync(root).type === tmpfsMagic;
-  const scratch = join(paths.uploads, `witness-${randomBytes(6).toString('hex')}`);
+  const scratch = join(paths.uploads, temporaryName());
   const isWitnessed = onTmpfs && relay.witnessFreshPages(scratch);
   const { dev } = statSync(root);
   return ({ content: { generation } }: Region) =>

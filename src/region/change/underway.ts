@@ -1,24 +1,14 @@
 import { Pending } from '../../relay/pending.ts';
 
 /** Changes that are on their way: they have ended before the store is closed. */
-export class Underway {
-  /** Overwrites in place that ended so. */
+export class Underway extends Pending {
+  /** How overwrites in place have ended. */
   readonly overwrites = { done: 0, failed: 0 };
-  readonly #changes = new Pending();
-  #isClosing = false;
-
   /** Nothing new is begun. */
-  get isClosing(): boolean {
-    return this.#isClosing;
-  }
+  isClosing = false;
 
-  track<Result>(change: Promise<Result>): Promise<Result> {
-    return this.#changes.follow(change);
-  }
-
-  /** Resolves when none is on its way. */
-  async settled(): Promise<void> {
-    this.#isClosing = true;
-    await this.#changes.ended();
+  override ended(): Promise<void> {
+    this.isClosing = true;
+    return super.ended();
   }
 }
