@@ -195,8 +195,8 @@ function warnOfSecrets(tree: Tree, report: Report): void {
 /** What is looked at each time that somebody asks whether anything is in flight. */
 const looksAtOnce = 100;
 
-// Whether anything is held that is not quarantined. Each call looks at some of it, and the next one at others: a lane that
-// waits for a slow peer looks seldom.
+// Whether anything is held that is not quarantined. Each call looks at other references, for a lane with a slow peer
+// looks seldom.
 function watchHeld(relay: Relay): () => boolean {
   let after: number | undefined;
   return () => {

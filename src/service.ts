@@ -67,8 +67,8 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
   /** Reads the token files again, changed or not. */
   reload(): Promise<void>;
   /**
-   * Takes no new connections, waits until nothing is in flight or `drain` seconds have passed, breaks off the rest and
-   * gives everything back. Resolves to whether nothing had to be broken off.
+   * Takes no new connections, waits at most `drain` seconds for what is in flight, breaks off the rest and gives
+   * everything back. Resolves to whether nothing was broken off.
    */
   close(): Promise<boolean>;
 };

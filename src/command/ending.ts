@@ -15,8 +15,8 @@ export async function print(text: string): Promise<boolean> {
 }
 
 /**
- * Ends the process with this code when all is written, or can't be. Returns where nothing is left to be written: then the
- * end of the event loop ends it.
+ * Ends the process with this code when all is written, or can't be. It returns where the end of the event loop does
+ * that.
  */
 export async function leave(code: number): Promise<void> {
   await flush();

@@ -12,8 +12,7 @@ export function socketPathOf(host: string): string | undefined {
 }
 
 /**
- * Listens. The file of a unix socket on which nobody listens any more is replaced; that of its own goes when the server
- * is closed.
+ * Listens. It replaces the file of a unix socket that nobody listens on; its own goes when the server is closed.
  *
  * @throws Error when the address can't be had, or the path is something else
  */

@@ -35,14 +35,12 @@ const steering = [
 ];
 
 /**
- * Reads what `pagerelay serve` was asked for. Flags win over `PAGERELAY_*` variables, these over the JSON file that
- * `--config` names, and that over the defaults. A list from one source replaces the list from the next.
+ * Reads what `pagerelay serve` was asked for. Flags win over `PAGERELAY_*` variables, these over the JSON file of
+ * `--config`, and that over the defaults. A list replaces that of a later source; of single values the last counts; an
+ * empty variable is not set.
  *
- * An empty variable counts as not set. Of a flag that takes one value and is given several times, the last one counts.
- *
- * @param argv the arguments after `serve`
- * @throws UsageError for an unknown flag or key, a positional, a value that breaks its rule, an unreadable file,
- * and writing without `--dir` or, beyond loopback, without a token file
+ * @throws UsageError for what is unknown, a value that breaks its rule, an unreadable file, and writing without `--dir`
+ * or, beyond loopback, without a token file
  */
 export function parseServeOptions(argv: readonly string[], env: Environment): ServeCommand {
   const given = parseFlags(argv);

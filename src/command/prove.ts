@@ -14,11 +14,7 @@ class NoShim extends Error {
 /** A proof to be printed, and whether every claim of the configuration was met. */
 export type Told = { readonly text: string; readonly isMet: boolean };
 
-/**
- * Runs the proof.
- *
- * @throws UsageError for a path that is no backing; Error when it could not be run
- */
+/** Runs the proof. @throws UsageError for a path that is no backing; Error when it could not be run */
 export async function prove(options: ProveOptions, json: boolean): Promise<Told> {
   const proof = await run(options);
   const text = json ? `${JSON.stringify(proof, undefined, 2)}\n` : describeProof(proof);

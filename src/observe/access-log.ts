@@ -62,10 +62,9 @@ export function logOfLanes(
 }
 
 /**
- * Counts a request once, and logs it, when its response has ended one way or the other: also one whose client went
- * away, and one whose bytes Node never saw.
+ * Counts a request, and logs it, when its response has ended in whichever way, also where Node has not seen its bytes.
  *
- * @param log undefined where the service writes none, and in the plugin, where logs are the application's own affair
+ * @param log undefined where the service writes none, and in the plugin, whose application has its own
  */
 export function watchRequest(
   request: FastifyRequest,

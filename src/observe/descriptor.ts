@@ -18,8 +18,8 @@ export type Written = {
 };
 
 /**
- * Writes to one descriptor, one piece at a time. The flags of the descriptor stay as they are: it is shared with other
- * processes, which O_NONBLOCK would surprise.
+ * Writes to one descriptor, a piece at a time. Its flags stay, for it is shared: O_NONBLOCK would surprise other
+ * processes.
  */
 export type Descriptor = {
   /** Does not reject. Call it again only when it has resolved, which may be never. */
@@ -32,11 +32,7 @@ export type Descriptor = {
   readonly native?: NativeLog;
 };
 
-/**
- * Opens a file that lines are added to. Where it is a pipe, its reader has to be there.
- *
- * @throws Error with a `code`
- */
+/** Opens a file for appending; of a pipe, the reader has to be there. @throws Error with a `code` */
 export function openLogFile(path: string): number {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NOCTTY, O_NONBLOCK } = constants;
   return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0o666);

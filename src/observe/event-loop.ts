@@ -3,10 +3,9 @@ import { DurationCounts } from '../relay/durations.ts';
 import { type Family, histogram, single } from './family.ts';
 
 /**
- * Milliseconds between two looks. The kernel's and libuv's timers are late by up to 1 ms by themselves. Node's own
- * monitor (`monitorEventLoopDelay`), which the library would start, wakes an idle service 100 times a second, for 0.4 %
- * of a core; it counts its interval as delay, and the library forgets its percentiles at each scrape, so that two
- * scrapers see half each. Four looks a second cost a tenth of that (docs/metrics.md).
+ * Milliseconds between two looks; timers are late by up to 1 ms anyway. Node's own monitor (`monitorEventLoopDelay`)
+ * takes 0.4 % of a core of an idle service and counts its interval as delay, and the library resets it at each scrape.
+ * Four looks a second take a tenth of that (docs/metrics.md).
  */
 const lookEvery = 250;
 

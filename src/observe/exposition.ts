@@ -1,6 +1,6 @@
 /**
- * The two formats that metrics are told in: Prometheus's text format 0.0.4 and OpenMetrics 1.0. The library can write
- * either, but not both from one registry: its first OpenMetrics text takes `_total` away from its counters for good.
+ * Prometheus's text format 0.0.4 and OpenMetrics 1.0. The library can't write both from one registry: its first
+ * OpenMetrics text takes `_total` away from its counters for good.
  *
  * @module
  */

@@ -10,8 +10,8 @@ const pollMilliseconds = 5;
 const newline = '\n'.charCodeAt(0);
 
 /**
- * Lines on their way to a descriptor that may refuse them or take none. Nothing waits for it, nothing fails by it, and the
- * memory that it takes is bounded: lines that can't be written are lost, and counted. It is tried again with every line.
+ * Lines on their way to a descriptor that may take none. Nothing waits for it or fails by it, and its memory is
+ * bounded: lines that can't be written are lost and counted. Each line is another try.
  */
 export class LogOutput {
   readonly #descriptor: Descriptor;
@@ -102,8 +102,8 @@ export class LogOutput {
 
   async #writePiece(): Promise<void> {
     const lines = Buffer.concat(this.#waiting.splice(0));
-    // A file system that was full may have taken the beginning of a line: the next one begins on a line of its own.
-    // The shim sees to that itself: lanes write there as well.
+    // Where a full file system has taken the beginning of a line, a new line begins first. The shim does that by
+    // itself.
     const start = this.#torn && !this.#descriptor.native ? 1 : 0;
     const piece = start > 0 ? Buffer.concat([Buffer.of(newline), lines]) : lines;
     const files = this.#files;

@@ -25,8 +25,8 @@ export type Observed = {
 export type Exposition = { readonly contentType: string; readonly body: Buffer };
 
 /**
- * What a client does whose connection is closed: it reads no answer, does not send the body that it has announced, sends
- * too much behind an answer, or too many requests ahead.
+ * What a client did whose connection was closed: it reads no answer, sends no body that it announced, sends on behind
+ * an answer, or sends too many requests ahead.
  */
 export type ClosedFor = 'unread' | 'silent' | 'rest' | 'pipelining';
 
@@ -64,10 +64,8 @@ export class Metrics {
   }
 
   /**
-   * All metrics in the format that a scraper asks for, OpenMetrics or Prometheus's text. Scrapes that wait at the same
-   * time share one: it costs milliseconds of the main thread.
-   *
-   * @param accept its Accept field
+   * All metrics in the format that an Accept field asks for. Scrapes that wait at the same time share one, which costs
+   * milliseconds.
    */
   exposition(accept: string | undefined): Promise<Exposition> {
     return this.#expositions[formatFor(accept).name].get();
@@ -103,10 +101,7 @@ export class Metrics {
     ];
   }
 
-  /**
-   * @param status undefined where the client went away before a head was out
-   * @param engine of the region's bytes in it, undefined where there are none
-   */
+  /** @param status undefined where no head was sent @param engine of the region's bytes, if there are any */
   countRequest(method: string, status: number | undefined, engine: Engine | undefined): void {
     const last = this.#last;
     if (last.method !== method || last.status !== status || last.engine !== engine) {

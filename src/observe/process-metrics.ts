@@ -10,9 +10,8 @@ import {
 import type { Family, Labels, Sample } from './family.ts';
 
 /**
- * Left out: what walks over every handle of the process, each time (10,000 connections are 10,000 handles, and there
- * are gauges of connections here), and has names that end in `_total` without being counters; the event loop, which is
- * told of otherwise (event-loop.ts); the count of descriptors, which the library has by listing them all.
+ * Left out: what walks over every handle (10,000 connections are 10,000 handles) or counts descriptors by listing them,
+ * and the event loop (event-loop.ts).
  */
 const left = /^nodejs_(active_|eventloop_)|^process_open_fds$/;
 

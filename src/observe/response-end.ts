@@ -6,8 +6,8 @@ const acts = Symbol('acts');
 type Watched = ServerResponse & { [acts]?: (() => void)[] };
 
 /**
- * Calls `act` when a response has ended, one way or the other. All calls share one listener: each of its own costs a
- * request a tenth of a microsecond, and more than ten Node takes for a leak.
+ * Calls `act` when a response has ended. All share one listener: each one costs a tenth of a microsecond, and Node
+ * takes more than ten for a leak.
  */
 export function onceEnded(response: ServerResponse, act: () => void): void {
   const watched: Watched = response;

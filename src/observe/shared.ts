@@ -1,10 +1,6 @@
-/** One making of something costly, for all who ask while none of it has begun. @module */
 import { setImmediate } from 'node:timers/promises';
 
-/**
- * Makes a value for everyone who has asked by then. Who asks later gets the next one: nobody gets what was made before
- * they asked.
- */
+/** Makes one value for all who have asked before. Nobody gets a value that was made before they asked. */
 export class Shared<Value> {
   readonly #make: () => Value | Promise<Value>;
   #next: Promise<Value> | undefined;

@@ -1,6 +1,6 @@
 /**
- * The steps of a transmission on Node's diagnostics channels (docs/tracing.md). Where nobody listens, a step costs the
- * question whether somebody does.
+ * The steps of a transmission on Node's diagnostics channels (docs/tracing.md). Without listeners they cost almost
+ * nothing.
  *
  * @module
  */
@@ -126,8 +126,8 @@ class Undone {
     this.#timer = undefined;
   }
 
-  // Whether what these traces are of is held: undefined for a relay that is closed. What is added meanwhile may have been
-  // passed already, and waits for the next look.
+  // Which of these traces' transmissions are held; undefined of a relay that is closed. One that is added meanwhile may
+  // have been passed, and waits for the next look.
   async #held(traces: ReadonlySet<Trace>): Promise<Map<Trace, boolean | undefined>> {
     try {
       const held = new Set<TransmissionId>();

@@ -26,10 +26,7 @@ export type Taken = {
   moving(): object;
 };
 
-/**
- * Server-sent events (WHATWG HTML 9.2) for any number of viewers. While there are some, one snapshot at a time is taken
- * and its bytes are shared by all; while there are none, nothing is done.
- */
+/** Server-sent events (WHATWG HTML 9.2). All viewers share one snapshot at a time; without viewers nothing is done. */
 export class Feed {
   readonly #take: () => Promise<Taken>;
   readonly #onFailure: (error: unknown) => void;
@@ -43,10 +40,7 @@ export class Feed {
   #ticking = false;
   #closed = false;
 
-  /**
-   * @param take what is shown now; both parts together are one object of JSON
-   * @param onFailure what `take` threw: memory is short, for instance
-   */
+  /** @param take what is shown now: both parts are one object of JSON @param onFailure gets what `take` throws */
   constructor(take: () => Promise<Taken>, onFailure: (error: unknown) => void) {
     this.#take = take;
     this.#onFailure = onFailure;

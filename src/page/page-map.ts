@@ -18,12 +18,7 @@ export type PageMap = {
 
 const statesByStrength = [cellStates.sent, cellStates.unsent, cellStates.quarantined, cellStates.leased];
 
-/**
- * Draws the map of a region.
- *
- * @param size bytes
- * @param mostCells a region of fewer pages gets a cell for each
- */
+/** Draws the map of a region of `size` bytes. @param mostCells a region of fewer pages gets a cell for each */
 export function drawPageMap(size: number, pageSize: number, held: readonly HeldRange[], mostCells: number): PageMap {
   const pages = Math.max(1, Math.ceil(size / pageSize));
   const cellBytes = Math.ceil(pages / mostCells) * pageSize;

@@ -96,8 +96,7 @@ export class Snapshots {
   }
 
   /**
-   * Looks at every connection that is undone: system calls, a few microseconds each. Others have their turn after every
-   * thousand references.
+   * Looks at every connection that is undone, for some microseconds each. Others have their turn after each thousand.
    */
   async take(): Promise<Snapshot> {
     const { relay, catalog } = this.#shown;
@@ -117,8 +116,8 @@ export class Snapshots {
     return threadTimes(this.#shown.relay);
   }
 
-  // Where there are too many, those that something holds are shown, for they are what one looks for. All by name, so that
-  // none moves while its holds come and go.
+  // Of too many, those that something holds are shown, for one looks for them. All are sorted by name, so that none
+  // moves.
   #drawRegions(held: ReadonlyMap<string, Held>): ShownRegions {
     const known = this.#regions.get();
     const byName = new Map(known.first.map((region) => [region.name, region]));

@@ -14,8 +14,9 @@ export function doneOf(engine: Engine, copyFree: Verdict): Done {
 }
 
 /**
- * What a configuration claims: `auto`, `sendfile` and `splice` that nothing is copied, `zerocopy` that only of network
- * cards, of which one machine shows nothing, and the others nothing; and that what was named by `--path` can be tried.
+ * What a configuration claims: `auto`, `sendfile` and `splice` that nothing is copied. `zerocopy` claims that of
+ * network cards, which one machine can't show, and `copy` and `stream` claim nothing. Each `--path` claims that it can
+ * be tried.
  */
 export function claimsOf(
   configured: EngineChoice,

@@ -22,9 +22,7 @@ export type ProveOptions = {
 const refusals: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOSYS', 'EPERM']);
 
 /**
- * Tries each engine on each backing.
- *
- * @throws NoBacking for a path that can't be one; Error when the service or its reader fails
+ * Tries each engine on each backing. @throws NoBacking for a path that can't be one; Error when service or reader fail
  */
 export async function prove(shim: Shim, { engine, paths }: ProveOptions): Promise<Proof> {
   const makers = [...offersOfMachine(shim), ...paths.map((path) => offerOfPath(shim, path))];

@@ -31,8 +31,7 @@ export type Usage = {
 
 const mebibyte = 2 ** 20;
 /**
- * Each has its part of the region: one reader that asks for the same bytes again and again would be sent copies out of
- * the processor's cache.
+ * Each reads its own part of the region: bytes that are asked for again would be copied out of the processor's cache.
  */
 const readers = 4;
 /** The first answer warms up and tells how long others may be. */

@@ -3,8 +3,8 @@ import type { ByteRange } from '../relay/extent.ts';
 type Run = { first: number; last: number; place: number };
 
 /**
- * Joins ranges that overlap or touch. The joined ones stand in the order in which the first of each was asked for
- * (RFC 9110 15.3.7.2: a client may ask for what it needs first).
+ * Joins ranges that overlap or touch, in the order in which they were asked for (RFC 9110 15.3.7.2): a client may ask
+ * first for what it needs first.
  */
 export function coalesce(ranges: readonly ByteRange[]): ByteRange[] {
   const sorted = ranges.map((range, place) => ({ ...range, place })).sort((a, b) => a.first - b.first);

@@ -8,11 +8,11 @@ export type ContentRange = ByteRange & {
 };
 
 /**
- * Reads the Content-Range of a request (RFC 9110 14.4, 14.5): `bytes a-b/*` or `bytes a-b/size`. Numbers above 2^53 - 1
- * become that, which no region reaches. Never throws.
+ * Reads the Content-Range of a request (RFC 9110 14.4, 14.5), `bytes a-b/*` or `bytes a-b/size`. Numbers above 2^53 - 1
+ * become that. Never throws.
  *
- * @returns undefined for the kind without positions, which no body goes with, for another unit, for a last position
- * below the first or not below the size, and for everything else that is malformed
+ * @returns undefined for the kind without positions, for another unit, for a last position below the first or not below
+ * the size, and for whatever is malformed
  */
 export function parseContentRange(field: string): ContentRange | undefined {
   const [, first, last, size] = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/i.exec(field) ?? [];

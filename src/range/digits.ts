@@ -1,6 +1,6 @@
 /**
- * Reads digits as a position or a size in bytes, at most 2^53 - 1: what is larger lies beyond every region, and would
- * be rounded from there on.
+ * Reads digits as a position or size in bytes; above 2^53 - 1, beyond every region, they would be rounded and become
+ * that.
  */
 export function saturate(digits: string): number {
   return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);

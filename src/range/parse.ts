@@ -21,16 +21,11 @@ type RangeSpec =
 const mostRanges = 64;
 
 /**
- * Judges a Range field (RFC 9110 14.1.1, 14.1.2, 14.2) against a region of `size` bytes.
+ * Judges a Range field (RFC 9110 14.1.1, 14.1.2, 14.2) against a region of `size` bytes. Coalesces ranges, so that no
+ * byte is sent twice, cuts them at the region's end, and never throws. Its time is linear but for sorting.
  *
- * Ranges that overlap or touch are coalesced, in the order of their first, so no byte is ever sent twice. Never throws.
- * Takes time linear in the length of `header`, but for sorting its ranges.
- *
- * @param header the field's value, or undefined when there is none
- * @param size the region's size in bytes, at most 2^53 - 1
- * @returns `whole` for an absent field and for any unit but bytes; `malformed` for byte ranges that break the grammar;
- * `unsatisfiable` for a well-formed range set of which the region holds no byte; else what is left of the ranges, cut at
- * the region's end
+ * @returns `whole` for no field and for any unit but bytes; `malformed` for byte ranges that break the grammar;
+ * `unsatisfiable` for well-formed ranges of which the region holds no byte
  */
 export function judgeRange(header: string | undefined, size: number): RangeVerdict {
   if (header === undefined) return { kind: 'whole' };

@@ -30,8 +30,8 @@ export function planRange({ size, contentType }: Planned, range: ByteRange): Pla
 }
 
 /**
- * Plans the answer that sends several ranges, each behind a head of its own, as one body of known length
- * (`multipart/byteranges`, RFC 9110 14.6, 15.3.7.2).
+ * Plans the answer that sends several ranges as one body, each behind a head (`multipart/byteranges`, RFC 9110 14.6,
+ * 15.3.7.2).
  *
  * @param boundary must stand in no part: by default it is random
  */

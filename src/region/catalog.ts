@@ -56,19 +56,19 @@ export class BadName extends Error {
 }
 
 /**
- * Opened generations that nobody holds: each costs a descriptor, and a mapping where pages are huge or DAX. So many, but at
- * most half of the descriptors that the process may have; of few, which it needs for itself, an eighth.
+ * How many generations stay open that nobody holds. Each costs a descriptor, and a mapping where pages are huge or DAX:
+ * at most half of the process's descriptors are for them, or an eighth where there are few.
  */
 export const mostOpen = Math.min(16_384, Math.floor(descriptorLimit() / (descriptorLimit() < 1024 ? 8 : 2)));
 
 /** The open regions whose files are watched; the others are looked at by and by. */
 const mostWatched = 1024;
 
-/** How often open regions that nobody asks for are looked at; all of them within about a minute. */
+/** How often some of the open regions are looked at that nobody asks for: all of them within about a minute. */
 const sweepMilliseconds = 1000;
 const leastSwept = 64;
 
-/** What lanes open is taken over so much later: to wake for each costs as much as to open it. */
+/** What lanes open is taken over so much later, for a wake-up costs as much as opening one. */
 const adoptMilliseconds = 5;
 
 /** A file that is replaced each time it is opened is given up. */
@@ -132,11 +132,7 @@ export class Catalog {
     return this.#tree;
   }
 
-  /**
-   * Regions are those of another tree from now on. Who reads one goes on with it.
-   *
-   * @returns generations that may still be read
-   */
+  /** Serves another tree from now on; readers of the old one go on. Gives the generations that may still be read. */
   moveTo(tree: Tree, states: RegionStates): Generation['id'][] {
     this.#tree = tree;
     this.#states = states;
@@ -158,8 +154,8 @@ export class Catalog {
   }
 
   /**
-   * The region of this name as it is now. Looks at the file each time: one that was replaced, or changed in size or
-   * time, is a new generation.
+   * The region of this name as it is now. It looks at the file: one that was replaced, or changed in size or time, is a
+   * new generation.
    *
    * @throws SystemError: ENOENT and its like when there is none
    */
@@ -180,12 +176,12 @@ export class Catalog {
     return region;
   }
 
-  /** Lanes have opened regions by themselves, and may be opening more: those of some milliseconds are taken at once. */
+  /** Lanes have opened regions, and may be opening more: takes those of some milliseconds together. */
   laneHasOpened(): void {
     this.#adopting ??= setTimeout(() => this.adoptOpened(), adoptMilliseconds).unref();
   }
 
-  /** What lanes have opened by themselves is open for the next request here, too. */
+  /** Keeps what lanes have opened for the next request here, too. */
   adoptOpened(): void {
     clearTimeout(this.#adopting);
     this.#adopting = undefined;
@@ -239,7 +235,7 @@ export class Catalog {
     return this.#open.peek(region.name) === region;
   }
 
-  /** What was changed through the service is at another version, or at another time: the region as it is from now on. */
+  /** The service has changed a region: gives it at its new version, or time, from now on. */
   moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
     this.onChange?.(region.name);
     const current = this.#open.peek(region.name);
@@ -252,14 +248,14 @@ export class Catalog {
     return moved;
   }
 
-  /** Opens a region anew the next time it is asked for: its size is another one, or its file. */
+  /** Has a region opened anew at the next request: its size, or its file, is another one. */
   letGo(name: string): void {
     this.onChange?.(name);
     this.adoptOpened();
     this.#open.delete(name);
   }
 
-  /** The same of every region that is this one's file: by links to it, or by other names. */
+  /** Does the same for every region of the same file, by links or other names. */
   letGoOfFile({ content: { generation } }: Region): void {
     this.adoptOpened();
     const { device, inode } = generation;
@@ -269,10 +265,10 @@ export class Catalog {
   }
 
   /**
-   * A page of all regions, by the bytes of their names. Those that nobody reads are looked at, and not opened. What
-   * vanishes while this looks, or what the service may not look at, is left out.
+   * A page of all regions, in the order of the bytes of their names. It opens none. It leaves out what vanishes
+   * meanwhile, or what the service may not look at.
    *
-   * @throws SystemError when memory or descriptors are short, or a medium fails: an incomplete list is none
+   * @throws SystemError when memory or descriptors are short, or a medium fails: it gives no incomplete list
    */
   async page(asked: PageAsked): Promise<Page<Listed, string>> {
     for (;;) {
@@ -289,17 +285,17 @@ export class Catalog {
   }
 
   /**
-   * The sizes of all regions of the tree, in bytes, some at a time, as they are when they are given; none is opened.
+   * The sizes of all regions of the tree in bytes, some at a time. It opens none.
    *
-   * @throws SystemError when one can't be looked at that is there
+   * @throws SystemError when one can't be looked at
    */
   sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
     return this.#ofAll(this.#sizeOf);
   }
 
   /**
-   * What the regions of the tree are that nobody reads, some at a time; none is opened, but for the first file of a
-   * device. Links are left out, and what is told by more than its file and its sidecar.
+   * Describes the regions of the tree that nobody reads, some at a time. It opens none but the first file of a device.
+   * It leaves out links, and regions that more than a file and its sidecar tell of.
    *
    * @throws SystemError when memory or descriptors are short, or a medium fails
    */
@@ -317,7 +313,7 @@ export class Catalog {
     });
   }
 
-  // Of all in the tree; each turn of the event loop takes some of them.
+  // In slices, so that others have their turns of the event loop.
   async *#ofAll<Result>(act: (name: string, look: Look) => readonly Result[]): AsyncGenerator<readonly Result[]> {
     const slices = new Slices();
     for await (const names of this.#listing.ofTree(everything)) {
@@ -330,7 +326,7 @@ export class Catalog {
     }
   }
 
-  /** What `act` says of the first of some names, one at least: their files are looked at in one go, right before. */
+  /** Applies `act` to the first of some names, one at least, right after one look at all of their files. */
   #ofSome<Result>(names: readonly string[], act: (name: string, look: Look) => Result): Result[] {
     const looks = lookAtSome(this.#relay, this.#tree, names);
     this.#states?.lookAhead(names.slice(0, looks.length));
@@ -406,7 +402,7 @@ export class Catalog {
     return region;
   }
 
-  // How much of a file is served is known before it is opened; another one may have its name by then.
+  // The state says how much to map before the file is opened; by then another file may have the name.
   #describe(name: string): Region {
     const { tree, path } = this.locate(name);
     if (tree && this.#states?.isRefused(name)) throw new SystemError('EAGAIN', name);
@@ -422,7 +418,7 @@ export class Catalog {
     throw new SystemError('EAGAIN', name);
   }
 
-  // There may be no descriptor left, or no room in the address space: then what was not asked for for longest gives way.
+  // Where descriptors or address space run out, it closes what was not asked for for longest.
   #openFile(tree: Tree | undefined, path: string, limit: number | undefined): Generation {
     for (;;) {
       try {
@@ -434,7 +430,7 @@ export class Catalog {
     }
   }
 
-  // Between the look and the opening others may have changed the file: its name is that of what was opened.
+  // Others may have changed the file between look and opening: the state must be that of the opened one.
   #stateOfOpened(name: string, path: string, file: FileIdentity, before: State, generation: Generation) {
     if (isSameChange(file, generation)) return before;
     if (generation.inode !== file.inode) return undefined;
@@ -449,7 +445,7 @@ export class Catalog {
     return stateOfFile(this.#tags.generationOf(file, place));
   }
 
-  // A region whose file is gone or another one is closed: it would keep deleted pages in memory.
+  // It closes a region whose file is gone or replaced, which would keep deleted pages in memory.
   #isCurrent(name: string, region: Region): boolean {
     const { tree, path } = this.locate(name);
     try {
@@ -488,7 +484,7 @@ export class Catalog {
     for (const name of this.#unswept.splice(0, count)) this.#lookAt(name);
   }
 
-  // Names of generations that are neither open nor held are forgotten when there can be many of them.
+  // It forgets generations that are neither open nor held, once there can be many of them.
   #remember(generation: Generation['id'], name: string): void {
     this.#names.set(generation, name);
     if (this.#names.size < this.#forgetAt) return;
@@ -504,7 +500,7 @@ function isRemoved({ root }: Tree): boolean {
 
 const everything = { after: '', prefix: '' };
 
-/** What a look gives; undefined where no region is. What may not be looked at is not told of either. */
+/** What a look gives; undefined where there is no region, or one that the service may not look at. */
 export function unlessMissing<Result>(look: () => Result): Result | undefined {
   try {
     return look();

@@ -1,10 +1,6 @@
 import mime from 'mime';
 
-/**
- * Guesses a region's media type (RFC 9110 8.3) from the extension of its name.
- *
- * @returns `application/octet-stream` for an unknown extension or none; text is taken for UTF-8
- */
+/** The media type (RFC 9110 8.3) that a name's extension stands for; text is taken for UTF-8. */
 export function contentTypeOf(name: string): string {
   const type = mime.getType(extensionOf(name)) ?? 'application/octet-stream';
   return type.startsWith('text/') ? `${type}; charset=utf-8` : type;

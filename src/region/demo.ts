@@ -25,8 +25,8 @@ export function makeDemo(relay: Relay): Demo {
   return { file: { name: 'demo', path: `/proc/self/fd/${fd}` }, close: () => closeSync(fd) };
 }
 
-// One page: 64 equal lines of 64 bytes that name it. Copies double: to fill each page by a string takes ten times as long,
-// and every start of the demo waits for it.
+// One page: 64 equal lines of 64 bytes. Doubling copies takes a tenth of filling by a string, which each start waits
+// for.
 function writePage(bytes: Buffer, page: number): void {
   const first = page * pageBytes;
   const line = `pagerelay demo: page ${page}, bytes ${first}-${first + pageBytes - 1}`;

@@ -24,7 +24,7 @@ import { SidecarNames } from './sidecar-names.ts';
 import type { StatePaths } from './state-folder.ts';
 
 /**
- * Looks for files in the folder of sidecars: of the first of them, one at least, what was found, or errno below zero.
+ * Looks for files in the folder of sidecars, the first of them at least: what it found, or errno below zero.
  *
  * @throws SystemError where nobody can look into the folder
  */
@@ -44,10 +44,7 @@ export class DescribedFiles {
   /** Regions that have none, as `lookAhead` has found; empty again when the code that has called it pauses. */
   #without: ReadonlySet<string> = none;
 
-  /**
-   * @param files undefined where nothing is written
-   * @param look undefined: sidecars are looked for one after the other
-   */
+  /** @param files undefined: nothing is written @param look undefined: each sidecar is looked for by itself */
   constructor(
     paths: StatePaths,
     files: Files | undefined,
@@ -70,9 +67,8 @@ export class DescribedFiles {
   }
 
   /**
-   * Whether a description is of this file, and nobody else has touched that since.
-   *
-   * @param before the file as `moves` knows it: it can have been described before this run moved its ctime, or after
+   * Whether a description is of this file, and nobody else has touched it since. @param before the file as `moves`
+   * knows it
    */
   isOf(description: Description, before: FileIdentity): boolean {
     if (!describes(description, before)) return false;

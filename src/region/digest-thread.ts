@@ -27,10 +27,8 @@ export class DigestThread {
   #ids = 0;
 
   /**
-   * The digest of the first `size` bytes behind a descriptor.
+   * The digest of the first `size` bytes of a descriptor, which must stay open until this settles.
    *
-   * @param fd not to be closed before this settles: the thread reads from it
-   * @param signal gives it up
    * @throws Error when no thread can be had
    */
   async digest(fd: number, size: number, signal: AbortSignal): Promise<string | undefined> {

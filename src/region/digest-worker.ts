@@ -1,8 +1,4 @@
-/**
- * Computes digests, a slice of each in turn, so that a short one does not wait behind a long one.
- *
- * @module
- */
+/** Computes digests, a slice of each in turn, so that a short one does not wait behind a long one. @module */
 import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
@@ -11,8 +7,8 @@ import { parentPort } from 'node:worker_threads';
 import type { DigestAnswer, DigestOrder, DigestWork } from './digest-thread.ts';
 
 /**
- * A slice in bytes: it stays in the processor's cache between reading and hashing. A GiB takes 0.80 s of CPU so, and 1.2 s
- * by 1 or 4 MiB (Node 24.21, SHA-NI, tmpfs).
+ * Bytes of a slice, which stays in the processor's cache: 0.80 s of CPU for a GiB, where 1 or 4 MiB take 1.2 s (Node
+ * 24.21).
  */
 const sliceBytes = 256 * 1024;
 

@@ -52,8 +52,8 @@ export class Digests {
   }
 
   /**
-   * The digest of this content; undefined when it can't be had within a second, or at all. A computation that takes
-   * longer goes on, for the next time it is asked for, until the last connection that has asked is closed.
+   * The digest of this content; undefined when it can't be had within a second, or at all. A longer computation goes on
+   * for the next request until the last connection that has asked closes.
    */
   async of(content: JudgedContent, asker: Asker): Promise<string | undefined> {
     const known = this.#known.get(content);

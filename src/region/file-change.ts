@@ -6,9 +6,8 @@ import { type Description, traitsOf } from './sidecar.ts';
 export type Own = { description: Description & { readonly version: number }; changes: number };
 
 /**
- * What is known of a region's file while a change of it goes on: `move` and `resize` in any order and number, then `end`,
- * once. Where the file has lost its name meanwhile, or others have changed it before, nothing is known: `move` and `end` are
- * without effect then, and it has no other size.
+ * What is known of a region's file while it changes: call `move` and `resize` as often as needed, then `end` once.
+ * Where the file has lost its name, or others have changed it, nothing is known, and no call has an effect.
  */
 export class FileChange {
   readonly #own: () => Own | undefined;
@@ -29,11 +28,7 @@ export class FileChange {
     if (own) own.description = { ...own.description, version };
   }
 
-  /**
-   * Makes a logical size durable. Readers have it from `end` on; that the file is longer counts at once.
-   *
-   * @returns false where nothing is known
-   */
+  /** Makes a logical size durable; readers have it from `end` on. Gives false where nothing is known. */
   async resize(size: number, cut: boolean): Promise<boolean> {
     const own = this.#known();
     if (!own) return false;
@@ -49,11 +44,7 @@ export class FileChange {
     return true;
   }
 
-  /**
-   * The change has left the file so. Gives the version by now, of all changes.
-   *
-   * @param size the region's, where that has changed; the file may be longer
-   */
+  /** Ends the change. Gives the version that all changes have led to. @param size the region's, where it has changed */
   end(file: FileIdentity, size?: number): number | undefined {
     const own = this.#known();
     this.#hasEnded = true;

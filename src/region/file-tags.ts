@@ -5,9 +5,8 @@ import type { FileIdentity } from '../relay/relay.ts';
 import { generationOfFile } from './validator.ts';
 
 /**
- * File systems (statfs(2), `f_type`) that number a file anew when it is looked up again or mounted again: FUSE lets its
- * server choose, FAT and exFAT and SMB have no numbers on the medium, and union file systems show those of their layers,
- * or their own.
+ * File systems (statfs(2), `f_type`) that can give a file another inode number when it is looked up or mounted again:
+ * FUSE servers choose it, FAT, exFAT and SMB store none, and union file systems show those of their layers.
  */
 const withoutLastingInodes: ReadonlySet<number> = new Set([
   0x65735546, // FUSE, and virtiofs
@@ -33,9 +32,8 @@ export class FileTags {
   }
 
   /**
-   * The name of a file's generation. The device is no part of it: it can have another number after a reboot.
-   *
-   * @param path where the file is, so that its file system can be asked whether inodes last there
+   * The name of a file's generation. The device, whose number can change at a reboot, is no part of it. @param path
+   * tells which file system the file is on
    */
   generationOf(file: FileIdentity, path: string): string {
     const { inode, size } = file;

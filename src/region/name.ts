@@ -17,9 +17,8 @@ const badSegment = /(?:^|\/)\.{0,2}(?:\/|$)/;
 const dotSegment = /(?:^|\/)\./;
 
 /**
- * Tells whether a decoded name is one that a region can have: one or more segments joined by `/`, of at most 1,024 bytes
- * of UTF-8 in all. A segment is anything but the empty one, `.`, `..` and what contains NUL; the first is not
- * `.pagerelay`. Such a name never leads out of the folder that it is resolved in.
+ * Whether a region can have a decoded name: segments joined by `/`, of at most 1,024 bytes of UTF-8 in all. No segment
+ * is empty, `.` or `..`, or contains NUL, and the first is not `.pagerelay`. So it never leads out of its folder.
  *
  * @param dotfiles `deny`: nor does any segment begin with a dot
  */
@@ -31,10 +30,9 @@ export function isRegionName(name: string, dotfiles: Dotfiles = 'allow'): boolea
 }
 
 /**
- * Decodes the part of an address that names a region, exactly once. Bytes beyond ASCII that a client has not escaped
- * count as if it had.
+ * Decodes what stands between `/regions/` and `?`, exactly once. Bytes beyond ASCII, which Node gives as one character
+ * each, count as if they were escaped.
  *
- * @param encoded what stands between `/regions/` and `?`; bytes beyond ASCII as Node has them, one character each
  * @returns undefined for a broken escape, for what is not UTF-8, and for more than a name can have
  */
 export function decodeName(encoded: string): string | undefined {

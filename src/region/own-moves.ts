@@ -1,6 +1,6 @@
 /**
- * Names that the service itself gives files and takes from them. That moves their ctime, and must move no entity-tag:
- * neither of the file that is concerned, should it keep its name after all, nor of its other names.
+ * The service gives files names and takes them away. That moves their ctime, but must move no entity-tag of the file,
+ * by whichever name it is served.
  *
  * @module
  */
@@ -15,9 +15,8 @@ type Move = { readonly before: FileIdentity; readonly given: Set<bigint>; now: F
 const pathOnly = 0o10000000 | constants.O_NOFOLLOW;
 
 /**
- * So many ctimes are known of one inode, the latest. A file has the last of them; those before it are only of looks that
- * somebody remembers, such as that at a region which nobody has read since. A look that is older still is taken for one at
- * a file that others have changed: the region is opened anew, with the entity-tag that it had, and counted in
+ * How many ctimes of one inode are known: the latest, and those that somebody may remember from an earlier look. A look
+ * that is older still seems to be at a changed file: the region is opened anew with the same entity-tag, and counted in
  * `pagerelay_external_changes_total`.
  */
 const mostGiven = 64;

@@ -18,8 +18,8 @@ export type Description = {
   /** How often that run changed it; undefined while that run may still go on: only it knows. */
   readonly version: number | undefined;
   /**
-   * The service run that may still change the file: its bytes where the version is undefined, else its size and time
-   * alone, when it brings it to the region's size.
+   * The service run that may still change the file: its bytes where `version` is undefined, else only its size and
+   * time.
    */
   readonly run: string | undefined;
   /** Logical size in bytes. */
@@ -30,7 +30,7 @@ export type Description = {
   readonly fileSize: number;
   /** mtime of the file when this was written, nanoseconds since 1970 in decimal; looked at as `fileSize` is. */
   readonly modified: string;
-  /** ctime, likewise; undefined while the service itself is about to move it, by giving or taking the file a name. */
+  /** ctime, likewise; undefined while the service is about to move it, by giving or taking the file a name. */
   readonly changed: string | undefined;
 };
 
@@ -86,9 +86,7 @@ const sidecarRules: Readonly<Record<string, Rule>> = {
 };
 
 /**
- * Makes the text of a sidecar. What is undefined is written as null, so that a key that is missing is damage.
- *
- * @throws RangeError for what `parseSidecar` would refuse
+ * Makes the text of a sidecar, with null for undefined: a missing key is damage. @throws RangeError for what is wrong
  */
 export function serializeSidecar({ name, descriptions }: Sidecar): string {
   const written = { format, name, descriptions: descriptions.map(nullsForUndefined) };
@@ -97,12 +95,7 @@ export function serializeSidecar({ name, descriptions }: Sidecar): string {
   return `${JSON.stringify(written, undefined, 2)}\n`;
 }
 
-/**
- * Reads the text of a sidecar.
- *
- * @param path named by the error
- * @throws DamagedSidecar for everything that `serializeSidecar` does not make
- */
+/** Reads the text of a sidecar. @throws DamagedSidecar for whatever `serializeSidecar` does not make */
 export function parseSidecar(path: string, text: string): Sidecar {
   const value = withChanged(parseJson(path, text));
   const wrong = wrongIn(value);

@@ -5,12 +5,12 @@ import { opendir, stat } from 'node:fs/promises';
 /** A folder of more sidecars is not remembered. */
 const mostKept = 10_000;
 
-/** Of a folder that is not remembered, so many names are read at once: that takes less than to look for a few of them. */
+/** So many names of another folder are read at once: that takes less than looking for a few of them. */
 const mostAtOnce = 100;
 
 /**
- * Milliseconds: a folder is only remembered that had not changed for so long before it was read. A change within the
- * granularity of its times (2 s on FAT) could not be seen later.
+ * Milliseconds: a folder that changed more recently is not remembered. File systems with coarse times (2 s on FAT)
+ * would hide its next change.
  */
 const settledMilliseconds = 3000;
 
@@ -25,7 +25,7 @@ export class SidecarNames {
     this.#folder = folder;
   }
 
-  /** The names that are there at this moment; undefined where it would take long to read them, which is begun meanwhile. */
+  /** The names that are there now; undefined where reading them takes long, which begins in the background. */
   get(): ReadonlySet<string> | undefined {
     const status = statSync(this.#folder, { bigint: true, throwIfNoEntry: false });
     if (!status) return none;
@@ -52,7 +52,7 @@ export class SidecarNames {
 
 const none: ReadonlySet<string> = new Set();
 
-// One call of the kernel gives all of them, and holds changes of the folder back meanwhile; undefined where they are too many.
+// One call of the kernel gives all of them. Undefined where they are too many for that.
 function fewIn(folder: string): ReadonlySet<string> | undefined {
   const names = new Set<string>();
   const entries = opendirSync(folder, { bufferSize: mostAtOnce + 1 });

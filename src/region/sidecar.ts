@@ -23,16 +23,13 @@ const sidecarName = /^[0-9a-f]{32}\.json$/;
 const unfinishedName = /^[0-9a-f]{32}\.json\.[0-9a-f]+\.new$/;
 
 /**
- * Reads what is remembered of a region.
+ * What is remembered of a region, by the state folder of its tree; undefined: nothing is.
  *
- * @param folder the state folder of the tree
- * @returns undefined when nothing is
- * @throws DamagedSidecar for a file that `writeSidecar` did not write for this name
- * @throws the file system's error for one that can't be read
+ * @throws DamagedSidecar for a file that `writeSidecar` did not write for this name; the file system's error
  */
 export function readSidecar(folder: string, name: string): Sidecar | undefined {
   const path = sidecarPath(folder, name);
-  // Most regions of most trees have none, and an error costs more than all the rest of looking at a region.
+  // Most regions have none, and an error costs more than all the rest of looking at a region.
   if (!statSync(path, { throwIfNoEntry: false })) return undefined;
   const text = missingIsUndefined(() => readFileSync(path, 'utf8'));
   if (text === undefined) return undefined;
@@ -42,13 +39,10 @@ export function readSidecar(folder: string, name: string): Sidecar | undefined {
 }
 
 /**
- * Puts a sidecar in place of the one before it, durably. Calls for one region must not overlap: the last rename wins.
+ * Replaces a sidecar durably. Calls for one region must not overlap: the last rename wins.
  *
- * @param folder the state folder of the tree
- * @throws RangeError for what `readSidecar` would refuse
- * @throws the file system's error, or that of `sync`; there is no temporary file then. Unless it was the last step that
- * failed, syncing the folder, the sidecar is still the one before; after that step, which of the two a crash leaves is
- * unknown
+ * @throws RangeError for what `readSidecar` would refuse; the file system's error, or that of `sync`. Then the old
+ * sidecar is still there, unless syncing the folder has failed: then a crash may leave either.
  */
 export async function writeSidecar(folder: string, sidecar: Sidecar, sync: Sync): Promise<void> {
   const text = serializeSidecar(sidecar);
@@ -66,15 +60,14 @@ export async function writeSidecar(folder: string, sidecar: Sidecar, sync: Sync)
   await sync.folder(regions);
 }
 
-/** Forgets a region, not durably; quiet when nothing is remembered of it. @throws the file system's error */
+/** Forgets a region, not durably, if it is remembered. @throws the file system's error */
 export async function removeSidecar(folder: string, name: string): Promise<void> {
   await rm(sidecarPath(folder, name), { force: true });
 }
 
 /**
- * All sidecars of a tree, in no order, one read at a time. Files that are no sidecars by their names are passed over.
+ * All sidecars of a state folder, which may be missing, in no order, one read at a time.
  *
- * @param folder the state folder of the tree; without one there are none
  * @throws the file system's error
  */
 export async function* allSidecars(
@@ -88,22 +81,14 @@ export async function* allSidecars(
   }
 }
 
-/**
- * Removes what writers left behind that a crash has ended. Not while anybody writes sidecars here.
- *
- * @throws the file system's error
- */
+/** Removes what writers left behind at a crash. Nobody may be writing sidecars. @throws the file system's error */
 export async function removeUnfinished(folder: string): Promise<void> {
   for (const path of await regionFiles(folder, unfinishedName)) await rm(path, { force: true });
 }
 
 /**
- * Moves a damaged sidecar out of the way, into `damaged/`, for people to look at. A random part in its new name keeps it
- * from taking the place of another.
+ * Moves a damaged sidecar into `damaged/`, for people to look at, under a name that no other has. Gives its new path.
  *
- * @param path as `DamagedSidecar` has it
- * @param now goes into the name
- * @returns where it is now
  * @throws the file system's error
  */
 export async function setAside(folder: string, path: string, now: Date): Promise<string> {
@@ -114,10 +99,7 @@ export async function setAside(folder: string, path: string, now: Date): Promise
   return to;
 }
 
-/**
- * Whether a description is of this file: by inode, and where no run may still be at it also by size and modification
- * time. (A run changes both as it goes on, and writes them down when it ends.)
- */
+/** Whether a description is of this file, by inode. Size and mtime count where no run may still be changing them. */
 export function describes(description: Description, file: FileIdentity): boolean {
   if (description.inode !== file.inode) return false;
   if (description.version === undefined || description.run !== undefined) return true;
@@ -125,8 +107,8 @@ export function describes(description: Description, file: FileIdentity): boolean
 }
 
 /**
- * Whether others have touched the file of a description that fits it: neither size nor mtime tells, but ctime does. They
- * may have overwritten it and put its mtime back, so its content is not what the generation stands for.
+ * Whether others have touched the file that a description fits. They may have overwritten it and set its mtime back,
+ * which only ctime tells: the generation does not stand for its content then.
  */
 export function isTouched(description: Description, file: FileIdentity): boolean {
   const { version, run, changed } = description;
@@ -140,8 +122,8 @@ export function describe(sidecar: Sidecar | undefined, file: FileIdentity): Desc
 }
 
 /**
- * The state of a described file that no run is changing. Where the last run to change it ended without saying how far it
- * came, that is the beginning of the next epoch, which that run can't have shown to anyone.
+ * The state of a described file that no run is changing. Where its last run did not say how far it came, a new epoch
+ * begins, which that run can't have shown to anyone.
  */
 export function stateOf({ generation, epoch, version }: Description): ContentState {
   return version === undefined ? { generation, epoch: epoch + 1, version: 0 } : { generation, epoch, version };
@@ -157,12 +139,12 @@ export function changedOf(file: FileIdentity): string {
   return String(changedAt(file));
 }
 
-/** What descriptions have of a file that nobody is changing. */
+/** What a description says of a file that nobody is changing. */
 export function traitsOf(file: FileIdentity): Pick<Description, 'inode' | 'fileSize' | 'modified' | 'changed'> {
   return { inode: file.inode, fileSize: file.size, modified: modifiedOf(file), changed: changedOf(file) };
 }
 
-// Somebody may have removed the state folder. Where the tree is gone as well, it stays so.
+// Somebody may have removed the state folder. A tree that is gone as well is not made again.
 async function makeRegionsFolder(folder: string): Promise<boolean> {
   try {
     return await makeFolder(regionsFolder(folder));

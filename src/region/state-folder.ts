@@ -28,8 +28,8 @@ export function statePaths(tree: string): StatePaths {
 }
 
 /**
- * Whether a path of a tree leads to its state folder, or to what is in it. A name that begins with `.pagerelay` is refused
- * as such; this is for those that get there through a link, as `debian/.pagerelay/lock` does where `debian` is a link to `.`.
+ * Whether a path of a tree leads to its state folder, or into it, through a link: as `debian/.pagerelay/lock` does
+ * where `debian` is a link to `.`.
  */
 export function leadsIntoState(tree: string, path: string): boolean {
   try {
@@ -58,10 +58,9 @@ export function makeLockFile(tree: string): boolean {
 }
 
 /**
- * Makes a folder in one that is there. Not recursively: below a directory that was deleted while it is open, Node would
- * try for ever.
+ * Makes a folder in one that is there; not recursively, which Node tries for ever in a deleted directory. Gives whether
+ * it was missing.
  *
- * @returns whether it was missing
  * @throws the file system's error
  */
 export async function makeFolder(path: string): Promise<boolean> {

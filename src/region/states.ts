@@ -25,11 +25,11 @@ export type State = {
 };
 
 /**
- * Knows sidecars, and what this run has changed since they were written. What changes a region says so in this order:
+ * Knows sidecars, and what this run has changed since they were written. Whoever changes a region calls, in this order:
  *
- * - in place: `openEpoch`, `begin`, what `FileChange` has (`Change` does all of it);
- * - another file, or none, for a name: `replacing` or `removing`; then `replaced` or `forget`, or `unreplaced`;
- * - a cut of what nobody is served: `whileCutting`; where nothing could be written down before it: `cutUnsaid`.
+ * - in place: `openEpoch`, `begin`, and what `FileChange` has (`Change` does all of it);
+ * - to give a name another file, or none: `replacing` or `removing`; then `replaced` or `forget`, or `unreplaced`;
+ * - to cut what nobody is served: `whileCutting`; where nothing could be written down before: `cutUnsaid`.
  */
 export class RegionStates {
   /** Names this service run in sidecars. */
@@ -43,10 +43,7 @@ export class RegionStates {
   readonly #moved = new Map<string, FileIdentity>();
   readonly #refused = new Set<string>();
 
-  /**
-   * @param files undefined where nothing is written
-   * @param look looks for many sidecars in one go; undefined: one after the other
-   */
+  /** @param files undefined: nothing is written @param look looks for many sidecars in one go */
   constructor(
     paths: StatePaths,
     files: Files | undefined,
@@ -57,7 +54,7 @@ export class RegionStates {
     this.#files = new DescribedFiles(paths, files, onDamage, tags, look);
   }
 
-  /** These are asked for right after this, before the code that runs now pauses: it is cheaper to look at them in one go. */
+  /** Looks at these in one go, for code that asks for their states right after this, before it pauses. */
   lookAhead(names: readonly string[]): void {
     this.#files.lookAhead(names);
   }
@@ -89,7 +86,7 @@ export class RegionStates {
     return { ...untouched, generation: name, contentType, limit, inPlace: true };
   }
 
-  /** The size of a region whose file is this one: cheaper than its state, which has its tag. */
+  /** The size of a region whose file is this one. It takes less than `of`, which computes a tag. */
   sizeOf(region: string, file: FileIdentity): number {
     const { size, cut } = this.describe(region, file) ?? { size: file.size, cut: false };
     return cut ? size : file.size;
@@ -105,10 +102,7 @@ export class RegionStates {
     return this.#ownOf(name, this.#asBefore(name, file))?.description.epoch;
   }
 
-  /**
-   * Makes it durable that this run changes a region in place, before it does so for the first time; later it costs
-   * nothing. Gives the epoch.
-   */
+  /** Makes it durable, once, that this run changes a region in place. Gives the epoch. */
   async openEpoch(name: string, file: FileIdentity, state: State): Promise<number> {
     const known = this.epochOf(name, file);
     if (known !== undefined) return known;
@@ -128,8 +122,8 @@ export class RegionStates {
   }
 
   /**
-   * A change of the file begins, which moves the version, where one is given: until it ends, the file's size and time are
-   * no one else's doing.
+   * Begins a change of the file: until it ends, nobody else has changed size and time. Moves the version where one is
+   * given.
    */
   begin(name: string, inode: number, version?: number): FileChange {
     const own = this.#own.get(name);
@@ -142,8 +136,8 @@ export class RegionStates {
   }
 
   /**
-   * While `act` brings a region's file, which is open, to the region's size. What is known of the region fits its file
-   * whenever this is cut off.
+   * Runs `act`, which cuts a region's open file to the region's size. A crash at any moment leaves a sidecar that fits
+   * the file.
    */
   async whileCutting(name: string, fd: number, size: number, act: () => Promise<void>): Promise<void> {
     const file = fileOf(fd);
@@ -161,9 +155,8 @@ export class RegionStates {
   }
 
   /**
-   * Writes down a region that this run has not changed in place, whose file is this one by now.
-   *
-   * @param cut whether the file still has bytes behind the region's end
+   * Writes down a region that this run has not changed in place. @param cut whether its file has bytes behind the
+   * region's end
    */
   async settle(name: string, description: Description, file: FileIdentity, cut: boolean): Promise<void> {
     const size = cut ? description.size : file.size;
@@ -171,8 +164,8 @@ export class RegionStates {
   }
 
   /**
-   * Before a file takes a name: durable, whichever of the two has the name after a crash. Taking it moves the ctime of
-   * both, so neither is looked for by it.
+   * Before a file takes a name, durably: describes both, so that either may have it after a crash. Taking it moves both
+   * ctimes, which are left out.
    */
   async replacing(name: string, before: FileIdentity | undefined, after: Description): Promise<void> {
     const both = before ? [this.#described(name, before), after] : [after];
@@ -180,13 +173,13 @@ export class RegionStates {
     await this.#files.write(name, unmoved);
   }
 
-  /** The new file has the name: what is remembered of the old one goes, for its inode can become another file's. */
+  /** The new file has the name. The old description goes, for its inode can become another file's. */
   async replaced(name: string, after: Description): Promise<void> {
     await this.forget(name, false);
     await this.#files.writeUnsynced(name, after); // Should it be lost, both are remembered as before.
   }
 
-  /** Before a file loses its name: it is about to get another one first, which moves its ctime. */
+  /** Before a file loses its name. It gets another one first, which moves its ctime. */
   async removing(name: string, before: FileIdentity): Promise<void> {
     await this.#files.write(name, [{ ...this.#described(name, before), changed: undefined }]);
   }
@@ -198,8 +191,8 @@ export class RegionStates {
   }
 
   /**
-   * A region's file was cut before anything could be written down: it is one that others could have made. It keeps the media
-   * type that it was given, where there is room again for that.
+   * A region's file was cut before anything could be written down, as if by others. It keeps its media type if there is
+   * room again.
    */
   async cutUnsaid(name: string, file: FileIdentity, contentType: string | undefined): Promise<void> {
     await this.forget(name, false);
@@ -215,7 +208,7 @@ export class RegionStates {
     if (removed) await this.#files.remove(name);
   }
 
-  /** A region that somebody may go on changing when this run has ended: as after a crash. */
+  /** Somebody may go on changing this region when this run has ended: the next one treats it as after a crash. */
   leaveOpen(name: string): void {
     this.#left.add(name);
   }

@@ -3,18 +3,18 @@ import type { NativeRelay } from '../relay/native-relay.ts';
 import { SystemError, type Tree } from '../relay/relay.ts';
 import { lockFile, makeLockFile } from './state-folder.ts';
 
-// Bytes of the lock file. `references`: shared by whoever holds pages of the tree, exclusive while a byte is changed in
-// place. `writers`: shared by every service that may write, exclusive while one recovers what a crash left behind.
+// Bytes of the lock file. `references` is shared by holders of pages, and exclusive while a byte is changed in place;
+// `writers` is shared by services that may write, and exclusive while one recovers from a crash.
 const bytes = { references: 0, writers: 1 } as const;
 
 const sweepMilliseconds = 1000;
 const pollMilliseconds = 25;
 
 /**
- * Keeps services on one tree out of each other's way: none changes bytes in place that another one may be sending.
+ * Keeps services on one tree from changing bytes in place that another one may be sending.
  *
- * These are open file description locks (fcntl(2)), not flock: turning a shared flock into an exclusive one first gives
- * the shared one up, and when that fails another process may write under the readers of this one.
+ * It uses open file description locks (fcntl(2)): flock gives a shared lock up before it takes an exclusive one, and a
+ * failure would let others write under our readers.
  */
 export class TreeLock {
   readonly #relay: NativeRelay;

@@ -17,9 +17,9 @@ export type OnMoved = {
 };
 
 /**
- * Looks whether the path of `--dir` still leads to the tree: a link on the way to it may be switched, another folder be
- * renamed to its name, or a file system be mounted over it. A tree that is only read is followed. One that is written to
- * is not: its lock, its sidecars and what was recovered belong to the one that is open.
+ * Looks whether the path of `--dir` still leads to the tree: somebody may switch a link, rename a folder, or mount over
+ * it. A tree that is only read is followed. One that is written to is not, for lock, sidecars and recovery belong to
+ * it.
  */
 export class TreeWatch {
   readonly #path: string;

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /**
- * What a region's content is identified by: its generation, and how far that was changed in place. Epoch (one service
- * run) and version (one change) are both 0 while it never was.
+ * Identifies a region's content: its generation, and how far that was changed in place. Epoch (a service run) and
+ * version (a change in it) are 0 while it never was.
  */
 export type ContentState = { readonly generation: string; readonly epoch: number; readonly version: number };
 
@@ -19,8 +19,8 @@ export type FileTraits = {
 const digits = 22;
 
 /**
- * Names the generation of a file that others made: a hash, so that files that differ in any of the traits have other
- * names, and nobody takes a name for a digest of the content.
+ * Names the generation of a file that others made by a hash of its traits, which nobody takes for a digest of the
+ * content.
  */
 export function generationOfFile({ inode, size, modified, changed }: FileTraits): string {
   return hash('sha256', `${inode ?? ''} ${size} ${modified} ${changed ?? ''}`, 'base64url').slice(0, digits);
@@ -33,8 +33,8 @@ export function contentOfEtag(etag: string, epoch: number, version: number): Con
 }
 
 /**
- * Makes the strong entity-tag (RFC 9110 8.8.3), with its quotes: the generation alone while its content was never
- * changed in place, after that `generation.epoch.version`.
+ * Makes the strong entity-tag (RFC 9110 8.8.3) with its quotes: `generation`, or after a change in place
+ * `generation.epoch.version`.
  */
 export function etagOf(state: ContentState): string {
   const { generation, epoch, version } = state;

@@ -4,8 +4,8 @@ import { type FSWatcher, watch } from 'node:fs';
 const gatherMilliseconds = 10;
 
 /**
- * Hears of files that somebody changes, replaces or removes (inotify). It says too late for judging a request, which
- * looks at the file itself; it is for noticing what nobody asks for, and for letting go of it.
+ * Notices by inotify that others change, replace or remove files which nobody asks for, to let go of them. Requests
+ * look themselves, for it tells too late.
  */
 export class Watcher {
   readonly #onChange: (name: string) => void;

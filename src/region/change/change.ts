@@ -38,8 +38,8 @@ export async function withChange<Result>(
 type Begun = { readonly epoch: number; readonly file: FileChange; readonly before: number; size?: number };
 
 /**
- * It has the lease, other services locked out, the region's file open, and a version that it has moved. Whichever way it
- * ends, it gives all of them back (but see `abandon`); until then whoever has made it answers for its end.
+ * A change has a lease, and once it is open, other services are locked out. Any end but `abandon` gives all back; until
+ * then whoever has made it answers for its end.
  */
 export class Change {
   readonly #store: Store;
@@ -86,8 +86,8 @@ export class Change {
   }
 
   /**
-   * Makes it durable that this run changes the region, judges that for the last time, and moves the version. Opens the file
-   * where that is not open. When it fails, the change has ended.
+   * Opens the file if it is not open, makes it durable that this run changes the region, judges for the last time, and
+   * moves the version. When it fails, the change has ended.
    *
    * @throws Refusal `other-writer`, `range-busy`; what `judge` throws
    */
@@ -129,10 +129,9 @@ export class Change {
   }
 
   /**
-   * Makes another size durable, which the region has once this is committed.
+   * Makes another size durable, which the region has from `commit` on. @param cut whether its file is longer
    *
-   * @param cut whether its file is longer
-   * @throws Refusal `range-busy` when others have changed the file, or it has lost its name, since this has begun
+   * @throws Refusal `range-busy` when others have changed the file since the beginning, or it has lost its name
    */
   async resize(size: number, cut: boolean): Promise<void> {
     const begun = this.#going();
@@ -142,7 +141,7 @@ export class Change {
     begun.size = size;
   }
 
-  /** Somebody may go on changing the region when this service has ended: the next one has to take that for a crash. */
+  /** Somebody may go on changing the region when this service has ended: the next one treats it as after a crash. */
   leaveOpen(): void {
     this.#going();
     this.#store.states.leaveOpen(this.#region.name);
@@ -173,8 +172,8 @@ export class Change {
   }
 
   /**
-   * There are bytes that are neither old nor new: nobody gets them before the next start has put them right, neither from
-   * this service nor from another one. So the lease stays, and other services stay locked out.
+   * Leaves bytes that are neither old nor new. Lease and lock stay, so that nobody gets them, from any service, before
+   * the next start has put them right.
    */
   abandon(): void {
     this.leaveOpen();
@@ -190,8 +189,8 @@ export class Change {
     else if (!this.#isOver) this.#giveBack();
   }
 
-  // This run has changed the file before, no one else has since, and nobody is about to exchange it: nothing is to be
-  // waited for, and what was judged need not be looked at again but where it has moved.
+  // Nothing is waited for where this run has changed the file before, nobody else has since, and nobody is exchanging
+  // it. What was judged is judged again only where it has moved.
   #beginAtOnce(): boolean {
     const { turns, states, catalog } = this.#store;
     const { name } = this.#region;
@@ -201,7 +200,7 @@ export class Change {
     return true;
   }
 
-  // By the name's turn another file may have it: then what is written down would be about that one.
+  // When the name has its turn, another file may have it, which would be described instead.
   async #beginInTurn(): Promise<void> {
     const { relay, tree, states } = this.#store;
     const { name, state } = this.#region;
@@ -211,7 +210,7 @@ export class Change {
     this.#begin(this.judgeAgain(), epoch);
   }
 
-  // Of two changes that were made for one version only one may begin: nothing is waited for from the last judgement to here.
+  // Nothing is awaited from the last judgement to here, so that of two changes made for one version only one begins.
   #begin(region: Region, epoch: number): void {
     const { inode, size } = region.content.generation;
     const version = this.moveVersion(epoch);
@@ -220,7 +219,7 @@ export class Change {
     this.#region = this.#store.catalog.moved(region, version, epoch);
   }
 
-  // Readers, on lanes too, have had the old size at this version: the new one is at another, and is opened anew.
+  // Readers, on lanes too, have had the old size at this version: the new size gets another one.
   #leaveOldSize(): void {
     this.#store.catalog.letGo(this.#region.name);
     this.moveAgain();

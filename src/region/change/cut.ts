@@ -16,9 +16,9 @@ export function behind({ content: { generation } }: Region, size: number): { off
 }
 
 /**
- * Makes a region shorter where there is no room to write down anything, not even that: cuts its file as soon as nobody
- * sends what is behind the new size. Its entity-tag is then that of a file that others have cut, by its size and times,
- * for nothing else could have been written down before: a crash leaves the old region or the new one.
+ * Makes a region shorter where there is no room to write anything down: cuts its file as soon as nobody sends the bytes
+ * behind its new size. Its entity-tag is then that of a file that others have cut. A crash leaves the old region or the
+ * new one.
  *
  * @throws Refusal; what `judge` throws
  */
@@ -77,7 +77,7 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
       await change.open();
       mayBeCut = true;
       change.touch();
-      // In the name's turn, so that no epoch is opened meanwhile, and the name is not given to another file.
+      // In the name's turn nobody opens an epoch, or gives the name to another file.
       await store.turns.take(name, async () => {
         change.judgeAgain();
         await store.states.whileCutting(name, change.fd, size, () => cutFile(store, change.fd, size));

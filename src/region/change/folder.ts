@@ -12,9 +12,8 @@ export type Place = { readonly file: string; readonly folder: string };
 const pathOf = (fd: number) => `/proc/self/fd/${fd}`;
 
 /**
- * Runs `act` with the folder of a region open.
- *
- * @throws SystemError ENOENT when it is not there; EXDEV when it is the tree's own, for its state
+ * Runs `act` with the folder of a region open. @throws SystemError ENOENT without one; EXDEV for the tree's state
+ * folder
  */
 export async function inFolderOf<Result>(store: Store, name: string, act: (place: Place) => Promise<Result>) {
   const folder = dirname(name);
@@ -28,9 +27,8 @@ export async function inFolderOf<Result>(store: Store, name: string, act: (place
 }
 
 /**
- * Makes the folders that a name asks for, durably, and adds those that were not there to `made`.
- *
- * @throws SystemError ENOTDIR where a region is in the way
+ * Makes the folders of a name durably, and adds new ones to `made`. @throws SystemError ENOTDIR where a region is in
+ * the way
  */
 export async function makeFoldersOf(store: Store, name: string, made: string[]): Promise<void> {
   const segments = name.split('/').slice(0, -1);
@@ -45,7 +43,7 @@ export async function makeFoldersOf(store: Store, name: string, made: string[]):
   if (segments.length > 0) close(store.relay.openFolder(store.tree, segments.join('/')));
 }
 
-// One that is not durable must not be there: the next request would take it for one that is.
+// A folder that is not durable is removed: the next request would take it for a durable one.
 async function makeDurable(store: Store, { file, folder }: Place): Promise<void> {
   try {
     await store.relay.files.syncFolder(folder);

@@ -32,8 +32,7 @@ export type Wanted = { readonly offset: number; readonly length: number; readonl
 export type Leased = { readonly region: Region; readonly claim: Claim; readonly needs: Needs };
 
 /**
- * Waits for a lease. The region is judged before and, where that took any time, again once it is had: others may have
- * changed it meanwhile.
+ * Waits for a lease. It judges the region before, and after a wait again, for others may have changed it meanwhile.
  *
  * @throws Refusal `region-not-found`, `range-busy`; what `judge` and `want` throw
  */
@@ -76,7 +75,7 @@ export function findToChange(store: Store, { name, judge }: Judged): Region {
   return region;
 }
 
-/** A lease on pages that nobody has, until they are done; undefined where somebody has some: that is mostly not so. */
+/** A lease, until they are done, on pages that nobody has, as is usual; undefined where somebody has some. */
 export function leaseAtOnce(store: Store, region: Region, wanted: Omit<Wanted, 'needs'>): Leased | undefined {
   try {
     const claim = store.relay.lease(region.content.generation, wanted.offset, wanted.length, 'done', false);

@@ -40,9 +40,9 @@ export class Leases {
   }
 
   /**
-   * Takes a lease on the whole pages of a range: waits until nobody sends them, moves the version.
+   * Takes a lease on the whole pages of a range for `ttl` seconds: waits until nobody sends them, and moves the
+   * version.
    *
-   * @param ttl seconds
    * @throws Refusal; what `judge` throws
    */
   async take(asked: Asked, range: ByteRange, ttl: number, owner: string): Promise<Lease> {

@@ -11,14 +11,14 @@ import { temporaryName } from './temporary-name.ts';
 const nudgeMilliseconds = 20;
 
 /**
- * A file that has lost its name. Readers may have it by any opening of it, and the region's own may be closed by then: so
- * it is waited for by this one; undefined for a symbolic link, whose file keeps a name of its own.
+ * A file that has lost its name, with an opening of its own to wait for its readers by: the region's may be closed. A
+ * symbolic link has none, for its file keeps its name.
  */
 export type Kept = { readonly path: string; readonly generation: Generation | undefined };
 
 /**
- * Does what the kernel may let wait for buffers that were read and are parked with some CPU: removing the last name of a
- * file on fsdax. They can be parked at any time meanwhile, so nudges go on until it is over.
+ * Removes the last name of a file on fsdax, for instance: the kernel waits for buffers that were read and are parked
+ * with a CPU. It nudges until that is over, for they can be parked at any time.
  */
 export async function whileNudging(relay: NativeRelay, act: () => Promise<unknown>): Promise<void> {
   relay.nudge();
@@ -31,8 +31,8 @@ export async function whileNudging(relay: NativeRelay, act: () => Promise<unknow
 }
 
 /**
- * Keeps a link to each file that has lost its name until nobody sends its pages any more: on fsdax the last close of a
- * file without a name gives the peer another file's bytes, or hangs the process (reference: docs/done.md).
+ * Keeps a link to each file that has lost its name until nobody sends its pages. On fsdax the last close of a nameless
+ * file gives its peer another file's bytes, or hangs the process (docs/done.md).
  */
 export class OldFiles {
   readonly #relay: NativeRelay;
@@ -95,8 +95,8 @@ export class OldFiles {
     await (generation?.backing === 'fsdax' ? whileNudging(this.#relay, remove) : remove());
   }
 
-  // Where the file has other names nothing goes with this one, and it would be open by those for as long as they are
-  // read. Looked at and removed in one go: of two such links, one stays.
+  // Removes the link of a file with other names at once: readers of those could keep it for long. It looks and removes
+  // without a pause, so that of two such links one stays.
   async #removeUnlessLast(kept: Kept): Promise<boolean> {
     try {
       if (lstatSync(kept.path).nlink === 1) return false;

@@ -12,8 +12,8 @@ import { noteEnding, writeHeading } from './undo.ts';
 import type { Upload } from './upload.ts';
 
 /**
- * Overwrites a range with what was received, once nobody sends its pages any more. Durable when this resolves; when it
- * rejects, the old bytes are there. The upload is used up.
+ * Overwrites a range with what was received, once nobody sends its pages. It is durable when this resolves; the old
+ * bytes are there when it rejects. The upload is used up.
  *
  * @throws Refusal; what `judge` throws
  */
@@ -31,8 +31,8 @@ export async function overwriteRange(store: Store, asked: Asked, range: ByteRang
 }
 
 /**
- * Where pages can be written anew (`fresh`) those that readers have in their queues are not waited for, unless their folios
- * may be larger than a page: in such a one, the hole would be zeros in the queue.
+ * Pages that can be written anew (`fresh`) need not be done. But in a folio of several pages, a hole would be zeros in
+ * the queues of readers: those are waited for.
  */
 async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   const pages = { offset: range.first, length: range.last - range.first + 1 };

@@ -14,10 +14,9 @@ import { type Note, noteEnding, readNote } from './undo.ts';
 const fsdaxDelayMilliseconds = 30_000;
 
 /**
- * Removes uploads that were cut off, and settles what versions regions are at. Nothing may be changed meanwhile; regions
- * may be read. What fails half-way can be done again.
+ * Removes uploads that were cut off, and settles the versions of regions, which may be read but not changed meanwhile.
+ * It can be done again when it fails. @param kept notes of overwrites that could not be undone
  *
- * @param kept notes of overwrites that could not be undone
  * @throws what the signal is aborted by; the file system's error
  */
 export async function recover(store: Store, kept: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
@@ -39,8 +38,8 @@ export async function recover(store: Store, kept: ReadonlySet<string>, signal: A
 }
 
 /**
- * Undoes overwrites that were cut off. Gives the notes of what could not be undone. Their regions hold bytes that nobody has written: they are served to no
- * one and changed by no one, so that a later start can still undo it.
+ * Undoes overwrites that were cut off. Gives the notes of those that it could not undo, which are for a later start:
+ * nobody may read or change their regions.
  */
 export async function undoOverwrites(store: Store): Promise<Set<string>> {
   const kept = new Set<string>();
@@ -54,7 +53,7 @@ export async function undoOverwrites(store: Store): Promise<Set<string>> {
   return kept;
 }
 
-// A note has its name when it is whole: one that is not was never the last word on anything.
+// A note gets its name when it is whole: what is broken was never needed.
 function readNoteOf(store: Store, file: string): Note | undefined {
   try {
     return readNote(store.tree.paths.uploads, file);
@@ -114,7 +113,7 @@ function isShortage(error: unknown): boolean {
   return error instanceof Error && 'code' in error && ['EMFILE', 'ENFILE', 'ENOMEM'].includes(String(error.code));
 }
 
-// A run that ended without saying how far it came has left a content that none of its entity-tags stands for.
+// A run that ended without saying how far it came has left content that no entity-tag of it stands for.
 async function settle(store: Store, sidecar: Sidecar): Promise<void> {
   const { name } = sidecar;
   if (store.states.isRefused(name)) return;
@@ -133,7 +132,7 @@ async function settle(store: Store, sidecar: Sidecar): Promise<void> {
   if (description.cut) cutLater(store, name);
 }
 
-// Its ctime was moved by this start, and the next one would not know by whom.
+// This start has moved its ctime, and the next one would not know by whom.
 function isMoved(store: Store, file: FileIdentity, changed: string): boolean {
   const before = store.states.moves.asBefore(file);
   return before !== file && changed === changedOf(before);

@@ -20,8 +20,8 @@ export type Replaced = { readonly etag: string; readonly created: boolean };
 const mostTries = 8;
 
 /**
- * Gives a region the content that was received: a new generation, durable before it takes the name at once. Readers of
- * the old one go on with it. The upload is used up.
+ * Gives a region the content that was received: a new generation, which is durable before it takes the name. Readers of
+ * the old one go on. The upload is used up.
  *
  * @throws Refusal `name-conflict`, `no-space`; what `judge` throws
  */
@@ -103,11 +103,7 @@ function describeUpload(upload: FileUpload, contentType: string | undefined): De
   };
 }
 
-/**
- * Refuses, before there is an upload, a name that can't be taken because of what has it now.
- *
- * @throws Refusal `name-conflict`
- */
+/** Refuses a name that something else has, before there is an upload. @throws Refusal `name-conflict` */
 export async function refuseTaken(store: Store, name: string): Promise<void> {
   try {
     await inFolderOf(store, name, ({ file }) => refuseSpecial(file));
@@ -116,7 +112,7 @@ export async function refuseTaken(store: Store, name: string): Promise<void> {
   }
 }
 
-// What somebody has put there for other programs is not a region's to replace. A folder the kernel refuses by itself.
+// A region does not replace what others use, such as a FIFO. The kernel itself refuses folders.
 async function refuseSpecial(path: string): Promise<void> {
   const file = await lstat(path).catch(() => undefined);
   const isSpecial = file?.isFIFO() || file?.isSocket() || file?.isCharacterDevice() || file?.isBlockDevice();
@@ -150,9 +146,8 @@ function leave(store: Store, region: Region, kept: Kept): void {
 }
 
 /**
- * Removes a region: its name at once, its pages when nobody sends them any more.
- *
- * @throws Refusal `region-not-found`; what `judge` throws
+ * Removes a region: its name at once, its pages when nobody sends them. @throws Refusal `region-not-found`; what
+ * `judge` throws
  */
 export async function removeRegion(store: Store, asked: Judged): Promise<void> {
   const { name } = asked;

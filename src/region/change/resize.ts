@@ -9,8 +9,8 @@ import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 
 /**
- * Gives a region another size. A shorter one is at once; its file is cut when nobody sends the bytes behind its end. A
- * longer one reads as zeros there.
+ * Gives a region another size: a shorter one at once, while its file is cut when nobody sends the bytes behind, or a
+ * longer one with zeros at its end.
  *
  * @throws Refusal; what `judge` throws
  */
@@ -39,7 +39,7 @@ async function resize(store: Store, change: Change, size: number): Promise<Regio
   return change.commit();
 }
 
-// Bytes that were cut off only in name have to be zeros before they are a region's again: nobody may be sending them.
+// Bytes that were cut off only in name must be zeros before they are a region's again, so nobody may be sending them.
 function wanted(region: Region, size: number): Wanted {
   const { generation } = region.content;
   const isStale = size > generation.size && region.state.limit !== undefined;
@@ -69,8 +69,7 @@ function count(store: Store, { name, content }: Region, size: number): void {
   }
 }
 
-// A region that can't be mapped could be neither read nor changed again. One that others have removed meanwhile has nothing
-// to be mapped, and another error, as for want of descriptors, tells nothing of room.
+// A region that can't be mapped could be neither read nor changed again. Errors other than ENOMEM do not tell of room.
 function checkMapping(store: Store, name: string, size: number): void {
   try {
     const generation = unlessMissing(() => store.relay.openGeneration(store.tree, name, size));

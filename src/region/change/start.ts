@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { recover, undoOverwrites } from './recovery.ts';
 import type { Store } from './store.ts';
 
-/** So long readers wait for all of it: with few regions, nobody sees a start that is not over. */
+/** So long readers wait for all of it, so that with few regions nobody meets a start that is not over. */
 const quickMilliseconds = 50;
 
 /** What fails is tried again, at first after so long, and each time after twice as long. */
@@ -11,10 +11,9 @@ const firstRetryMilliseconds = 500;
 const lastRetryMilliseconds = 30_000;
 
 /**
- * The start of a tree that can be changed. Before anybody reads, overwrites that were cut off are undone: that is work for
- * what was in flight, not for what there is. The rest looks at every region, and goes on while they are read: what versions
- * they are at, which no tag that a reader gets meanwhile depends on, and how many bytes count against the quota. Changes
- * wait until it is over.
+ * Starts a tree that can be changed. Before anybody reads, it undoes overwrites that were cut off: there are few. Then,
+ * while regions are read, it looks at each of them: for its version, on which no reader's tag depends, and for its
+ * bytes, which count against the quota. Changes wait until that is over.
  */
 export class Start {
   readonly #store: Store;

@@ -1,6 +1,6 @@
 /**
- * Notes of what an overwrite in place is undone by, should the process die in the middle of it, or undoing it fail: a
- * line of JSON, and then the bytes that were there before. The shim writes them (native-shim/core/pages/overwrite.h).
+ * Notes to undo an overwrite in place by, after a crash or a failure: a line of JSON, and then the old bytes. The shim
+ * writes them (native-shim/core/pages/overwrite.h).
  *
  * @module
  */

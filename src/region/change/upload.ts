@@ -28,9 +28,8 @@ export function uploadOfPart(store: Store, length: number): Upload {
 }
 
 /**
- * Receives a body. Where it ends before its end, nothing is left of it.
+ * Receives a body. Nothing is left of one that ends early. @param onChunk is told of every chunk
  *
- * @param onChunk is told of every chunk
  * @throws Refusal `bad-range`, `no-space`; what the body throws
  */
 export async function receive<Into extends Upload>(
@@ -54,10 +53,7 @@ function checkRoom(bytes: number, most: number): void {
   if (bytes > most) throw new Refusal('bad-range', `The body has more than ${most} bytes.`);
 }
 
-/**
- * Memory for the bodies of a few uploads at a time, used again and again: what comes and goes with every body makes the
- * garbage collector run for it.
- */
+/** Memory for a few bodies at a time, used again and again to spare the garbage collector. */
 class Buffers {
   readonly #ours = new Set<Buffer>();
   readonly #free: Buffer[] = [];

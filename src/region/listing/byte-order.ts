@@ -1,6 +1,6 @@
 /**
- * Compares two strings by the bytes of their UTF-8, which is the order of their code points. JavaScript's own order, by
- * UTF-16, differs where surrogates meet U+E000 to U+FFFF.
+ * Compares strings by their code points, as the bytes of their UTF-8 would. JavaScript compares UTF-16, which differs
+ * where surrogates meet U+E000 to U+FFFF.
  */
 export function compareBytes(left: string, right: string): number {
   const length = Math.min(left.length, right.length);

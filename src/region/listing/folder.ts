@@ -9,7 +9,7 @@ import { Merge } from './merge.ts';
 /** Entries are read and sorted so many at a time. */
 const readAtOnce = 1024;
 
-/** A folder of fewer entries is read again each time: that costs no more than to see that it has not changed. */
+/** A folder of fewer entries is read each time: that costs no more than looking whether it has changed. */
 const leastKept = 256;
 
 /** So long a folder that was read is remembered, for the next page of a list. */
@@ -25,8 +25,8 @@ export type FolderLimits = {
   /** Characters: of all folders that are remembered. */
   readonly kept: number;
   /**
-   * Milliseconds: a folder is only remembered that had not changed for so long when it was read. A change within the
-   * granularity of its modification time (2 s on FAT) could not be seen later.
+   * Milliseconds: a folder that changed more recently is not remembered. Coarse times (2 s on FAT) would hide its next
+   * change.
    */
   readonly settled: number;
 };
@@ -34,8 +34,8 @@ export type FolderLimits = {
 const usualLimits: FolderLimits = { window: 32 << 20, kept: 32 << 20, settled: 3000 };
 
 /**
- * The keys of a folder from `from` on and below `ceiling` (undefined: all of them), in sorted arrays. The key of a
- * folder is its name with a slash behind it, of anything else its name: then keys have the order of the paths.
+ * The keys of a folder from `from` on and below `ceiling` (undefined: all), in sorted arrays. A key is a name, of a
+ * folder with a slash behind it, so that keys sort like paths.
  */
 type Window = {
   readonly from: string;
@@ -67,9 +67,8 @@ export class Folders {
   }
 
   /**
-   * The keys of a folder that are not below `from`, in the order of their bytes.
-   *
-   * @throws SystemError when it can't be read
+   * The keys of a folder that are not below `from`, in the order of their bytes. @throws SystemError when it can't be
+   * read
    */
   async keys(path: string, from: string): Promise<FolderKeys> {
     const keys = new FolderKeys((bound, isBehind) => this.#window(path, bound, isBehind));
@@ -91,7 +90,7 @@ export class Folders {
     return covers(read, from) ? read : this.#readOnce(path, from);
   }
 
-  // Those who list the same folder while it is being read share the next reading: nobody gets what was there before.
+  // Whoever lists a folder that is being read shares the next reading, so that nobody gets what was there before.
   #readOnce(path: string, from: string): Promise<Window> {
     const key = `${path}\0${from}`;
     const now = this.#reading.get(key);

@@ -60,10 +60,9 @@ export class Listing {
   }
 
   /**
-   * The regions that `describe` knows, by the bytes of their names, a page of them.
+   * A page of the regions that `describe` knows, in the order of the bytes of their names.
    *
-   * @param describe looks at some names, the first of them at least, and gives what it knows of those: undefined where
-   * there is none
+   * @param describe gives what it knows of some names, the first of them at least: undefined where there is no region
    * @throws SystemError when a folder can't be read; what `describe` throws
    */
   async page<Item extends { readonly name: string }>(

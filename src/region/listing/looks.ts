@@ -5,8 +5,8 @@ import { type FileIdentity, type Relay, SystemError, type Tree } from '../../rel
 export type Look = FileIdentity | undefined;
 
 /**
- * Looks at the first of some names of a tree, as many as are in one folder and take no longer than a few milliseconds;
- * one at least. Links and what is missing are left to be looked at by themselves.
+ * Looks at the first of some names of a tree, in one folder and for a few milliseconds, one at least. Links and what is
+ * missing are undefined: they have to be looked at by themselves.
  */
 export function lookAtSome(relay: Relay, tree: Tree | undefined, names: readonly string[]): Look[] {
   const [first] = names;

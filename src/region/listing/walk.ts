@@ -27,9 +27,9 @@ type Level = {
 };
 
 /**
- * Names every file and link below a directory, relative to it, in the order of the bytes of their UTF-8. Links to
- * directories are not entered, nor are folders that can have no wanted name; one that is gone, or can't be read for want
- * of permission, is left out. What comes and goes meanwhile is named or not; what stays is named once.
+ * Names every file and link below a directory, relative to it, in the order of the bytes of their UTF-8. It enters no
+ * links, and no folders without wanted names. It leaves out folders that are gone or forbidden. What stays meanwhile is
+ * named once.
  *
  * @throws SystemError when a folder can't be read for another reason, or `root` can't be at all
  */
@@ -106,10 +106,7 @@ class Walk {
   }
 }
 
-/**
- * Where the names that are not below a path begin in a folder that can have some of them: the key on the way to it, or
- * the beginning.
- */
+/** The key in a folder from which names can come that are not below `path`. */
 function boundIn(folder: string, path: string): string {
   if (!path.startsWith(folder)) return '';
   const rest = path.slice(folder.length);
