@@ -28,9 +28,10 @@ export async function withChange<Result>(
   try {
     const result = await act(change);
     assert(!change.isGoingOn, 'a change has no end');
-    return result;
-  } finally {
     change.end();
+    return result;
+  } catch (error) {
+    return change.fail(error);
   }
 }
 
@@ -97,8 +98,7 @@ export class Change {
       if (!this.#othersAreOut) await this.open();
       if (!this.#beginAtOnce()) await this.#store.turns.take(this.#region.name, () => this.#beginInTurn());
     } catch (error) {
-      this.end();
-      throw error;
+      this.fail(error);
     }
   }
 
@@ -187,6 +187,16 @@ export class Change {
   end(): void {
     if (this.#begun) this.undo();
     else if (!this.#isOver) this.#giveBack();
+  }
+
+  /** Ends what has failed, and throws what it failed by. An error of the ending itself is reported, and hides nothing. */
+  fail(error: unknown): never {
+    try {
+      this.end();
+    } catch (err) {
+      this.#store.report('a change that had failed did not end as it should', { region: this.#region.name, err });
+    }
+    throw error;
   }
 
   // Nothing is waited for where this run has changed the file before, nobody else has since, and nobody is exchanging

@@ -10,6 +10,7 @@ import { TreeLock } from '../../../src/region/tree-lock.ts';
 import { etagOf } from '../../../src/region/validator.ts';
 import { NativeRelay } from '../../../src/relay/native-relay.ts';
 import { openRelay } from '../../../src/relay/open-relay.ts';
+import { SystemError } from '../../../src/relay/relay.ts';
 import { countOpen } from '../../support/descriptors.ts';
 import { until } from '../../support/poll.ts';
 import { writeRegion } from '../../support/regions.ts';
@@ -115,6 +116,25 @@ test('one that fails is undone', async (t) => {
   });
   await assert.rejects(failing, /^Error: no$/);
   assert.equal(opened.version(), 2);
+  await opened.checkReturned();
+});
+
+test('one that fails, and then fails to end, is told by what it failed by first; the other error is reported', async (t) => {
+  const opened = await open(t);
+  const { store } = opened;
+  const report = t.mock.method(store, 'report', () => {});
+  const moving = t.mock.method(store.relay, 'beginLease', store.relay.beginLease);
+  const failing = change(opened, async (it) => {
+    await it.begin();
+    moving.mock.mockImplementation(() => {
+      throw new SystemError('EIO', 'beginLease');
+    });
+    throw new Error('no');
+  });
+  await assert.rejects(failing, /^Error: no$/);
+  moving.mock.restore();
+  const [told, ...others] = report.mock.calls.map(({ arguments: [, details] }) => details);
+  assert.deepEqual([told, others], [{ region: name, err: new SystemError('EIO', 'beginLease') }, []]);
   await opened.checkReturned();
 });
 
