@@ -1,6 +1,7 @@
 /* What takes a relay and a few numbers, and gives one, or -errno: all of it by one function, `act`, by its name. */
 #include <errno.h>
 
+#include "base/nudge.h"
 #include "call.h"
 #include "http/handover.h"
 #include "http/published.h"
@@ -39,8 +40,10 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(changeToStream, 1, pr_change_to_stream(relay, n[0]))                                                           \
     ACT(beginLease, 2, begin_lease(relay, n[0], n[1]))                                                                 \
     ACT(touchLease, 1, pr_lease_touch(relay, n[0]))                                                                    \
+    ACT(endLease, 2, pr_lease_end(relay, n[0], n[1], NULL))                                                            \
     ACT(press, 1, pr_press(relay, (double)n[0] / 1e3))                                                                 \
     ACT(endPlace, 1, pr_place_end(relay, n[0]))                                                                        \
+    ACT(nudge, 0, pr_nudge())                                                                                          \
     ACT(openDoor, 1, open_door(relay, n[0]))                                                                           \
     ACT(closeDoor, 1, pr_door_close(relay, n[0]))                                                                      \
     ACT(finish, 1, pr_connection_finish(relay, n[0]))                                                                  \

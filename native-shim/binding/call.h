@@ -9,7 +9,7 @@
 
 #define MOST_INTEGER ((uint64_t)9007199254740991)
 
-enum { MOST_ARGUMENTS = 9 };
+enum { MOST_ARGUMENTS = 9, MOST_LANES = 256 };
 
 /* Of a path, with its end. */
 enum { PATH_CAPACITY = 4096 };

@@ -1,7 +1,4 @@
-/* Counters. */
-#include <errno.h>
-
-#include "base/sys.h"
+/* Counters, and the lanes. */
 #include "call.h"
 #include "lanes/lane.h"
 #include "relay.h"
@@ -43,24 +40,10 @@ static napi_value durations(napi_env env, const struct pr_durations *durations) 
     }
 #define TIMES(field, name, ...) set(env, object, name, durations(env, &counters.field));
 
-static napi_value counters_object(napi_env env, napi_callback_info info) {
-    struct call call;
-    struct pr_counters counters;
-    napi_value object;
-    if (!open_call(env, info, &call)) return NULL;
-    pr_counters(call.relay, &counters);
-    napi_create_object(env, &object);
-    PR_COUNTERS(ONE, BY, TWO, TIMES)
-    return object;
-}
-
-static napi_value lanes_array(napi_env env, napi_callback_info info) {
-    struct call call;
-    if (!open_call(env, info, &call)) return NULL;
-    size_t count = pr_lanes(call.relay, NULL, 0);
-    struct pr_lane_info *lanes = pr_allocate(count, sizeof *lanes);
-    if (!lanes) return number(env, -ENOMEM);
-    pr_lanes(call.relay, lanes, count);
+/* The lanes, each always in its place. */
+static napi_value lanes_array(napi_env env, struct pr_relay *relay) {
+    struct pr_lane_info lanes[MOST_LANES];
+    size_t count = pr_lanes(relay, lanes, MOST_LANES);
     napi_value array;
     napi_create_array_with_length(env, count, &array);
     for (size_t index = 0; index < count; index++) {
@@ -71,12 +54,20 @@ static napi_value lanes_array(napi_env env, napi_callback_info info) {
         set_number(env, lane, "node", lanes[index].node);
         napi_set_element(env, array, (uint32_t)index, lane);
     }
-    pr_free(lanes);
     return array;
 }
 
-static const struct export list[] = {
-    {"counters", counters_object},
-    {"lanes", lanes_array},
-};
+static napi_value counters_object(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct pr_counters counters;
+    napi_value object;
+    if (!open_call(env, info, &call)) return NULL;
+    pr_counters(call.relay, &counters);
+    napi_create_object(env, &object);
+    PR_COUNTERS(ONE, BY, TWO, TIMES)
+    set(env, object, "lanes", lanes_array(env, call.relay));
+    return object;
+}
+
+static const struct export list[] = {{"counters", counters_object}};
 const struct exports counter_exports = EXPORTS(list);

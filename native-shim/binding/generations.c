@@ -25,12 +25,14 @@ static bool tree_and_path(napi_env env, napi_callback_info info, struct call *ca
            want_string(env, call->arguments[2], "path", path, PATH_CAPACITY);
 }
 
+/* What a path names; or of a generation, which is 0 otherwise, whether it is that still. */
 static napi_value stat_generation(napi_env env, napi_callback_info info) {
     struct call call;
-    uint64_t tree;
+    uint64_t tree, generation;
     char path[PATH_CAPACITY];
     struct pr_generation_info found;
-    if (!tree_and_path(env, info, &call, &tree, path)) return NULL;
+    if (!tree_and_path(env, info, &call, &tree, path) || !want_id(&call, 3, "generation", &generation)) return NULL;
+    if (generation > 0) return number(env, pr_generation_is_still_at(pr_node_part(call.relay), generation, tree, path));
     int result = pr_generation_stat(call.relay, tree, path, &found);
     return result < 0 ? number(env, result) : identity(env, &found);
 }
@@ -52,16 +54,6 @@ static napi_value look_at_names(napi_env env, napi_callback_info info) {
     size_t most = length / (PR_LOOK_NUMBERS * sizeof(double));
     double *aligned = (uintptr_t)numbers % _Alignof(double) == 0 ? numbers : NULL;
     return number(env, aligned ? pr_looks(call.relay, tree, folder, names, aligned, most) : -EINVAL);
-}
-
-static napi_value generation_is_at(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t generation, tree;
-    char path[PATH_CAPACITY];
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
-        !want_id(&call, 2, "tree", &tree) || !want_string(env, call.arguments[3], "path", path, sizeof path))
-        return NULL;
-    return number(env, pr_generation_is_still_at(pr_node_part(call.relay), generation, tree, path));
 }
 
 /* {"0": 3, "1": 1}: of the pages that were looked at, so many are on each node. */
@@ -86,15 +78,12 @@ napi_value opened_file(napi_env env, uint64_t generation, const struct pr_genera
     return object;
 }
 
-static napi_value open_generation(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t tree, generation;
-    char path[PATH_CAPACITY];
+static napi_value open_generation(struct call *call, uint64_t tree, const char *path) {
+    uint64_t limit, generation;
     struct pr_generation_info found;
-    uint64_t limit;
-    if (!tree_and_path(env, info, &call, &tree, path) || !want_id(&call, 3, "limit", &limit)) return NULL;
-    int result = pr_generation_open(call.relay, tree, path, limit, &generation, &found);
-    return result < 0 ? number(env, result) : opened_file(env, generation, &found);
+    if (!want_id(call, 4, "limit", &limit)) return NULL;
+    int result = pr_generation_open(call->relay, tree, path, limit, &generation, &found);
+    return result < 0 ? number(call->env, result) : opened_file(call->env, generation, &found);
 }
 
 static napi_value set_version(napi_env env, napi_callback_info info) {
@@ -112,16 +101,17 @@ static napi_value set_version(napi_env env, napi_callback_info info) {
     return object;
 }
 
-/* A tree; or of one, which is 0 otherwise, a descriptor of a folder, or of a file to be written. */
+/* A tree; or in one, which is 0 otherwise, a generation, or a descriptor of a folder, or of a file to be written. */
 static napi_value open_path(napi_env env, napi_callback_info info) {
-    static const char *const kinds[] = {"tree", "folder", "file"};
-    enum { TREE, FOLDER };
+    static const char *const kinds[] = {"tree", "generation", "folder", "file"};
+    enum { TREE, GENERATION, FOLDER };
     struct call call;
     uint64_t tree, opened;
     int kind;
     char path[PATH_CAPACITY];
-    if (!tree_and_path(env, info, &call, &tree, path) || !want_name(env, call.arguments[3], "kind", kinds, 3, &kind))
+    if (!tree_and_path(env, info, &call, &tree, path) || !want_name(env, call.arguments[3], "kind", kinds, 4, &kind))
         return NULL;
+    if (kind == GENERATION) return open_generation(&call, tree, path);
     if (kind != TREE) return number(env, (kind == FOLDER ? pr_tree_folder : pr_tree_file)(call.relay, tree, path));
     int result = pr_tree_open(call.relay, path, &opened);
     return number(env, result < 0 ? result : (double)opened);
@@ -143,8 +133,6 @@ static const struct export list[] = {
     {"open", open_path},
     {"statGeneration", stat_generation},
     {"lookAtNames", look_at_names},
-    {"generationIsAt", generation_is_at},
-    {"openGeneration", open_generation},
     {"setVersion", set_version},
     {"lockTree", lock_tree},
 };

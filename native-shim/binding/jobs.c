@@ -78,24 +78,10 @@ static bool want_offset(struct call *call, size_t place, const char *name, uint6
     return want_integer(call->env, call->arguments[place], name, MOST_INTEGER, offset);
 }
 
-static int run_write(struct job *job) {
-    return pr_file_write((int)job->fd, job->bytes, job->byte_count, job->offset);
-}
-
-static napi_value file_write(napi_env env, napi_callback_info info) {
-    struct call call;
-    struct job job = {.run = run_write};
-    void *bytes = NULL;
-    if (!take_arguments(env, info, &call) || !want_fd(&call, 0, &job.fd) ||
-        !want_bytes(env, call.arguments[1], "bytes", &bytes, &job.byte_count) ||
-        !want_offset(&call, 2, "offset", &job.offset))
-        return NULL;
-    job.bytes = bytes;
-    return start(env, &job, call.arguments[1]);
-}
-
-/* What is done to a file: its name, how many numbers it takes beside the descriptor, and how. */
+/* What is done to a file: its name, how many numbers it takes beside the descriptor, and how. Bytes stand behind those.
+ */
 #define ON_FILES(ON_FILE)                                                                                              \
+    ON_FILE(write, 1, pr_file_write(fd, job->bytes, job->byte_count, n[0]))                                            \
     ON_FILE(sync, 0, pr_file_sync(fd))                                                                                 \
     ON_FILE(cut, 1, pr_file_cut(fd, n[0]))                                                                             \
     ON_FILE(extend, 1, pr_file_extend(fd, n[0]))                                                                       \
@@ -124,12 +110,19 @@ static napi_value on_file(napi_env env, napi_callback_info info) {
     static const size_t counts[FILE_JOBS] = {ON_FILES(COUNT)};
     struct call call;
     struct job job = {.run = run_on_file};
+    napi_value buffer = NULL;
+    void *bytes = NULL;
     if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "what", names, FILE_JOBS, &job.what) ||
         !want_fd(&call, 1, &job.fd))
         return NULL;
     for (size_t place = 0; place < counts[job.what]; place++)
         if (!want_offset(&call, 2 + place, "number", &job.numbers[place])) return NULL;
-    return start(env, &job, NULL);
+    if (job.what == DO_write) {
+        buffer = call.arguments[2 + counts[DO_write]];
+        if (!want_bytes(env, buffer, "bytes", &bytes, &job.byte_count)) return NULL;
+        job.bytes = bytes;
+    }
+    return start(env, &job, buffer);
 }
 
 /* How it ended is told beside how the job did, which always ends well. */
@@ -229,7 +222,6 @@ static napi_value read_mapped(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"fileWrite", file_write},
     {"onFile", on_file},
     {"fileOverwrite", file_overwrite},
     {"readMapped", read_mapped},

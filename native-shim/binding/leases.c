@@ -33,17 +33,6 @@ static napi_value lease(napi_env env, napi_callback_info info) {
     return claim_object(env, result, id);
 }
 
-static napi_value end_lease(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t id, generation;
-    struct pr_generation_info found = {0};
-    if (!open_call(env, info, &call) || !want_id(&call, 1, "lease", &id) ||
-        !want_id(&call, 2, "generation", &generation))
-        return NULL;
-    int result = pr_lease_end(call.relay, id, generation, &found);
-    return result < 0 ? number(env, result) : identity(env, &found);
-}
-
 static napi_value place(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t generation, id;
@@ -61,7 +50,6 @@ static napi_value place(napi_env env, napi_callback_info info) {
 
 static const struct export list[] = {
     {"lease", lease},
-    {"endLease", end_lease},
     {"place", place},
 };
 const struct exports lease_exports = EXPORTS(list);

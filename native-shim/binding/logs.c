@@ -54,33 +54,6 @@ static napi_value give_up(napi_env env, struct log_handle *handle, int error) {
     return number(env, error);
 }
 
-static napi_value open_log(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t fd;
-    napi_value object;
-    if (!take_arguments(env, info, &call) || !want_integer(env, call.arguments[0], "fd", INT32_MAX, &fd) ||
-        !want_function(env, call.arguments[1], "onWritten"))
-        return NULL;
-    struct log_handle *handle = pr_allocate(1, sizeof *handle);
-    if (!handle) return number(env, -ENOMEM);
-    handle->env = env;
-    if (napi_create_threadsafe_function(env, call.arguments[1], NULL, string(env, "pagerelay.log"), 0, 1, NULL, NULL,
-                                        handle, deliver, &handle->events) != napi_ok)
-        return give_up(env, handle, -ENOMEM);
-    napi_unref_threadsafe_function(env, handle->events); /* A log that can't be written keeps no process alive. */
-    int result = pr_log_open((int)fd, on_written, handle, &handle->log);
-    if (result < 0) {
-        napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
-        return give_up(env, handle, result);
-    }
-    napi_create_object(env, &object);
-    napi_type_tag_object(env, object, &log_tag);
-    napi_wrap(env, object, handle, collected, NULL, NULL);
-    /* Added after the thread-safe function's own hook, so run before it. */
-    napi_add_env_cleanup_hook(env, close_log, handle);
-    return object;
-}
-
 static struct log_handle *want_handle(napi_env env, napi_value value) {
     bool tagged = false;
     void *data = NULL;
@@ -103,6 +76,43 @@ bool want_log(napi_env env, napi_value value, struct pr_log **log) {
     return false;
 }
 
+static napi_value new_log(napi_env env, int fd, napi_value callback) {
+    napi_value object;
+    struct log_handle *handle = pr_allocate(1, sizeof *handle);
+    if (!handle) return number(env, -ENOMEM);
+    handle->env = env;
+    if (napi_create_threadsafe_function(env, callback, NULL, string(env, "pagerelay.log"), 0, 1, NULL, NULL, handle,
+                                        deliver, &handle->events) != napi_ok)
+        return give_up(env, handle, -ENOMEM);
+    napi_unref_threadsafe_function(env, handle->events); /* A log that can't be written keeps no process alive. */
+    int result = pr_log_open(fd, on_written, handle, &handle->log);
+    if (result < 0) {
+        napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
+        return give_up(env, handle, result);
+    }
+    napi_create_object(env, &object);
+    napi_type_tag_object(env, object, &log_tag);
+    napi_wrap(env, object, handle, collected, NULL, NULL);
+    /* Added after the thread-safe function's own hook, so run before it. */
+    napi_add_env_cleanup_hook(env, close_log, handle);
+    return object;
+}
+
+/* A log on a descriptor; or one that is open goes on there, and has the descriptor from here on. */
+static napi_value open_log(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t fd;
+    napi_valuetype type;
+    struct pr_log *log;
+    if (!take_arguments(env, info, &call) || !want_integer(env, call.arguments[0], "fd", INT32_MAX, &fd) ||
+        napi_typeof(env, call.arguments[1], &type) != napi_ok)
+        return NULL;
+    if (type == napi_function) return new_log(env, (int)fd, call.arguments[1]);
+    if (!want_log(env, call.arguments[1], &log)) return NULL;
+    pr_log_reopen(log, (int)fd);
+    return call.arguments[1];
+}
+
 static napi_value write_log(napi_env env, napi_callback_info info) {
     struct call call;
     void *bytes = NULL;
@@ -111,18 +121,6 @@ static napi_value write_log(napi_env env, napi_callback_info info) {
     struct log_handle *handle = want_handle(env, call.arguments[0]);
     if (!handle || !want_bytes(env, call.arguments[1], "bytes", &bytes, &length)) return NULL;
     return number(env, handle->log ? pr_log_write(handle->log, bytes, length) : -EBADF);
-}
-
-/* Has the log go on in the file behind a descriptor, which is the log's from here on. */
-static napi_value reopen_log(napi_env env, napi_callback_info info) {
-    struct call call;
-    uint64_t fd;
-    struct pr_log *log;
-    if (!take_arguments(env, info, &call) || !want_log(env, call.arguments[0], &log) ||
-        !want_integer(env, call.arguments[1], "fd", INT32_MAX, &fd))
-        return NULL;
-    pr_log_reopen(log, (int)fd);
-    return NULL;
 }
 
 /* Lines of lanes that were lost so far, and whether some wait to be written. */
@@ -142,7 +140,6 @@ static napi_value log_state(napi_env env, napi_callback_info info) {
 static const struct export list[] = {
     {"openLog", open_log},
     {"writeLog", write_log},
-    {"reopenLog", reopen_log},
     {"logState", log_state},
 };
 const struct exports log_exports = EXPORTS(list);

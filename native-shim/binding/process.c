@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/needed.h"
-#include "base/nudge.h"
 #include "base/sys.h"
 #include "call.h"
 #include "wire/witness.h"
@@ -21,14 +20,20 @@ static napi_value create_memfd(napi_env env, napi_callback_info info) {
     return number(env, fd < 0 ? -errno : fd);
 }
 
-static napi_value nudge(napi_env env, napi_callback_info info) {
-    (void)info;
-    return number(env, pr_nudge());
+/* {"openat2": -1}: what is refused here, each with -errno. */
+static napi_value refused_calls(napi_env env) {
+    napi_value refused;
+    napi_create_object(env, &refused);
+    for (int call = 0; call < PR_NEEDED_COUNT; call++) {
+        int result = pr_needed_try((enum pr_needed)call);
+        if (result < 0) set_number(env, refused, pr_needed_names[call], result);
+    }
+    return refused;
 }
 
 static const char *const scratch_names[] = {"folder", "memfd", "hugetlb", "device"};
 
-enum question { FRESH_PAGES, BACKING, COPY_FREE, NOTICE };
+enum question { REFUSED, FRESH_PAGES, BACKING, COPY_FREE, NOTICE };
 
 /* A backing, or 1 or 0; or -errno. */
 static int ask_of_scratch(enum question question, enum pr_scratch kind, const char *path, enum pr_engine engine) {
@@ -48,14 +53,16 @@ static int ask_of_scratch(enum question question, enum pr_scratch kind, const ch
     return result;
 }
 
-/* What the witness sees on scratch pages of a kind. */
+/* What the witness sees on scratch pages of a kind, or of calls that are refused. */
 static napi_value witness(napi_env env, napi_callback_info info) {
-    static const char *const questions[] = {"freshPages", "backing", "copyFree", "notice"};
+    static const char *const questions[] = {"refused", "freshPages", "backing", "copyFree", "notice"};
     struct call call;
-    char path[4096];
+    char path[PATH_CAPACITY];
     int question, kind, engine = 0;
-    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "question", questions, 4, &question) ||
-        !want_name(env, call.arguments[1], "kind", scratch_names, 4, &kind) ||
+    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "question", questions, 5, &question))
+        return NULL;
+    if (question == REFUSED) return refused_calls(env);
+    if (!want_name(env, call.arguments[1], "kind", scratch_names, 4, &kind) ||
         !want_string(env, call.arguments[2], "path", path, sizeof path) ||
         (question >= COPY_FREE &&
          !want_name(env, call.arguments[3], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine)))
@@ -65,22 +72,8 @@ static napi_value witness(napi_env env, napi_callback_info info) {
     return question == BACKING && result >= 0 ? string(env, backing_names[result]) : number(env, result);
 }
 
-/* {"openat2": -1}: what is refused here, each with -errno. */
-static napi_value refused_calls(napi_env env, napi_callback_info info) {
-    (void)info;
-    napi_value refused;
-    napi_create_object(env, &refused);
-    for (int call = 0; call < PR_NEEDED_COUNT; call++) {
-        int result = pr_needed_try((enum pr_needed)call);
-        if (result < 0) set_number(env, refused, pr_needed_names[call], result);
-    }
-    return refused;
-}
-
 static const struct export list[] = {
     {"createMemfd", create_memfd},
-    {"nudge", nudge},
     {"witness", witness},
-    {"refusedCalls", refused_calls},
 };
 const struct exports process_exports = EXPORTS(list);

@@ -67,7 +67,8 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
 static bool read_options(napi_env env, napi_value object, struct pr_options *options) {
     uint64_t lanes, broken_off;
     napi_value value;
-    if (!integer_property(env, object, "lanes", 256, &lanes) || !want_property(env, object, "maxHoldSeconds", &value) ||
+    if (!integer_property(env, object, "lanes", MOST_LANES, &lanes) ||
+        !want_property(env, object, "maxHoldSeconds", &value) ||
         !want_seconds(env, value, "maxHoldSeconds", &options->max_hold_seconds) ||
         !integer_property(env, object, "maxBrokenOff", 1 << 20, &broken_off))
         return false;

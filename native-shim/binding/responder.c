@@ -121,28 +121,22 @@ static napi_value take_opened(napi_env env, napi_callback_info info) {
     return object;
 }
 
-static napi_value changed(napi_env env, napi_callback_info info) {
-    struct call call;
-    struct texts texts;
-    struct pr_text path;
-    texts.used = 0;
-    if (open_call(env, info, &call) && want_text(env, call.arguments[1], "path", &texts, &path))
-        pr_changed(call.relay, path);
-    return NULL;
-}
-
-/* Who may be answered, by what Node has let pass. */
-static napi_value allow(napi_env env, napi_callback_info info) {
-    static const char *const kinds[] = {"host", "reader"};
+/* Who may be answered, by what Node has let pass; or the path of a region that is changed. */
+static napi_value tell(napi_env env, napi_callback_info info) {
+    static const char *const kinds[] = {"host", "reader", "changed"};
+    enum { HOST, READER };
     struct call call;
     struct texts texts;
     struct pr_text text;
     int kind;
     texts.used = 0;
-    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 2, &kind) ||
+    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 3, &kind) ||
         !want_text(env, call.arguments[2], "text", &texts, &text))
         return NULL;
-    return number(env, (kind == 0 ? pr_allow_host : pr_allow_reader)(call.relay, text));
+    if (kind == HOST || kind == READER)
+        return number(env, (kind == HOST ? pr_allow_host : pr_allow_reader)(call.relay, text));
+    pr_changed(call.relay, text);
+    return number(env, 0);
 }
 
 static bool want_responding(napi_env env, napi_value object, struct texts *texts, struct pr_responding *responding) {
@@ -188,7 +182,6 @@ static napi_value unread(napi_env env, napi_callback_info info) {
 }
 
 static const struct export list[] = {
-    {"publish", publish}, {"takeOpened", take_opened}, {"changed", changed},
-    {"allow", allow},     {"respond", respond},        {"unread", unread},
+    {"publish", publish}, {"takeOpened", take_opened}, {"tell", tell}, {"respond", respond}, {"unread", unread},
 };
 const struct exports responder_exports = EXPORTS(list);

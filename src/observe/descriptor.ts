@@ -51,7 +51,7 @@ function byThread(shim: Shim, fd: number): Descriptor | undefined {
   return {
     holdsExit: false,
     native: { log, state: () => shim.logState(log) },
-    reopen: (next) => shim.reopenLog(log, next),
+    reopen: (next) => void shim.openLog(next, log),
     write(bytes) {
       const { promise, resolve } = Promise.withResolvers<Written>();
       tell = resolve;

@@ -2,14 +2,14 @@
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '../relay/engine.ts';
+import { NativeRelay } from '../relay/native-relay.ts';
 import type { Engine } from '../relay/relay.ts';
 import { loadShim } from '../relay/shim.ts';
 import { createService, type Service } from '../service.ts';
 import type { ListedRegion, ToSender, Usage } from './sending.ts';
 
 const verdict = loadShim();
-if (!('shim' in verdict)) throw new Error(verdict.missing);
-const { shim } = verdict;
+if ('missing' in verdict) throw new Error(verdict.missing);
 
 let service: Service | undefined;
 
@@ -82,7 +82,7 @@ async function nothingHeld(relay: Service['relay']): Promise<void> {
 
 // What was read may stay parked on a CPU with its pages, which a file on fsdax must not be removed under.
 async function close(): Promise<void> {
+  if (service?.relay instanceof NativeRelay) service.relay.nudge();
   await service?.close();
   service = undefined;
-  shim.nudge();
 }

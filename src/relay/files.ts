@@ -18,7 +18,7 @@ export class Files {
 
   /** Writes all of the bytes. */
   async write(fd: number, bytes: Uint8Array, offset: number): Promise<void> {
-    check(await this.#shim.fileWrite(fd, bytes, offset), 'write');
+    check(await this.#shim.onFile('write', fd, offset, bytes), 'write');
   }
 
   /** What was written to a file is on its medium. */

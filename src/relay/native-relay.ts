@@ -128,7 +128,7 @@ export class NativeRelay implements Relay {
   }
 
   identify(tree: Tree | undefined, path: string): FileIdentity {
-    return checkedObject(this.#shim.statGeneration(this.#relay, tree?.id ?? 0, path), path);
+    return checkedObject(this.#shim.statGeneration(this.#relay, tree?.id ?? 0, path, 0), path);
   }
 
   identifySome(tree: Tree, folder: string, names: readonly string[]): (FileIdentity | number)[] {
@@ -139,11 +139,11 @@ export class NativeRelay implements Relay {
   }
 
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean {
-    return checked(this.#shim.generationIsAt(this.#relay, generation.id, tree?.id ?? 0, path), path) === 1;
+    return checked(this.#shim.statGeneration(this.#relay, tree?.id ?? 0, path, generation.id), path) === 1;
   }
 
   openGeneration(tree: Tree | undefined, path: string, limit = noLimit): Generation {
-    const opened = this.#shim.openGeneration(this.#relay, tree?.id ?? 0, path, limit);
+    const opened = this.#shim.open(this.#relay, tree?.id ?? 0, path, 'generation', limit);
     const generation = checkedObject(opened, path);
     const seen = this.witness.of(generation, tree, path);
     this.#shim.act(this.#relay, 'setCopying', generation.id, copyingIn(seen));
@@ -241,9 +241,9 @@ export class NativeRelay implements Relay {
   endLease(lease: Claim, generation?: Generation): void {
     this.#settleClaim(lease.id, false);
     if (this.#closed) return;
-    const result = this.#shim.endLease(this.#relay, lease.id, generation?.id ?? 0);
+    const result = this.#shim.act(this.#relay, 'endLease', lease.id, generation?.id ?? 0);
     // Where the file can't be looked at, what was changed is taken for others' doing; the pages are free all the same.
-    if (typeof result === 'number' && result < 0 && generation) this.#shim.endLease(this.#relay, lease.id, 0);
+    if (result < 0 && generation) this.#shim.act(this.#relay, 'endLease', lease.id, 0);
   }
 
   /** A folder inside the tree: a descriptor for paths relative to it; the caller closes it. @throws SystemError */
@@ -275,7 +275,7 @@ export class NativeRelay implements Relay {
 
   /** Makes every CPU let go of buffers that were read. */
   nudge(): void {
-    this.#shim.nudge();
+    if (!this.#closed) this.#shim.act(this.#relay, 'nudge');
   }
 
   /** Whether pages in flight can be punched out and written anew on the file system of `path`, a new file's. */
@@ -326,11 +326,12 @@ export class NativeRelay implements Relay {
 
   counters(): Counters {
     const { writer, reader } = this.#waits;
-    return { ...this.#shim.counters(this.#relay), waits: { writer: writer.counted, reader: reader.counted } };
+    const { lanes, ...counted } = this.#shim.counters(this.#relay);
+    return { ...counted, waits: { writer: writer.counted, reader: reader.counted } };
   }
 
   lanes(): readonly Lane[] {
-    return checkedObject(this.#shim.lanes(this.#relay), 'lanes');
+    return this.#shim.counters(this.#relay).lanes;
   }
 
   async close(): Promise<void> {
@@ -432,12 +433,12 @@ export class NativeRelay implements Relay {
 
   /** Has lanes answer requests with this Host, which was judged; undoes it by `forgetAllowed`. At most 1,024. */
   allowHost(host: string): void {
-    if (!this.#closed) this.#shim.allow(this.#relay, 'host', host);
+    if (!this.#closed) this.#shim.tell(this.#relay, 'host', host);
   }
 
   /** The same with this Authorization, where not everybody's requests are answered. */
   allowReader(authorization: string): void {
-    if (!this.#closed) this.#shim.allow(this.#relay, 'reader', authorization);
+    if (!this.#closed) this.#shim.tell(this.#relay, 'reader', authorization);
   }
 
   /** Has lanes answer by no host and to nobody, until it is said again. */
@@ -474,7 +475,7 @@ export class NativeRelay implements Relay {
    * more as it was seen before.
    */
   changed(path: string): void {
-    if (!this.#closed) this.#shim.changed(this.#relay, path);
+    if (!this.#closed) this.#shim.tell(this.#relay, 'changed', path);
   }
 
   /** What Node shall read of a connection that its lane gives to it. @throws SystemError */

@@ -72,9 +72,12 @@ export type Acts = {
   /** Gives the version that its writes will be seen as. */
   beginLease: [lease: number, epoch: number];
   touchLease: [lease: number];
+  /** The file of a generation, if that is not 0, was changed by nobody else meanwhile. */
+  endLease: [lease: number, generation: number];
   endPlace: [place: number];
   /** Looks at what is in the way of waiting writers, and breaks off what they have waited for so long. */
   press: [breakMilliseconds: number];
+  nudge: [];
   /** Has lanes accept the connections of a listening socket; gives the door. */
   openDoor: [fd: number];
   closeDoor: [door: number];
@@ -95,8 +98,9 @@ export type Acts = {
   handOverAll: [];
 };
 
-/** What is done to a file, beside its descriptor. */
+/** What is done to a file, by what besides its descriptor. */
 export type FileJobs = {
+  write: [offset: number, bytes: Uint8Array];
   sync: [];
   cut: [size: number];
   extend: [size: number];
@@ -110,12 +114,13 @@ export type Shim = {
   act<Name extends keyof Acts>(relay: ShimRelay, name: Name, ...numbers: Acts[Name]): number;
   /** A tree; or in one, which is 0 otherwise, a descriptor of a folder, or of a file to be written. */
   open(relay: ShimRelay, tree: number, path: string, kind: 'tree' | 'folder' | 'file'): number;
-  statGeneration(relay: ShimRelay, tree: number, path: string): FileIdentity | number;
+  /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
+  open(relay: ShimRelay, tree: number, path: string, kind: 'generation', limit: number): OpenedFile | number;
+  /** What a path names; or whether that is still this generation: 1 or 0. */
+  statGeneration(relay: ShimRelay, tree: number, path: string, generation: 0): FileIdentity | number;
+  statGeneration(relay: ShimRelay, tree: number, path: string, generation: number): number;
   /** Of `names`, joined by slashes, how many were looked at. @param numbers is written to (looks.ts) */
   lookAtNames(relay: ShimRelay, tree: number, folder: string, names: string, numbers: Uint8Array): number;
-  generationIsAt(relay: ShimRelay, generation: number, tree: number, path: string): number;
-  /** At most `limit` bytes are served. -ENOMEM where it has to be mapped and the address space has no room. */
-  openGeneration(relay: ShimRelay, tree: number, path: string, limit: number): OpenedFile | number;
   setVersion(
     relay: ShimRelay,
     generation: number,
@@ -143,7 +148,6 @@ export type Shim = {
     needs: Needs,
     wait: boolean,
   ): ShimClaim | number;
-  endLease(relay: ShimRelay, lease: number, generation: number): FileIdentity | number;
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
   /** Of one generation (0: of all): up to `limit`, at most 1,000, with ids above `after`; `next` is 0 at the end. */
   references(
@@ -168,23 +172,23 @@ export type Shim = {
   publish(relay: ShimRelay, publication: Publication | PublicationAhead): number;
   /** What a lane has opened, and nobody was told of yet. */
   takeOpened(relay: ShimRelay): OpenedByLane | undefined;
-  /** The region at this path is not what was published ahead any more. */
-  changed(relay: ShimRelay, path: string): void;
-  /** Requests by a Host, or with an Authorization, may be answered. -ENOSPC when 1,024 are known. */
-  allow(relay: ShimRelay, kind: 'host' | 'reader', text: string): number;
+  /**
+   * Requests by a Host, or with an Authorization, may be answered: -ENOSPC when 1,024 are known. Or the region at this path
+   * is not what was published ahead any more.
+   */
+  tell(relay: ShimRelay, what: 'host' | 'reader' | 'changed', text: string): number;
   /** How lanes answer; before a socket is given to them. */
   respond(relay: ShimRelay, responding: Responding): number;
   /** What Node shall read of a connection that a lane gives to it. */
   unread(relay: ShimRelay, connection: number): Buffer | number;
-  counters(relay: ShimRelay): Counted;
-  lanes(relay: ShimRelay): readonly Lane[] | number;
-  /** This and the next ones give -ENOMEM itself where there is no memory for a promise. */
-  fileWrite(fd: number, bytes: Uint8Array, offset: number): Promise<number> | number;
+  counters(relay: ShimRelay): Counted & { readonly lanes: readonly Lane[] };
+  /** This and the next one give -ENOMEM itself where there is no memory for a promise. */
+  onFile<Name extends keyof FileJobs>(name: Name, fd: number, ...by: FileJobs[Name]): Promise<number> | number;
   fileOverwrite(overwrite: Overwrite): Promise<ShimOverwritten | number> | number;
-  onFile<Name extends keyof FileJobs>(name: Name, fd: number, ...numbers: FileJobs[Name]): Promise<number> | number;
   /** Of so many bytes of huge pages, set aside, where that is not 0; -ENOSPC where too few are free. */
   createMemfd(name: string, hugeBytes: number): number;
-  nudge(): number;
+  /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
+  witness(question: 'refused'): Readonly<Record<string, number>>;
   /** Whether what is written to a folder's files goes to pages of its own: 1 or 0. */
   witness(question: 'freshPages', scratch: 'folder', path: string): number;
   /** What holds scratch pages of this kind. */
@@ -194,8 +198,6 @@ export type Shim = {
    * copied what MSG_ZEROCOPY sent to this machine, 0 when it does not.
    */
   witness(question: 'copyFree' | 'notice', scratch: ScratchKind, path: string, engine: Engine): number;
-  /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
-  refusedCalls(): Readonly<Record<string, number>>;
   /** Bytes of a mapping into a buffer; the caller holds the generation. -EFAULT where a load would be SIGBUS. */
   readMapped(relay: ShimRelay, generation: number, buffer: Uint8Array, offset: number): Promise<number> | number;
   /**
@@ -203,10 +205,10 @@ export type Shim = {
    * each piece and 0, or a negated errno. Gives one when no thread can be had.
    */
   openLog(fd: number, onWritten: (bytes: number, errno: number) => void): ShimLog | number;
+  /** Has a log go on in the file behind a descriptor, which is the log's from here on; a write under way ends where it began. */
+  openLog(fd: number, log: ShimLog): ShimLog;
   /** -EBUSY until the piece before is told of. */
   writeLog(log: ShimLog, bytes: Uint8Array): number;
-  /** Goes on in the file behind a descriptor, which is the log's from here on; a write under way ends where it began. */
-  reopenLog(log: ShimLog, fd: number): void;
   /** Lines of lanes that were lost so far, and whether nothing waits to be written. */
   logState(log: ShimLog): { readonly lost: number; readonly isIdle: boolean };
 };

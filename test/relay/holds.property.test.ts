@@ -177,7 +177,7 @@ function step(text: string, run: (model: Model, real: Real) => void): Step {
 
 function openStep(file: number): Step {
   return step(`open(${sizes[file]})`, (model, { shim, relay, paths }) => {
-    const opened = shim.openGeneration(relay, 0, paths[file] ?? '', Number.MAX_SAFE_INTEGER) as Generation;
+    const opened = shim.open(relay, 0, paths[file] ?? '', 'generation', Number.MAX_SAFE_INTEGER) as Generation;
     assert.equal(opened.size, sizes[file]);
     assert.ok(!model.generations.has(opened.id) && !model.gone.includes(opened.id), 'ids are never used again');
     model.generations.set(opened.id, { size: opened.size, closed: false });

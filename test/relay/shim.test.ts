@@ -60,7 +60,7 @@ type Call = readonly [name: string, ...right: unknown[]];
 /** Every call with a relay, each with arguments that would be right, but for the relay itself. */
 async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<readonly Call[]> {
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
-  const { id } = untyped(shim, 'openGeneration')(relay, 0, path, noLimit) as Generation;
+  const { id } = untyped(shim, 'open')(relay, 0, path, 'generation', noLimit) as Generation;
   const hold = untyped(shim, 'hold')(relay, id, 0, 0, 'sendfile', 0, [0, 100]);
   const { fd } = await makeSocketPair(t);
   const connection = (untyped(shim, 'adopt')(relay, fd, false, -1) as { id: number }).id;
@@ -72,35 +72,35 @@ async function callsOf(t: TestContext, shim: Shim, relay: unknown): Promise<read
     ['open', 0, path, 'tree'],
     ['open', 1, path, 'folder'],
     ['open', 1, path, 'file'],
-    ['statGeneration', 0, path],
+    ['statGeneration', 0, path, 0],
+    ['statGeneration', 0, path, id],
     ['lookAtNames', 1, 'folder', 'file', new Uint8Array(56)],
-    ['openGeneration', 0, path, noLimit],
+    ['open', 0, path, 'generation', noLimit],
     ['hold', id, 0, 0, 'copy', 0, [0, 100]],
     ['readMapped', id, new Uint8Array(10), 0],
     ['references', id],
     ['adopt', fd, false, -1],
     ['send', connection, 1],
     ['release', 2 ** 52, 'complete'],
-    ['generationIsAt', id, 0, path],
     ['setVersion', id, 0, 0],
     ['act', 'setCopying', id, 0],
     ['lockTree', 1, path, 0, 'shared'],
     ['takeConnection', 2 ** 52],
     ['lease', 2 ** 52, 0, 100, 'done', false],
-    ['endLease', 2 ** 52, 0],
+    ['act', 'endLease', 2 ** 52, 0],
     ['place', 2 ** 52, [0, 100]],
     ['act', 'press', 1],
-    ['allow', 'host', 'a.example'],
-    ['allow', 'reader', 'Bearer a'],
+    ['tell', 'host', 'a.example'],
+    ['tell', 'reader', 'Bearer a'],
+    ['tell', 'changed', '/a'],
     ['counters'],
-    ['lanes'],
     ['act', 'finish', connection],
     ['act', 'generationDescriptor', id],
     ['act', 'isSettled', id, 0, 0],
     ['act', 'advance', hold, 0],
     ['act', 'beginLease', 2 ** 52, 1],
     ...ofNothing,
-    ...['withdraw', 'suspend', 'isIdle', 'forgetAllowed', 'handOverAll'].map((name): Call => ['act', name]),
+    ...['withdraw', 'suspend', 'isIdle', 'forgetAllowed', 'handOverAll', 'nudge'].map((name): Call => ['act', name]),
   ];
 }
 
@@ -121,7 +121,7 @@ function isRefusal(outcome: unknown): boolean {
 function mayBeRight(name: string, at: number, value: unknown): boolean {
   if (name === 'adopt' && at === 2) return typeof value === 'boolean';
   if (name === 'adopt' && at === 3) return typeof value === 'number';
-  if (name === 'allow' && at === 2) return typeof value === 'string';
+  if (name === 'tell' && at === 2) return typeof value === 'string';
   return name === 'hold' && at === 6 && Array.isArray(value) && value.length === 2;
 }
 
@@ -201,7 +201,11 @@ test('a log takes bytes for a descriptor, and nothing else', async (t) => {
     assert.throws(() => untyped(shim, 'writeLog')(wrong, new Uint8Array(1)), TypeError);
     assert.throws(() => untyped(shim, 'writeLog')(log, wrong), TypeError);
   }
-  assert.throws(() => untyped(shim, 'writeLog')(relay, new Uint8Array(1)), TypeError, 'a relay is no log');
+  for (const call of [
+    () => untyped(shim, 'writeLog')(relay, new Uint8Array(1)),
+    () => untyped(shim, 'openLog')(fd, relay),
+  ])
+    assert.throws(call, TypeError, 'a relay is no log');
   assert.equal(untyped(shim, 'writeLog')(log, Buffer.from('line')), 0);
   assert.deepEqual([await promise, readFileSync(path, 'utf8')], [[4, 0], 'line']);
 });
@@ -232,7 +236,7 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
   const { shim, relay } = makeRelay(t);
   const other = makeRelay(t).relay;
   const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file', 10_000);
-  const { id: generation } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
+  const { id: generation } = shim.open(relay, 0, path, 'generation', noLimit) as Generation;
   const { fd } = await makeSocketPair(t);
   const { id: connection } = shim.adopt(relay, fd, false, -1) as { id: number };
   const hold = shim.hold(relay, generation, 0, 0, 'sendfile', 0, [0, 100]);
@@ -254,7 +258,7 @@ test('ids of another kind, of another relay, and of what is gone name nothing', 
     for (const act of ['finish', 'breakOff', 'closeConnection'] as const)
       assert.equal(shim.act(relay, act, id), -EBADF);
   }
-  for (const id of [generation, hold, connection]) assert.equal(shim.statGeneration(relay, id, 'file'), -EBADF);
+  for (const id of [generation, hold, connection]) assert.equal(shim.statGeneration(relay, id, 'file', 0), -EBADF);
 
   assert.equal(shim.hold(other, generation, 0, 0, 'copy', 0, [0, 1]), -EBADF);
   assert.equal(sendOf(shim, other, connection, hold), -EBADF);
@@ -279,7 +283,7 @@ test('names of one folder are looked at in one go: files as they are one by one,
   const look = (folder: string, names: readonly string[]) =>
     shim.lookAtNames(relay, tree, folder, names.join('/'), looks.bytes);
   assert.equal(look('folder', ['a', 'link', 'none', 'inner', '..', '.', '', 'b']), 8);
-  const file = (name: string) => shim.statGeneration(relay, tree, `folder/${name}`);
+  const file = (name: string) => shim.statGeneration(relay, tree, `folder/${name}`, 0);
   const { ELOOP } = constants.errno;
   assert.deepEqual(looks.take(8), [file('a'), -ELOOP, -ENOENT, -EINVAL, -EINVAL, -EINVAL, -EINVAL, file('b')]);
   assert.equal(look('', ['folder']), 1);
@@ -296,12 +300,12 @@ test('expected failures are negated errnos', async (t) => {
   const { shim, relay } = makeRelay(t);
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000);
-  assert.equal(shim.openGeneration(relay, 0, `${folder}/none`, noLimit), -ENOENT);
-  assert.equal(shim.statGeneration(relay, 0, `${folder}/none`), -ENOENT);
+  assert.equal(shim.open(relay, 0, `${folder}/none`, 'generation', noLimit), -ENOENT);
+  assert.equal(shim.statGeneration(relay, 0, `${folder}/none`, 0), -ENOENT);
   assert.equal(shim.open(relay, 0, `${folder}/none`, 'tree'), -ENOENT);
-  assert.equal(shim.openGeneration(relay, 0, folder, noLimit), -EINVAL);
+  assert.equal(shim.open(relay, 0, folder, 'generation', noLimit), -EINVAL);
 
-  const { id } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
+  const { id } = shim.open(relay, 0, path, 'generation', noLimit) as Generation;
   assert.equal(shim.hold(relay, id, 1, 0, 'copy', 0, [0, 1]), -ESTALE);
   assert.equal(shim.hold(relay, id, 0, 1, 'copy', 0, [0, 1]), -ESTALE);
   for (const extents of [[], [0, 0], [0, 10_001], [10_000, 1], [9999, 2], [2 ** 52, 2 ** 52], [0, 1, 5, 0]]) {
@@ -330,7 +334,7 @@ test('a reference is had of a file that is where it has to be, and of no other',
   const { shim, relay } = makeRelay(t);
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000);
-  const { id } = shim.openGeneration(relay, 0, path, noLimit) as Generation;
+  const { id } = shim.open(relay, 0, path, 'generation', noLimit) as Generation;
   const hold = (tree: unknown, at?: unknown) => untyped(shim, 'hold')(relay, id, 0, 0, 'copy', 0, [0, 1], tree, at);
   const tree = shim.open(relay, 0, folder, 'tree');
   for (const held of [hold(0, path), hold(tree, 'file'), hold(0)]) assert.ok(Number(held) > 0);
@@ -399,12 +403,17 @@ test('work on files, and what needs no relay, takes what it is meant for', () =>
     ['onFile', 'shred', 0],
     ['onFile', 'sync'],
     ['onFile', 'sync', -1],
+    ['onFile', 'write', 0],
+    ['onFile', 'write', 0, 0],
+    ['onFile', 'write', 0, 0, 'x'],
+    ['onFile', 'write', 0, new Uint8Array(1), 0],
     ['onFile', 'cut', 0],
     ['onFile', 'hasSmallFolios', 0, 0],
     ['onFile', 'copy', 0, 0, 0, 0],
     ['onFile', 'copy', 0, 0, 0.5, 0, 0],
     ['createMemfd', 'name'],
     ['createMemfd', 'name', -1],
+    ['witness'],
     ['witness', 'mood', 'folder', '/tmp'],
     ['witness', 'backing', 'tape', '/tmp'],
     ['witness', 'backing', 'folder'],

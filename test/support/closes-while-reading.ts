@@ -12,7 +12,7 @@ const path = process.argv[2] ?? '';
 
 for (let again = 0; again < 50; again++) {
   const { shim, relay } = makeRelay(scope);
-  const { id } = shim.openGeneration(relay, 0, path, Number.MAX_SAFE_INTEGER) as Generation;
+  const { id } = shim.open(relay, 0, path, 'generation', Number.MAX_SAFE_INTEGER) as Generation;
   const extents: number[] = [];
   Object.defineProperty(extents, 0, {
     get() {
