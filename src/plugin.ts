@@ -157,8 +157,8 @@ export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenF
   const usual = pick(fields);
   app.decorate('pagerelay', opened);
   app.decorateReply('regionBody', undefined);
-  app.decorateReply('sendRegion', function (this: FastifyReply, name, given = {}) {
-    const answer = () => answerRegion(opened, this, name, { ...usual, ...given });
+  app.decorateReply('sendRegion', function (this: FastifyReply, name, given) {
+    const answer = () => answerRegion(opened, this, name, given ? { ...usual, ...given } : usual);
     if (hasTurn(this.raw)) return answer();
     return itsTurn(this.raw).then((isHere) => (isHere ? answer() : this.hijack()));
   });

@@ -44,7 +44,7 @@ function ignore(): void {}
 /** One adopted connection. */
 export class Connection implements ConnectionListener, WayOut {
   readonly peerKind: PeerKind;
-  readonly #relay: NativeRelay;
+  readonly relay: NativeRelay;
   readonly #socket: Socket;
   readonly #id: number;
   /** Of the same socket, adopted by another relay: an application can have several. */
@@ -57,7 +57,7 @@ export class Connection implements ConnectionListener, WayOut {
   constructor(relay: NativeRelay, socket: Socket, known: { readonly id: number; readonly peerKind: PeerKind }) {
     relay.listen(known.id, this);
     this.peerKind = known.peerKind;
-    this.#relay = relay;
+    this.relay = relay;
     this.#socket = socket;
     this.#id = known.id;
     this.#other = connections.get(socket);
@@ -70,7 +70,7 @@ export class Connection implements ConnectionListener, WayOut {
   /** The connection that a relay has adopted of a socket. */
   static of(relay: NativeRelay, socket: Socket): Connection | undefined {
     let connection = connections.get(socket);
-    while (connection && connection.#relay !== relay) connection = connection.#other;
+    while (connection && connection.relay !== relay) connection = connection.#other;
     return connection;
   }
 
@@ -84,8 +84,7 @@ export class Connection implements ConnectionListener, WayOut {
   }
 
   answer(response: ServerResponse, held: HeldTransmission, fields: OutgoingHttpHeaders = {}): Sent | Promise<Sent> {
-    const { transmission, length, sending } = held;
-    return sendHeld({ transmission, length, sending, relay: this.#relay, connection: this }, response, fields);
+    return sendHeld(this, held, response, fields);
   }
 
   /**
@@ -94,13 +93,13 @@ export class Connection implements ConnectionListener, WayOut {
    * socket.
    */
   send(transmission: TransmissionId, head: string, length: number): Sent | Promise<Sent> {
-    const end = this.#relay.send(this.#id, transmission, head, length);
+    const end = this.relay.send(this.#id, transmission, head, length);
     return end instanceof Promise ? this.#whileLaneOwns(end) : end;
   }
 
   /** Ends a connection whose peer must be able to tell that a body ends short. */
   breakOff(): void {
-    this.#relay.breakOff(this.#id);
+    this.relay.breakOff(this.#id);
     this.#socket.destroy();
   }
 
@@ -121,7 +120,7 @@ export class Connection implements ConnectionListener, WayOut {
   }
 
   closed(): void {
-    this.#relay.closeConnection(this.#id);
+    this.relay.closeConnection(this.#id);
     this.#other?.closed();
   }
 
@@ -129,7 +128,7 @@ export class Connection implements ConnectionListener, WayOut {
   // still read the pages in its queue. So ours waits until nothing is undone (docs/done.md).
   finish(callback: Finish): void {
     this.#finish = callback;
-    if (this.#relay.mayFinish(this.#id)) this.drained();
+    if (this.relay.mayFinish(this.#id)) this.drained();
   }
 
   // While the lane sends, Node must not read: a pipelined request would be parsed into a queue without back-pressure.

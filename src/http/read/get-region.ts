@@ -5,6 +5,7 @@
  * @module
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Plan } from '../../range/plan.ts';
 import type { Catalog } from '../../region/catalog.ts';
 import type { Digests } from '../../region/digest.ts';
 import type { Region } from '../../region/region.ts';
@@ -15,7 +16,7 @@ import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
-import { judge, judgeBytes } from './judge.ts';
+import { judge, planBytes } from './judge.ts';
 import { answerBodiless, answerHeld, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
 import { contentFields, type Fields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
@@ -45,73 +46,107 @@ export type RegionService = {
   readonly maxWait: number;
 };
 
+/** A request for a region, and what is to be said of that besides. */
+type Asked = {
+  readonly reply: FastifyReply;
+  /** Already decoded. */
+  readonly name: string;
+  readonly given: GivenFields;
+  /** Those of `given` that are for the request's origin. */
+  readonly forOrigin: Fields;
+};
+
 // What a user's own route answers with, only that route knows.
-function publish(
-  { publisher, outgoing }: RegionService,
-  { request }: FastifyReply,
-  region: Region,
-  given: GivenFields,
-  forOrigin: Fields,
-) {
+function publish({ publisher, outgoing }: RegionService, { reply, given, forOrigin }: Asked, region: Region) {
+  const { request } = reply;
   if (!publisher || !request.routeOptions.config.answeredByLanes) return;
   if (!areRightWithoutOrigin(forOrigin, request)) return;
   publisher.publish(request, region, given, outgoing.engineOf(region), isForAnyOrigin(forOrigin));
 }
 
-/**
- * Judges a request for some bytes by what its region was when it was last looked at: whether it is still so is looked at with
- * the taking of its pages, by one call of the shim. Undefined where something else may come of the request.
- */
-function judgeRecalled(catalog: Catalog, { method, headers }: FastifyRequest, name: string, given: GivenFields) {
-  const isOfBytes = method === 'GET' && otherwise.every((field) => headers[field] === undefined);
-  const region = isOfBytes ? catalog.recall(name) : undefined;
-  if (!region || region.content.generation.size === 0) return undefined;
+// Nothing but bytes can come of it, or an error.
+function isOfBytes({ method, headers }: FastifyRequest): boolean {
+  return (
+    method === 'GET' &&
+    headers['if-match'] === undefined &&
+    headers['if-none-match'] === undefined &&
+    headers['if-modified-since'] === undefined &&
+    headers['if-unmodified-since'] === undefined &&
+    headers['want-repr-digest'] === undefined
+  );
+}
+
+// By what a region was when it was last looked at. An error may be none by what it is now.
+function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined {
   try {
-    return { region, verdict: judgeBytes(method, headers, region, new Date(), given.contentType) };
+    return planBytes('GET', reply.request.headers, region, new Date(), given.contentType);
   } catch {
-    return undefined; // It is judged as it is now.
+    return undefined;
   }
 }
 
-const otherwise = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'want-repr-digest'];
+/**
+ * Answers a request for some bytes by what its region was when it was last looked at: whether it is still so is looked at with
+ * the taking of its pages, by one call of the shim, and nothing is waited for. Undefined where more is to be done.
+ */
+function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyReply> | undefined {
+  const { catalog, lock, outgoing, treeWatch } = service;
+  const { reply, name, given } = asked;
+  treeWatch?.look();
+  if (!isOfBytes(reply.request) || lock?.share() === false) return undefined;
+  const region = catalog.recall(name);
+  const plan = region && planRecalled(asked, region);
+  if (!plan || plan.length === 0) return undefined;
+  const held = outgoing.hold(reply, region, plan, undefined, catalog.locate(name));
+  if (typeof held === 'string') return undefined;
+  publish(service, asked, region);
+  return answerHeld(reply, held, contentFields(region, plan, given));
+}
 
 /**
  * Answers GET and HEAD with a region: 200, 206, 304.
  *
  * @param name a region name, already decoded
  * @param chosen fields that the caller wants to be otherwise
+ * @returns resolves when the body has been sent
  * @throws ProblemError: 403, 404, 412, 416, 503
  */
-export async function answerRegion(service: RegionService, reply: FastifyReply, name: string, chosen: GivenFields) {
-  const { method, headers } = reply.request;
+export function answerRegion(service: RegionService, reply: FastifyReply, name: string, chosen: GivenFields) {
   const forOrigin = originFields(reply);
-  const given = withOriginFields(chosen, forOrigin);
+  const asked = { reply, name, given: withOriginFields(chosen, forOrigin), forOrigin };
+  try {
+    return answerRecalled(service, asked) ?? answerAnew(service, asked);
+  } catch (error) {
+    return Promise.reject<FastifyReply>(problemOfSystem(error));
+  }
+}
+
+async function answerAnew(service: RegionService, asked: Asked): Promise<FastifyReply> {
+  const { catalog, digests, lock, outgoing, treeWatch } = service;
+  const { reply, name, given } = asked;
+  const { method, headers } = reply.request;
   const behind = new BehindWriters(service, reply.raw);
   try {
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
-      service.treeWatch?.look();
-      if (service.lock?.share() === false) await behind.otherService();
-      const recalled = judgement === 0 ? judgeRecalled(service.catalog, reply.request, name, given) : undefined;
-      const region = recalled?.region ?? service.catalog.find(name);
-      const verdict = recalled?.verdict ?? judge(method, headers, region, new Date(), given.contentType);
-      if (!recalled) publish(service, reply, region, given, forOrigin);
+      treeWatch?.look();
+      if (lock?.share() === false) await behind.otherService();
+      const region = catalog.find(name);
+      const verdict = judge(method, headers, region, new Date(), given.contentType);
+      publish(service, asked, region);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();
       }
       const { plan } = verdict;
       // While it is computed the content can move: the second time it is answered without.
       const isDigestWanted = judgement === 0 && wantsReprDigest(headers);
-      const digest = isDigestWanted ? await service.digests.of(region.content, reply.request.raw.socket) : undefined;
-      if (digest !== undefined && service.lock?.share() === false) continue;
-      if (digest !== undefined && service.catalog.find(name).content !== region.content) continue;
+      const digest = isDigestWanted ? await digests.of(region.content, reply.request.raw.socket) : undefined;
+      if (digest !== undefined && lock?.share() === false) continue;
+      if (digest !== undefined && catalog.find(name).content !== region.content) continue;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
-      const file = recalled && service.catalog.locate(name);
-      const held = service.outgoing.hold(reply, region, plan, behind.place, file);
+      const held = outgoing.hold(reply, region, plan, behind.place);
       if (held === 'blocked') await behind.writersOf(region, plan);
-      if (typeof held === 'string') continue;
-      if (recalled) publish(service, reply, region, given, forOrigin);
-      return answerHeld(reply, held, fields);
+      if (typeof held !== 'string') return answerHeld(reply, held, fields);
     }
   } catch (error) {
     throw problemOfSystem(error);

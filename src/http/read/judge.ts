@@ -27,21 +27,21 @@ export function judge(
     case 'not-modified':
       return { kind: 'not-modified' };
   }
-  return judgeBytes(method, headers, region, now, contentType);
+  return { kind: 'content', plan: planBytes(method, headers, region, now, contentType) };
 }
 
 function validatorsOf({ etag, lastModified, state }: Region): Validators {
   return { etag, lastModified, writtenInPlace: state.inPlace };
 }
 
-/** The same of a request without preconditions. @throws ProblemError `range-not-satisfiable` */
-export function judgeBytes(
+/** What a request without preconditions gets. @throws ProblemError `range-not-satisfiable` */
+export function planBytes(
   method: string,
   headers: IncomingHttpHeaders,
   region: Region,
   now: Date,
   contentType = region.contentType,
-): Verdict {
+): Plan {
   const { size } = region.content.generation;
   const planned = { size, contentType };
   // RFC 9110 14.2: Range means something on GET alone.
@@ -55,11 +55,11 @@ export function judgeBytes(
       // that for the range.
       throw notSatisfiable(size, 'Range is malformed, or is there more than once.');
     case 'whole':
-      return { kind: 'content', plan: planWhole(planned) };
+      return planWhole(planned);
     case 'single':
-      return { kind: 'content', plan: planRange(planned, range.range) };
+      return planRange(planned, range.range);
     case 'multiple':
-      return { kind: 'content', plan: planRanges(planned, range.ranges) };
+      return planRanges(planned, range.ranges);
   }
 }
 

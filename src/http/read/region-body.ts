@@ -5,7 +5,7 @@ import type { Trace } from '../../observe/tracing.ts';
 import type { Plan } from '../../range/plan.ts';
 import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../../relay/relay.ts';
 import { readSegments, Stalled, streamEnd, Unwanted } from '../../relay/stream.ts';
-import type { HeldTransmission, WayOut } from './way-out.ts';
+import type { WayOut } from './way-out.ts';
 
 const http = process.getBuiltinModule('node:http');
 
@@ -23,11 +23,6 @@ export type HeldBody = {
   /** Undefined where nobody listens. */
   readonly trace: Trace | undefined;
 };
-
-/** A held body as what a connection sends. */
-export function asTransmission({ transmission, plan, trace }: HeldBody): HeldTransmission {
-  return { transmission, length: plan.length, sending: trace && (() => trace.sending()) };
-}
 
 /**
  * A region's bytes as the payload of a reply. Piped straight into the response of its own connection, as Fastify does
@@ -77,7 +72,7 @@ export class RegionBody extends Readable implements OutgoingBody {
   }
 
   async #sendNatively(connection: WayOut, response: ServerResponse): Promise<void> {
-    const sent = await connection.answer(response, asTransmission(this.#held));
+    const sent = await connection.answer(response, this.#held);
     this.#settle(sent);
     if (sent.outcome !== 'complete') {
       this.destroy();

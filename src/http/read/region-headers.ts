@@ -23,34 +23,33 @@ export type RegionFields = {
 export type GivenFields = RegionFields & { readonly others?: Fields | undefined };
 
 /** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
-export function validatorFields(region: Described, given: GivenFields): Fields {
-  return {
-    etag: region.etag,
-    ...lastModifiedOf(region),
-    'accept-ranges': 'bytes',
-    ...(given.cacheControl === false ? {} : { 'cache-control': given.cacheControl ?? 'no-cache' }),
-    // What a region holds is somebody's data: no browser may run it as part of this origin.
-    'x-content-type-options': 'nosniff',
-    'content-security-policy': 'sandbox',
-    ...given.others,
-  };
+export function validatorFields(region: Described, { cacheControl = 'no-cache', others }: GivenFields): Fields {
+  const fields: Fields = { etag: region.etag };
+  const lastModified = lastModifiedOf(region);
+  if (lastModified !== undefined) fields['last-modified'] = lastModified;
+  fields['accept-ranges'] = 'bytes';
+  if (cacheControl !== false) fields['cache-control'] = cacheControl;
+  // What a region holds is somebody's data: no browser may run it as part of this origin.
+  fields['x-content-type-options'] = 'nosniff';
+  fields['content-security-policy'] = 'sandbox';
+  return others ? Object.assign(fields, others) : fields;
 }
 
-function lastModifiedOf({ lastModified, lastModifiedField }: Described): Fields {
-  if (lastModified === undefined || lastModifiedField === undefined) return {};
+function lastModifiedOf({ lastModified, lastModifiedField }: Described): string | undefined {
   // RFC 9110 8.8.2.1: a time in the future is replaced by that of the message.
-  return { 'last-modified': lastModified.getTime() > Date.now() ? new Date().toUTCString() : lastModifiedField };
+  const isAhead = lastModified !== undefined && lastModified.getTime() > Date.now();
+  return isAhead ? new Date().toUTCString() : lastModifiedField;
 }
 
 /** The fields of a response with a plan's body. */
 export function contentFields(region: Described, plan: Plan, given: GivenFields): Fields {
-  return {
-    ...validatorFields(region, given),
-    'content-type': plan.contentType,
-    'content-length': plan.length,
-    ...(plan.contentRange === undefined ? {} : { 'content-range': plan.contentRange }),
-    ...(given.contentDisposition === undefined ? {} : dispositionField(region.name, given.contentDisposition)),
-  };
+  const fields = validatorFields(region, given);
+  fields['content-type'] = plan.contentType;
+  fields['content-length'] = plan.length;
+  if (plan.contentRange !== undefined) fields['content-range'] = plan.contentRange;
+  if (given.contentDisposition !== undefined)
+    fields['content-disposition'] = dispositionOf(region.name, given.contentDisposition);
+  return fields;
 }
 
 /** Fields that a route's own code or hooks may have set before; theirs stay. */
@@ -73,7 +72,6 @@ export function setAllFields(reply: FastifyReply, fields: Fields): Fields {
   return fields;
 }
 
-function dispositionField(name: string, type: 'inline' | 'attachment'): Fields {
-  const fileName = name.slice(name.lastIndexOf('/') + 1);
-  return { 'content-disposition': contentDisposition(fileName, { type }) };
+function dispositionOf(name: string, type: 'inline' | 'attachment'): string {
+  return contentDisposition(name.slice(name.lastIndexOf('/') + 1), { type });
 }

@@ -6,12 +6,12 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { PeerKind, Sent, TransmissionId } from '../../relay/relay.ts';
 
-/** A held transmission of `length` bytes. */
+/** A held transmission of `plan.length` bytes. */
 export type HeldTransmission = {
   readonly transmission: TransmissionId;
-  readonly length: number;
+  readonly plan: { readonly length: number };
   /** Is told when it is the body's turn. */
-  readonly sending: (() => void) | undefined;
+  readonly trace: { sending(): void } | undefined;
 };
 
 /** A connection on which held bytes can go out natively. */
