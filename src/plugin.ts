@@ -96,7 +96,7 @@ export type PagerelayOptions = {
   readonly maxBytes?: number;
   /** Cross-origin requests (`@fastify/cors`) for these routes; `true` allows every origin. Default off. */
   readonly cors?: boolean | FastifyCorsOptions;
-} & RegionFields;
+} & Omit<RegionFields, 'version'>;
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -226,6 +226,7 @@ function readBlock(text: string) {
   return block;
 }
 
+/** What is chosen once for all regions. */
 function pick({ contentType, cacheControl, contentDisposition, others }: GivenFields): GivenFields {
   return { contentType, cacheControl, contentDisposition, others };
 }

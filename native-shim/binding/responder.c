@@ -77,8 +77,8 @@ static bool want_content(napi_env env, napi_value object, struct pr_publication 
 }
 
 static bool want_publication(napi_env env, napi_value object, struct texts *texts, struct pr_publication *is) {
-    napi_value value;
-    return want_property(env, object, "anyOrigin", &value) && want_boolean(env, value, "anyOrigin", &is->any_origin) &&
+    return boolean_property(env, object, "anyOrigin", &is->any_origin) &&
+           boolean_property(env, object, "oneVersion", &is->one_version) &&
            text_property(env, object, "path", texts, &is->path) &&
            text_property(env, object, "name", texts, &is->name) &&
            text_property(env, object, "etag", texts, &is->etag) &&

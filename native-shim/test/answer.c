@@ -9,6 +9,7 @@
     { .at = (literal), .length = sizeof(literal) - 1 }
 
 #define LAST_MODIFIED "last-modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define LINK          "link: <?version=a-1>; rel=\"bookmark\"\r\n"
 
 static const char date[] = "Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -266,9 +267,9 @@ static void if_range_by_a_strong_tag(void) {
 /* Heads. */
 
 /* Every field that differs: nobody can foresee the date but by asking for it twice. */
-static void expect_head(const struct pr_answer *answer, bool keeps, unsigned keep_alive, const char *before_date,
-                        const char *behind) {
-    const struct pr_published published = {.size = 1000, .is = region};
+static void expect_head_of(const struct pr_publication *is, const struct pr_answer *answer, bool keeps,
+                           unsigned keep_alive, const char *before_date, const char *behind) {
+    const struct pr_published published = {.size = 1000, .is = *is};
     const struct pr_validators validators = {.etag = region.etag, .last_modified = region.last_modified};
     char into[PR_LONGEST_FIELDS + PR_HEAD_ROOM], expected[2048], now[64];
     struct pr_head_end end = {0};
@@ -287,10 +288,15 @@ static void expect_head(const struct pr_answer *answer, bool keeps, unsigned kee
         FAIL("\"%.*s\", not \"%s\"", (int)length, into, expected);
 }
 
+static void expect_head(const struct pr_answer *answer, bool keeps, unsigned keep_alive, const char *before_date,
+                        const char *behind) {
+    expect_head_of(&region, answer, keeps, keep_alive, before_date, behind);
+}
+
 static void the_head_of_a_range(void) {
     struct pr_answer answer = {.status = PR_STATUS_PARTIAL, .has_body = true, .offset = 10, .length = 90};
     expect_head(&answer, true, 72,
-                "HTTP/1.1 206 Partial Content\r\netag: \"a-1\"\r\n" LAST_MODIFIED "accept-ranges: bytes\r\n"
+                "HTTP/1.1 206 Partial Content\r\netag: \"a-1\"\r\n" LAST_MODIFIED LINK "accept-ranges: bytes\r\n"
                 "content-type: application/octet-stream\r\ncontent-length: 90\r\ncontent-range: bytes 10-99/1000\r\n"
                 "x-own: 1\r\n",
                 "Connection: keep-alive\r\nKeep-Alive: timeout=72\r\n");
@@ -299,7 +305,7 @@ static void the_head_of_a_range(void) {
 static void the_head_of_a_whole_region_that_ends_its_connection(void) {
     struct pr_answer answer = {.status = PR_STATUS_OK, .has_body = true, .length = 1000};
     expect_head(&answer, false, 72,
-                "HTTP/1.1 200 OK\r\netag: \"a-1\"\r\n" LAST_MODIFIED "accept-ranges: bytes\r\n"
+                "HTTP/1.1 200 OK\r\netag: \"a-1\"\r\n" LAST_MODIFIED LINK "accept-ranges: bytes\r\n"
                 "content-type: application/octet-stream\r\ncontent-length: 1000\r\nx-own: 1\r\n",
                 "Connection: close\r\n");
 }
@@ -307,8 +313,17 @@ static void the_head_of_a_whole_region_that_ends_its_connection(void) {
 static void the_head_of_what_was_not_modified(void) {
     struct pr_answer answer = {.status = PR_STATUS_NOT_MODIFIED};
     expect_head(&answer, true, 0,
-                "HTTP/1.1 304 Not Modified\r\netag: \"a-1\"\r\n" LAST_MODIFIED "accept-ranges: bytes\r\n",
+                "HTTP/1.1 304 Not Modified\r\netag: \"a-1\"\r\n" LAST_MODIFIED LINK "accept-ranges: bytes\r\n",
                 "Connection: keep-alive\r\n");
+}
+
+static void the_head_of_a_version_that_its_path_names_links_to_none(void) {
+    struct pr_answer answer = {.status = PR_STATUS_NOT_MODIFIED};
+    struct pr_publication one = region;
+    one.one_version = true;
+    expect_head_of(&one, &answer, true, 0,
+                   "HTTP/1.1 304 Not Modified\r\netag: \"a-1\"\r\n" LAST_MODIFIED "accept-ranges: bytes\r\n",
+                   "Connection: keep-alive\r\n");
 }
 
 static void the_longest_head_has_room(void) {
@@ -319,8 +334,8 @@ static void the_longest_head_has_room(void) {
     const struct pr_text none = TEXT("");
     struct pr_published published = {.size = UINT64_MAX, .is = {.content_type = none, .others = none}};
     struct pr_validators now = {.etag = {.at = tag, .length = sizeof now.made_etag}, .last_modified = TEXT(date)};
-    /* The published tag was the longest one, and there was no date. */
-    published.is.fields = (struct pr_text){.at = fields, .length = sizeof fields - PR_LONGEST_TAG};
+    /* The published tag was the longest one, once as such and once in the link, and there was no date. */
+    published.is.fields = (struct pr_text){.at = fields, .length = sizeof fields - 2 * PR_LONGEST_TAG};
     struct pr_answer answer = {.status = PR_STATUS_PARTIAL, .has_body = true, .offset = UINT64_MAX - 10, .length = 10};
     struct pr_head_end end = {0};
     CHECK(pr_answer_head(into, &published, &now, &answer, true, UINT32_MAX, &end) <= sizeof into);
@@ -340,6 +355,7 @@ int main(void) {
     RUN(the_head_of_a_range);
     RUN(the_head_of_a_whole_region_that_ends_its_connection);
     RUN(the_head_of_what_was_not_modified);
+    RUN(the_head_of_a_version_that_its_path_names_links_to_none);
     RUN(the_longest_head_has_room);
     return 0;
 }

@@ -9,8 +9,10 @@ const exposed = [
   'content-length',
   'content-range',
   'content-disposition',
+  'content-location',
   'etag',
   'last-modified',
+  'link',
   'repr-digest',
   'retry-after',
 ];

@@ -9,6 +9,7 @@ import { listReferences } from './read/list-references.ts';
 import { listRegions } from './read/list-regions.ts';
 import { regionName } from './read/name-of-request.ts';
 import type { Outgoing } from './read/outgoing.ts';
+import { versionAsked } from './read/version-url.ts';
 import { mergePatch } from './write/patch-region.ts';
 import type { Writer } from './write/writer.ts';
 import { addWritingRoutes } from './write/writing-routes.ts';
@@ -38,7 +39,7 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
     method: ['GET', 'HEAD'],
     url: '/regions/*',
     config: { openapi: readRoute, answeredByLanes: true },
-    handler: (request, reply) => reply.sendRegion(regionName(request)),
+    handler: (request, reply) => reply.sendRegion(regionName(request), { version: versionAsked(request) }),
   });
   scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => listRegions(routes, request, reply));
   scope.get('/references', { config: { openapi: referencesRoute } }, (request, reply) =>

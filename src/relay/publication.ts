@@ -36,6 +36,8 @@ type Published = {
   readonly copyBelow: number;
   /** Whether the answer is the same to a request that names an origin. */
   readonly anyOrigin: boolean;
+  /** Whether `path` names this version, and no other can be answered with there. Else answers link to the URL that does. */
+  readonly oneVersion: boolean;
 };
 
 /** How lanes answer. */

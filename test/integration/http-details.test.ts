@@ -393,7 +393,7 @@ const targets: Readonly<Record<string, string>> = {
   'absolute form with a scheme in capitals': 'HTTP://test/regions/x.bin',
   'absolute form of https': 'https://test/regions/x.bin',
   'an address in absolute form': 'http://[::1]:80/regions/x.bin',
-  'a query': '/regions/x.bin?version=2&bytes=0-9',
+  'a query': '/regions/x.bin?edition=2&bytes=0-9',
   'an empty query': '/regions/x.bin?',
   'a query that holds another path': '/regions/x.bin?/../../etc/passwd',
   'a query with a broken escape': '/regions/x.bin?%zz%',

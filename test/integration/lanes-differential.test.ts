@@ -187,20 +187,30 @@ const besides = fc.oneof(
   },
 );
 
-const targets = fc.oneof(
-  { weight: 8, arbitrary: fc.constant(path) },
-  {
-    weight: 4,
-    arbitrary: fc.constantFrom('/regions/%66ile.bin', '/regions/a%20b.bin', '/regions/d/%C3%A9', '/regions/empty.bin'),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.constantFrom(
-      ...[`${path}?x`, `${path}?version=1`, `${path}?`, `${path}/`, `/${path}`, `http://localhost${path}`],
-      ...['/regions/none', '/regions/%zz', '/regions/d', '/regions/d/../file.bin', '/healthz', '/none', '/%ff', '*'],
-    ),
-  },
-);
+const targets = ({ etag }: Validators) =>
+  fc.oneof(
+    { weight: 8, arbitrary: fc.constant(path) },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(etag, `"x${etag.slice(2)}`, '"x"').map((tag) => `${path}?version=${tag.slice(1, -1)}`),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom(
+        '/regions/%66ile.bin',
+        '/regions/a%20b.bin',
+        '/regions/d/%C3%A9',
+        '/regions/empty.bin',
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(
+        ...[`${path}?x`, `${path}?version=1`, `${path}?`, `${path}/`, `/${path}`, `http://localhost${path}`],
+        ...['/regions/none', '/regions/%zz', '/regions/d', '/regions/d/../file.bin', '/healthz', '/none', '/%ff', '*'],
+      ),
+    },
+  );
 
 const hosts = fc.oneof(
   { weight: 12, arbitrary: fc.constant('localhost') },
@@ -236,7 +246,7 @@ const ending = fc.constantFrom(
 
 const request = (validators: Validators, versions: typeof going | typeof ending = going) =>
   fc
-    .tuple(methods, targets, versions, hosts, deciding(validators), ranges, besides)
+    .tuple(methods, targets(validators), versions, hosts, deciding(validators), ranges, besides)
     .map(
       ([method, target, version, host, fields, range, others]) =>
         `${method} ${target} ${version(host)}${fields.replace('@', range)}${others}\r\n`,

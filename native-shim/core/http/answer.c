@@ -142,6 +142,12 @@ static char *write_validators(char *at, const struct pr_validators *now) {
     return WRITE(write_text(WRITE(at, "last-modified: "), now->last_modified), "\r\n");
 }
 
+/* RFC 8288: the URL that pins this version (src/http/read/version-url.ts), relative to the request's. */
+static char *write_link(char *at, struct pr_text etag) {
+    at = write_text(WRITE(at, "link: <?version="), (struct pr_text){etag.at + 1, etag.length - 2});
+    return WRITE(at, ">; rel=\"bookmark\"\r\n");
+}
+
 /* RFC 9110 8.6, 14.4. */
 static char *write_content(char *at, const struct pr_published *region, const struct pr_answer *answer) {
     at = write_text(at, region->is.content_type);
@@ -156,7 +162,9 @@ static char *write_content(char *at, const struct pr_published *region, const st
 
 size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
                       const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end) {
-    char *at = write_text(write_validators(write_status(into, answer->status), now), region->is.fields);
+    char *at = write_validators(write_status(into, answer->status), now);
+    if (!region->is.one_version) at = write_link(at, now->etag);
+    at = write_text(at, region->is.fields);
     if (answer->status != PR_STATUS_NOT_MODIFIED) at = write_content(at, region, answer);
     at = write_text(at, date_of(end));
     if (!keeps)

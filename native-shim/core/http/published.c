@@ -213,7 +213,7 @@ static bool is_lanes(enum pr_engine engine) {
 }
 
 static int check(const struct pr_publication *given) {
-    const size_t head = given->etag.length + given->last_modified.length + given->fields.length +
+    const size_t head = 2 * given->etag.length + given->last_modified.length + given->fields.length +
                         given->content_type.length + given->others.length;
     if (!is_lanes(given->engine) || !is_lanes(given->large)) return -EINVAL;
     if (given->path.length == 0 || given->name.length == 0) return -EINVAL;

@@ -33,6 +33,7 @@ struct pr_publication {
     enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
     uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
     bool any_origin;                     /* the answer is the same to a request with Origin; else that is Node's */
+    bool one_version; /* `path` names this version, and Node answers for any other; else answers link to its URL */
 };
 
 /* The longest fields of one region, bytes. */

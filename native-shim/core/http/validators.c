@@ -55,6 +55,6 @@ bool pr_validators_find(const struct pr_published *published, const struct pr_ge
     validators->last_modified = is->last_modified;
     const int64_t modified = generation ? generation->info.modified_seconds : published->modified;
     bool found = validators->epoch == is->epoch && validators->version == is->version;
-    if (!found) found = make_etag(is, validators);
+    if (!found) found = !is->one_version && make_etag(is, validators);
     return found && (modified == published->modified || make_date(modified, validators));
 }

@@ -39,7 +39,12 @@ export function requestFields(fields: Readonly<Record<string, string>>): Schema 
 const validators = {
   ETag: always('Strong (RFC 9110 8.8.3).', { type: 'string', pattern: '^"[!-~]+"$' }),
   'Last-Modified': always('An HTTP-date.'),
-  'Cache-Control': sometimes('`no-cache` where whoever runs it has not chosen otherwise.'),
+  Link: sometimes('`<?version=TAG>; rel="bookmark"`: the URL of this version, where none was asked for.'),
+  'Content-Location': sometimes('The URL of this version, where it was asked for.'),
+  'Cache-Control': sometimes(
+    '`no-cache` where whoever runs it has not chosen otherwise; `max-age=31536000, immutable` (RFC 8246) of the ' +
+      'version that was asked for.',
+  ),
   'Accept-Ranges': always('Ranges of bytes can be asked for.', { const: 'bytes' }),
   'X-Content-Type-Options': always('Browsers take the content type as it is.', { const: 'nosniff' }),
   'Content-Security-Policy': always('Browsers run nothing of it.', { const: 'sandbox' }),
@@ -63,6 +68,17 @@ export const readRoute: RouteDocument = {
   tags: ['regions'],
   security,
   params: nameParameter,
+  querystring: {
+    type: 'object',
+    properties: {
+      version: {
+        type: 'string',
+        description:
+          'An entity-tag without its quotes: 412 unless it is that of the current version, to HEAD too. Clients that ' +
+          'ask for one region again and again, and can send no If-Match, never get parts of two versions by such a URL.',
+      },
+    },
+  },
   headers: requestFields({
     range: 'Up to 64 ranges of bytes (RFC 9110 14.2); more, or another unit, get the whole; malformed ones get 416.',
     'if-range': 'An entity-tag or a date: ranges only of this (RFC 9110 13.1.5).',
@@ -84,6 +100,7 @@ export const readRoute: RouteDocument = {
     },
     304: bodiless('Not modified.', validators),
     ...failures(
+      'bad-query',
       'unauthorized',
       'region-forbidden',
       'region-not-found',
@@ -118,6 +135,10 @@ const region = component(
     engineBecause: { type: 'string' },
     contentType: { type: 'string' },
     etag: { type: 'string' },
+    versionUrl: {
+      type: 'string',
+      description: 'Where this version is found and no other: 412 once the region has another one.',
+    },
     node: {
       type: ['integer', 'null'],
       minimum: 0,

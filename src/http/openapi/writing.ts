@@ -40,6 +40,7 @@ export const putRoute: RouteDocument = {
     201: bodiless('Made, and durable.', { ...changed, Location: always('Where it is.') }),
     204: bodiless('Replaced by a new generation, or overwritten in place; durable.', { ...changed, ...waited }),
     ...failures(
+      'bad-query',
       'bad-name',
       'bad-range',
       'bad-request',
@@ -82,6 +83,7 @@ export const patchRoute: RouteDocument = {
   response: {
     204: bodiless('It has this size now.', { ...changed, ...waited }),
     ...failures(
+      'bad-query',
       'bad-name',
       'bad-request',
       'unauthorized',
@@ -113,6 +115,7 @@ export const deleteRoute: RouteDocument = {
   response: {
     204: bodiless('The name is gone.'),
     ...failures(
+      'bad-query',
       'bad-name',
       'unauthorized',
       'region-not-found',
@@ -170,6 +173,7 @@ export const takeLeaseRoute: RouteDocument = {
       ...waited,
     }),
     ...failures(
+      'bad-query',
       'bad-name',
       'bad-request',
       'unauthorized',

@@ -8,7 +8,7 @@ export const problemContentType = 'application/problem+json';
 export const problems = {
   'bad-request': { status: 400, title: 'The request could not be understood.' },
   'bad-name': { status: 400, title: 'No region can be called that.' },
-  'bad-query': { status: 400, title: 'A parameter of the query is not what this list takes.' },
+  'bad-query': { status: 400, title: 'A parameter of the query is not what is taken here.' },
   'bad-range': { status: 400, title: 'Content-Range is not one range of bytes that fits the body.' },
   'digest-malformed': { status: 400, title: 'A digest field could not be understood.' },
   'digest-mismatch': { status: 400, title: 'The body is not what its digest says.' },

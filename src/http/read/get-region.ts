@@ -20,6 +20,7 @@ import { judge, planBytes } from './judge.ts';
 import { answerBodiless, answerHeld, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
 import { contentFields, type Fields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
+import { checkVersion } from './version-url.ts';
 
 /** A region that others keep changing is judged again so often. */
 const mostJudgements = 5;
@@ -79,6 +80,7 @@ function isOfBytes({ method, headers }: FastifyRequest): boolean {
 // By what a region was when it was last looked at. An error may be none by what it is now.
 function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined {
   try {
+    checkVersion(region.etag, given.version);
     return planBytes('GET', reply.request.headers, region, new Date(), given.contentType);
   } catch {
     return undefined;
@@ -131,6 +133,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       treeWatch?.look();
       if (lock?.share() === false) await behind.otherService();
       const region = catalog.find(name);
+      checkVersion(region.etag, given.version);
       const verdict = judge(method, headers, region, new Date(), given.contentType);
       publish(service, asked, region);
       if (verdict.kind === 'not-modified') {

@@ -1,6 +1,7 @@
 /** `GET /regions`. @module */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Listed } from '../../region/listing/listing.ts';
+import { encodeName } from '../../region/name.ts';
 import type { BackingEngine } from '../../relay/engine.ts';
 import { SystemError } from '../../relay/relay.ts';
 import type { Seen } from '../../relay/witness.ts';
@@ -8,6 +9,7 @@ import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import type { Routes } from '../routes.ts';
 import { limitOf, linkNext, type Query, queryOf } from './list-pages.ts';
+import { versionUrl } from './version-url.ts';
 
 /** Answers with a page of regions. @throws ProblemError; SystemError */
 export async function listRegions(routes: Routes, request: FastifyRequest, reply: FastifyReply) {
@@ -15,7 +17,8 @@ export async function listRegions(routes: Routes, request: FastifyRequest, reply
   const page = await regionsOf(routes, query);
   linkNext(reply, query, page);
   const engineOf = once((seen: Seen) => routes.outgoing.engineFor(seen));
-  return { regions: page.items.map((listed) => describe(routes, listed, engineOf(listed.seen))) };
+  const [path = ''] = request.url.split('?', 1);
+  return { regions: page.items.map((listed) => describe(routes, listed, engineOf(listed.seen), path)) };
 }
 
 // What a single region is not found for is no answer to the question which ones there are.
@@ -40,7 +43,7 @@ function once<Key, Value>(find: (key: Key) => Value): (key: Key) => Value {
   };
 }
 
-function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engineOf: BackingEngine) {
+function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engineOf: BackingEngine, path: string) {
   const { backing, engine, copyFree, because } = engineOf;
   return {
     name: listed.name,
@@ -51,6 +54,7 @@ function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engi
     engineBecause: because,
     contentType: listed.contentType,
     etag: listed.etag,
+    versionUrl: `${path}/${encodeName(listed.name)}${versionUrl(listed.etag)}`,
     node: node < 0 ? null : node,
     nodes: sharesOf(pagesByNode),
     writable: routes.writer?.store.catalog.isOfTree(listed.name) ?? false,

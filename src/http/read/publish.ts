@@ -9,6 +9,7 @@ import type { Engine, Tree } from '../../relay/relay.ts';
 import { copyingIn } from '../../relay/witness.ts';
 import { Filling } from './fill.ts';
 import { contentFields, type Fields, type GivenFields, validatorFields } from './region-headers.ts';
+import { versionUrl } from './version-url.ts';
 
 /** What publishing needs to know of the service. */
 export type PublisherOptions = {
@@ -23,7 +24,9 @@ export type PublisherOptions = {
 };
 
 // Paths that stand in a request, in a log and in JSON as they are.
-const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*$/;
+const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*$/;
+/** An entity-tag that stands in a URL as it is. */
+const plainTag = /^"[\w\-.~]*"$/;
 const printable = /^[\x20-\x7e\r\n]*$/;
 
 /** Milliseconds: what was published is not published again for so long. Lanes may have dropped it, for want of room. */
@@ -72,11 +75,15 @@ export class Publisher {
     const isPublished = isResting && !this.#relay.isSuspended;
     // An application that rewrites paths may lead the same one elsewhere next time.
     const isAsAsked =
-      isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name));
+      isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name, given));
     if (this.#isOver || !isAsAsked || !this.#introduce(request) || isPublished) return;
     const { generation, epoch, version } = region.content;
     const what = generation.size > 0 && this.#describe(region, given, engines);
-    if (what && this.#relay.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin }))
+    const oneVersion = isOneVersion(given);
+    if (
+      what &&
+      this.#relay.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin, oneVersion })
+    )
       this.#published.set(region, paths.set(path, { anyOrigin, until: performance.now() + restMilliseconds }));
   }
 
@@ -126,7 +133,9 @@ export class Publisher {
     const seenFile = { ...file, backing: seen.backing, copying: copyingIn(seen.verdicts) };
     return this.#pathsOf(region.name)
       .filter((path) => plainPath.test(path))
-      .every((path) => this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version, anyOrigin }));
+      .every((path) =>
+        this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version, anyOrigin, oneVersion: false }),
+      );
   }
 
   // All that is published of a region but its content; undefined where no lane can answer for it.
@@ -134,7 +143,7 @@ export class Publisher {
     const { lastModified, etag } = region;
     // A time in the future is told as that of each message (RFC 9110 8.8.2.1).
     const isAhead = lastModified !== undefined && lastModified.getTime() > Date.now();
-    if (isAhead || !isOfLanes(engine) || !isOfLanes(large)) return undefined;
+    if (isAhead || !isOfLanes(engine) || !isOfLanes(large) || !plainTag.test(etag)) return undefined;
     const { tree, path: name } = this.#options.locate(region.name);
     const texts = textsOf(region, given);
     if (!printable.test(texts.fields + texts.contentType + texts.others)) return undefined;
@@ -189,9 +198,16 @@ function spellingsOf(name: string): string[] {
   return most === least ? [most] : [most, least];
 }
 
-function isUsual(path: string, name: string): boolean {
-  const spelling = spellingsOf(name).find((each) => path.endsWith(`/${each}`));
-  return spelling !== undefined && !path.slice(0, -spelling.length).includes('%');
+function isOneVersion({ version }: GivenFields): boolean {
+  return typeof version === 'string';
+}
+
+function isUsual(path: string, name: string, { version }: GivenFields): boolean {
+  const query = typeof version === 'string' ? versionUrl(`"${version}"`) : '';
+  const end = spellingsOf(name)
+    .map((spelling) => `${spelling}${query}`)
+    .find((each) => path.endsWith(`/${each}`));
+  return end !== undefined && !path.slice(0, -end.length).includes('%');
 }
 
 function isNew(known: Set<string>, value: string): boolean {
@@ -204,8 +220,9 @@ function isOfLanes(engine: Engine): boolean {
   return engine !== 'zerocopy' && engine !== 'stream';
 }
 
-// As Node would write them, in their order.
-function textsOf(region: Described, given: GivenFields) {
+// As Node would write them, in their order, but for the link to the current version.
+function textsOf(region: Described, asked: GivenFields) {
+  const given = isOneVersion(asked) ? asked : { ...asked, version: undefined };
   const plan = planWhole({ size: 0, contentType: given.contentType ?? region.contentType });
   const all = contentFields(region, plan, given);
   const same = Object.keys(validatorFields(region, given)).filter((name) => !ofValidators.has(name));

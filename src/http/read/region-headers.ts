@@ -2,6 +2,7 @@ import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply } from 'fastify';
 import type { Plan } from '../../range/plan.ts';
 import type { Described } from '../../region/region.ts';
+import { versionUrl } from './version-url.ts';
 
 /** Response fields, names in lower case. */
 export type Fields = Record<string, string | number | string[]>;
@@ -17,22 +18,48 @@ export type RegionFields = {
   readonly cacheControl?: string | false | undefined;
   /** Content-Disposition (RFC 6266) with the last segment of the name as the file name; by default none is sent. */
   readonly contentDisposition?: 'inline' | 'attachment' | undefined;
+  /**
+   * Where the region's URL with `?version=TAG` names one version for good: what the request says there, an entity-tag without
+   * its quotes, or null when it says nothing. While a version is current that was asked for, its answers are told to be
+   * immutable (RFC 8246); after that they are 412. Answers with whichever is current link to its URL (RFC 8288). By default
+   * no URL names a version.
+   */
+  readonly version?: string | null | undefined;
 };
 
 /** Those, and any others (`given-fields.ts`). */
 export type GivenFields = RegionFields & { readonly others?: Fields | undefined };
 
 /** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
-export function validatorFields(region: Described, { cacheControl = 'no-cache', others }: GivenFields): Fields {
+export function validatorFields(region: Described, given: GivenFields): Fields {
+  const { cacheControl = 'no-cache', version, others } = given;
   const fields: Fields = { etag: region.etag };
   const lastModified = lastModifiedOf(region);
   if (lastModified !== undefined) fields['last-modified'] = lastModified;
+  if (version === null) fields.link = `<${versionUrl(region.etag)}>; rel="bookmark"`;
   fields['accept-ranges'] = 'bytes';
-  if (cacheControl !== false) fields['cache-control'] = cacheControl;
+  if (cacheControl !== false) fields['cache-control'] = cacheControlOf(cacheControl, version);
   // What a region holds is somebody's data: no browser may run it as part of this origin.
   fields['x-content-type-options'] = 'nosniff';
   fields['content-security-policy'] = 'sandbox';
-  return others ? Object.assign(fields, others) : fields;
+  if (typeof version === 'string') fields['content-location'] = versionUrl(region.etag);
+  if (!others) return fields;
+  const { link = [] } = fields;
+  return Object.assign(fields, others, others.link === undefined ? {} : { link: both(link, others.link) });
+}
+
+function both(first: Fields[string], second: Fields[string]): string[] {
+  return [first, second].flat().map(String);
+}
+
+// A year is as long as any cache keeps what it is given.
+const forGood = 'max-age=31536000, immutable';
+
+function cacheControlOf(chosen: string, version: GivenFields['version']): string {
+  if (typeof version !== 'string') return chosen;
+  // One version need never be asked about again. What else was chosen, such as who may keep it, holds for it as well.
+  if (chosen === 'no-cache') return forGood;
+  return /\bimmutable\b/i.test(chosen) ? chosen : `${chosen}, immutable`;
 }
 
 function lastModifiedOf({ lastModified, lastModifiedField }: Described): string | undefined {
@@ -58,9 +85,10 @@ const yielding = ['cache-control', 'content-disposition', 'content-security-poli
 /** Sets the fields of a region's answer, in their order. */
 export function setFields(reply: FastifyReply, fields: Fields): FastifyReply {
   for (const [name, value] of Object.entries(fields)) {
-    if (yielding.includes(name) && reply.hasHeader(name)) continue;
+    const before = reply.getHeader(name);
+    if (before !== undefined && yielding.includes(name)) continue;
     reply.removeHeader(name);
-    reply.header(name, value);
+    reply.header(name, name === 'link' && before !== undefined ? both(before, value) : value);
   }
   return reply;
 }

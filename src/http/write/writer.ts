@@ -8,6 +8,7 @@ import type { Region } from '../../region/region.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { writtenName } from '../read/name-of-request.ts';
+import { refuseVersion } from '../read/version-url.ts';
 import { judgeWrite } from './judge-write.ts';
 
 /** What changing regions needs. */
@@ -22,9 +23,10 @@ export type Writer = {
 /**
  * What a request is about. Before its body is read: what can be refused is refused without it.
  *
- * @throws ProblemError `bad-name`, `method-not-allowed`, `precondition-failed`; Refusal `tree-moved`
+ * @throws ProblemError `bad-query`, `bad-name`, `method-not-allowed`, `precondition-failed`; Refusal `tree-moved`
  */
 export function writeOf(writer: Writer, request: FastifyRequest): Judged {
+  refuseVersion(request);
   const name = writtenName(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(name)) {
     throw new ProblemError('method-not-allowed', { headers: { allow: 'GET, HEAD, OPTIONS' } });

@@ -52,6 +52,8 @@ const reading: readonly Case[] = [
   { ...region('folder/b.bin'), fields: { range: 'bytes=0-0,-5' }, status: 206 },
   { ...region('a.bin'), fields: { 'if-none-match': '*' }, status: 304 },
   { ...region('none'), status: 404 },
+  { ...region('a.bin?version=other'), status: 412 },
+  { ...region('a.bin?version=1&version=2'), status: 400 },
   { ...region('a.bin'), fields: { 'if-match': '"other"' }, status: 412 },
   { ...region('a.bin'), fields: { range: `bytes=${mebibyte}-` }, status: 416 },
   { path: '/regions', status: 200 },

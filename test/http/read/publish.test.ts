@@ -73,7 +73,14 @@ test('a region is published with what its answers are made of, in the order that
         'x-one: 1\r\nx-one: 2\r\n',
       contentType: 'content-type: application/octet-stream\r\n',
       others: 'content-disposition: inline; filename="a b.bin"\r\n',
-      ...{ engine: 'sendfile', large: 'splice', largeFrom: 65_536, copyBelow: 512, anyOrigin: false },
+      ...{
+        engine: 'sendfile',
+        large: 'splice',
+        largeFrom: 65_536,
+        copyBelow: 512,
+        anyOrigin: false,
+        oneVersion: false,
+      },
     },
   ]);
   assert.deepEqual(told.hosts, ['localhost']);
@@ -92,7 +99,8 @@ for (const path of [
   '/regions/a b',
   '/regions/é',
   '/regions/a\u0001',
-  '/regions/a?version=2',
+  '/regions/a%20b.bin?',
+  '/regions/a%20b.bin?version=tag',
   '/regions/a#b',
   'http://localhost/regions/a',
   '*',
@@ -109,6 +117,33 @@ test('a region that was asked for by another path than the request had in the en
   const { publish, told } = makePublisher();
   publish({ originalUrl: '/today' });
   assert.deepEqual([told.published, told.hosts], [[], []]);
+});
+
+test('a version is published by the URL that names it, with fields of its own', () => {
+  const { publish, told } = makePublisher();
+  publish({ path: '/regions/a%20b.bin?version=tag', given: { version: 'tag' } });
+  publish({ path: '/regions/a%20b.bin?version=%74ag', given: { version: 'tag' } });
+  publish({ path: '/regions/a%20b.bin?version=tag&x', given: { version: 'tag' } });
+  publish({ path: '/regions/a%20b.bin', given: { version: 'tag' } });
+  assert.deepEqual(
+    told.published.map(({ path, oneVersion }) => [path, oneVersion]),
+    [['/regions/a%20b.bin?version=tag', true]],
+  );
+  const { fields = '' } = told.published[0] ?? {};
+  assert.match(fields, /cache-control: max-age=31536000, immutable\r\n.*content-location: \?version=tag\r\n/s);
+  assert.doesNotMatch(fields, /link/);
+});
+
+test('the link to the current version is left to lanes, which know it; what else is linked to is told', () => {
+  const { publish, told } = makePublisher();
+  publish({ given: { version: null, others: { link: '</about>; rel="help"' } } });
+  assert.equal(told.published[0]?.fields.match(/link: .*\r\n/g)?.join(), 'link: </about>; rel="help"\r\n');
+});
+
+test('a region whose entity-tag would have to be escaped in a URL is not published', () => {
+  const { publish, told } = makePublisher();
+  publish({ of: { ...region, etag: '"a>b"' } });
+  assert.deepEqual(told.published, []);
 });
 
 test('an empty region is not published', () => {

@@ -81,6 +81,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'writing/large-folios': 'is about folios of tmpfs and the page cache',
   'access-log': 'starts the command line nine times, for what it logs; the guest takes a minute for that',
   'any-range': 'asks for thousands of ranges, for how they are read; the guest takes more than a minute for that',
+  'version-url': 'is about which version an address names, whatever holds the pages',
   'unix-socket': 'is about where a service listens',
   cors: 'is about fields that are the same on every backing',
   'max-connections': 'is about how many connections there are',
