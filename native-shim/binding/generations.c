@@ -44,16 +44,14 @@ static napi_value look_at_names(napi_env env, napi_callback_info info) {
     struct call call;
     uint64_t tree;
     char folder[PATH_CAPACITY], names[NAMES_CAPACITY];
-    void *numbers;
-    size_t length;
+    double *numbers;
+    size_t count;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "tree", &tree) ||
         !want_string(env, call.arguments[2], "folder", folder, sizeof folder) ||
         !want_string(env, call.arguments[3], "names", names, sizeof names) ||
-        !want_bytes(env, call.arguments[4], "numbers", &numbers, &length))
+        !want_numbers(env, call.arguments[4], "numbers", &numbers, &count))
         return NULL;
-    size_t most = length / (PR_LOOK_NUMBERS * sizeof(double));
-    double *aligned = (uintptr_t)numbers % _Alignof(double) == 0 ? numbers : NULL;
-    return number(env, aligned ? pr_looks(call.relay, tree, folder, names, aligned, most) : -EINVAL);
+    return number(env, pr_looks(call.relay, tree, folder, names, numbers, count / PR_LOOK_NUMBERS));
 }
 
 /* {"0": 3, "1": 1}: of the pages that were looked at, so many are on each node. */

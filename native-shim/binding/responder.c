@@ -104,21 +104,57 @@ static napi_value publish(napi_env env, napi_callback_info info) {
     return number(env, pr_publish(call.relay, &publication));
 }
 
-/* What a lane has opened, or undefined where Node knows of all. */
+/* What is told of each file that a lane has opened (src/relay/opened.ts); the numbers end with those of its nodes. */
+enum { OPENED_TEXTS = 3, OPENED_FIXED = 15, OPENED_NUMBERS = OPENED_FIXED + 2 * PR_NODES_TOLD };
+
+static void tell_numbers(const struct pr_opened *opened, double *numbers) {
+    const struct pr_publication *is = &opened->published->is;
+    const struct pr_generation_info *file = &opened->info;
+    const double told[OPENED_FIXED] = {
+        (double)file->device,
+        (double)file->inode,
+        (double)file->size,
+        (double)file->modified_seconds,
+        (double)file->modified_nanoseconds,
+        (double)file->changed_seconds,
+        (double)file->changed_nanoseconds,
+        (double)opened->generation,
+        (double)file->backing.backing,
+        (double)file->backing.page_size,
+        file->backing.node,
+        (double)is->tree,
+        (double)is->epoch,
+        (double)is->version,
+        file->nodes.count,
+    };
+    memcpy(numbers, told, sizeof told);
+    for (unsigned place = 0; place < file->nodes.count; place++) {
+        numbers[OPENED_FIXED + 2 * place] = file->nodes.list[place].node;
+        numbers[OPENED_FIXED + 2 * place + 1] = file->nodes.list[place].pages;
+    }
+}
+
+/*
+ * The texts of files that lanes have opened, as many as the numbers have room for; none where Node knows of all. To
+ * make an object of each here would take as long as to open it.
+ */
 static napi_value take_opened(napi_env env, napi_callback_info info) {
     struct call call;
     struct pr_opened opened;
-    if (!open_call(env, info, &call) || pr_take_opened(call.relay, &opened) < 0) return NULL;
-    const struct pr_publication *is = &opened.published->is;
-    napi_value object = opened_file(env, opened.generation, &opened.info);
-    set_number(env, object, "tree", (double)is->tree);
-    set_number(env, object, "epoch", (double)is->epoch);
-    set_number(env, object, "version", (double)is->version);
-    set(env, object, "name", string(env, is->name.at));
-    set(env, object, "etag", text(env, is->etag));
-    set(env, object, "contentType", text(env, is->content_type));
-    pr_opened_give(call.relay, &opened);
-    return object;
+    double *numbers;
+    size_t count;
+    napi_value texts = NULL;
+    if (!open_call(env, info, &call) || !want_numbers(env, call.arguments[1], "numbers", &numbers, &count)) return NULL;
+    napi_create_array(env, &texts);
+    for (uint32_t at = 0; at < count / OPENED_NUMBERS && pr_take_opened(call.relay, &opened) == 0; at++) {
+        const struct pr_publication *is = &opened.published->is;
+        const struct pr_text told[OPENED_TEXTS] = {is->name, is->etag, is->content_type};
+        tell_numbers(&opened, numbers + (size_t)at * OPENED_NUMBERS);
+        for (uint32_t each = 0; each < OPENED_TEXTS; each++)
+            napi_set_element(env, texts, OPENED_TEXTS * at + each, text(env, told[each]));
+        pr_opened_give(call.relay, &opened);
+    }
+    return texts;
 }
 
 /* Who may be answered, by what Node has let pass; or the path of a region that is changed. */

@@ -59,15 +59,23 @@ bool want_seconds(napi_env env, napi_value value, const char *name, double *seco
     return *seconds > 0 && *seconds < 1e9 ? true : refuse(env, name, "a positive number of seconds");
 }
 
-bool want_bytes(napi_env env, napi_value value, const char *name, void **bytes, size_t *length) {
+static bool is_array_of(napi_env env, napi_value value, napi_typedarray_type wanted, void **data, size_t *count) {
     bool typed = false;
     napi_typedarray_type type;
     napi_value buffer;
     size_t offset;
-    if (!value || napi_is_typedarray(env, value, &typed) != napi_ok || !typed ||
-        napi_get_typedarray_info(env, value, &type, length, bytes, &buffer, &offset) != napi_ok ||
-        type != napi_uint8_array)
-        return refuse(env, name, "a Uint8Array");
+    return value && napi_is_typedarray(env, value, &typed) == napi_ok && typed &&
+           napi_get_typedarray_info(env, value, &type, count, data, &buffer, &offset) == napi_ok && type == wanted;
+}
+
+bool want_bytes(napi_env env, napi_value value, const char *name, void **bytes, size_t *length) {
+    return is_array_of(env, value, napi_uint8_array, bytes, length) || refuse(env, name, "a Uint8Array");
+}
+
+bool want_numbers(napi_env env, napi_value value, const char *name, double **numbers, size_t *count) {
+    void *data = NULL;
+    if (!is_array_of(env, value, napi_float64_array, &data, count)) return refuse(env, name, "a Float64Array");
+    *numbers = data;
     return true;
 }
 

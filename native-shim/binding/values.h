@@ -20,6 +20,8 @@ bool want_seconds(napi_env env, napi_value value, const char *name, double *seco
 
 /* The bytes of a Uint8Array, valid while it is kept. */
 bool want_bytes(napi_env env, napi_value value, const char *name, void **bytes, size_t *length);
+/* The numbers of a Float64Array, valid while it is kept. */
+bool want_numbers(napi_env env, napi_value value, const char *name, double **numbers, size_t *count);
 
 /* UTF-8 without NUL, at most `capacity` - 1 bytes. */
 bool want_string(napi_env env, napi_value value, const char *name, char *buffer, size_t capacity);

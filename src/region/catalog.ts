@@ -61,15 +61,12 @@ export class BadName extends Error {
  */
 export const mostOpen = Math.min(16_384, Math.floor(descriptorLimit() / (descriptorLimit() < 1024 ? 8 : 2)));
 
-/** The open regions whose files are watched; the others are looked at by and by. */
-const mostWatched = 1024;
-
 /** How often some of the open regions are looked at that nobody asks for: all of them within about a minute. */
 const sweepMilliseconds = 1000;
 const leastSwept = 64;
 
 /** What lanes open is taken over so much later, for a wake-up costs as much as opening one. */
-const adoptMilliseconds = 5;
+const adoptMilliseconds = 20;
 
 /** A file that is replaced each time it is opened is given up. */
 const mostTries = 8;
@@ -86,7 +83,8 @@ export class Catalog {
   #states: RegionStates | undefined;
   readonly #dotfiles: Dotfiles;
   readonly #tags: FileTags;
-  readonly #open: LRUCache<string, Region>;
+  /** What a lane has opened becomes a region when somebody asks for it here. */
+  readonly #open: LRUCache<string, Region | Opened>;
   /** Names of generations, also of those that are closed and still held. */
   readonly #names = new Map<number, string>();
   #forgetAt = 2 * mostOpen;
@@ -114,9 +112,9 @@ export class Catalog {
     this.#watcher = new Watcher((name) => this.#lookAt(name));
     this.#open = new LRUCache({
       max: mostOpen,
-      dispose: (region, name) => {
+      dispose: ({ content }, name) => {
         this.#watcher.unwatch(name);
-        relay.closeGeneration(region.content.generation);
+        relay.closeGeneration(content.generation);
       },
     });
     this.#sweeper = setInterval(() => this.#sweep(), sweepMilliseconds).unref();
@@ -162,17 +160,32 @@ export class Catalog {
   find(name: string): Region {
     this.adoptOpened();
     const known = this.#open.get(name);
-    if (known && this.#isCurrent(name, known)) return known;
+    if (known && this.#isCurrent(name, known)) return this.#regionOf(name, known);
     if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
-    return this.#keep(this.#describe(name));
+    const region = this.#describe(name);
+    this.#keep(name, region);
+    this.#watch(name);
+    return region;
   }
 
-  #keep(region: Region): Region {
-    const { name } = region;
-    this.#open.set(name, region);
-    this.#remember(region.content.generation.id, name);
+  #keep(name: string, open: Region | Opened): void {
+    this.#open.set(name, open);
+    this.#remember(open.content.generation.id, name);
+  }
+
+  #watch(name: string): void {
     const { tree, path } = this.locate(name);
-    if (this.#open.size <= mostWatched) this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
+    this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
+  }
+
+  #regionOf(name: string, open: Region | Opened): Region {
+    if ('state' in open) return open;
+    const { content, etag, contentType } = open;
+    const given = contentType === contentTypeOf(name) ? undefined : contentType;
+    const { epoch, version } = content;
+    const state = { ...contentOfEtag(etag, epoch, version), contentType: given, inPlace: epoch > 0, limit: undefined };
+    const region = describeRegion(name, content, state);
+    this.#open.set(name, region, { noDisposeOnSet: true });
     return region;
   }
 
@@ -185,24 +198,22 @@ export class Catalog {
   adoptOpened(): void {
     clearTimeout(this.#adopting);
     this.#adopting = undefined;
-    for (let opened = this.#relay.takeOpened(); opened; opened = this.#relay.takeOpened()) this.#adopt(opened);
+    for (let some = this.#relay.takeOpened(); some.length > 0; some = this.#relay.takeOpened()) {
+      for (const opened of some) this.#adopt(opened);
+    }
   }
 
   // Where a region is open already, lanes go on with that.
-  #adopt({ generation, tree, path: name, etag, epoch, version, contentType }: Opened): void {
-    if (tree !== this.#tree?.id || this.#open.has(name)) {
-      this.#relay.closeGeneration(generation);
-      return;
-    }
-    const given = contentType === contentTypeOf(name) ? undefined : contentType;
-    const content = contentOfEtag(etag, epoch, version);
-    const state = { ...content, contentType: given, inPlace: epoch > 0, limit: undefined };
-    this.#keep(describeRegion(name, this.#relay.judge(generation, epoch, version), state));
+  #adopt(opened: Opened): void {
+    const { tree, path: name, content } = opened;
+    if (tree !== this.#tree?.id || this.#open.has(name)) this.#relay.closeGeneration(content.generation);
+    else this.#keep(name, opened);
   }
 
   /** The region of this name as it was when it was last looked at; undefined where it is not open. */
   recall(name: string): Region | undefined {
-    return this.#open.get(name);
+    const known = this.#open.get(name);
+    return known && this.#regionOf(name, known);
   }
 
   /** Like `find`; undefined where there is no region of this name. */
@@ -217,7 +228,7 @@ export class Catalog {
 
   /** The regions that are open for the next request. It does not look at their files. */
   opened(): Iterable<Region> {
-    return this.#open.values();
+    return [...this.#open].map(([name, open]) => this.#regionOf(name, open));
   }
 
   /** How many those are: each costs a descriptor. */
@@ -350,7 +361,7 @@ export class Catalog {
 
   #listFile(name: string, look: Look): Listed | undefined {
     const known = this.#open.peek(name);
-    if (known && this.#isCurrent(name, known)) return listRegion(known);
+    if (known && this.#isCurrent(name, known)) return listRegion(this.#regionOf(name, known));
     if (this.#states?.isRefused(name)) return undefined;
     const file = look ?? this.#identifyAlone(name);
     const seen = this.#relay.seenOn(file.device);
@@ -396,7 +407,7 @@ export class Catalog {
 
   #peek(name: string): Region {
     const known = this.#open.peek(name);
-    if (known && this.#isCurrent(name, known)) return known;
+    if (known && this.#isCurrent(name, known)) return this.#regionOf(name, known);
     const region = this.#describe(name);
     this.#relay.closeGeneration(region.content.generation);
     return region;
@@ -446,11 +457,11 @@ export class Catalog {
   }
 
   // It closes a region whose file is gone or replaced, which would keep deleted pages in memory.
-  #isCurrent(name: string, region: Region): boolean {
+  #isCurrent(name: string, { content: { generation } }: Region | Opened): boolean {
     const { tree, path } = this.locate(name);
     try {
-      if (this.#relay.isAt(region.content.generation, tree, path)) return true;
-      this.#countUnlessOurs(name, region.content.generation, this.#relay.identify(tree, path));
+      if (this.#relay.isAt(generation, tree, path)) return true;
+      this.#countUnlessOurs(name, generation, this.#relay.identify(tree, path));
     } catch (error) {
       if (error instanceof SystemError && missing.has(error.code)) this.#count(name, 'removed');
       this.#open.delete(name);
@@ -470,9 +481,9 @@ export class Catalog {
   }
 
   #lookAt(name: string): void {
-    const region = this.#open.peek(name);
+    const open = this.#open.peek(name);
     try {
-      if (region) this.#isCurrent(name, region);
+      if (open) this.#isCurrent(name, open);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
     }
@@ -481,7 +492,11 @@ export class Catalog {
   #sweep(): void {
     this.#unswept = this.#unswept.length > 0 ? this.#unswept : [...this.#open.keys()];
     const count = Math.max(leastSwept, Math.ceil(this.#open.size / 64));
-    for (const name of this.#unswept.splice(0, count)) this.#lookAt(name);
+    for (const name of this.#unswept.splice(0, count)) {
+      // What lanes have opened is not asked for once and never again, for all that is known by now.
+      if (this.#open.has(name)) this.#watch(name);
+      this.#lookAt(name);
+    }
   }
 
   // It forgets generations that are neither open nor held, once there can be many of them.

@@ -1,5 +1,8 @@
 import { type FSWatcher, watch } from 'node:fs';
 
+/** So many files are watched at most; the others are looked at by and by. */
+const mostWatched = 1024;
+
 /** Changes come in crowds: one look for all that are told within so many milliseconds. */
 const gatherMilliseconds = 10;
 
@@ -17,9 +20,9 @@ export class Watcher {
     this.#onChange = onChange;
   }
 
-  /** From now on changes of the file at `path` are told by `name`. Where the kernel's watches are used up, none are. */
+  /** From now on changes of the file at `path` are told by `name`, unless too many are watched, here or in the kernel. */
   watch(name: string, path: string): void {
-    this.unwatch(name);
+    if (this.#watched.has(name) || this.#watched.size >= mostWatched) return;
     try {
       const watcher = watch(path, { persistent: false }, () => this.#tell(name));
       watcher.on('error', () => this.unwatch(name));

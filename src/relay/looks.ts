@@ -9,28 +9,26 @@ const numbersOfOne = 7;
 
 /** Where the shim writes what it has seen: one for all calls, each of which is over before the next one. */
 export class Looks {
-  readonly #numbers = new Float64Array(mostLooks * numbersOfOne);
-  /** The same memory. */
-  readonly bytes = new Uint8Array(this.#numbers.buffer);
+  readonly numbers = new Float64Array(mostLooks * numbersOfOne);
 
   /** What was seen of the first `count` names: a file, or below zero why there is none. */
   take(count: number): (FileIdentity | number)[] {
-    return Array.from({ length: count }, (_, at) => this.#of(at * numbersOfOne));
+    return Array.from({ length: count }, (_, at) => {
+      const file = identityIn(this.numbers, at * numbersOfOne);
+      return file.device < 0 ? file.device : file;
+    });
   }
+}
 
-  #of(at: number): FileIdentity | number {
-    const numbers = this.#numbers;
-    const number = (place: number) => numbers[at + place] ?? 0;
-    const device = number(0);
-    if (device < 0) return device;
-    return {
-      device,
-      inode: number(1),
-      size: number(2),
-      modifiedSeconds: number(3),
-      modifiedNanoseconds: number(4),
-      changedSeconds: number(5),
-      changedNanoseconds: number(6),
-    };
-  }
+/** The file that the shim has written of, from `at`. */
+export function identityIn(numbers: Float64Array, at: number): FileIdentity {
+  return {
+    device: numbers[at] ?? 0,
+    inode: numbers[at + 1] ?? 0,
+    size: numbers[at + 2] ?? 0,
+    modifiedSeconds: numbers[at + 3] ?? 0,
+    modifiedNanoseconds: numbers[at + 4] ?? 0,
+    changedSeconds: numbers[at + 5] ?? 0,
+    changedNanoseconds: numbers[at + 6] ?? 0,
+  };
 }

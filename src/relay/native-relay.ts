@@ -5,6 +5,7 @@ import type { Segment } from './extent.ts';
 import { missing } from './file-identity.ts';
 import { Files } from './files.ts';
 import { Looks, mostLooks } from './looks.ts';
+import { OpenedFiles } from './opened.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
 import { type Publication, type PublicationAhead, type Responding, type Return, returns } from './publication.ts';
@@ -93,6 +94,7 @@ export class NativeRelay implements Relay {
   readonly #retired = new Map<number, () => void>();
   readonly #reads = new Reads();
   readonly #looks = new Looks();
+  readonly #opened = new OpenedFiles();
   readonly #press: Press;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
@@ -134,7 +136,7 @@ export class NativeRelay implements Relay {
   identifySome(tree: Tree, folder: string, names: readonly string[]): (FileIdentity | number)[] {
     const joined = names.slice(0, mostLooks).join('/');
     return this.#looks.take(
-      checked(this.#shim.lookAtNames(this.#relay, tree.id, folder, joined, this.#looks.bytes), folder),
+      checked(this.#shim.lookAtNames(this.#relay, tree.id, folder, joined, this.#looks.numbers), folder),
     );
   }
 
@@ -154,13 +156,9 @@ export class NativeRelay implements Relay {
     this.#shim.act(this.#relay, 'closeGeneration', generation.id);
   }
 
-  takeOpened(): Opened | undefined {
-    const opened = this.#closed ? undefined : this.#shim.takeOpened(this.#relay);
-    if (!opened) return undefined;
-    const { tree, name: path, etag, epoch, version, contentType: line, ...file } = opened;
-    const seen = this.witness.of(file, undefined, path);
-    const contentType = line.slice(line.indexOf(' ') + 1, -'\r\n'.length);
-    return { generation: { ...file, seen }, tree, path, etag, epoch, version, contentType };
+  takeOpened(): readonly Opened[] {
+    const texts = this.#closed ? [] : this.#shim.takeOpened(this.#relay, this.#opened.numbers);
+    return this.#opened.take(texts, (file, path) => this.witness.of(file, undefined, path));
   }
 
   /** Closes a generation whose file has lost its name. Resolves when nothing refers to any page of it. */

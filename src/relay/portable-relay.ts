@@ -26,6 +26,7 @@ import {
   type Generation,
   type JudgedContent,
   type Lane,
+  type Opened,
   type Outcome,
   outcomes,
   type Reference,
@@ -137,8 +138,8 @@ export class PortableRelay implements Relay {
     this.#settle(open);
   }
 
-  takeOpened(): undefined {
-    return undefined; // It has no lanes.
+  takeOpened(): readonly Opened[] {
+    return []; // It has no lanes.
   }
 
   hold(

@@ -153,13 +153,11 @@ export type Tree = {
 
 /** What a lane has opened, and what it was told of that before. */
 export type Opened = {
-  readonly generation: Generation;
+  readonly content: JudgedContent;
   /** The id of the tree, and the path there. */
   readonly tree: number;
   readonly path: string;
   readonly etag: string;
-  readonly epoch: number;
-  readonly version: number;
   readonly contentType: string;
 };
 
@@ -202,8 +200,8 @@ export type Relay = {
   judge(generation: Generation, epoch: number, version: number): JudgedContent;
   /** No new references; its descriptor, and its mapping, go with its last one. */
   closeGeneration(generation: Generation): void;
-  /** A file that a lane has opened by itself, which the caller closes from now on; undefined when there is none. */
-  takeOpened(): Opened | undefined;
+  /** Some files that lanes have opened by themselves, which the caller closes from now on; none when it has all. */
+  takeOpened(): readonly Opened[];
 
   /**
    * Takes a reference on the pages of all segments: `stale` when the content is no longer what was judged, `blocked`

@@ -40,16 +40,6 @@ export type ShimOptions = {
 /** What is opened; what was seen of its kind is added to it. */
 export type OpenedFile = Omit<Generation, 'seen'>;
 
-/** The same of a file that a lane has opened, by what was published of it; `contentType` is the line of the field. */
-export type OpenedByLane = OpenedFile & {
-  readonly tree: number;
-  readonly name: string;
-  readonly etag: string;
-  readonly epoch: number;
-  readonly version: number;
-  readonly contentType: string;
-};
-
 /** Where scratch pages come from: a nameless file in a folder, a memfd, one of huge pages, an unused devdax device. */
 export type ScratchKind = 'folder' | 'memfd' | 'hugetlb' | 'device';
 
@@ -120,7 +110,7 @@ export type Shim = {
   statGeneration(relay: ShimRelay, tree: number, path: string, generation: 0): FileIdentity | number;
   statGeneration(relay: ShimRelay, tree: number, path: string, generation: number): number;
   /** Of `names`, joined by slashes, how many were looked at. @param numbers is written to (looks.ts) */
-  lookAtNames(relay: ShimRelay, tree: number, folder: string, names: string, numbers: Uint8Array): number;
+  lookAtNames(relay: ShimRelay, tree: number, folder: string, names: string, numbers: Float64Array): number;
   setVersion(
     relay: ShimRelay,
     generation: number,
@@ -170,8 +160,11 @@ export type Shim = {
    * more may be published ahead.
    */
   publish(relay: ShimRelay, publication: Publication | PublicationAhead): number;
-  /** What a lane has opened, and nobody was told of yet. */
-  takeOpened(relay: ShimRelay): OpenedByLane | undefined;
+  /**
+   * What lanes have opened, and nobody was told of yet: name, entity-tag and the line of Content-Type of each file, one
+   * after the other; none when all is told. @param numbers is written to (opened.ts)
+   */
+  takeOpened(relay: ShimRelay, numbers: Float64Array): readonly string[];
   /**
    * Requests by a Host, or with an Authorization, may be answered: -ENOSPC when 1,024 are known. Or the region at this path
    * is not what was published ahead any more.

@@ -38,7 +38,7 @@ export class Witness {
   }
 
   /** What was seen on the backing and the device of a generation that was opened by this path. */
-  of(generation: OpenedFile, tree: Tree | undefined, path: string): Verdicts {
+  of(generation: Pick<OpenedFile, 'backing' | 'device'>, tree: Tree | undefined, path: string): Verdicts {
     const folder = tree ? `${tree.root}/${dirname(path)}` : dirname(path);
     return this.#once(generation.backing, generation.device, folder).verdicts;
   }

@@ -245,6 +245,34 @@ test('what a lane has opened is the service’s, by its name', async (t) => {
   client.destroy();
 });
 
+test('what lanes have opened, many at once, the service knows as if it had opened it itself', async (t) => {
+  const files = Array.from(
+    { length: 150 },
+    (_, at) => ['bin', 'txt', 'json'].map((ending) => `${at}.${ending}`)[at % 3] ?? '',
+  );
+  const { dir, running, client } = await start(t, files);
+  for (const name of files) client.get(`/regions/${name}`, '0-9');
+  for (const _ of files) assert.equal((await client.response()).status, 206);
+  await until(() => answersOf(running) === files.length, 'lanes have answered all of them');
+  const open = running.service.relay.counters().openFiles;
+  const other = await startService(t, { engine: 'sendfile', dir, express: false });
+  const told = ({ service }: Running, name: string) => {
+    const { content, ...region } = service.catalog.find(name);
+    return { ...region, ...content, generation: { ...content.generation, id: 0 } };
+  };
+  for (const name of files) assert.deepEqual(told(running, name), told(other, name));
+  assert.equal(running.service.relay.counters().openFiles, open, 'none of it was opened again');
+});
+
+test('what a lane has opened is closed when others have removed it, though nobody asks for it again', async (t) => {
+  const { dir, running, client } = await start(t, ['a', 'b']);
+  for (const name of ['a', 'b']) assert.equal((await get(client, name)).status, 200);
+  const open = () => running.service.relay.counters().openFiles;
+  assert.equal(open(), 3);
+  rmSync(join(dir, 'b'));
+  await until(() => open() === 2, 'it is closed', open);
+});
+
 test('a tree that --dir leads to later is told of in its turn', async (t) => {
   const { dir: parent, scope } = await makeFiles(t, ['v1/first', 'v1/a', 'v2/first', 'v2/a']);
   const current = join(parent, 'current');
