@@ -22,7 +22,8 @@
 
 enum { PAGE = 4096, SIZE = 1 << 20, LARGE = 24 << 20, LISTENED = 2, MOST_BYTES = 4096 };
 
-static const char path_a[] = "/regions/a", etag_a[] = "\"a\"", date_a[] = "Sun, 06 Nov 1994 08:49:37 GMT";
+static const char path_a[] = "/regions/a", etag_a[] = "\"a\"", link_a[] = "link: <?version=a>; rel=\"bookmark\"\r\n",
+                  date_a[] = "Sun, 06 Nov 1994 08:49:37 GMT";
 static const char fields_a[] = "x-all: 1\r\n", type_a[] = "content-type: a/b\r\n", others_a[] = "x-own: 1\r\n";
 static const char get_a[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\n\r\n";
 static const char get_b[] = "GET /regions/b HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -220,7 +221,8 @@ static inline void read_begin_of(int peer, struct begin begin, uint64_t size, un
     enum { DATE = 29 };
     char before[512], behind[128], date[DATE];
     const char *line = lines[begin.status == 206 ? 0 : begin.status == 200 ? 1 : 2];
-    int length = sprintf(before, "HTTP/1.1 %s\r\netag: %s\r\nlast-modified: %s\r\n%s", line, etag_a, date_a, fields_a);
+    int length =
+        sprintf(before, "HTTP/1.1 %s\r\netag: %s\r\nlast-modified: %s\r\n%s%s", line, etag_a, date_a, link_a, fields_a);
     if (begin.status != 304)
         length += sprintf(before + length, "%scontent-length: %llu\r\n", type_a, (unsigned long long)begin.length);
     if (begin.status == 206)
