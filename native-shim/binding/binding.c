@@ -2,7 +2,7 @@
  * What JavaScript sees of the core. Arguments are checked in this folder and nowhere below: a wrong one is a TypeError.
  * Expected failures are values: a negative errno where a number is expected.
  *
- * A relay is a tagged object; all that belongs to it is named by numbers, which the core checks.
+ * A relay is an object that wraps it; all that belongs to it is named by numbers, which the core checks.
  */
 #include "call.h"
 

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-const napi_type_tag relay_tag = {0x70616765726c6179, 0x7265666572656e63};
-
 const char *const backing_names[PR_BACKING_COUNT] = {"fsdax", "devdax", "hugetlb", "tmpfs", "memfd", "pagecache"};
 const char *const peer_names[PR_PEER_UNASKABLE + 1] = {"local", "remote", "unaskable"};
 
@@ -14,17 +12,29 @@ bool take_arguments(napi_env env, napi_callback_info info, struct call *call) {
     return napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok;
 }
 
-struct handle *handle_of(napi_env env, napi_value value) {
-    bool tagged = false;
-    void *data = NULL;
-    napi_valuetype type;
-    if (napi_typeof(env, value, &type) != napi_ok || type != napi_object ||
-        napi_check_object_type_tag(env, value, &relay_tag, &tagged) != napi_ok || !tagged ||
-        napi_unwrap(env, value, &data) != napi_ok) {
-        napi_throw_type_error(env, "ERR_INVALID_ARG", "relay must be a relay");
-        return NULL;
+/* Of the thread's own environment. Other add-ons wrap objects too: only what is in here is a relay. */
+static _Thread_local struct pr_list handles;
+
+void know_handle(struct handle *handle) {
+    if (!handles.next) pr_list_init(&handles);
+    pr_list_append(&handles, &handle->of_thread);
+}
+
+static struct handle *find_handle(napi_env env, const void *data) {
+    if (!handles.next) return NULL;
+    pr_list_each(node, &handles) {
+        struct handle *handle = pr_container(node, struct handle, of_thread);
+        if (handle == data && handle->env == env) return handle;
     }
-    return data;
+    return NULL;
+}
+
+struct handle *handle_of(napi_env env, napi_value value) {
+    void *data;
+    struct handle *handle = napi_unwrap(env, value, &data) == napi_ok ? find_handle(env, data) : NULL;
+    if (handle) return handle;
+    napi_throw_type_error(env, "ERR_INVALID_ARG", "relay must be a relay");
+    return NULL;
 }
 
 bool open_call(napi_env env, napi_callback_info info, struct call *call) {

@@ -2,6 +2,7 @@
 #ifndef PR_CALL_H
 #define PR_CALL_H
 
+#include "base/list.h"
 #include "base/words.h"
 #include "pages/generation.h"
 #include "values.h"
@@ -14,8 +15,9 @@ enum { MOST_ARGUMENTS = 9, MOST_LANES = 256 };
 /* Of a path, with its end. */
 enum { PATH_CAPACITY = 4096 };
 
-/* One relay of one environment. */
+/* One relay of one environment: what the object is wrapped around by which JavaScript has it. */
 struct handle {
+    struct pr_list of_thread;
     struct pr_relay *relay; /* NULL once closed */
     napi_threadsafe_function events;
     napi_env env;
@@ -30,6 +32,9 @@ struct call {
 
 bool take_arguments(napi_env env, napi_callback_info info, struct call *call);
 
+/* From here on the handle is one that a value can be, until it is forgotten. */
+void know_handle(struct handle *handle);
+
 /* The relay that a value is, open or closed; NULL after a TypeError. */
 struct handle *handle_of(napi_env env, napi_value value);
 
@@ -43,7 +48,6 @@ struct pr_log;
 /* A log that is open; false after a TypeError. */
 bool want_log(napi_env env, napi_value value, struct pr_log **log);
 
-extern const napi_type_tag relay_tag;
 extern const char *const backing_names[PR_BACKING_COUNT];
 extern const char *const peer_names[PR_PEER_UNASKABLE + 1];
 

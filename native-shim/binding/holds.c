@@ -1,7 +1,6 @@
 /* References. */
 #include <errno.h>
 
-#include "base/shared.h"
 #include "base/sys.h"
 #include "call.h"
 #include "pages/generation.h"
@@ -14,37 +13,26 @@ enum { LONGEST_PAGE = 1000 };
 
 static const char *const state_names[] = {"unsent", "sent", "quarantined"};
 
-/* Where the file has to be, if the caller wants it looked at; an empty path where not. */
-static bool want_place_of_file(struct call *call, uint64_t *tree, char *path) {
-    napi_valuetype type;
-    *path = '\0';
-    if (napi_typeof(call->env, call->arguments[8], &type) != napi_ok || type == napi_undefined) return true;
-    return want_id(call, 7, "tree", tree) && want_string(call->env, call->arguments[8], "path", path, PATH_CAPACITY);
-}
-
 static napi_value hold(napi_env env, napi_callback_info info) {
     struct call call;
-    uint64_t generation, epoch, version, place, transmission, tree = 0;
+    uint64_t generation, epoch, version, place, transmission;
     int engine;
-    char path[PATH_CAPACITY];
+    bool in_place = false;
     struct segments segments;
     /* First, for reading an array can run JavaScript (a getter, a proxy), which can close the relay. */
     if (!take_arguments(env, info, &call) || !want_segments(env, call.arguments[6], &segments)) return NULL;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "generation", &generation) ||
         !want_id(&call, 2, "epoch", &epoch) || !want_id(&call, 3, "version", &version) ||
         !want_name(env, call.arguments[4], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine) ||
-        !want_id(&call, 5, "place", &place) || !want_place_of_file(&call, &tree, path)) {
+        !want_id(&call, 5, "place", &place) ||
+        (call.count > 7 && !want_boolean(env, call.arguments[7], "inPlace", &in_place))) {
         pr_free(segments.literals);
         return NULL;
     }
     int result = segments.error;
-    if (result == 0 && *path) {
-        int is_at = pr_generation_is_still_at(pr_node_part(call.relay), generation, tree, path);
-        if (is_at < 1) result = is_at < 0 ? is_at : -ESTALE;
-    }
     if (result == 0)
-        result = (*path ? pr_hold_seen : pr_hold)(call.relay, generation, epoch, version, (enum pr_engine)engine, place,
-                                                  segments.list, segments.count, &transmission);
+        result = (in_place ? pr_hold_in_place : pr_hold)(call.relay, generation, epoch, version, (enum pr_engine)engine,
+                                                         place, segments.list, segments.count, &transmission);
     pr_free(segments.literals);
     return number(env, result < 0 ? result : (double)transmission);
 }

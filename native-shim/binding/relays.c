@@ -26,8 +26,10 @@ static void collected(napi_env env, void *data, void *hint) {
         return;
     }
     napi_remove_env_cleanup_hook(env, close_handle, handle);
+    pr_list_remove(&handle->of_thread);
     pr_free(handle);
 }
+
 static void notify(void *context) {
     napi_call_threadsafe_function(((struct handle *)context)->events, NULL, napi_tsfn_nonblocking);
 }
@@ -110,8 +112,8 @@ static napi_value create_relay(napi_env env, napi_callback_info info) {
         return throw_errno(env, "createRelay", result);
     }
     napi_create_object(env, &object);
-    napi_type_tag_object(env, object, &relay_tag);
     napi_wrap(env, object, handle, collected, NULL, NULL);
+    know_handle(handle);
     /* Added after the thread-safe function's own hook, so run before it: the lanes end while it still lives. */
     napi_add_env_cleanup_hook(env, close_handle, handle);
     return object;

@@ -90,10 +90,12 @@ bool want_string(napi_env env, napi_value value, const char *name, char *buffer,
 }
 
 bool want_name(napi_env env, napi_value value, const char *name, const char *const *names, size_t count, int *place) {
-    char buffer[32];
-    if (!want_string(env, value, name, buffer, sizeof buffer)) return false;
+    char buffer[32]; /* what is longer is cut, and no name is so long */
+    size_t length;
+    if (napi_get_value_string_utf8(env, value, buffer, sizeof buffer, &length) != napi_ok)
+        return refuse(env, name, "a string");
     for (size_t index = 0; index < count; index++) {
-        if (strcmp(names[index], buffer) != 0) continue;
+        if (strlen(names[index]) != length || memcmp(names[index], buffer, length) != 0) continue;
         *place = (int)index;
         return true;
     }

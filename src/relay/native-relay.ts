@@ -16,7 +16,6 @@ import {
   type Counters,
   type Engine,
   type FileIdentity,
-  type FilePlace,
   type Generation,
   type JudgedContent,
   type Lane,
@@ -182,17 +181,16 @@ export class NativeRelay implements Relay {
     engine: Engine,
     segments: readonly Segment[],
     place?: Claim,
-    file?: FilePlace,
+    inPlace = false,
   ): TransmissionId | 'stale' | 'blocked' {
     const { generation, epoch, version } = judged;
     const [id, flat] = [place?.id ?? 0, flatten(segments)];
-    const [tree, path] = [file?.tree?.id ?? 0, file?.path];
-    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, id, flat, tree, path);
+    const result = this.#shim.hold(this.#relay, generation.id, epoch, version, engine, id, flat, inPlace);
     if (result >= 0) return result;
     const code = errnoName(result);
     if (code === 'EAGAIN') return 'blocked';
     // EBADF: closed, and its last reference gone, since it was judged.
-    if (code === 'ESTALE' || code === 'EBADF' || (file && missing.has(code))) return 'stale';
+    if (code === 'ESTALE' || code === 'EBADF' || (inPlace && missing.has(code))) return 'stale';
     throw new SystemError(code, 'hold');
   }
 

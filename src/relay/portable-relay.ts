@@ -22,7 +22,6 @@ import {
   type Engine,
   engines,
   type FileIdentity,
-  type FilePlace,
   type Generation,
   type JudgedContent,
   type Lane,
@@ -48,6 +47,9 @@ const anything: Seen = { backing: 'pagecache', verdicts: unseen };
 type OpenGeneration = Generation & {
   readonly fd: number;
   readonly fileSize: number;
+  /** By which it was opened. */
+  readonly tree: Tree | undefined;
+  readonly path: string;
   epoch: number;
   version: number;
   references: number;
@@ -127,7 +129,8 @@ export class PortableRelay implements Relay {
       references: 0,
       closed: false,
     } as const;
-    this.#generations.set(generation.id, { ...generation, fileSize: identity.size, epoch: 0, version: 0 });
+    const opened = { tree, path, fileSize: identity.size };
+    this.#generations.set(generation.id, { ...generation, ...opened, epoch: 0, version: 0 });
     return generation;
   }
 
@@ -147,12 +150,11 @@ export class PortableRelay implements Relay {
     engine: Engine,
     segments: readonly Segment[],
     _place?: Claim,
-    file?: FilePlace,
+    inPlace = false,
   ): TransmissionId | 'stale' {
-    if (file && !this.#isStillAt(judged.generation, file)) return 'stale';
     const generation = this.#generations.get(judged.generation.id);
     const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;
-    if (!generation || generation.closed || !isJudged) return 'stale';
+    if (!generation || generation.closed || !isJudged || (inPlace && !this.#isInPlace(generation))) return 'stale';
     const total = sum(segments.map(({ length }) => length));
     const now = performance.now();
     const times = { since: now, progressAt: now };
@@ -162,9 +164,9 @@ export class PortableRelay implements Relay {
     return hold.id;
   }
 
-  #isStillAt(generation: Generation, { tree, path }: FilePlace): boolean {
+  #isInPlace(generation: OpenGeneration): boolean {
     try {
-      return this.isAt(generation, tree, path);
+      return this.isAt(generation, generation.tree, generation.path);
     } catch (error) {
       if (error instanceof SystemError) return false;
       throw error;

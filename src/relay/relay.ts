@@ -208,7 +208,7 @@ export type Relay = {
    * while a writer has some of them or waits for them. Ends by `release`, or by the connection that it is given to.
    *
    * @param place a granted one; it ends with the call, but for `stale` and `blocked`
-   * @param file where the content's file has to be: it is looked at first, as by `isAt`, and is `stale` where it is not
+   * @param inPlace looks first whether the file is still at the path that it was opened by: else it is `stale`
    * @throws SystemError when descriptors or memory are short
    */
   hold(
@@ -216,7 +216,7 @@ export type Relay = {
     engine: Engine,
     segments: readonly Segment[],
     place?: Claim,
-    file?: FilePlace,
+    inPlace?: boolean,
   ): TransmissionId | 'stale' | 'blocked';
   /** A reader's place in the queue behind the writers of these pages. Ends by `hold` or `endPlace`. */
   place(generation: Generation, segments: readonly Segment[]): Claim;

@@ -126,8 +126,7 @@ export type Shim = {
     engine: Engine,
     place: number,
     segments: readonly (number | string)[],
-    tree?: number,
-    path?: string,
+    inPlace?: boolean,
   ): number;
   place(relay: ShimRelay, generation: number, segments: readonly (number | string)[]): ShimClaim | number;
   lease(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -71,12 +71,17 @@ test('a closed generation gives no new references, and its descriptor goes with 
   assert.equal(readdirSync('/proc/self/fd').length, before);
 });
 
-test('a file that is not where it has to be gives no reference', (t) => {
-  const { relay, tree } = fixture(t);
+test('a file that is not where it was opened gives no reference to who looks', (t) => {
+  const { relay, tree, root } = fixture(t);
   const content = judged(relay.openGeneration(tree, 'file'));
-  const hold = (path: string) => relay.hold(content, 'stream', [{ offset: 0, length: 1 }], undefined, { tree, path });
-  assert.equal(typeof hold('file'), 'number');
-  for (const path of ['none', '../file', '.']) assert.equal(hold(path), 'stale', path);
+  const hold = (inPlace?: boolean) => relay.hold(content, 'stream', [{ offset: 0, length: 1 }], undefined, inPlace);
+  for (const inPlace of [true, false]) assert.equal(typeof hold(inPlace), 'number');
+  writeFileSync(join(root, 'other'), 'x'.repeat(10_000));
+  renameSync(join(root, 'other'), join(root, 'file'));
+  assert.equal(hold(true), 'stale', 'it was replaced');
+  rmSync(join(root, 'file'));
+  assert.equal(hold(true), 'stale', 'it is gone');
+  assert.equal(typeof hold(), 'number', 'nobody has looked');
 });
 
 test('content that is not what was judged gives no reference', (t) => {

@@ -329,21 +329,31 @@ test('expected failures are negated errnos', async (t) => {
   assert.equal(sendOf(shim, relay, connection, again), -EBUSY, 'Node has closed it');
 });
 
-test('a reference is had of a file that is where it has to be, and of no other', (t) => {
+test('a reference is had of a file that is where it was opened, and of no other', (t) => {
   const { shim, relay } = makeRelay(t);
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000);
-  const { id } = shim.open(relay, 0, path, 'generation', noLimit) as Generation;
-  const hold = (tree: unknown, at?: unknown) => untyped(shim, 'hold')(relay, id, 0, 0, 'copy', 0, [0, 1], tree, at);
   const tree = shim.open(relay, 0, folder, 'tree');
-  for (const held of [hold(0, path), hold(tree, 'file'), hold(0)]) assert.ok(Number(held) > 0);
-  assert.deepEqual([hold(0, `${path}x`), hold(tree, '../file'), hold(2 ** 52, 'file')], [-ENOENT, -EXDEV, -EBADF]);
-  for (const tree of ['0', -1, undefined]) assert.throws(() => hold(tree, path), TypeError);
-  for (const at of [1, null, {}]) assert.throws(() => hold(0, at), TypeError);
+  const opened = [
+    shim.open(relay, 0, path, 'generation', noLimit),
+    shim.open(relay, tree, 'file', 'generation', noLimit),
+  ];
+  const ids = opened.map((each) => (each as Generation).id);
+  const hold = (inPlace: unknown) =>
+    ids.map((id) => untyped(shim, 'hold')(relay, id, 0, 0, 'copy', 0, [0, 1], inPlace));
+  for (const held of [...hold(true), ...hold(false)]) assert.ok(Number(held) > 0);
+  for (const wrong of [undefined, 1, null, {}, 'true']) assert.throws(() => hold(wrong), TypeError);
   renameSync(writeRegion(folder, 'other', 10_000).path, path);
-  assert.deepEqual([hold(0, path), hold(tree, 'file')], [-ESTALE, -ESTALE], 'it was replaced');
+  assert.deepEqual(hold(true), [-ESTALE, -ESTALE], 'it was replaced');
   rmSync(path);
-  assert.equal(hold(0, path), -ENOENT);
+  assert.deepEqual(hold(true), [-ENOENT, -ENOENT]);
+  renameSync(folder, `${folder}-moved`);
+  t.after(() => rmSync(`${folder}-moved`, { recursive: true }));
+  assert.deepEqual(hold(true), [-ENOENT, -ENOENT]);
+  shim.act(relay, 'closeTree', tree);
+  assert.deepEqual(hold(true), [-ENOENT, -EBADF]);
+  for (const id of ids) shim.act(relay, 'closeGeneration', id);
+  assert.deepEqual(hold(true), [-ESTALE, -ESTALE]);
 });
 
 test('what is no connection is not adopted', (t) => {

@@ -96,6 +96,16 @@ int pr_generation_is_still_at(struct pr_part *part, uint64_t id, uint64_t tree, 
     return same ? 1 : pr_generation_is_at(relay, id, tree, path);
 }
 
+/* Only the relay's own thread closes one, so its path is good meanwhile. */
+int pr_generation_is_in_place(struct pr_relay *relay, uint64_t id) {
+    struct pr_part *part = pr_node_part(relay);
+    pr_lock_part(part);
+    const struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
+    int result = !generation ? -EBADF : generation->closed ? -ESTALE : 0;
+    pr_unlock_part(part);
+    return result < 0 ? result : pr_generation_is_still_at(part, id, generation->tree, generation->path);
+}
+
 /* The file behind an open generation. Only the relay's own thread closes one, so its descriptor is good meanwhile. */
 static int stat_open(struct pr_relay *relay, uint64_t id, struct pr_generation_info *now) {
     pr_lock_part(pr_node_part(relay));

@@ -69,6 +69,9 @@ int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tr
 /* The same, mostly by one call and without opening anything; by the thread that has this part. */
 int pr_generation_is_still_at(struct pr_part *part, uint64_t generation, uint64_t tree, const char *path);
 
+/* The same by the path that it was opened by; by Node's thread. -ESTALE when it is closed. */
+int pr_generation_is_in_place(struct pr_relay *relay, uint64_t generation);
+
 /*
  * Opens the file, of which at most `limit` bytes are served; inside a tree no link may lead out of it. -EINVAL when it
  * is nothing that has pages, -ENOMEM where it has to be mapped and the address space has no room.

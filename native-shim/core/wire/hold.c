@@ -93,9 +93,12 @@ int pr_hold(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_
     return hold(relay, generation, epoch, version, engine, place, segments, count, id, look);
 }
 
-int pr_hold_seen(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
-                 uint64_t place, const struct pr_segment *segments, size_t count, uint64_t *id) {
-    return hold(relay, generation, epoch, version, engine, place, segments, count, id, 0);
+int pr_hold_in_place(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version,
+                     enum pr_engine engine, uint64_t place, const struct pr_segment *segments, size_t count,
+                     uint64_t *id) {
+    int look = pr_generation_is_in_place(relay, generation);
+    if (look >= 0) look = look == 1 ? 0 : -ESTALE;
+    return hold(relay, generation, epoch, version, engine, place, segments, count, id, look);
 }
 
 /* Such an id is never one of a slot, by its kind, and unlike any other of this lane's for 2^43 answers. */

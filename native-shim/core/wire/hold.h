@@ -18,9 +18,10 @@
 int pr_hold(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
             uint64_t place, const struct pr_segment *segments, size_t count, uint64_t *transmission);
 
-/* The same of a file that the caller has looked at right before, by its path. */
-int pr_hold_seen(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version, enum pr_engine engine,
-                 uint64_t place, const struct pr_segment *segments, size_t count, uint64_t *transmission);
+/* The same of a file that is still at the path that it was opened by: else it is -ESTALE, or why none can be there. */
+int pr_hold_in_place(struct pr_relay *relay, uint64_t generation, uint64_t epoch, uint64_t version,
+                     enum pr_engine engine, uint64_t place, const struct pr_segment *segments, size_t count,
+                     uint64_t *transmission);
 
 /* For the portable engine: the transmission will be read, not sent, whatever engine it was held for. */
 int pr_change_to_stream(struct pr_relay *relay, uint64_t transmission);

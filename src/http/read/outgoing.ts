@@ -9,7 +9,6 @@ import { NativeRelay } from '../../relay/native-relay.ts';
 import {
   type Claim,
   type Engine,
-  type FilePlace,
   type Generation,
   type Relay,
   SystemError,
@@ -82,7 +81,7 @@ export class Outgoing {
    * has pages of it. What is held has to be sent, by `answerHeld`, which gives the reference back.
    *
    * @param place in the queue behind writers, if the reader has waited for one
-   * @param file where the region's file has to be, if that was not looked at for this judgement
+   * @param inPlace looks at the path of the region's file, which was not done for this judgement
    * @throws SystemError when descriptors or memory are short
    */
   hold(
@@ -90,40 +89,34 @@ export class Outgoing {
     region: Region,
     plan: Plan,
     place?: Claim,
-    file?: FilePlace,
+    inPlace?: boolean,
   ): HeldBody | 'stale' | 'blocked' {
     const { relay } = this;
+    const { content } = region;
     const backing = this.engineOf(region);
     const connection =
-      backing.engine === 'stream' ? undefined : this.#connections?.of(reply.raw, region.content.generation.node);
-    const wanted = this.#wanted(backing, connection, plan.length);
-    const usual = connection ? engineTowards(backing.engine, connection.peerKind) : wanted;
-    const hold = (engine: Engine) => relay.hold(region.content, engine, plan.segments, place, file);
-    const held = take(hold, wanted, usual);
+      backing.engine === 'stream' ? undefined : this.#connections?.of(reply.raw, content.generation.node);
+    let engine = this.#wanted(backing, connection, plan.length);
+    let held: TransmissionId | 'stale' | 'blocked';
+    try {
+      held = relay.hold(content, engine, plan.segments, place, inPlace);
+    } catch (error) {
+      // A pipe takes two descriptors. Where there are none left, what is large goes the usual way.
+      const usual = connection ? engineTowards(backing.engine, connection.peerKind) : engine;
+      const isShort = error instanceof SystemError && (error.code === 'EMFILE' || error.code === 'ENFILE');
+      if (!isShort || engine === usual) throw error;
+      engine = usual;
+      held = relay.hold(content, engine, plan.segments, place, inPlace);
+    }
     if (typeof held === 'string') return held;
-    const { transmission, engine } = held;
-    const { content } = region;
-    const trace = traceHeld(relay, () => traced(reply, region, plan, { id: transmission, engine }));
-    return { relay, content, plan, transmission, connection, engine, maxHold: this.#maxHold, trace };
+    const trace = traceHeld(relay, () => traced(reply, region, plan, { id: held, engine }));
+    return { relay, content, plan, transmission: held, connection, engine, maxHold: this.#maxHold, trace };
   }
 
   #wanted({ engine, large, largeFrom }: BackingEngine, connection: WayOut | undefined, length: number): Engine {
     if (!connection) return 'stream';
     if (length < this.#copyBelow) return 'copy';
     return engineTowards(length < largeFrom ? engine : large, connection.peerKind);
-  }
-}
-
-// A pipe takes two descriptors. Where there are none left, what is large goes the usual way.
-function take(hold: (engine: Engine) => TransmissionId | 'stale' | 'blocked', wanted: Engine, usual: Engine) {
-  for (let engine = wanted; ; engine = usual) {
-    try {
-      const taken = hold(engine);
-      return typeof taken === 'string' ? taken : { transmission: taken, engine };
-    } catch (error) {
-      const isShort = error instanceof SystemError && (error.code === 'EMFILE' || error.code === 'ENFILE');
-      if (!isShort || engine === usual) throw error;
-    }
   }
 }
 
@@ -147,7 +140,7 @@ const answered = Promise.resolve() as Promise<never>;
 export function answerHeld(reply: FastifyReply, held: HeldBody, fields: Fields): Promise<FastifyReply> {
   const { connection } = held;
   return connection && isUnobserved(reply)
-    ? answerDirectly(reply, held, connection, fields)
+    ? answerDirectly(reply, held, connection, setAllFields(reply, fields))
     : answerByStream(reply, held, fields);
 }
 
@@ -166,9 +159,8 @@ function answerDirectly(
   connection: WayOut,
   fields: Fields,
 ): Promise<FastifyReply> {
-  const all = setAllFields(reply.code(held.plan.status), fields);
-  reply.hijack();
-  const sent = connection.answer(reply.raw, held, all);
+  reply.code(held.plan.status).hijack();
+  const sent = connection.answer(reply.raw, held, fields);
   reply.regionBody = { engine: held.engine, sent };
   void held.trace?.follow(sent);
   return sent instanceof Promise ? sent.then(() => reply) : answered;
