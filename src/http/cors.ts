@@ -79,8 +79,9 @@ const none: Fields = Object.freeze({});
 
 /** The fields that a reply has been given for the request's origin, or for that it names none, in their order. */
 export function originFields(reply: FastifyReply): Fields {
-  const found = Object.entries(reply.getHeaders()).filter(([name]) => byOrigin.has(name));
-  return found.length === 0 ? none : (Object.fromEntries(found) as Fields);
+  const fields = reply.getHeaders();
+  const names = Object.keys(fields).filter((name) => byOrigin.has(name));
+  return names.length === 0 ? none : (Object.fromEntries(names.map((name) => [name, fields[name]])) as Fields);
 }
 
 /** Those of the service's answers to requests that name no origin. */

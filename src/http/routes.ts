@@ -7,7 +7,7 @@ import { listRoute, metricsRoute, readRoute, referencesRoute } from './openapi/r
 import { ProblemError } from './problem/problems.ts';
 import { listReferences } from './read/list-references.ts';
 import { listRegions } from './read/list-regions.ts';
-import { regionName } from './read/name-of-request.ts';
+import { depthOf, regionName } from './read/name-of-request.ts';
 import type { Outgoing } from './read/outgoing.ts';
 import { versionAsked } from './read/version-url.ts';
 import { mergePatch } from './write/patch-region.ts';
@@ -31,17 +31,20 @@ type IsThere = (request: FastifyRequest) => boolean;
 
 /** Adds `/regions`, `/regions/NAME`, `/references` and `/metrics` to a scope. */
 export function addRoutes(scope: FastifyInstance, routes: Routes): void {
-  scope.addHook('onRequest', (_request, _reply, done) => {
-    routes.treeWatch?.look();
-    done();
-  });
+  let depth: number | undefined;
   scope.route({
     method: ['GET', 'HEAD'],
     url: '/regions/*',
     config: { openapi: readRoute, answeredByLanes: true },
-    handler: (request, reply) => reply.sendRegion(regionName(request), { version: versionAsked(request) }),
+    handler(request, reply) {
+      depth ??= depthOf(request);
+      return reply.sendRegion(regionName(request, depth), { version: versionAsked(request) });
+    },
   });
-  scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => listRegions(routes, request, reply));
+  scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => {
+    routes.treeWatch?.look();
+    return listRegions(routes, request, reply);
+  });
   scope.get('/references', { config: { openapi: referencesRoute } }, (request, reply) =>
     listReferences(routes, request, reply),
   );

@@ -8,10 +8,11 @@ import { ProblemError } from '../problem/problems.ts';
  * a region can be called so, the catalog judges.
  *
  * @param request has been routed to an address that ends in `*`
+ * @param depth of that address (`depthOf`)
  * @throws ProblemError `region-not-found` for what does not decode
  */
-export function regionName(request: FastifyRequest): string {
-  const name = decodeName(addressOf(request).name);
+export function regionName(request: FastifyRequest, depth: number): string {
+  const name = decodeName(addressOf(request, depth).name);
   if (name === undefined) throw new ProblemError('region-not-found');
   return name;
 }
@@ -28,12 +29,19 @@ export function locationOf(request: FastifyRequest, name: string): string {
   return `${addressOf(request).before}/${encodeName(name)}`;
 }
 
-function addressOf(request: FastifyRequest): { readonly before: string; readonly name: string } {
-  const query = request.url.indexOf('?');
-  const path = query < 0 ? request.url : request.url.slice(0, query);
-  // What stands before the name has as many segments as in the route, whatever its parameters and its case.
-  const route = request.routeOptions.url ?? '';
-  let slash = path.indexOf('/');
-  for (let at = route.indexOf('/', 1); at >= 0; at = route.indexOf('/', at + 1)) slash = path.indexOf('/', slash + 1);
+/** How many segments the address of a request's route has: in the request it has as many, whatever stands in them. */
+export function depthOf({ routeOptions: { url = '' } }: FastifyRequest): number {
+  return url.split('/').length - 1;
+}
+
+function addressOf(
+  request: FastifyRequest,
+  depth = depthOf(request),
+): { readonly before: string; readonly name: string } {
+  const { url } = request;
+  const query = url.indexOf('?');
+  const path = query < 0 ? url : url.slice(0, query);
+  let slash = -1;
+  for (let left = depth; left > 0; left--) slash = path.indexOf('/', slash + 1);
   return { before: path.slice(0, slash), name: path.slice(slash + 1) };
 }
