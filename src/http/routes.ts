@@ -38,7 +38,8 @@ export function addRoutes(scope: FastifyInstance, routes: Routes): void {
     config: { openapi: readRoute, answeredByLanes: true },
     handler(request, reply) {
       depth ??= depthOf(request);
-      return reply.sendRegion(regionName(request, depth), { version: versionAsked(request) });
+      const answer = reply.sendRegion(regionName(request, depth), { version: versionAsked(request) });
+      return reply.sent ? undefined : answer; // Fastify has nothing to wait for.
     },
   });
   scope.get('/regions', { config: { openapi: listRoute } }, (request, reply) => {

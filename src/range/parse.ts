@@ -34,12 +34,14 @@ export function judgeRange(header: string | undefined, size: number): RangeVerdi
 
 // What nearly all clients ask for: both ends of one range, within the region. It takes a tenth of the time.
 function judgeUsual(header: string, size: number): RangeVerdict | undefined {
-  const [, start, end] = usual.exec(header) ?? [];
-  const [first, last] = [Number(start), Number(end)]; // NaN where it is none
+  if (!usual.test(header)) return undefined;
+  const dash = header.indexOf('-');
+  const first = Number(header.slice('bytes='.length, dash));
+  const last = Number(header.slice(dash + 1));
   return first <= last && last < size ? { kind: 'single', range: { first, last } } : undefined;
 }
 
-const usual = /^bytes=([0-9]{1,15})-([0-9]{1,15})$/;
+const usual = /^bytes=[0-9]{1,15}-[0-9]{1,15}$/;
 
 function judgeAny(header: string, size: number): RangeVerdict {
   const set = byteRangeSet(header);
