@@ -220,7 +220,10 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refusal answers with a problem document
     // What the router refuses has passed no hook.
-    http: { requireHostHeader: false }, // badHost answers with a problem document
+    http: {
+      requireHostHeader: false, // badHost answers with a problem document
+      optimizeEmptyRequests: true, // nobody waits for the end of a body that a request does not have
+    },
     frameworkErrors(error, request, reply) {
       watchRequest(request, reply, metrics, options.accessLog);
       answerError(error, request, reply);
