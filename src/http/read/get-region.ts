@@ -81,7 +81,7 @@ function isOfBytes({ method, headers }: FastifyRequest): boolean {
 function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined {
   try {
     checkVersion(region.etag, given.version);
-    return planBytes('GET', reply.request.headers, region, new Date(), given.contentType);
+    return planBytes('GET', reply.request.headers, region, given.contentType);
   } catch {
     return undefined;
   }
@@ -134,7 +134,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       if (lock?.share() === false) await behind.otherService();
       const region = catalog.find(name);
       checkVersion(region.etag, given.version);
-      const verdict = judge(method, headers, region, new Date(), given.contentType);
+      const verdict = judge(method, headers, region, given.contentType);
       publish(service, asked, region);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();

@@ -18,8 +18,8 @@ export function judge(
   method: string,
   headers: IncomingHttpHeaders,
   region: Region,
-  now: Date,
   contentType = region.contentType,
+  now?: Date,
 ): Verdict {
   switch (judgePreconditions(headers, method, validatorsOf(region))) {
     case 'failed':
@@ -27,7 +27,7 @@ export function judge(
     case 'not-modified':
       return { kind: 'not-modified' };
   }
-  return { kind: 'content', plan: planBytes(method, headers, region, now, contentType) };
+  return { kind: 'content', plan: planBytes(method, headers, region, contentType, now) };
 }
 
 function validatorsOf({ etag, lastModified, state }: Region): Validators {
@@ -39,13 +39,14 @@ export function planBytes(
   method: string,
   headers: IncomingHttpHeaders,
   region: Region,
-  now: Date,
   contentType = region.contentType,
+  now?: Date,
 ): Plan {
   const { size } = region.content.generation;
   const planned = { size, contentType };
   // RFC 9110 14.2: Range means something on GET alone.
-  const honoured = method === 'GET' && headers.range !== undefined && ifRangeHolds(headers, validatorsOf(region), now);
+  const isRanged = method === 'GET' && headers.range !== undefined;
+  const honoured = isRanged && (headers['if-range'] === undefined || ifRangeHolds(headers, validatorsOf(region), now));
   const range = judgeRange(honoured ? headers.range : undefined, size);
   switch (range.kind) {
     case 'unsatisfiable':

@@ -48,7 +48,7 @@ export function judgePreconditions(
  *
  * @param now the Date that the response will carry
  */
-export function ifRangeHolds(headers: IncomingHttpHeaders, validators: Validators, now: Date): boolean {
+export function ifRangeHolds(headers: IncomingHttpHeaders, validators: Validators, now = new Date()): boolean {
   const value = fieldValue(headers, 'if-range');
   if (value === undefined) return true;
   const date = parseHttpDate(value, now);
