@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalog } from './region/catalog.ts';
 import type { RegionStates } from './region/states.ts';
 import type { TreeLock } from './region/tree-lock.ts';
-import { type OnMoved, TreeWatch } from './region/tree-watch.ts';
 import type { Generation, Relay, Tree } from './relay/relay.ts';
 
 /** How often it is looked whether a tree that was left is still read. */
@@ -21,17 +20,8 @@ export type OfTree = {
   withdraw(): void;
 };
 
-/**
- * Watches the path of a tree.
- *
- * @param dir the path that the tree has just been opened by
- * @param parts undefined for a tree that is written to: it is not followed
- */
-export function watchTree(tree: Tree, dir: string, parts: OfTree | undefined, report: OnMoved['report']): TreeWatch {
-  return new TreeWatch(tree, dir, { follow: parts && (() => follow(parts, dir)), report });
-}
-
-function follow({ relay, catalog, lock, statesOf, withdraw }: OfTree, dir: string): Tree {
+/** Serves what the path of the tree leads to now. @throws SystemError */
+export function followTree({ relay, catalog, lock, statesOf, withdraw }: OfTree, dir: string): Tree {
   const before = catalog.tree;
   const next = relay.openTree(dir);
   const left = catalog.moveTo(next, statesOf(next));

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { watchTree } from './followed-tree.ts';
+import { followTree } from './followed-tree.ts';
 import { Outgoing } from './http/read/outgoing.ts';
 import { Publisher } from './http/read/publish.ts';
 import type { Writer } from './http/write/writer.ts';
@@ -23,7 +23,7 @@ import type { DamagedSidecar } from './region/sidecar.ts';
 import { sidecarFolder, statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
-import type { TreeWatch } from './region/tree-watch.ts';
+import { TreeWatch } from './region/tree-watch.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import type { EngineChoice, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
@@ -107,16 +107,18 @@ const leastMilliseconds = 2000;
  */
 export function openPagerelay(options: OpenOptions): Pagerelay {
   const relay = openRelay(options);
-  const closers: (() => void)[] = [() => void relay.close()];
+  const closers: Closer[] = [() => relay.close()];
   try {
     return assemble(relay, options, closers);
   } catch (error) {
-    for (const close of closers) close();
+    for (const close of closers.toReversed()) void close();
     throw error;
   }
 }
 
-function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): Pagerelay {
+type Closer = () => void | Promise<void>;
+
+function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagerelay {
   const { dir, regions, unaskable, dotfiles } = options;
   const demo = dir === undefined && regions.length === 0 ? makeDemo(relay) : undefined;
   if (demo) closers.push(demo.close);
@@ -131,7 +133,8 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
   if (lock) closers.push(() => lock.close());
   const statesOf = (next: Tree) => openStates(relay, next, tags, options);
   const followed = { relay, catalog, lock, statesOf, withdraw: () => publisher?.withdraw() };
-  const treeWatch = tree && watchTree(tree, dir ?? tree.path, options.writable ? undefined : followed, options.report);
+  const follow = options.writable ? undefined : (path: string) => followTree(followed, path);
+  const treeWatch = tree && new TreeWatch(tree, dir ?? tree.path, { follow, report: options.report });
   if (treeWatch) closers.push(() => treeWatch.close());
   const writer = options.writable ? openWriter(relay, catalog, states, lock, treeWatch, options) : undefined;
   const connections = relay instanceof NativeRelay ? new Connections(relay, blockListOf(unaskable)) : undefined;
@@ -164,12 +167,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: (() => void)[]): 
       digests.close();
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
       if (writer) await stop(writer, deadline);
-      metrics.close();
-      treeWatch?.close();
-      catalog.close();
-      lock?.close();
-      await relay.close();
-      demo?.close();
+      for (const close of closers.toReversed()) await close();
     },
   };
 }

@@ -31,11 +31,13 @@ export function readSidecar(folder: string, name: string): Sidecar | undefined {
   const path = sidecarPath(folder, name);
   // Most regions have none, and an error costs more than all the rest of looking at a region.
   if (!statSync(path, { throwIfNoEntry: false })) return undefined;
-  const text = missingIsUndefined(() => readFileSync(path, 'utf8'));
-  if (text === undefined) return undefined;
-  const sidecar = parseSidecar(path, text);
-  if (sidecar.name !== name) throw new DamagedSidecar(path, new Error('it is of another region'));
-  return sidecar;
+  try {
+    const sidecar = parseSidecar(path, readFileSync(path, 'utf8'));
+    if (sidecar.name === name) return sidecar;
+    throw ofAnother(path);
+  } catch (error) {
+    return undefinedWhenMissing(error);
+  }
 }
 
 /**
@@ -70,14 +72,10 @@ export async function removeSidecar(folder: string, name: string): Promise<void>
  *
  * @throws the file system's error
  */
-export async function* allSidecars(
-  folder: string,
-): AsyncGenerator<{ readonly sidecar: Sidecar } | { readonly damaged: string; readonly cause: DamagedSidecar }> {
+export async function* allSidecars(folder: string): AsyncGenerator<Sidecar | DamagedSidecar> {
   for (const path of await regionFiles(folder, sidecarName)) {
     const text = await readFile(path, 'utf8').catch(undefinedWhenMissing);
-    if (text === undefined) continue; // Its region was deleted since the folder was listed.
-    const read = tryParse(path, text);
-    yield read instanceof DamagedSidecar ? { damaged: path, cause: read } : { sidecar: read };
+    if (text !== undefined) yield tryParse(path, text); // Else its region was deleted since the folder was listed.
   }
 }
 
@@ -168,12 +166,15 @@ async function writeDurably(path: string, text: string, sync: Sync): Promise<voi
 function tryParse(path: string, text: string): Sidecar | DamagedSidecar {
   try {
     const sidecar = parseSidecar(path, text);
-    if (basename(path) === fileNameOf(sidecar.name)) return sidecar;
-    return new DamagedSidecar(path, new Error('it is of another region'));
+    return basename(path) === fileNameOf(sidecar.name) ? sidecar : ofAnother(path);
   } catch (error) {
     if (error instanceof DamagedSidecar) return error;
     throw error;
   }
+}
+
+function ofAnother(path: string): DamagedSidecar {
+  return new DamagedSidecar(path, new Error('it is of another region'));
 }
 
 async function regionFiles(state: string, pattern: RegExp): Promise<string[]> {
@@ -201,14 +202,6 @@ export function regionsFolder(folder: string): string {
 
 function randomName(): string {
   return randomBytes(8).toString('hex');
-}
-
-function missingIsUndefined<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch (error) {
-    return undefinedWhenMissing(error);
-  }
 }
 
 function undefinedWhenMissing(error: unknown): undefined {

@@ -11,7 +11,7 @@ const pollMilliseconds = 250;
 /** What a watch does about a tree that its path leads past. */
 export type OnMoved = {
   /** Opens what the path leads to now, in place of the tree; undefined where the service is bound to the one it has. */
-  readonly follow: (() => Tree) | undefined;
+  readonly follow: ((path: string) => Tree) | undefined;
   /** Is told what someone who reads the log should know of. */
   readonly report: (message: string, details: Record<string, unknown>) => void;
 };
@@ -26,7 +26,7 @@ export class TreeWatch {
   readonly #onMoved: OnMoved;
   readonly #timer: NodeJS.Timeout;
   #identity: string | undefined;
-  #isAway = false;
+  #wasThere = true;
   #looked = performance.now();
 
   /** @param tree has just been opened by `path` */
@@ -39,7 +39,7 @@ export class TreeWatch {
 
   /** Whether the path led to the tree when it was looked at last. */
   get wasThere(): boolean {
-    return !this.#isAway;
+    return this.#wasThere;
   }
 
   /** Looks unless that was done just now. */
@@ -51,9 +51,15 @@ export class TreeWatch {
   isThere(): boolean {
     this.#looked = performance.now();
     const found = identityOf(this.#path);
-    if (found === this.#identity) this.#come();
-    else if (!(found && this.#follow())) this.#leave();
-    return !this.#isAway;
+    const isThere = found === this.#identity;
+    if (!isThere && found !== undefined && this.#follow()) {
+      this.#wasThere = true;
+      this.#report('the path of the tree leads to another one, which is served from now on');
+    } else if (isThere !== this.#wasThere) {
+      this.#wasThere = isThere;
+      this.#report(isThere ? 'the path of the tree leads to it again' : this.#leadsAway());
+    }
+    return this.#wasThere;
   }
 
   close(): void {
@@ -62,34 +68,24 @@ export class TreeWatch {
 
   #follow(): boolean {
     try {
-      const tree = this.#onMoved.follow?.();
-      if (!tree) return false;
-      this.#identity = identityOf(tree.root);
+      const tree = this.#onMoved.follow?.(this.#path);
+      if (tree) this.#identity = identityOf(tree.root);
+      return tree !== undefined;
     } catch (error) {
       if (error instanceof SystemError) return false;
       throw error;
     }
-    this.#isAway = false;
-    this.#onMoved.report('the path of the tree leads to another one, which is served from now on', { dir: this.#path });
-    return true;
   }
 
-  #leave(): void {
-    if (this.#isAway) return;
-    this.#isAway = true;
-    const { follow, report } = this.#onMoved;
-    const waiting = 'is not ready, and serves the tree that it has opened, until the path leads to one again';
-    const bound =
-      'is not ready, changes nothing, and serves the tree that it has opened: start it again for the other one';
-    report(`the path of the tree does not lead to it any more: the service ${follow ? waiting : bound}`, {
-      dir: this.#path,
-    });
+  #report(message: string): void {
+    this.#onMoved.report(message, { dir: this.#path });
   }
 
-  #come(): void {
-    if (!this.#isAway) return;
-    this.#isAway = false;
-    this.#onMoved.report('the path of the tree leads to it again', { dir: this.#path });
+  #leadsAway(): string {
+    const then = this.#onMoved.follow
+      ? 'is not ready, and serves the tree that it has opened, until the path leads to one again'
+      : 'is not ready, changes nothing, and serves the tree that it has opened: start it again for the other one';
+    return `the path of the tree does not lead to it any more: the service ${then}`;
   }
 }
 

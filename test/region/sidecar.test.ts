@@ -69,7 +69,7 @@ function damage(folder: string, name: string): string {
 
 async function listed(folder: string): Promise<unknown[]> {
   const found: unknown[] = [];
-  for await (const each of allSidecars(folder)) found.push('sidecar' in each ? each.sidecar : each.damaged);
+  for await (const each of allSidecars(folder)) found.push(each instanceof DamagedSidecar ? each.path : each);
   return found;
 }
 
@@ -214,7 +214,7 @@ test('all sidecars are listed, damaged ones by path and cause, other files not',
   );
   assert.ok(found.includes(damaged));
   for await (const each of allSidecars(folder)) {
-    if ('damaged' in each) assert.ok(each.cause instanceof DamagedSidecar && each.cause.path === damaged);
+    if (each instanceof DamagedSidecar) assert.equal(each.path, damaged);
   }
 });
 

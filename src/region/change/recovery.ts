@@ -4,7 +4,16 @@ import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileOf } from '../../relay/file-identity.ts';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
-import { allSidecars, changedOf, describe, removeUnfinished, type Sidecar, setAside, stateOf } from '../sidecar.ts';
+import {
+  allSidecars,
+  changedOf,
+  DamagedSidecar,
+  describe,
+  removeUnfinished,
+  type Sidecar,
+  setAside,
+  stateOf,
+} from '../sidecar.ts';
 import { cutLater } from './cut.ts';
 import { whileNudging } from './old-files.ts';
 import type { Store } from './store.ts';
@@ -27,11 +36,11 @@ export async function recover(store: Store, kept: ReadonlySet<string>, signal: A
   await removeOtherNames(store);
   for await (const found of allSidecars(store.tree.paths.root)) {
     signal.throwIfAborted();
-    if ('damaged' in found) {
-      store.report('a damaged sidecar is set aside', { path: found.damaged, err: found.cause });
-      await setAside(store.tree.paths.root, found.damaged, new Date());
+    if (found instanceof DamagedSidecar) {
+      store.report('a damaged sidecar is set aside', { path: found.path, err: found });
+      await setAside(store.tree.paths.root, found.path, new Date());
     } else {
-      await settleQuietly(store, found.sidecar);
+      await settleQuietly(store, found);
     }
   }
   await removeOld(store);
