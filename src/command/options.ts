@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Flag } from './flag-kinds.ts';
@@ -126,12 +126,8 @@ function parseFlags(argv: readonly string[]): ReadonlyMap<string, readonly strin
     help: { type: 'boolean' },
     version: { type: 'boolean' },
   } as const;
-  try {
-    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
-    return new Map(Object.entries(values).map(([flag, value]) => [flag, [value].flat().map(String)]));
-  } catch (cause) {
-    throw new UsageError(messageOf(cause), { cause });
-  }
+  const values = Object.entries(parseStrictly(argv, options));
+  return new Map(values.map(([flag, value]) => [flag, [value].flat().map(String)]));
 }
 
 function fromFlag(flag: AnyFlag, given: ReadonlyMap<string, readonly string[]>): Source | undefined {
@@ -169,28 +165,34 @@ function readConfigFile(path: string): ReadonlyMap<string, Source> {
 }
 
 function readJsonObject(path: string): object {
-  const value = readJson(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new UsageError(`--config ${path} must be a readable JSON file: ${messageOf(cause)}`, { cause });
+  }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new UsageError(`--config ${path} must hold one JSON object`);
 }
 
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new UsageError(`--config ${path} must be a readable JSON file: ${messageOf(cause)}`, { cause });
-  }
-}
-
 function configTexts(flag: AnyFlag, value: unknown, label: string): readonly string[] {
-  const values: readonly unknown[] | undefined = flag.repeatable ? arrayOf(value) : [value];
-  if (values?.every((item) => flag.json.some((type) => typeof item === type))) return values.map(String);
+  const values: unknown = flag.repeatable ? value : [value];
+  const isOfType = (item: unknown) => flag.json.some((type) => typeof item === type);
+  if (Array.isArray(values) && values.every(isOfType)) return values.map(String);
   const types = flag.json.join(' or ');
   throw new UsageError(`${label} must be ${flag.repeatable ? `an array of JSON ${types}s` : `a JSON ${types}`}`);
 }
 
-function arrayOf(value: unknown): readonly unknown[] | undefined {
-  return Array.isArray(value) ? value : undefined;
+/** Reads flags strictly. @throws UsageError */
+export function parseStrictly<Options extends NonNullable<ParseArgsConfig['options']>>(
+  argv: readonly string[],
+  options: Options,
+) {
+  try {
+    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
+  } catch (cause) {
+    throw new UsageError(messageOf(cause), { cause });
+  }
 }
 
 function messageOf(error: unknown): string {

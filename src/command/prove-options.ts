@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util';
 import type { ProveOptions } from '../prove/prove.ts';
 import { flags } from './flags.ts';
-import { UsageError } from './options.ts';
+import { parseStrictly, UsageError } from './options.ts';
 
 /** What a command line asks for. */
 export type ProveCommand =
@@ -20,7 +19,7 @@ export function parseProveOptions(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): ProveCommand {
-  const { json = false, help = false, path: paths = [], engine } = parse(argv);
+  const { json = false, help = false, path: paths = [], engine } = parseStrictly(argv, options);
   if (help) return { kind: 'help' };
   if (paths.includes('')) throw new UsageError(`--path must be ${flags.dir.rule}, not ""`);
   const given = engine?.at(-1) ?? (env.PAGERELAY_ENGINE || undefined);
@@ -43,19 +42,12 @@ export function proveUsage(): string {
   ].join('\n');
 }
 
-function parse(argv: readonly string[]) {
-  const options = {
-    json: { type: 'boolean' },
-    path: { type: 'string', multiple: true },
-    engine: { type: 'string', multiple: true },
-    help: { type: 'boolean' },
-  } as const;
-  try {
-    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}
+const options = {
+  json: { type: 'boolean' },
+  path: { type: 'string', multiple: true },
+  engine: { type: 'string', multiple: true },
+  help: { type: 'boolean' },
+} as const;
 
 function readEngine(text: string) {
   const engine = flags.engine.read([text]);

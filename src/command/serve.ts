@@ -1,11 +1,11 @@
-import type { AccessLog } from '../observe/access-log.ts';
+import { AccessLog } from '../observe/access-log.ts';
+import { LogOutput } from '../observe/log-output.ts';
 import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
-import { type OpenAccessLog, openAccessLog } from './access-log.ts';
 import { exitNow, flush, leave } from './ending.ts';
 import { listen, wayTo } from './listen.ts';
 import type { ServeOptions } from './options.ts';
-import { errors, output } from './streams.ts';
+import { errors, output, outputs } from './streams.ts';
 
 /**
  * Runs the service until SIGTERM, SIGINT or SIGQUIT, then drains it; a second one ends it at once.
@@ -14,16 +14,29 @@ import { errors, output } from './streams.ts';
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const accessLog = openAccessLog(options);
-  const service = await start(options, accessLog?.log);
+  const service = await start(options, accessLog);
   watchFaults(service);
   process.on('SIGHUP', () => void reload(service));
-  process.on('SIGUSR1', () => reopen(service, accessLog));
+  process.on('SIGUSR1', () => reopen(service, accessLog, options.accessLog));
   errors.write(greeting(service, options));
   // At once, for SIGKILL leaves no time for it.
   setImmediate(() => process.getBuiltinModule('node:module').flushCompileCache());
   await endAsked();
   await drain(service, options);
   await leave(0);
+}
+
+/** The access log that was asked for, if any. @throws Error with a `code` when its file can't be opened */
+function openAccessLog({ accessLog, accessLogFormat, logLevel }: ServeOptions): AccessLog | undefined {
+  if (accessLog === 'off') return undefined;
+  if (accessLog === '-') {
+    // On standard output its lines stand among messages, and are of the level `info`.
+    const isLogged = logLevel === 'trace' || logLevel === 'debug' || logLevel === 'info';
+    return isLogged ? new AccessLog(output, accessLogFormat) : undefined;
+  }
+  const file = LogOutput.toFile(accessLog);
+  outputs.add(file);
+  return new AccessLog(file, accessLogFormat);
 }
 
 async function start(options: ServeOptions, accessLog: AccessLog | undefined): Promise<Service> {
@@ -76,11 +89,11 @@ async function reload(service: Service): Promise<void> {
   await service.reload();
 }
 
-function reopen({ app }: Service, accessLog: OpenAccessLog | undefined): void {
-  if (accessLog?.path === undefined) return;
+function reopen({ app }: Service, accessLog: AccessLog | undefined, path: string): void {
+  if (!accessLog || accessLog.output === output) return;
   try {
-    accessLog.log.output.reopen(accessLog.path);
-    app.log.info({ path: accessLog.path }, 'the access log was opened again');
+    accessLog.output.reopen(path);
+    app.log.info({ path }, 'the access log was opened again');
   } catch (error) {
     app.log.error({ err: error }, 'the access log could not be opened again, and goes on where it was');
   }
