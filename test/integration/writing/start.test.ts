@@ -118,7 +118,7 @@ test('a tree that can not be counted has no room under its quota, until it can',
 
 test('without a quota nobody waits for the count, which comes right all the same', async (t) => {
   const { port, service, mend } = await startUncounted(t, undefined);
-  assert.equal((await send(t, { port }, putting('new', 0))).status, 201);
+  assert.equal((await send(t, { port }, putting('new', 60))).status, 201);
   assert.equal((await send(t, { port }, { method: 'DELETE', path: '/regions/d3/old' })).status, 204);
   mend();
   await until(() => service.writer?.store.quota.used === 903, 'it is counted');
