@@ -30,7 +30,7 @@ export type Taken = {
 export class Feed {
   readonly #take: () => Promise<Taken>;
   readonly #onFailure: (error: unknown) => void;
-  readonly #viewers = new Set<Viewer>();
+  readonly #viewers = new Set<Readable>();
   #timer: NodeJS.Timeout | undefined;
   #frame: Buffer | undefined;
   #body = '';
@@ -53,9 +53,10 @@ export class Feed {
   /** A viewer's stream; it is the caller's to destroy. Undefined when there are too many, or the service is closing. */
   join(): Readable | undefined {
     if (this.#closed || this.#viewers.size >= mostViewers) return undefined;
-    const viewer = new Viewer(() => this.#leave(viewer));
+    const viewer = new Readable({ read() {} });
+    viewer.once('close', () => this.#leave(viewer));
     this.#viewers.add(viewer);
-    if (this.#frame) viewer.offer(this.#frame);
+    if (this.#frame) offer(viewer, this.#frame);
     const wait = Math.max(0, this.#dueAt - performance.now());
     if (!this.#ticking) this.#timer ??= setTimeout(() => void this.#tick(), wait);
     return viewer;
@@ -63,7 +64,10 @@ export class Feed {
 
   /** Has all viewers come again: who may watch is judged anew. */
   endAll(): void {
-    for (const viewer of this.#viewers) viewer.end();
+    for (const viewer of this.#viewers) {
+      viewer.push(null);
+      this.#leave(viewer);
+    }
   }
 
   /** For good. */
@@ -73,7 +77,7 @@ export class Feed {
     clearTimeout(this.#timer);
   }
 
-  #leave(viewer: Viewer): void {
+  #leave(viewer: Readable): void {
     this.#viewers.delete(viewer);
     if (this.#viewers.size > 0) return;
     clearTimeout(this.#timer);
@@ -111,7 +115,7 @@ export class Feed {
     this.#frame = Buffer.from(`data: ${rest.slice(0, -1)},${body.slice(1)}\n\n`);
     this.#body = body;
     this.#sentAt = at;
-    for (const viewer of this.#viewers) viewer.offer(this.#frame);
+    for (const viewer of this.#viewers) offer(viewer, this.#frame);
   }
 }
 
@@ -121,29 +125,6 @@ function waitAfter(took: readonly number[]): number {
 }
 
 /** A viewer that is slow misses snapshots: no more than one waits for it. */
-class Viewer extends Readable {
-  readonly #onLeave: () => void;
-  #ended = false;
-
-  constructor(onLeave: () => void) {
-    super();
-    this.#onLeave = onLeave;
-  }
-
-  override _read(): void {}
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#onLeave();
-    callback(error);
-  }
-
-  offer(frame: Buffer): void {
-    if (this.readableLength === 0 && !this.#ended && !this.destroyed) this.push(frame);
-  }
-
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.push(null);
-  }
+function offer(viewer: Readable, frame: Buffer): void {
+  if (viewer.readableLength === 0) viewer.push(frame);
 }
