@@ -7,7 +7,7 @@ import { Outgoing } from './http/read/outgoing.ts';
 import { Publisher } from './http/read/publish.ts';
 import type { Writer } from './http/write/writer.ts';
 import { Connections } from './node/connection.ts';
-import { Metrics, type Observed } from './observe/metrics.ts';
+import { Metrics } from './observe/metrics.ts';
 import type { RegionCounts, RegionEngine } from './observe/region-metrics.ts';
 import { Catalog, type NamedFile } from './region/catalog.ts';
 import { Leases } from './region/change/leases.ts';
@@ -16,6 +16,7 @@ import { Refusal } from './region/change/refusal.ts';
 import { Start } from './region/change/start.ts';
 import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
+import { DescribedFiles } from './region/described-files.ts';
 import { Digests } from './region/digest.ts';
 import { FileTags } from './region/file-tags.ts';
 import type { Dotfiles } from './region/name.ts';
@@ -143,7 +144,12 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
   const outgoing = new Outgoing(relay, connections, options);
   const digests = new Digests(relay, options.maxDigestBytes);
   closers.push(() => digests.close());
-  const metrics = new Metrics(relay, observed(catalog, outgoing, digests, writer, options.lostLines));
+  const metrics = new Metrics(relay, {
+    lostLines: options.lostLines,
+    counts: countsOf(catalog, digests, writer),
+    engines: () => outgoing.engines(),
+    regions: () => enginesOfOpen(catalog, outgoing),
+  });
   closers.push(() => metrics.close());
   const inFlight = watchHeld(relay);
   return {
@@ -209,7 +215,7 @@ function openStates(relay: Relay, tree: Tree, tags: FileTags, { writable, report
   const onDamage = (damage: DamagedSidecar) =>
     report('a damaged sidecar is not used', { path: damage.path, err: damage });
   const look = (sidecars: readonly string[]) => relay.identifySome(tree, sidecarFolder, sidecars);
-  return new RegionStates(statePaths(tree.root), files, onDamage, tags, look);
+  return new RegionStates(new DescribedFiles(statePaths(tree.root), files, onDamage, tags, look));
 }
 
 function openWriter(
@@ -232,21 +238,6 @@ function openWriter(
   };
   const store = makeStore({ relay, catalog, states, quota, report }, { ...tree, paths, lock, check });
   return { store, maxPartial, leases: new Leases(store), start: new Start(store) };
-}
-
-function observed(
-  catalog: Catalog,
-  outgoing: Outgoing,
-  digests: Digests,
-  writer: Writer | undefined,
-  lostLines: (() => number) | undefined,
-): Observed {
-  return {
-    lostLines,
-    counts: countsOf(catalog, digests, writer),
-    engines: () => outgoing.engines(),
-    regions: () => enginesOfOpen(catalog, outgoing),
-  };
 }
 
 function* enginesOfOpen(catalog: Catalog, outgoing: Outgoing): Generator<RegionEngine> {

@@ -3,9 +3,10 @@ import { opendir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Outgoing } from './http/read/outgoing.ts';
 import type { Catalog, NamedFile } from './region/catalog.ts';
+import { unlessFailed } from './region/unless-failed.ts';
 import type { BackingEngine, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
-import { SystemError, type Tree } from './relay/relay.ts';
+import type { Tree } from './relay/relay.ts';
 
 /** So many entries of a tree that takes no scratch file are tried, to see a file that can be opened. */
 const mostTries = 64;
@@ -24,7 +25,7 @@ export async function enginesOfSources(
 }
 
 function engineOfRegion(catalog: Catalog, outgoing: Outgoing, name: string): EngineOfSources[] {
-  const region = find(catalog, name);
+  const region = unlessFailed(() => catalog.find(name)); // Whoever asks for it is told what is wrong.
   return region ? [{ ...outgoing.engineOf(region), sources: [name] }] : [];
 }
 
@@ -37,7 +38,7 @@ function engineOfFolder(outgoing: Outgoing, tree: Tree): BackingEngine | undefin
 // What a read-only tree lies on is told by a file of it.
 async function engineOfAny(catalog: Catalog, outgoing: Outgoing, tree: Tree): Promise<BackingEngine | undefined> {
   for await (const name of someFiles(tree.root)) {
-    const region = find(catalog, name);
+    const region = unlessFailed(() => catalog.find(name));
     if (region) return outgoing.engineOf(region);
   }
   return undefined;
@@ -53,16 +54,6 @@ async function* someFiles(root: string): AsyncGenerator<string> {
     }
   } catch {
     // A folder that can't be read has no regions either.
-  }
-}
-
-// What went away or can't be opened is for those to hear of who ask for it.
-function find(catalog: Catalog, name: string) {
-  try {
-    return catalog.find(name);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
   }
 }
 

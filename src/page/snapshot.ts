@@ -2,15 +2,9 @@
 import type { Catalog } from '../region/catalog.ts';
 import type { Lease } from '../region/change/leases.ts';
 import type { Region } from '../region/region.ts';
+import { unlessFailed } from '../region/unless-failed.ts';
 import { referencePages } from '../relay/reference-pages.ts';
-import {
-  answeredByLanes,
-  type Counters,
-  type Engine,
-  type Reference,
-  type Relay,
-  SystemError,
-} from '../relay/relay.ts';
+import { answeredByLanes, type Counters, type Engine, type Reference, type Relay } from '../relay/relay.ts';
 import { type Held, Holds } from './holds.ts';
 import { type ThreadTime, threadTimes } from './lane-load.ts';
 import { drawPageMap, type PageMap } from './page-map.ts';
@@ -123,21 +117,13 @@ export class Snapshots {
     const byName = new Map(known.first.map((region) => [region.name, region]));
     const names = [...new Set([...[...held.keys()].sort().slice(0, mostRegions), ...byName.keys()])];
     const shown = names.slice(0, mostRegions).sort();
-    const regions = shown.flatMap((name) => byName.get(name) ?? this.#find(name) ?? []);
+    // One that was made, or first asked for, after the last walk through the tree has to be found.
+    const find = (name: string) => unlessFailed(() => this.#shown.catalog.findAny(name));
+    const regions = shown.flatMap((name) => byName.get(name) ?? find(name) ?? []);
     const share = 2 ** Math.floor(Math.log2(cellsInAll / Math.max(1, regions.length)));
     const cells = Math.min(cellsOfOne.most, Math.max(cellsOfOne.least, share));
     const list = regions.map((region) => this.#draw(region, held.get(region.name), cells));
     return { list, more: Math.max(0, known.count - list.length), isUncounted: known.isUncounted };
-  }
-
-  // It was made, or first asked for, after the last walk through the tree.
-  #find(name: string): Region | undefined {
-    try {
-      return this.#shown.catalog.findAny(name);
-    } catch (error) {
-      if (error instanceof SystemError) return undefined;
-      throw error;
-    }
   }
 
   #draw(region: Region, held: Held | undefined, cells: number): ShownRegion {

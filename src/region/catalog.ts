@@ -17,11 +17,11 @@ import { contentTypeOf } from './content-type.ts';
 import { FileTags } from './file-tags.ts';
 import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
 import { type Look, lookAtSome } from './listing/looks.ts';
-import { Slices } from './listing/slices.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
 import { describeFile, describeRegion, listFile, listRegion, type Region, type Unopened } from './region.ts';
 import { leadsIntoState } from './state-folder.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
+import { unlessFailed, unlessMissing } from './unless-failed.ts';
 import { contentOfEtag } from './validator.ts';
 import { Watcher } from './watcher.ts';
 
@@ -218,12 +218,7 @@ export class Catalog {
 
   /** Like `find`; undefined where there is no region of this name. */
   findAny(name: string): Region | undefined {
-    try {
-      return this.find(name);
-    } catch (error) {
-      if (error instanceof SystemError && missing.has(error.code)) return undefined;
-      throw error;
-    }
+    return unlessFailed(() => this.find(name), missing);
   }
 
   /** The regions that are open for the next request. It does not look at their files. */
@@ -301,7 +296,7 @@ export class Catalog {
    * @throws SystemError when one can't be looked at
    */
   sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
-    return this.#ofAll(this.#sizeOf);
+    return this.#listing.each(everything, (names) => this.#ofSome(names, this.#sizeOf));
   }
 
   /**
@@ -312,42 +307,30 @@ export class Catalog {
    */
   unopened(): AsyncGenerator<readonly Unopened[]> {
     const opened = new Set<number>();
-    return this.#ofAll((name, look) => {
-      if (!look || this.#files.has(name) || this.#states?.isRefused(name)) return [];
+    const unopened = (name: string, look: Look): Unopened | undefined => {
+      if (!look || this.#files.has(name) || this.#states?.isRefused(name)) return undefined;
       if (!opened.has(look.device) && !this.#relay.seenOn(look.device)) this.peekAny(name);
       opened.add(look.device);
       const seen = this.#relay.seenOn(look.device);
       const state = seen && unlessMissing(() => this.#stateOf(name, name, look));
       // One that another service changes right now has no version.
       const isPlain = state && state.limit === undefined && state.inPlace === state.epoch > 0;
-      return isPlain ? [{ ...describeFile(name, look, state), file: look, seen }] : [];
-    });
-  }
-
-  // In slices, so that others have their turns of the event loop.
-  async *#ofAll<Result>(act: (name: string, look: Look) => readonly Result[]): AsyncGenerator<readonly Result[]> {
-    const slices = new Slices();
-    for await (const names of this.#listing.ofTree(everything)) {
-      for (let from = 0; from < names.length; ) {
-        const some = this.#ofSome(names.slice(from), act);
-        from += some.length;
-        yield some.flat();
-        if (slices.isOver) await slices.rest();
-      }
-    }
+      return isPlain ? { ...describeFile(name, look, state), file: look, seen } : undefined;
+    };
+    return this.#listing.each(everything, (names) => this.#ofSome(names, unopened));
   }
 
   /** Applies `act` to the first of some names, one at least, right after one look at all of their files. */
   #ofSome<Result>(names: readonly string[], act: (name: string, look: Look) => Result): Result[] {
     const looks = lookAtSome(this.#relay, this.#tree, names);
-    this.#states?.lookAhead(names.slice(0, looks.length));
+    this.#states?.files.lookAhead(names.slice(0, looks.length));
     return looks.map((look, at) => act(names[at] ?? '', look));
   }
 
-  readonly #sizeOf = (name: string, look: Look): (readonly [name: string, bytes: number])[] => {
-    if (this.#files.has(name)) return [];
+  readonly #sizeOf = (name: string, look: Look): readonly [name: string, bytes: number] | undefined => {
+    if (this.#files.has(name)) return undefined;
     const file = unlessMissing(() => look ?? this.#identifyAlone(name));
-    return file ? [[name, this.#states?.sizeOf(name, file) ?? file.size]] : [];
+    return file && [name, this.#states?.sizeOf(name, file) ?? file.size];
   };
 
   readonly #listAny = (name: string, look: Look): Listed | undefined =>
@@ -482,11 +465,7 @@ export class Catalog {
 
   #lookAt(name: string): void {
     const open = this.#open.peek(name);
-    try {
-      if (open) this.#isCurrent(name, open);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-    }
+    if (open) unlessFailed(() => this.#isCurrent(name, open));
   }
 
   #sweep(): void {
@@ -514,15 +493,3 @@ function isRemoved({ root }: Tree): boolean {
 }
 
 const everything = { after: '', prefix: '' };
-
-/** What a look gives; undefined where there is no region, or one that the service may not look at. */
-export function unlessMissing<Result>(look: () => Result): Result | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (error instanceof SystemError && (missing.has(error.code) || forbidden.has(error.code))) return undefined;
-    throw error;
-  }
-}
-
-const forbidden: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);

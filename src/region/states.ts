@@ -1,14 +1,11 @@
 /** What is known of regions beyond their files: generations, versions, media types, logical sizes. @module */
 import { randomBytes } from 'node:crypto';
 import { fileOf } from '../relay/file-identity.ts';
-import type { Files } from '../relay/files.ts';
 import type { FileIdentity } from '../relay/relay.ts';
-import { DescribedFiles, type LookForSidecars } from './described-files.ts';
+import type { DescribedFiles } from './described-files.ts';
 import { FileChange, type Own } from './file-change.ts';
-import type { FileTags } from './file-tags.ts';
 import type { OwnMoves } from './own-moves.ts';
-import { changedOf, type DamagedSidecar, type Description, traitsOf } from './sidecar.ts';
-import type { StatePaths } from './state-folder.ts';
+import { changedOf, type Description, traitsOf } from './sidecar.ts';
 
 /** How a file is to be served. */
 export type State = {
@@ -34,7 +31,10 @@ export type State = {
 export class RegionStates {
   /** Names this service run in sidecars. */
   readonly run: string = randomBytes(8).toString('hex');
-  readonly #files: DescribedFiles;
+  /** What sidecars say of the tree's files. */
+  readonly files: DescribedFiles;
+  /** What this run does to names of files. */
+  readonly moves: OwnMoves;
   readonly #own = new Map<string, Own>();
   /** Changed in place by this run, and then by others: what their sidecars say is about neither. */
   readonly #lost = new Set<string>();
@@ -43,25 +43,9 @@ export class RegionStates {
   readonly #moved = new Map<string, FileIdentity>();
   readonly #refused = new Set<string>();
 
-  /** @param files undefined: nothing is written @param look looks for many sidecars in one go */
-  constructor(
-    paths: StatePaths,
-    files: Files | undefined,
-    onDamage: (damage: DamagedSidecar) => void,
-    tags?: FileTags,
-    look?: LookForSidecars,
-  ) {
-    this.#files = new DescribedFiles(paths, files, onDamage, tags, look);
-  }
-
-  /** Looks at these in one go, for code that asks for their states right after this, before it pauses. */
-  lookAhead(names: readonly string[]): void {
-    this.#files.lookAhead(names);
-  }
-
-  /** What this run does to names of files. */
-  get moves(): OwnMoves {
-    return this.#files.moves;
+  constructor(files: DescribedFiles) {
+    this.files = files;
+    this.moves = files.moves;
   }
 
   /** Nobody may have this region: its file holds bytes that nobody has written. */
@@ -77,12 +61,12 @@ export class RegionStates {
   of(region: string, file: FileIdentity): State {
     const before = this.#asBefore(region, file);
     const description = this.#describe(region, before);
-    if (!description) return stateOfFile(this.#files.tagOf(region, before));
+    if (!description) return stateOfFile(this.files.tagOf(region, before));
     const { generation, epoch, version, contentType, size, cut } = description;
     const limit = cut ? size : undefined;
     if (version !== undefined) return { generation, epoch, version, contentType, limit, inPlace: epoch > 0 };
     // Another service may be changing it right now, and alone knows the version. Its file's time has to do.
-    const name = `${generation}.${epoch}.${this.#files.tagOf(region, before)}`;
+    const name = `${generation}.${epoch}.${this.files.tagOf(region, before)}`;
     return { ...untouched, generation: name, contentType, limit, inPlace: true };
   }
 
@@ -115,7 +99,7 @@ export class RegionStates {
       size: state.limit ?? file.size,
       cut: state.limit !== undefined,
     };
-    await this.#files.write(name, [{ ...description, version: undefined, run: this.run }]);
+    await this.files.write(name, [{ ...description, version: undefined, run: this.run }]);
     this.#own.set(name, { description: { ...description, version: 0 }, changes: 0 });
     this.#lost.delete(name);
     return description.epoch;
@@ -129,7 +113,7 @@ export class RegionStates {
     const own = this.#own.get(name);
     const known = () => (own?.description.inode === inode && this.#own.get(name) === own ? own : undefined);
     const change = new FileChange(known, (description) =>
-      this.#files.write(name, [{ ...description, version: undefined, run: this.run }]),
+      this.files.write(name, [{ ...description, version: undefined, run: this.run }]),
     );
     if (version !== undefined) change.move(version);
     return change;
@@ -144,7 +128,7 @@ export class RegionStates {
     const isOpen = this.#own.get(name)?.description.inode === file.inode;
     const before = isOpen ? undefined : this.describe(name, file);
     const change = this.begin(name, file.inode);
-    if (before) await this.#files.write(name, [{ ...before, run: this.run }]);
+    if (before) await this.files.write(name, [{ ...before, run: this.run }]);
     try {
       await act();
     } finally {
@@ -160,7 +144,7 @@ export class RegionStates {
    */
   async settle(name: string, description: Description, file: FileIdentity, cut: boolean): Promise<void> {
     const size = cut ? description.size : file.size;
-    await this.#files.write(name, [{ ...description, ...traitsOf(file), run: undefined, size, cut }]);
+    await this.files.write(name, [{ ...description, ...traitsOf(file), run: undefined, size, cut }]);
   }
 
   /**
@@ -170,24 +154,24 @@ export class RegionStates {
   async replacing(name: string, before: FileIdentity | undefined, after: Description): Promise<void> {
     const both = before ? [this.#described(name, before), after] : [after];
     const unmoved = both.map((each) => ({ ...each, changed: undefined }));
-    await this.#files.write(name, unmoved);
+    await this.files.write(name, unmoved);
   }
 
   /** The new file has the name. The old description goes, for its inode can become another file's. */
   async replaced(name: string, after: Description): Promise<void> {
     await this.forget(name, false);
-    await this.#files.writeUnsynced(name, after); // Should it be lost, both are remembered as before.
+    await this.files.writeUnsynced(name, after); // Should it be lost, both are remembered as before.
   }
 
   /** Before a file loses its name. It gets another one first, which moves its ctime. */
   async removing(name: string, before: FileIdentity): Promise<void> {
-    await this.#files.write(name, [{ ...this.#described(name, before), changed: undefined }]);
+    await this.files.write(name, [{ ...this.#described(name, before), changed: undefined }]);
   }
 
   /** The old file has kept its name after all. */
   async unreplaced(name: string, before: FileIdentity): Promise<void> {
     const changed = changedOf(this.moves.asNow(this.moves.asBefore(before)));
-    await this.#files.writeUnsynced(name, { ...this.#described(name, before), changed });
+    await this.files.writeUnsynced(name, { ...this.#described(name, before), changed });
   }
 
   /**
@@ -197,7 +181,7 @@ export class RegionStates {
   async cutUnsaid(name: string, file: FileIdentity, contentType: string | undefined): Promise<void> {
     await this.forget(name, false);
     if (contentType !== undefined)
-      await this.#files.writeUnsynced(name, { ...this.#files.plain(name, file), contentType });
+      await this.files.writeUnsynced(name, { ...this.files.plain(name, file), contentType });
   }
 
   /** The name has another file, or none. */
@@ -205,7 +189,7 @@ export class RegionStates {
     this.#own.delete(name);
     this.#lost.delete(name);
     this.#moved.delete(name);
-    if (removed) await this.#files.remove(name);
+    if (removed) await this.files.remove(name);
   }
 
   /** Somebody may go on changing this region when this run has ended: the next one treats it as after a crash. */
@@ -219,9 +203,9 @@ export class RegionStates {
     for (const [name, { description }] of this.#own) {
       const moved = this.#moved.get(name);
       if (!this.#left.has(name))
-        await this.#files.write(name, [moved ? this.#files.asNow(description, moved) : description]);
+        await this.files.write(name, [moved ? this.files.asNow(description, moved) : description]);
     }
-    for (const name of this.#lost) if (this.#files.isWrittenBy(this.run, name)) await this.#files.remove(name);
+    for (const name of this.#lost) if (this.files.isWrittenBy(this.run, name)) await this.files.remove(name);
     this.#own.clear();
     this.#lost.clear();
     this.#moved.clear();
@@ -229,8 +213,8 @@ export class RegionStates {
 
   // After a restart nobody knows who has moved the ctime of this file.
   async #keepTag(name: string, file: FileIdentity): Promise<void> {
-    const description = this.#describe(name, file) ?? this.#files.plain(name, file);
-    if (description.version !== undefined) await this.#files.write(name, [this.#files.asNow(description, file)]);
+    const description = this.#describe(name, file) ?? this.files.plain(name, file);
+    if (description.version !== undefined) await this.files.write(name, [this.files.asNow(description, file)]);
   }
 
   #asBefore(name: string, file: FileIdentity): FileIdentity {
@@ -243,7 +227,7 @@ export class RegionStates {
   #ownOf(name: string, file: FileIdentity): Own | undefined {
     const own = this.#own.get(name);
     if (!own) return undefined;
-    if (own.changes > 0 ? own.description.inode === file.inode : this.#files.isOf(own.description, file)) return own;
+    if (own.changes > 0 ? own.description.inode === file.inode : this.files.isOf(own.description, file)) return own;
     this.#own.delete(name);
     this.#lost.add(name);
     return undefined;
@@ -251,12 +235,12 @@ export class RegionStates {
 
   // Of any file; without a version where this run changes it in place.
   #described(name: string, file: FileIdentity): Description {
-    const described = this.describe(name, file) ?? this.#files.plain(name, file);
+    const described = this.describe(name, file) ?? this.files.plain(name, file);
     return this.#own.has(name) ? { ...described, version: undefined, run: this.run } : described;
   }
 
   #describe(name: string, before: FileIdentity): Description | undefined {
-    return this.#ownOf(name, before)?.description ?? this.#files.read(name, before);
+    return this.#ownOf(name, before)?.description ?? this.files.read(name, before);
   }
 }
 

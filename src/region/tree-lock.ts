@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NativeRelay } from '../relay/native-relay.ts';
-import { SystemError, type Tree } from '../relay/relay.ts';
+import type { Tree } from '../relay/relay.ts';
 import { lockFile, makeLockFile } from './state-folder.ts';
+import { unlessFailed } from './unless-failed.ts';
 
 // Bytes of the lock file. `references` is shared by holders of pages, and exclusive while a byte is changed in place;
 // `writers` is shared by services that may write, and exclusive while one recovers from a crash.
@@ -92,12 +93,7 @@ export class TreeLock {
 
   // The lock file is open from here on. Where it can't be, nobody else's locks can be seen either.
   #opens(): boolean {
-    try {
-      return this.#lock(bytes.references, 'unlocked');
-    } catch (error) {
-      if (error instanceof SystemError) return false;
-      throw error;
-    }
+    return unlessFailed(() => this.#lock(bytes.references, 'unlocked')) ?? false;
   }
 
   // What lanes answer takes the lock for granted: when they were asked for nothing for a while, Node is asked first.

@@ -1,6 +1,7 @@
 /** Whether the path that a tree was opened by still leads to it. @module */
 import { statSync } from 'node:fs';
-import { SystemError, type Tree } from '../relay/relay.ts';
+import type { Tree } from '../relay/relay.ts';
+import { unlessFailed } from './unless-failed.ts';
 
 /** Requests have it looked at so often, at most. */
 const restMilliseconds = 20;
@@ -67,14 +68,9 @@ export class TreeWatch {
   }
 
   #follow(): boolean {
-    try {
-      const tree = this.#onMoved.follow?.(this.#path);
-      if (tree) this.#identity = identityOf(tree.root);
-      return tree !== undefined;
-    } catch (error) {
-      if (error instanceof SystemError) return false;
-      throw error;
-    }
+    const tree = unlessFailed(() => this.#onMoved.follow?.(this.#path));
+    if (tree) this.#identity = identityOf(tree.root);
+    return tree !== undefined;
   }
 
   #report(message: string): void {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { LookForSidecars } from '../../src/region/described-files.ts';
+import { DescribedFiles, type LookForSidecars } from '../../src/region/described-files.ts';
 import { FileTags } from '../../src/region/file-tags.ts';
 import type { DamagedSidecar } from '../../src/region/sidecar.ts';
 import { readSidecar, regionsFolder, writeSidecar } from '../../src/region/sidecar.ts';
@@ -29,7 +29,7 @@ const files = { sync: async () => {}, syncFolder: async () => {} } as unknown as
 function makeStates(t: TestContext) {
   const paths = statePaths(makeFolder(t, 'tmpfs'));
   const damages: DamagedSidecar[] = [];
-  const open = () => new RegionStates(paths, files, (damage) => damages.push(damage));
+  const open = () => new RegionStates(new DescribedFiles(paths, files, (damage) => damages.push(damage)));
   return { paths, damages, open };
 }
 
@@ -180,7 +180,7 @@ test('and after a restart, with the media type and the length that it was given'
   assert.notEqual(now.generation, shown.generation);
   assert.deepEqual([now.contentType, now.limit, now.inPlace], ['text/x-mine', 400, true]);
   assert.deepEqual(open().of('a', touched), now, 'a restart alone changes nothing');
-  const portable = new RegionStates(paths, files, assert.fail, new FileTags(true));
+  const portable = new RegionStates(new DescribedFiles(paths, files, assert.fail, new FileTags(true)));
   assert.equal(portable.of('a', touched).generation, shown.generation, 'where ctime does not count');
 });
 
@@ -212,9 +212,12 @@ for (const others of [1, 101])
     const { open, paths } = makeStates(t);
     mkdirSync(regionsFolder(paths.root), { recursive: true });
     for (let at = 0; at < others; at++) writeFileSync(join(regionsFolder(paths.root), `${at}.json`), '{}');
-    const [writer, reader] = [open(), new RegionStates(paths, undefined, assert.fail, undefined, lookIn(paths))];
+    const [writer, reader] = [
+      open(),
+      new RegionStates(new DescribedFiles(paths, undefined, assert.fail, undefined, lookIn(paths))),
+    ];
     const read = () => {
-      reader.lookAhead(['a', 'b']);
+      reader.files.lookAhead(['a', 'b']);
       return [reader.of('a', file), reader.of('b', file)] as const;
     };
     const [plain, same] = read();
@@ -229,8 +232,11 @@ for (const others of [1, 101])
 
 test('what was found in one go is forgotten when the code that asked pauses', async (t) => {
   const { open, paths } = makeStates(t);
-  const [writer, reader] = [open(), new RegionStates(paths, undefined, assert.fail, undefined, lookIn(paths))];
-  reader.lookAhead(['a']);
+  const [writer, reader] = [
+    open(),
+    new RegionStates(new DescribedFiles(paths, undefined, assert.fail, undefined, lookIn(paths))),
+  ];
+  reader.files.lookAhead(['a']);
   const plain = reader.of('a', file);
   await writer.openEpoch('a', file, plain);
   assert.notDeepEqual(reader.of('a', file), plain);
@@ -240,7 +246,7 @@ test('many in one go are as one alone where another file has the place of the si
   const { open, paths, damages } = makeStates(t);
   writeFileSync(paths.root, 'x');
   const states = open();
-  states.lookAhead(['a']);
+  states.files.lookAhead(['a']);
   assert.deepEqual(states.of('a', file), open().of('a', file));
   assert.deepEqual(damages, []);
 });

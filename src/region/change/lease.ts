@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, type Needs, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
+import { unlessFailed } from '../unless-failed.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -77,13 +78,9 @@ export function findToChange(store: Store, { name, judge }: Judged): Region {
 
 /** A lease, until they are done, on pages that nobody has, as is usual; undefined where somebody has some. */
 export function leaseAtOnce(store: Store, region: Region, wanted: Omit<Wanted, 'needs'>): Leased | undefined {
-  try {
-    const claim = store.relay.lease(region.content.generation, wanted.offset, wanted.length, 'done', false);
-    return { region, claim, needs: 'done' };
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
+  const { generation } = region.content;
+  const claim = unlessFailed(() => store.relay.lease(generation, wanted.offset, wanted.length, 'done', false));
+  return claim && { region, claim, needs: 'done' };
 }
 
 function ask(store: Store, region: Region, { offset, length, needs }: Wanted): Claim | undefined {

@@ -14,6 +14,7 @@ import {
   setAside,
   stateOf,
 } from '../sidecar.ts';
+import { unlessFailed } from '../unless-failed.ts';
 import { cutLater } from './cut.ts';
 import { whileNudging } from './old-files.ts';
 import type { Store } from './store.ts';
@@ -156,13 +157,10 @@ async function removeOtherNames(store: Store): Promise<void> {
   }
 }
 
+const noFile: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EINVAL']);
+
 function fileNamed(store: Store, name: string): FileIdentity | undefined {
-  try {
-    return store.relay.identify(store.tree, name);
-  } catch (error) {
-    if (error instanceof SystemError && ['ENOENT', 'ENOTDIR', 'EINVAL'].includes(error.code)) return undefined;
-    throw error;
-  }
+  return unlessFailed(() => store.relay.identify(store.tree, name), noFile);
 }
 
 async function removeOld(store: Store): Promise<void> {
@@ -172,7 +170,7 @@ async function removeOld(store: Store): Promise<void> {
     const path = join(store.tree.paths.old, file);
     await store.states.moves.unlinking(path, () => rm(path, { force: true, recursive: true })).catch(() => {});
   };
-  if (!(await isOnFsdax(store, files[0] ?? ''))) {
+  if (!isOnFsdax(store, files[0] ?? '')) {
     await Promise.all(files.map(removeOne));
     return;
   }
@@ -183,13 +181,9 @@ async function removeOld(store: Store): Promise<void> {
   setTimeout(() => void remove(), fsdaxDelayMilliseconds).unref();
 }
 
-async function isOnFsdax(store: Store, file: string): Promise<boolean> {
-  try {
-    const generation = store.relay.openGeneration(undefined, join(store.tree.paths.old, file));
-    store.relay.closeGeneration(generation);
-    return generation.backing === 'fsdax';
-  } catch (error) {
-    if (error instanceof SystemError) return false; // No file, so nobody reads its pages.
-    throw error;
-  }
+// What is no file has no pages that anybody could read.
+function isOnFsdax({ relay, tree }: Store, file: string): boolean {
+  const generation = unlessFailed(() => relay.openGeneration(undefined, join(tree.paths.old, file)));
+  if (generation) relay.closeGeneration(generation);
+  return generation?.backing === 'fsdax';
 }

@@ -5,6 +5,7 @@ import { fileOf } from '../../relay/file-identity.ts';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Description, stateOf, traitsOf } from '../sidecar.ts';
+import { unlessFailed } from '../unless-failed.ts';
 import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmpty, removeEmptyFoldersOf } from './folder.ts';
 import { findToChange, type Judged } from './lease.ts';
@@ -62,12 +63,8 @@ async function takeName(store: Store, { name, judge }: Judged, upload: FileUploa
 
 // A region can be shorter than its file.
 function fileNow(store: Store, { name, content }: Region): FileIdentity {
-  try {
-    return store.relay.identify(store.tree, name);
-  } catch (error) {
-    if (error instanceof SystemError) return content.generation; // Removed by others: it can't be exchanged either.
-    throw error;
-  }
+  // One that others have removed can't be exchanged either.
+  return unlessFailed(() => store.relay.identify(store.tree, name)) ?? content.generation;
 }
 
 // A request that removes the folder, which another one has emptied, may come between.

@@ -1,7 +1,7 @@
 /** Regions that become longer or shorter. @module */
 import { SystemError } from '../../relay/relay.ts';
-import { unlessMissing } from '../catalog.ts';
 import type { Region } from '../region.ts';
+import { unlessFailed, unlessMissing } from '../unless-failed.ts';
 import { type Change, withChange } from './change.ts';
 import { behind, cutFirst, cutLater } from './cut.ts';
 import { type Asked, lease, type Wanted } from './lease.ts';
@@ -61,12 +61,8 @@ async function grow(store: Store, change: Change, size: number): Promise<void> {
 
 // By now the name may be another file's, or nobody's.
 function count(store: Store, { name, content }: Region, size: number): void {
-  try {
-    const { inode } = store.relay.identify(store.tree, name);
-    if (inode === content.generation.inode) store.quota.set(name, size);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-  }
+  const file = unlessFailed(() => store.relay.identify(store.tree, name));
+  if (file?.inode === content.generation.inode) store.quota.set(name, size);
 }
 
 // A region that can't be mapped could be neither read nor changed again. Errors other than ENOMEM do not tell of room.

@@ -54,25 +54,16 @@ function checkRoom(bytes: number, most: number): void {
 }
 
 /** Memory for a few bodies at a time, used again and again to spare the garbage collector. */
-class Buffers {
-  readonly #ours = new Set<Buffer>();
-  readonly #free: Buffer[] = [];
+const freeBuffers: Buffer[] = [];
+let buffersMade = 0;
 
-  /** Room for so many bytes, for the caller alone until it gives it back. */
-  take(bytes: number): Buffer {
-    const free = this.#free.pop();
-    if (free || this.#ours.size === mostBuffers) return free ?? Buffer.allocUnsafeSlow(bytes);
-    const made = Buffer.allocUnsafeSlow(mostInMemory);
-    this.#ours.add(made);
-    return made;
-  }
-
-  give(buffer: Buffer): void {
-    if (this.#ours.has(buffer)) this.#free.push(buffer);
-  }
+function takeBuffer(bytes: number): Buffer {
+  return freeBuffers.pop() ?? Buffer.allocUnsafeSlow(buffersMade++ < mostBuffers ? mostInMemory : bytes);
 }
 
-const buffers = new Buffers();
+function giveBuffer(buffer: Buffer): void {
+  if (buffer.length === mostInMemory && freeBuffers.length < mostBuffers) freeBuffers.push(buffer);
+}
 
 class MemoryUpload implements Upload {
   #length = 0;
@@ -94,7 +85,7 @@ class MemoryUpload implements Upload {
   // Chunks are parts of larger buffers, which would be kept with them.
   append(chunk: Uint8Array): void {
     checkRoom(this.#length + chunk.length, this.#most);
-    this.#buffer ??= buffers.take(this.#most);
+    this.#buffer ??= takeBuffer(this.#most);
     this.#buffer.set(chunk, this.#length);
     this.#length += chunk.length;
   }
@@ -102,7 +93,7 @@ class MemoryUpload implements Upload {
   discard(): void {
     const buffer = this.#buffer;
     this.#buffer = undefined;
-    if (buffer) buffers.give(buffer);
+    if (buffer) giveBuffer(buffer);
   }
 }
 

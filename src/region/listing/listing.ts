@@ -42,6 +42,9 @@ export type Names = {
   isName(name: string): boolean;
 };
 
+/** Gives what it knows of the first of some names, one at least: undefined where there is no region. */
+type Describe<Item> = (names: readonly string[]) => readonly (Item | undefined)[];
+
 /** Lists what is served, by name. */
 export class Listing {
   readonly #tree: () => Tree | undefined;
@@ -62,31 +65,39 @@ export class Listing {
   /**
    * A page of the regions that `describe` knows, in the order of the bytes of their names.
    *
-   * @param describe gives what it knows of some names, the first of them at least: undefined where there is no region
+   * @param describe as `each` has it
    * @throws SystemError when a folder can't be read; what `describe` throws
    */
   async page<Item extends { readonly name: string }>(
     { limit, ...wanted }: PageAsked,
-    describe: (names: readonly string[]) => readonly (Item | undefined)[],
+    describe: Describe<Item>,
   ): Promise<Page<Item, string>> {
-    const slices = new Slices();
     const items: Item[] = [];
+    const describeOnly = (names: readonly string[]) => describe(names.slice(0, limit + 1 - items.length));
+    for await (const some of this.each(wanted, describeOnly)) {
+      items.push(...some);
+      if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]?.name };
+    }
+    return { items, next: undefined };
+  }
+
+  /** All that `describe` gives, some at a time; others have their turns of the event loop. @throws SystemError */
+  async *each<Item>(wanted: Omit<Wanted, 'enters'>, describe: Describe<Item>): AsyncGenerator<readonly Item[]> {
+    const slices = new Slices();
     for await (const names of this.#names(wanted)) {
       for (let from = 0; from < names.length; ) {
-        const described = describe(names.slice(from, from + limit + 1 - items.length));
+        const described = describe(names.slice(from));
         from += described.length;
-        items.push(...described.filter((item) => item !== undefined));
-        if (items.length > limit) return { items: items.slice(0, limit), next: items[limit - 1]?.name };
+        yield described.filter((item) => item !== undefined);
         if (slices.isOver) await slices.rest();
       }
     }
-    return { items, next: undefined };
   }
 
   /** Names of files and of what has the name of a region in the tree, some at a time. @throws SystemError */
   async *#names(wanted: Omit<Wanted, 'enters'>): AsyncGenerator<readonly string[]> {
     const files = this.#files.filter((name) => compareBytes(name, wanted.after) > 0 && name.startsWith(wanted.prefix));
-    for await (const names of this.ofTree(wanted)) {
+    for await (const names of this.#ofTree(wanted)) {
       const between = files.splice(0, firstFrom(files, names.at(-1) ?? ''));
       if (between.length === 0 && !files.includes(names.at(-1) ?? '')) {
         yield names;
@@ -99,7 +110,7 @@ export class Listing {
   }
 
   /** The same of the tree alone. @throws SystemError */
-  async *ofTree(wanted: Omit<Wanted, 'enters'>): AsyncGenerator<readonly string[]> {
+  async *#ofTree(wanted: Omit<Wanted, 'enters'>): AsyncGenerator<readonly string[]> {
     const tree = this.#tree();
     if (!tree) return;
     const walk = walkTree(this.#folders, tree.root, { ...wanted, enters: this.#isName });

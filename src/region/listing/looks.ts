@@ -1,5 +1,6 @@
 /** Looking at files of a tree in one go, as lists do. @module */
-import { type FileIdentity, type Relay, SystemError, type Tree } from '../../relay/relay.ts';
+import type { FileIdentity, Relay, Tree } from '../../relay/relay.ts';
+import { unlessFailed } from '../unless-failed.ts';
 
 /** What a look at many has seen of one name; undefined where it has to be looked at by itself. */
 export type Look = FileIdentity | undefined;
@@ -15,17 +16,10 @@ export function lookAtSome(relay: Relay, tree: Tree | undefined, names: readonly
   const others = names.findIndex((name) => folderOf(name) !== folder);
   const inFolder = others < 0 ? names : names.slice(0, others);
   const cut = folder === '' ? 0 : folder.length + 1;
-  try {
-    const looks = relay.identifySome(
-      tree,
-      folder,
-      inFolder.map((name) => name.slice(cut)),
-    );
-    return looks.map((look) => (typeof look === 'number' ? undefined : look));
-  } catch (error) {
-    if (error instanceof SystemError) return [undefined]; // Whoever looks at it by itself is told why.
-    throw error;
-  }
+  const inside = inFolder.map((name) => name.slice(cut));
+  // Where the folder can't be looked into, whoever looks at a name by itself is told why.
+  const looks = unlessFailed(() => relay.identifySome(tree, folder, inside)) ?? [-1];
+  return looks.map((look) => (typeof look === 'number' ? undefined : look));
 }
 
 function folderOf(name: string): string {
