@@ -199,7 +199,7 @@ const longestParameter = 4096;
 function fillAhead({ publisher, catalog, outgoing }: Pagerelay, fields: GivenFields, cors: readonly string[]): void {
   const forOrigin = fieldsWithoutOrigin(cors);
   publisher?.fillAhead(
-    () => catalog.unopened(),
+    () => catalog.list.unopened(),
     '/regions/',
     withOriginFields(fields, forOrigin),
     (seen) => outgoing.engineFor(seen),

@@ -42,7 +42,7 @@ export class RegionList {
     this.#looking = true;
     const began = performance.now();
     try {
-      const { items, next } = await this.#catalog.page({ after: '', prefix: '', limit: mostCounted });
+      const { items, next } = await this.#catalog.list.page({ after: '', prefix: '', limit: mostCounted });
       const first = items.slice(0, this.#kept).flatMap(({ name }) => this.#catalog.peekAny(name) ?? []);
       this.#known = { first, count: items.length, isUncounted: next !== undefined };
     } catch {

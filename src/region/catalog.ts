@@ -1,9 +1,7 @@
 /** Which regions there are, and which generation each is now. @module */
-import { statSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { descriptorLimit } from '../relay/descriptors.ts';
 import { isSameChange, missing } from '../relay/file-identity.ts';
-import type { Page } from '../relay/page.ts';
 import {
   type FileIdentity,
   type FilePlace,
@@ -15,10 +13,9 @@ import {
 } from '../relay/relay.ts';
 import { contentTypeOf } from './content-type.ts';
 import { FileTags } from './file-tags.ts';
-import { type Listed, Listing, type PageAsked } from './listing/listing.ts';
-import { type Look, lookAtSome } from './listing/looks.ts';
+import { Listing } from './listing/listing.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
-import { describeFile, describeRegion, listFile, listRegion, type Region, type Unopened } from './region.ts';
+import { describeRegion, type Region } from './region.ts';
 import { leadsIntoState } from './state-folder.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
 import { unlessFailed, unlessMissing } from './unless-failed.ts';
@@ -77,6 +74,8 @@ export class Catalog {
   onChange: ((name: string) => void) | undefined;
   /** How often others have changed the files of open regions. */
   readonly externalChanges: Record<ExternalChange, number> = { replaced: 0, changed: 0, removed: 0 };
+  /** Lists of the regions. */
+  readonly list: Listing;
   readonly #relay: Relay;
   readonly #files: ReadonlyMap<string, string>;
   #tree: Tree | undefined;
@@ -90,7 +89,6 @@ export class Catalog {
   #forgetAt = 2 * mostOpen;
   /** Names whose files the service itself is exchanging; one at a time each. */
   readonly #ours = new Set<string>();
-  readonly #listing: Listing;
   readonly #watcher: Watcher;
   readonly #sweeper: NodeJS.Timeout;
   #unswept: string[] = [];
@@ -104,10 +102,15 @@ export class Catalog {
     this.#dotfiles = source.dotfiles ?? 'allow';
     this.#tags = source.tags ?? new FileTags();
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
-    this.#listing = new Listing({
+    this.list = new Listing({
+      relay,
+      files: this.#files,
       tree: () => this.#tree,
-      files: this.#files.keys(),
-      isName: (name) => this.accepts(name),
+      states: () => this.#states,
+      accepts: (name) => this.accepts(name),
+      current: (name) => this.#current(name),
+      peek: (name) => this.#peek(name),
+      stateOf: (name, file) => this.#stateOf(name, file),
     });
     this.#watcher = new Watcher((name) => this.#lookAt(name));
     this.#open = new LRUCache({
@@ -142,7 +145,7 @@ export class Catalog {
   close(): void {
     clearTimeout(this.#adopting);
     clearInterval(this.#sweeper);
-    this.#listing.close();
+    this.list.close();
     this.#watcher.close();
   }
 
@@ -164,18 +167,13 @@ export class Catalog {
     if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
     const region = this.#describe(name);
     this.#keep(name, region);
-    this.#watch(name);
+    this.#watcher.watch(name, this.#pathOf(name));
     return region;
   }
 
   #keep(name: string, open: Region | Opened): void {
     this.#open.set(name, open);
     this.#remember(open.content.generation.id, name);
-  }
-
-  #watch(name: string): void {
-    const { tree, path } = this.locate(name);
-    this.#watcher.watch(name, tree ? `${tree.root}/${path}` : path);
   }
 
   #regionOf(name: string, open: Region | Opened): Region {
@@ -270,86 +268,9 @@ export class Catalog {
     for (const name of names) this.letGo(name);
   }
 
-  /**
-   * A page of all regions, in the order of the bytes of their names. It opens none. It leaves out what vanishes
-   * meanwhile, or what the service may not look at.
-   *
-   * @throws SystemError when memory or descriptors are short, or a medium fails: it gives no incomplete list
-   */
-  async page(asked: PageAsked): Promise<Page<Listed, string>> {
-    for (;;) {
-      const tree = this.#tree;
-      if (tree && isRemoved(tree)) throw new SystemError('ENOENT', tree.path);
-      const page = await this.#listing.page(asked, (names) => this.#ofSome(names, this.#listAny));
-      if (tree === this.#tree) return page; // Else it is of two trees.
-    }
-  }
-
   /** Like `findAny`, of a region that is not to be kept open. */
   peekAny(name: string): Region | undefined {
     return unlessMissing(() => this.#peek(name));
-  }
-
-  /**
-   * The sizes of all regions of the tree in bytes, some at a time. It opens none.
-   *
-   * @throws SystemError when one can't be looked at
-   */
-  sizes(): AsyncGenerator<readonly (readonly [name: string, bytes: number])[]> {
-    return this.#listing.each(everything, (names) => this.#ofSome(names, this.#sizeOf));
-  }
-
-  /**
-   * Describes the regions of the tree that nobody reads, some at a time. It opens none but the first file of a device.
-   * It leaves out links, and regions that more than a file and its sidecar tell of.
-   *
-   * @throws SystemError when memory or descriptors are short, or a medium fails
-   */
-  unopened(): AsyncGenerator<readonly Unopened[]> {
-    const opened = new Set<number>();
-    const unopened = (name: string, look: Look): Unopened | undefined => {
-      if (!look || this.#files.has(name) || this.#states?.isRefused(name)) return undefined;
-      if (!opened.has(look.device) && !this.#relay.seenOn(look.device)) this.peekAny(name);
-      opened.add(look.device);
-      const seen = this.#relay.seenOn(look.device);
-      const state = seen && unlessMissing(() => this.#stateOf(name, name, look));
-      // One that another service changes right now has no version.
-      const isPlain = state && state.limit === undefined && state.inPlace === state.epoch > 0;
-      return isPlain ? { ...describeFile(name, look, state), file: look, seen } : undefined;
-    };
-    return this.#listing.each(everything, (names) => this.#ofSome(names, unopened));
-  }
-
-  /** Applies `act` to the first of some names, one at least, right after one look at all of their files. */
-  #ofSome<Result>(names: readonly string[], act: (name: string, look: Look) => Result): Result[] {
-    const looks = lookAtSome(this.#relay, this.#tree, names);
-    this.#states?.files.lookAhead(names.slice(0, looks.length));
-    return looks.map((look, at) => act(names[at] ?? '', look));
-  }
-
-  readonly #sizeOf = (name: string, look: Look): readonly [name: string, bytes: number] | undefined => {
-    if (this.#files.has(name)) return undefined;
-    const file = unlessMissing(() => look ?? this.#identifyAlone(name));
-    return file && [name, this.#states?.sizeOf(name, file) ?? file.size];
-  };
-
-  readonly #listAny = (name: string, look: Look): Listed | undefined =>
-    unlessMissing(() => (this.#files.has(name) ? listRegion(this.#peek(name)) : this.#listFile(name, look)));
-
-  // A link can lead to what no region is.
-  #identifyAlone(name: string): FileIdentity {
-    if (this.#tree && leadsIntoState(this.#tree.root, name)) throw new SystemError('EXDEV', name);
-    return this.#relay.identify(this.#tree, name);
-  }
-
-  #listFile(name: string, look: Look): Listed | undefined {
-    const known = this.#open.peek(name);
-    if (known && this.#isCurrent(name, known)) return listRegion(this.#regionOf(name, known));
-    if (this.#states?.isRefused(name)) return undefined;
-    const file = look ?? this.#identifyAlone(name);
-    const seen = this.#relay.seenOn(file.device);
-    // The first file of a device is opened, to see what holds its pages.
-    return seen ? listFile(name, file, this.#stateOf(name, name, file), seen) : listRegion(this.#peek(name));
   }
 
   /** While `act` runs, a change of this name's file is the service's own. */
@@ -388,9 +309,14 @@ export class Catalog {
       throw new NameClash(`region ${name} is also a file of the tree`);
   }
 
-  #peek(name: string): Region {
+  #current(name: string): Region | undefined {
     const known = this.#open.peek(name);
-    if (known && this.#isCurrent(name, known)) return this.#regionOf(name, known);
+    return known && this.#isCurrent(name, known) ? this.#regionOf(name, known) : undefined;
+  }
+
+  #peek(name: string): Region {
+    const known = this.#current(name);
+    if (known) return known;
     const region = this.#describe(name);
     this.#relay.closeGeneration(region.content.generation);
     return region;
@@ -403,9 +329,9 @@ export class Catalog {
     if (tree && leadsIntoState(tree.root, path)) throw new SystemError('EXDEV', name);
     for (let tries = 0; tries < mostTries; tries++) {
       const file = this.#relay.identify(tree, path);
-      const before = this.#stateOf(name, path, file);
+      const before = this.#stateOf(name, file);
       const generation = this.#openFile(tree, path, before.limit);
-      const state = this.#stateOfOpened(name, path, file, before, generation);
+      const state = this.#stateOfOpened(name, file, before, generation);
       if (state) return describeRegion(name, this.#relay.judge(generation, state.epoch, state.version), state);
       this.#relay.closeGeneration(generation);
     }
@@ -425,18 +351,22 @@ export class Catalog {
   }
 
   // Others may have changed the file between look and opening: the state must be that of the opened one.
-  #stateOfOpened(name: string, path: string, file: FileIdentity, before: State, generation: Generation) {
+  #stateOfOpened(name: string, file: FileIdentity, before: State, generation: Generation) {
     if (isSameChange(file, generation)) return before;
     if (generation.inode !== file.inode) return undefined;
     const opened = before.limit === undefined ? generation : { ...generation, size: file.size };
-    const state = this.#stateOf(name, path, opened);
+    const state = this.#stateOf(name, opened);
     return state.limit === before.limit ? state : undefined;
   }
 
-  #stateOf(name: string, path: string, file: FileIdentity): State {
+  #stateOf(name: string, file: FileIdentity): State {
     if (this.#states && !this.#files.has(name)) return this.#states.of(name, file);
-    const place = this.tree && !this.#files.has(name) ? `${this.tree.root}/${path}` : path;
-    return stateOfFile(this.#tags.generationOf(file, place));
+    return stateOfFile(this.#tags.generationOf(file, this.#pathOf(name)));
+  }
+
+  #pathOf(name: string): string {
+    const { tree, path } = this.locate(name);
+    return tree ? `${tree.root}/${path}` : path;
   }
 
   // It closes a region whose file is gone or replaced, which would keep deleted pages in memory.
@@ -473,7 +403,7 @@ export class Catalog {
     const count = Math.max(leastSwept, Math.ceil(this.#open.size / 64));
     for (const name of this.#unswept.splice(0, count)) {
       // What lanes have opened is not asked for once and never again, for all that is known by now.
-      if (this.#open.has(name)) this.#watch(name);
+      if (this.#open.has(name)) this.#watcher.watch(name, this.#pathOf(name));
       this.#lookAt(name);
     }
   }
@@ -486,10 +416,3 @@ export class Catalog {
     this.#forgetAt = 2 * Math.max(mostOpen, this.#names.size);
   }
 }
-
-/** A folder that was removed while it is open can be read, and has nothing in it. */
-function isRemoved({ root }: Tree): boolean {
-  return statSync(root).nlink === 0;
-}
-
-const everything = { after: '', prefix: '' };

@@ -71,7 +71,7 @@ for (const [kind, open] of Object.entries(relays)) {
       states: undefined,
     });
     t.after(() => catalog.close());
-    const names = (await catalog.page({ after: '', prefix: '', limit: 10 })).items.map(({ name }) => name);
+    const names = (await catalog.list.page({ after: '', prefix: '', limit: 10 })).items.map(({ name }) => name);
     assert.deepEqual(names, ['.hidden', 'a name', 'a.txt', 'folder/b.bin', 'inside', 'named']);
   });
 

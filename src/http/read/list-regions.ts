@@ -25,7 +25,7 @@ export async function listRegions(routes: Routes, request: FastifyRequest, reply
 async function regionsOf({ catalog }: Routes, query: Query) {
   const { after = '', prefix = '' } = query;
   try {
-    return await catalog.page({ after, prefix, limit: limitOf(query) });
+    return await catalog.list.page({ after, prefix, limit: limitOf(query) });
   } catch (error) {
     const problem = problemOfSystem(error);
     const isOfTree = error instanceof SystemError && problem instanceof ProblemError && problem.status < 500;

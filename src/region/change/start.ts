@@ -94,7 +94,7 @@ export class Start {
 
 // What is changed meanwhile says its size itself, before or after it is counted here.
 async function count({ catalog, quota }: Store, signal: AbortSignal): Promise<void> {
-  for await (const sizes of catalog.sizes()) {
+  for await (const sizes of catalog.list.sizes()) {
     signal.throwIfAborted();
     for (const [name, bytes] of sizes) quota.set(name, bytes);
   }

@@ -90,9 +90,9 @@ async function startUncounted(t: TestContext, maxBytes: number | undefined) {
   for (let each = 0; each < 10; each++) writeRegion(dir, `d${each}/old`, 100);
   const service = createService({ ...serviceDefaults, dir, writable: true, drain: 0, maxBytes });
   scope.after(() => service.close());
-  const sizes = service.catalog.sizes.bind(service.catalog);
+  const sizes = service.catalog.list.sizes.bind(service.catalog.list);
   let fails = true;
-  service.catalog.sizes = async function* () {
+  service.catalog.list.sizes = async function* () {
     for await (const some of sizes()) {
       if (fails) throw new SystemError('EIO', 'd5');
       yield some;
