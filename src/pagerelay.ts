@@ -25,6 +25,7 @@ import { sidecarFolder, statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
 import { TreeWatch } from './region/tree-watch.ts';
+import { within } from './region/within.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import type { EngineChoice, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
@@ -187,7 +188,7 @@ function publisherFor(relay: Relay, catalog: Catalog, options: OpenOptions): Pub
   });
 }
 
-/** What people do not mean to publish, and has its place in a tree all the same: a repository often has credentials. */
+/** Files that people do not mean to publish, and have in a tree all the same: a repository often has credentials. */
 const secrets = ['.git', '.env', '.htpasswd'] as const;
 
 function warnOfSecrets(tree: Tree, report: Report): void {
@@ -259,12 +260,9 @@ function countsOf({ externalChanges }: Catalog, digests: Digests, writer: Writer
 async function stop({ store, leases, start }: Writer, deadline: number): Promise<void> {
   await start.close();
   leases.close();
-  const settled = new AbortController();
-  const late = delay(Math.max(leastMilliseconds, deadline - performance.now()), undefined, { signal: settled.signal });
-  await Promise.race([store.underway.ended(), late]);
-  await Promise.race([store.old.settled(), late]);
-  late.catch(() => {});
-  settled.abort();
+  const latest = Math.max(deadline, performance.now() + leastMilliseconds);
+  await within(store.underway.ended(), latest - performance.now());
+  await within(store.old.settled(), latest - performance.now());
   try {
     await store.states.close();
   } catch (error) {

@@ -1,14 +1,14 @@
 /** Digests of whole regions (RFC 9530), computed once per version, beside the event loop. @module */
 import { close, fstatSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { identityOf, isSameChange } from '../relay/file-identity.ts';
 import type { JudgedContent, Relay } from '../relay/relay.ts';
 import { DigestThread } from './digest-thread.ts';
+import { within } from './within.ts';
 
 /** What a request for a digest waits for one that is being computed, in milliseconds. */
 const longestWait = 1000;
 
-/** So many are computed at a time; where more are asked for, the longest is given up for a shorter one. */
+/** How many are computed at a time. Where more are asked for, the longest is given up for a shorter one. */
 const mostAtOnce = 16;
 
 /** Whoever asks for a digest: a connection that says when it is closed. */
@@ -60,13 +60,7 @@ export class Digests {
     if (known !== undefined) return known;
     const computation = this.#running.get(content) ?? this.#begin(content);
     if (!computation || !this.#remember(content, computation, asker)) return undefined;
-    const patience = new AbortController();
-    const late = delay(longestWait, undefined, { signal: patience.signal, ref: false }).catch(() => undefined);
-    try {
-      return await Promise.race([computation.digest, late]);
-    } finally {
-      patience.abort();
-    }
+    return within(computation.digest, longestWait);
   }
 
   /** Gives up what is being computed, and computes no more. */
@@ -154,7 +148,7 @@ export class Digests {
     }
   }
 
-  // Before and after: bytes that were changed meanwhile, here or by others, belong to another version.
+  // It is asked before and after: bytes that were changed meanwhile, here or by others, belong to another version.
   #isStill(content: JudgedContent, fd: number): boolean {
     const now = identityOf(fstatSync(fd, { bigint: true }));
     return this.#relay.isSettled(content) && isSameChange(now, content.generation);

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, type Needs, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { unlessFailed } from '../unless-failed.ts';
+import { within } from '../within.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -14,7 +15,7 @@ export type Judge = (current: Region | undefined) => void;
 
 /** How long a change may wait. */
 export type Patience = {
-  /** Of `performance.now()`. */
+  /** A time of `performance.now()`. */
   readonly deadline: number;
   /** The client has gone away. */
   readonly signal: AbortSignal;
@@ -100,17 +101,11 @@ function quarantined(cause?: unknown): Refusal {
 }
 
 async function granted(claim: Claim, { deadline, signal }: Patience): Promise<void> {
-  const over = new AbortController();
-  const waiting = { signal: AbortSignal.any([signal, over.signal]) };
-  try {
-    const late = delay(Math.max(0, deadline - performance.now()), 'late', waiting);
-    const outcome = await Promise.race([claim.granted, late]);
-    if (outcome === 'late')
-      throw new Refusal('range-busy', 'Readers or writers have had it for as long as was waited.');
-    if (!outcome) throw quarantined();
-  } finally {
-    over.abort();
-  }
+  const isGranted = await within(claim.granted, deadline - performance.now(), signal);
+  if (isGranted) return;
+  signal.throwIfAborted();
+  if (isGranted === false) throw quarantined();
+  throw new Refusal('range-busy', 'Readers or writers have had it for as long as was waited.');
 }
 
 /** Locks other services out, until `readmit`. @throws Refusal `other-writer` */

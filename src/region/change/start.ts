@@ -1,9 +1,10 @@
 /** What a tree needs before anybody may change it, and how much of that readers wait for. @module */
 import { setTimeout as delay } from 'node:timers/promises';
+import { within } from '../within.ts';
 import { recover, undoOverwrites } from './recovery.ts';
 import type { Store } from './store.ts';
 
-/** So long readers wait for all of it, so that with few regions nobody meets a start that is not over. */
+/** How long readers wait for all of it, so that with few regions nobody meets a start that is not over. */
 const quickMilliseconds = 50;
 
 /** What fails is tried again, at first after so long, and each time after twice as long. */
@@ -16,11 +17,12 @@ const lastRetryMilliseconds = 30_000;
  * bytes, which count against the quota. Changes wait until that is over.
  */
 export class Start {
+  /** Whether regions may be changed. */
+  isOver = false;
   readonly #store: Store;
   readonly #over = Promise.withResolvers<void>();
   readonly #closing = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #isOver = false;
 
   constructor(store: Store) {
     this.#store = store;
@@ -35,20 +37,11 @@ export class Start {
     this.#store.report('regions can be read, and changed when all of them were looked at', {});
   }
 
-  /** Whether regions may be changed. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** Whether they may be within so many milliseconds, or until the signal says that nobody waits. */
   async isOverWithin(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
-    if (this.#isOver) return true;
-    const timer = new AbortController();
-    const signals = [timer.signal, this.#closing.signal, ...(signal ? [signal] : [])];
-    const waited = delay(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any(signals) }).catch(() => {});
-    await Promise.race([this.#over.promise, waited]);
-    timer.abort();
-    return this.#isOver;
+    const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
+    if (!this.isOver) await within(this.#over.promise, milliseconds, ...signals);
+    return this.isOver;
   }
 
   /** Resolves when nothing of it goes on. */
@@ -73,7 +66,7 @@ export class Start {
     await this.#untilDone('the tree can not be joined yet', () => tree.lock.join(signal));
     const counting = this.#untilDone('the regions are not counted yet', () => count(this.#store, signal));
     if (this.#store.quota.isLimited) await counting;
-    if (!signal.aborted) this.#isOver = true;
+    if (!signal.aborted) this.isOver = true;
     this.#over.resolve();
     await counting;
   }
