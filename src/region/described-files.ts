@@ -13,11 +13,11 @@ import {
   describes,
   fileNameOf,
   isTouched,
+  newDescription,
   readSidecar,
   regionsFolder,
   removeSidecar,
   type Sync,
-  traitsOf,
   writeSidecar,
 } from './sidecar.ts';
 import { SidecarNames } from './sidecar-names.ts';
@@ -91,13 +91,9 @@ export class DescribedFiles {
   }
 
   /** What there is to say of a file that others made. */
-  plain(name: string, file: FileIdentity): Description {
+  plain(name: string, file: FileIdentity, contentType?: string): Description {
     const before = this.moves.asBefore(file);
-    return {
-      ...traitsOf(before),
-      generation: this.tagOf(name, before),
-      ...{ contentType: undefined, epoch: 0, version: 0, run: undefined, size: file.size, cut: false },
-    };
+    return newDescription(before, this.tagOf(name, before), contentType);
   }
 
   /** The description with the ctime that the file has by now, where that is this run's doing. */
@@ -120,7 +116,7 @@ export class DescribedFiles {
     if (this.#sync) await writeSidecar(this.#root, { name, descriptions }, this.#sync);
   }
 
-  /** Where it may be lost, and fail. */
+  /** Writes a sidecar that may be lost; it may fail, too. */
   async writeUnsynced(name: string, description: Description): Promise<void> {
     const unsynced = { file: async () => {}, folder: async () => {} };
     await writeSidecar(this.#root, { name, descriptions: [description] }, unsynced).catch(() => {});

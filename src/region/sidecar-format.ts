@@ -2,16 +2,16 @@
 import { isRegionName } from './name.ts';
 
 const format = 2;
-/** Before ctime was written down. */
+/** The format before this one, which had no ctime. */
 const formatWithoutChanged = 1;
 
 /** What is remembered of one file that has, or had, or is about to have the region's name. */
 export type Description = {
-  /** Of the file described. */
+  /** The inode of the file. */
   readonly inode: number;
   /** Names the generation: the first part of its entity-tag. */
   readonly generation: string;
-  /** As it was given when the region was made; undefined: the name decides. */
+  /** The media type that was given when the region was made; undefined: the name decides. */
   readonly contentType: string | undefined;
   /** The service run that last changed it in place, counted per region; 0: none ever did. */
   readonly epoch: number;
@@ -51,7 +51,8 @@ export class DamagedSidecar extends Error {
 
 type Rule = (value: unknown) => boolean;
 
-const isCount: Rule = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** Whether a value that was read is a number of things. */
+export const isCount: Rule = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
 const isText =
   (pattern: RegExp): Rule =>
   (value) =>
@@ -140,17 +141,11 @@ function brokenRule(value: unknown, rules: Readonly<Record<string, Rule>>): stri
 }
 
 function nullsForUndefined(description: Description): object {
-  const fields = new Map<string, unknown>(Object.entries(description));
-  return Object.fromEntries(Object.keys(descriptionRules).map((key) => [key, fields.get(key) ?? null]));
+  const keys = Object.keys(descriptionRules) as (keyof Description)[];
+  return Object.fromEntries(keys.map((key) => [key, description[key] ?? null]));
 }
 
 function undefinedForNulls(description: Description): Description {
-  const { contentType, version, run, changed } = description;
-  return {
-    ...description,
-    contentType: contentType ?? undefined,
-    version: version ?? undefined,
-    run: run ?? undefined,
-    changed: changed ?? undefined,
-  };
+  const values = Object.entries(description).map(([key, value]) => [key, value ?? undefined]);
+  return Object.fromEntries(values) as Description;
 }

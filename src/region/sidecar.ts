@@ -137,6 +137,12 @@ export function changedOf(file: FileIdentity): string {
   return String(changedAt(file));
 }
 
+/** Describes a file that nobody has changed in place. */
+export function newDescription(file: FileIdentity, generation: string, contentType?: string): Description {
+  const unchanged = { epoch: 0, version: 0, run: undefined, size: file.size, cut: false };
+  return { ...traitsOf(file), generation, contentType, ...unchanged };
+}
+
 /** What a description says of a file that nobody is changing. */
 export function traitsOf(file: FileIdentity): Pick<Description, 'inode' | 'fileSize' | 'modified' | 'changed'> {
   return { inode: file.inode, fileSize: file.size, modified: modifiedOf(file), changed: changedOf(file) };

@@ -13,7 +13,7 @@ export type State = {
   readonly generation: string;
   readonly epoch: number;
   readonly version: number;
-  /** As given when the region was made; undefined: the name decides. */
+  /** The media type that was given when the region was made; undefined: the name decides. */
   readonly contentType: string | undefined;
   /** Whether its content was ever changed in place: then its date is a weak validator (RFC 9110 8.8.2.2). */
   readonly inPlace: boolean;
@@ -148,8 +148,8 @@ export class RegionStates {
   }
 
   /**
-   * Before a file takes a name, durably: describes both, so that either may have it after a crash. Taking it moves both
-   * ctimes, which are left out.
+   * Prepares durably that a file takes a name: describes both files, without the ctimes that this moves, for either may
+   * have the name after a crash.
    */
   async replacing(name: string, before: FileIdentity | undefined, after: Description): Promise<void> {
     const both = before ? [this.#described(name, before), after] : [after];
@@ -163,7 +163,7 @@ export class RegionStates {
     await this.files.writeUnsynced(name, after); // Should it be lost, both are remembered as before.
   }
 
-  /** Before a file loses its name. It gets another one first, which moves its ctime. */
+  /** Prepares that a file loses its name. It gets another one first, which moves its ctime. */
   async removing(name: string, before: FileIdentity): Promise<void> {
     await this.files.write(name, [{ ...this.#described(name, before), changed: undefined }]);
   }
@@ -180,8 +180,7 @@ export class RegionStates {
    */
   async cutUnsaid(name: string, file: FileIdentity, contentType: string | undefined): Promise<void> {
     await this.forget(name, false);
-    if (contentType !== undefined)
-      await this.files.writeUnsynced(name, { ...this.files.plain(name, file), contentType });
+    if (contentType !== undefined) await this.files.writeUnsynced(name, this.files.plain(name, file, contentType));
   }
 
   /** The name has another file, or none. */
@@ -233,7 +232,7 @@ export class RegionStates {
     return undefined;
   }
 
-  // Of any file; without a version where this run changes it in place.
+  // Describes any file, without a version where this run changes it in place.
   #described(name: string, file: FileIdentity): Description {
     const described = this.describe(name, file) ?? this.files.plain(name, file);
     return this.#own.has(name) ? { ...described, version: undefined, run: this.run } : described;

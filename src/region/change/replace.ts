@@ -4,7 +4,7 @@ import { lstat, rename, rmdir, unlink } from 'node:fs/promises';
 import { fileOf } from '../../relay/file-identity.ts';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
-import { type Description, stateOf, traitsOf } from '../sidecar.ts';
+import { newDescription, stateOf, traitsOf } from '../sidecar.ts';
 import { unlessFailed } from '../unless-failed.ts';
 import { etagOf } from '../validator.ts';
 import { inFolderOf, makeFoldersOf, type Place, removeEmpty, removeEmptyFoldersOf } from './folder.ts';
@@ -45,7 +45,7 @@ async function takeName(store: Store, { name, judge }: Judged, upload: FileUploa
   const before = store.catalog.findAny(name);
   judge(before);
   const file = before && fileNow(store, before);
-  const after = describeUpload(upload, type);
+  const after = newDescription(fileOf(upload.source), randomBytes(12).toString('hex'), type);
   await store.states.replacing(name, file, after);
   try {
     await takeFrom(store, name, upload, before);
@@ -84,20 +84,6 @@ async function takeFrom(store: Store, name: string, upload: FileUpload, before: 
       throw error;
     }
   }
-}
-
-function describeUpload(upload: FileUpload, contentType: string | undefined): Description {
-  const file = fileOf(upload.source);
-  return {
-    ...traitsOf(file),
-    generation: randomBytes(12).toString('hex'),
-    contentType,
-    epoch: 0,
-    version: 0,
-    run: undefined,
-    size: file.size,
-    cut: false,
-  };
 }
 
 /** Refuses a name that something else has, before there is an upload. @throws Refusal `name-conflict` */

@@ -59,7 +59,7 @@ async function grow(store: Store, change: Change, size: number): Promise<void> {
   await change.resize(size, false);
 }
 
-// By now the name may be another file's, or nobody's.
+// The name may be another file's by now, or nobody's.
 function count(store: Store, { name, content }: Region, size: number): void {
   const file = unlessFailed(() => store.relay.identify(store.tree, name));
   if (file?.inode === content.generation.inode) store.quota.set(name, size);

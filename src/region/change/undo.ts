@@ -7,6 +7,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRegionName } from '../name.ts';
+import { isCount } from '../sidecar-format.ts';
 
 /** Which bytes of which file a note holds. */
 export type Undone = {
@@ -48,8 +49,4 @@ export function readNote(folder: string, file: string): Note {
 function isUndone(value: unknown): value is Undone {
   const { name, inode, offset, length } = Object(value) as Record<string, unknown>;
   return typeof name === 'string' && isRegionName(name) && [inode, offset, length].every(isCount);
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
