@@ -45,7 +45,7 @@ export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines
   /** How long the body of a request may bring no byte before the connection is closed. */
   readonly bodyTimeout: number;
   readonly logLevel: string;
-  /** Of every answer of a region. */
+  /** The Cache-Control of every answer of a region. */
   readonly cacheControl: string;
   readonly headers: readonly GivenField[];
   /** Where messages go; undefined: to standard output, which blocks where that does. */
@@ -81,7 +81,7 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
 export function createService(options: ServiceOptions): Service {
   const guards = openGuards(options);
   let log: FastifyInstance['log'] | undefined;
-  // Lanes tell of no step of a transmission.
+  // Lanes do not tell of the steps of a transmission.
   const express = options.express && !isTraced() ? { mayRead: readingBy(guards) } : undefined;
   const opened = openPagerelay({
     ...options,
@@ -103,7 +103,7 @@ export function createService(options: ServiceOptions): Service {
     const own = openDescriptors();
     const others = () => own + Math.max(catalog.openCount, relay.counters().openFiles);
     room.limit({ most: options.maxConnections, others, mostOthers: own + mostOpen });
-    // Who may be in this kernel without being seen is known by a list that lanes do not have.
+    // Lanes do not have the list of peers that may be in this kernel without being seen.
     const logs = !options.accessLog || options.accessLog.output.native !== undefined;
     const may = opened.publisher && options.unaskable.length === 0 && logs;
     if (!may || !(relay instanceof NativeRelay)) return;
@@ -115,7 +115,7 @@ export function createService(options: ServiceOptions): Service {
     watchRequest(request, reply, metrics, options.accessLog);
     done(malformed(request));
   });
-  // Before the guards: a page is told why it is refused.
+  // This comes before the guards, so that a page is told why it is refused.
   if (options.cors.length > 0) addRegionCors(app, options.cors);
   app.addHook('onRequest', (request, _, done) => done(whileDraining(request, draining) ?? refusalOf(guards, request)));
   app.addHook('onReady', async () => {
@@ -219,7 +219,7 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
     rewriteUrl: ({ url = '/', method }: IncomingMessage) => targetPath(url, method),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refusal answers with a problem document
-    // What the router refuses has passed no hook.
+    // No hook has seen what the router refuses.
     http: {
       requireHostHeader: false, // badHost answers with a problem document
       optimizeEmptyRequests: true, // nobody waits for the end of a body that a request does not have
@@ -230,7 +230,7 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
     },
     clientErrorHandler: answerClientError,
   });
-  // So that a method which exists elsewhere is a 405 here (RFC 9110 15.5.6), not an unknown address.
+  // A method which exists elsewhere is a 405 here (RFC 9110 15.5.6), not an unknown address.
   const others = http.METHODS.filter((method) => !app.supportedMethods.includes(method) && method !== 'CONNECT');
   for (const method of others) app.addHttpMethod(method, { hasBody: true });
   allowHalfOpen(app.server);
@@ -271,7 +271,7 @@ function malformed({ raw }: FastifyRequest): ProblemError | undefined {
   return badVersion(raw) ?? badHost(raw) ?? badFraming(raw) ?? repeatedField(raw);
 }
 
-// While the service drains, what still comes on open connections is refused; those who watch it are answered.
+// A draining service refuses what still comes on open connections, and answers those who watch it.
 function whileDraining(request: FastifyRequest, draining: boolean): ProblemError | undefined {
   const isLeaseAsked = request.method === 'POST' && request.url.startsWith('/leases');
   return draining && (isLeaseAsked || request.url.startsWith('/regions')) ? new ProblemError('draining') : undefined;

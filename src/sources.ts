@@ -8,7 +8,7 @@ import type { BackingEngine, EngineOfSources } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import type { Tree } from './relay/relay.ts';
 
-/** So many entries of a tree that takes no scratch file are tried, to see a file that can be opened. */
+/** How many entries of a tree are tried that takes no scratch file, to see a file that can be opened. */
 const mostTries = 64;
 
 /** The engine of each backing that the tree and the files are on; one entry for each device. */
@@ -35,7 +35,7 @@ function engineOfFolder(outgoing: Outgoing, tree: Tree): BackingEngine | undefin
   return seen && outgoing.engineFor(seen);
 }
 
-// What a read-only tree lies on is told by a file of it.
+// A file of a read-only tree tells what that lies on.
 async function engineOfAny(catalog: Catalog, outgoing: Outgoing, tree: Tree): Promise<BackingEngine | undefined> {
   for await (const name of someFiles(tree.root)) {
     const region = unlessFailed(() => catalog.find(name));

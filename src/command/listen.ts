@@ -53,7 +53,7 @@ async function removeStale(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.ino === there.ino) unlinkSync(path);
 }
 
-// Only a socket that nobody listens on refuses; where that can't be seen, it is left as it is, and listening fails.
+// Only a socket that nobody listens on refuses. It is left as it is where that can't be seen, and listening fails.
 function isListenedTo(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path, () => {

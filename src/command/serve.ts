@@ -19,7 +19,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.on('SIGHUP', () => void reload(service));
   process.on('SIGUSR1', () => reopen(service, accessLog, options.accessLog));
   errors.write(greeting(service, options));
-  // At once, for SIGKILL leaves no time for it.
+  // It is written now, for SIGKILL leaves no time for it.
   setImmediate(() => process.getBuiltinModule('node:module').flushCompileCache());
   await endAsked();
   await drain(service, options);
@@ -99,7 +99,7 @@ function reopen({ app }: Service, accessLog: AccessLog | undefined, path: string
   }
 }
 
-// What Node itself would write to standard error, waiting for as long as that blocks.
+// Logs what Node itself would write to standard error, and wait for that.
 function watchFaults({ app }: Service): void {
   process.removeAllListeners('warning');
   process.on('warning', (warning) => app.log.warn({ err: warning }, warning.message));

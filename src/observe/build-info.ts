@@ -6,7 +6,7 @@ import type { Family } from './family.ts';
 
 const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
 
-/** Of this package. */
+/** The version of this package. */
 export const { version } = JSON.parse(manifest) as { readonly version: string };
 
 /** Versions of the service, Node and the kernel, and whether it has its shim. */

@@ -6,7 +6,7 @@ export type Answered = {
   readonly remoteAddress: string;
   /** Undefined where the client went away before a head was out. */
   readonly status: number | undefined;
-  /** Of a region's bytes, those that were sent. */
+  /** How many of a region's bytes were sent. */
   readonly bytes: number | undefined;
 };
 
@@ -31,14 +31,14 @@ function escapeBytes(text: string): string {
   return text.replace(/[^ !#-[\]-~]/g, escapeOne);
 }
 
-/** In UTC. */
+/** The time in UTC. */
 function timeOf(date: Date): string {
   const [day, time] = date.toISOString().split('T') as [string, string];
   const [year, month, dayOfMonth] = day.split('-');
   return `${dayOfMonth}/${months[Number(month) - 1]}/${year}:${time.slice(0, 8)} +0000`;
 }
 
-// Of a body that is no region's: its length where that was told, and a dash where it was not, or not all of it was sent.
+// The length of a body that is no region's; a dash where it was not told, or not all of it was sent.
 function bodyBytes(reply: FastifyReply): number | string {
   const { headersSent, statusCode, writableFinished } = reply.raw;
   if (!headersSent || reply.request.method === 'HEAD' || statusCode === 304 || statusCode === 204) return 0;

@@ -83,7 +83,7 @@ function number(value: number): string {
   return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
 }
 
-// Also in help: a quote may be escaped there in OpenMetrics, and there is none.
+// It escapes quotes in help, too: OpenMetrics allows that, and there are none.
 function escaped(text: string): string {
   return /[\\\n"]/.test(text) ? text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"') : text;
 }

@@ -35,7 +35,7 @@ export function byLabel(name: string, help: string, label: string, values: Numbe
 
 type Numbers = readonly number[] | Readonly<Record<string, number>>;
 
-/** Of a metric that is no histogram: counters, and only they, have names that end in `_total`. */
+/** The type of a metric that is no histogram. Counters, and only they, have names that end in `_total`. */
 export function typeOf(name: string): 'counter' | 'gauge' {
   return name.endsWith('_total') ? 'counter' : 'gauge';
 }

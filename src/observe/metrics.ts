@@ -49,7 +49,7 @@ export class Metrics {
   readonly #eventLoop = new EventLoop();
   readonly #regions = new RegionInfo();
   readonly #expositions = { plainText: this.#shared(plainText), openMetrics: this.#shared(openMetrics) };
-  /** By method, status and engine. What is alarming is there before the first: rate() does not see a series begin. */
+  /** Counts by method, status and engine. Alarming ones exist from the start: rate() sees no series begin. */
   readonly #requests = new Map(alarming.map((status) => [requestKey('GET', status, 'none'), { value: 0 }]));
   /** Most requests are counted like the one before. */
   #last: Counted = { method: '', status: undefined, engine: undefined, count: { value: 0 } };

@@ -62,7 +62,7 @@ export function engineFamily(engines: readonly BackingEngine[]): Family {
   };
 }
 
-/** So many regions have a series of their own in one run: scrapers keep each name for weeks. */
+/** How many regions have a series of their own in one run: scrapers keep each name for weeks. */
 const mostRegions = 1000;
 
 /** What each of the first 1,000 regions that were read is sent by, while they are open. */

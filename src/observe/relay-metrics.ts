@@ -36,7 +36,7 @@ function familyOf({ name, by, times, metric, help }: CounterRow, now: Counted): 
 
 type Value = number | { readonly [key: string]: Value };
 
-/** Of a counter with these labels; each is a level of its value. */
+/** The samples of a counter with these labels; each is a level of its value. */
 function samplesOf(value: Value, [label, ...others]: readonly string[], labels?: Labels): Sample[] {
   if (typeof value === 'number') return [labels ? { labels, value } : { value }];
   return Object.entries(value).flatMap(([key, inner]) => samplesOf(inner, others, { ...labels, [`${label}`]: key }));

@@ -21,12 +21,12 @@ const all = Object.values(channels);
 
 /** What every step of a transmission tells. */
 export type TracedTransmission = {
-  /** As in `GET /references`. */
+  /** The id that `GET /references` shows. */
   readonly id: TransmissionId;
-  /** As `reqId` in the log. */
+  /** The `reqId` of the log. */
   readonly requestId: string;
   readonly region: string;
-  /** In the region, bytes. */
+  /** Bytes of the region. */
   readonly extents: readonly { readonly offset: number; readonly length: number }[];
   /** Bytes of the body. */
   readonly length: number;

@@ -1,19 +1,19 @@
 /** One stream of snapshots for all who watch. @module */
 import { Readable } from 'node:stream';
 
-/** How often at most, and how seldom at least, in milliseconds. */
+/** The shortest and the longest wait between two snapshots, in milliseconds. */
 const leastWait = 250;
 const mostWait = 10_000;
-/** While nothing changes. */
+/** How often viewers are told while nothing changes. */
 const idleWait = 1000;
 
-/** A snapshot that takes a while is taken so much more seldom: a 400th of a core, whatever there is to look at. */
+/** A snapshot is followed by so many times the wait that it took: it may take a 400th of a core. */
 const restPerWork = 400;
 
-/** Of so many the quickest counts: one in which the thread was without a CPU says nothing. */
+/** How many times are kept. The quickest counts, for the others may have been without a CPU. */
 const timesKept = 4;
 
-/** Before there are so many: the first ones are slow for all that they do for the first time. */
+/** The longest wait before so many are known: the first snapshots are slow. */
 const learningWait = 500;
 
 const mostViewers = 64;
@@ -70,7 +70,7 @@ export class Feed {
     }
   }
 
-  /** For good. */
+  /** Ends the feed for good. */
   close(): void {
     this.#closed = true;
     this.endAll();

@@ -13,16 +13,12 @@ export class Holds {
   count = 0;
   readonly #most: number;
   readonly #byGeneration = new Map<number, Held>();
-  readonly #oldest: Reference[] = [];
+  /** The oldest of them, in order. */
+  readonly oldest: Reference[] = [];
 
   /** @param most how many of the oldest are kept */
   constructor(most: number) {
     this.#most = most;
-  }
-
-  /** The oldest first. */
-  get oldest(): readonly Reference[] {
-    return this.#oldest;
   }
 
   add(references: readonly Reference[]): void {
@@ -54,11 +50,11 @@ export class Holds {
 
   // Keeps the oldest few in order; of many thousands, sorting all would cost more than looking at them.
   #keepIfOld(reference: Reference): void {
-    const youngest = this.#oldest.at(-1);
-    if (this.#oldest.length === this.#most && youngest && youngest.ageSeconds >= reference.ageSeconds) return;
-    const at = this.#oldest.findIndex(({ ageSeconds }) => ageSeconds < reference.ageSeconds);
-    this.#oldest.splice(at < 0 ? this.#oldest.length : at, 0, reference);
-    if (this.#oldest.length > this.#most) this.#oldest.pop();
+    const youngest = this.oldest.at(-1);
+    if (this.oldest.length === this.#most && youngest && youngest.ageSeconds >= reference.ageSeconds) return;
+    const at = this.oldest.findIndex(({ ageSeconds }) => ageSeconds < reference.ageSeconds);
+    this.oldest.splice(at < 0 ? this.oldest.length : at, 0, reference);
+    if (this.oldest.length > this.#most) this.oldest.pop();
   }
 }
 

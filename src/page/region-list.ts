@@ -6,12 +6,12 @@ import type { Region } from '../region/region.ts';
 const restPerWork = 200;
 const leastMilliseconds = 5000;
 
-/** So many are counted at most: what is counted is looked at. */
+/** How many regions are counted: what is counted is looked at. */
 const mostCounted = 1000;
 
 /** What is known of the regions of a catalog. */
 export type KnownRegions = {
-  /** By name. */
+  /** The first by name. */
   readonly first: readonly Region[];
   readonly count: number;
   /** Whether there are more than were counted. */
@@ -32,7 +32,7 @@ export class RegionList {
     this.#kept = kept;
   }
 
-  /** As of the last look; begins the next one when it is due. */
+  /** What the last look has seen; begins the next one when it is due. */
   get(): KnownRegions {
     if (!this.#looking && performance.now() >= this.#nextLook) void this.#look();
     return this.#known;

@@ -62,7 +62,7 @@ const shownCounters = [
   'waitingWriters',
 ] as const satisfies readonly (keyof Counters)[];
 
-/** Since the service began, or now. Bytes and counts. */
+/** Bytes and counts, since the service began or as they are now. */
 export type Totals = Pick<Counters, (typeof shownCounters)[number]> & {
   readonly copiedBytes: number;
   /** Response bodies that ended, and those of them that a lane answered by itself. */

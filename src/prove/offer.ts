@@ -25,7 +25,7 @@ export type Offer = {
   /** How it is called. */
   readonly where: string;
   readonly scratch: ScratchKind;
-  /** For the scratch pages: a folder, or the device. */
+  /** Where scratch pages come from: a folder, or the device. */
   readonly place: string;
   /** The region. */
   readonly path: string;

@@ -31,7 +31,7 @@ class Reader {
   readonly #began = performance.now();
   #answers = 0;
   #head = '';
-  /** Of the body of this answer. */
+  /** Bytes of this answer's body that are to come. */
   #left = 0;
 
   constructor(reading: Reading, resolve: (read: WasRead) => void, reject: (error: Error) => void) {

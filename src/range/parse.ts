@@ -17,7 +17,7 @@ type RangeSpec =
   | { readonly kind: 'interval'; readonly first: number; readonly last: number }
   | { readonly kind: 'suffix'; readonly length: number };
 
-/** So many ranges are answered one by one, after coalescing; more are answered by the whole (RFC 9110 14.2). */
+/** How many ranges are answered one by one after coalescing; more are answered by the whole (RFC 9110 14.2). */
 const mostRanges = 64;
 
 /**
@@ -32,7 +32,7 @@ export function judgeRange(header: string | undefined, size: number): RangeVerdi
   return judgeUsual(header, size) ?? judgeAny(header, size);
 }
 
-// What nearly all clients ask for: both ends of one range, within the region. It takes a tenth of the time.
+// Nearly all clients ask for both ends of one range within the region. This takes a tenth of the time.
 function judgeUsual(header: string, size: number): RangeVerdict | undefined {
   if (!usual.test(header)) return undefined;
   const dash = header.indexOf('-');
@@ -55,14 +55,14 @@ function judgeAny(header: string, size: number): RangeVerdict {
   return more.length < mostRanges ? { kind: 'multiple', ranges: [range, ...more] } : { kind: 'whole' };
 }
 
-// What stands behind `bytes=`; undefined for another unit, and for what has none.
+// Gives what follows `bytes=`; undefined for another unit, or none.
 function byteRangeSet(header: string): string | undefined {
   const unitEnd = 'bytes='.length;
   const field = trimWhitespace(header);
   return field.slice(0, unitEnd).toLowerCase() === 'bytes=' ? field.slice(unitEnd) : undefined;
 }
 
-// White space in front of the first range is let pass: RFC 9110 14.1.2 writes `bytes= 0-999, 4500-5499, -1000` itself.
+// White space in front of the first range is allowed: RFC 9110 14.1.2 itself writes `bytes= 0-999, 4500-5499, -1000`.
 function parseRangeSet(set: string): RangeSpec[] | undefined {
   const specs: RangeSpec[] = [];
   for (const element of set.split(',')) {

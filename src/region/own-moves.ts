@@ -8,7 +8,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { changedAt, identityOf, isSameChange } from '../relay/file-identity.ts';
 import type { FileIdentity } from '../relay/relay.ts';
 
-/** Of one inode: the latest ctimes (`changedAt`) that the service has given it, and whether it is about to give it another. */
+/** The latest ctimes (`changedAt`) that the service has given one inode, and whether it is about to give it another. */
 type Move = { readonly before: FileIdentity; readonly given: Set<bigint>; now: FileIdentity; underWay: number };
 
 // fs.constants does not have O_PATH: nothing is opened by it, so it works on whatever has a name.
@@ -23,7 +23,7 @@ const mostGiven = 64;
 
 /** Knows by which ctimes files are the ones that they were. */
 export class OwnMoves {
-  /** By inode number; that of another device is another file. */
+  /** The moves by inode number; on another device that is another file. */
   readonly #moves = new Map<number, Move>();
 
   /** The file with the ctime that it had before the service moved it; the file itself where it did not, or others did. */
@@ -101,7 +101,7 @@ function give({ given }: Move, changed: bigint): void {
   if (oldest !== undefined && given.size > mostGiven) given.delete(oldest);
 }
 
-// By whatever but ctime tells.
+// Compares all but ctime.
 function isSameContent(one: FileIdentity, other: FileIdentity): boolean {
   const { changedSeconds, changedNanoseconds } = one;
   return one.size === other.size && isSameChange(one, { ...other, changedSeconds, changedNanoseconds });

@@ -53,7 +53,7 @@ export function listRegion({ name, contentType, etag, content }: Region): Listed
 export function listFile(name: string, file: FileIdentity, state: State, seen: Seen): Listed {
   return {
     name,
-    // Of a file that is longer, that many bytes are served (docs/engines.md).
+    // Only so many bytes of a longer file are served (docs/engines.md).
     size: Math.min(file.size, state.limit ?? Number.MAX_SAFE_INTEGER),
     contentType: state.contentType ?? contentTypeOf(name),
     etag: etagOf(state),

@@ -5,7 +5,7 @@ import { opendir, stat } from 'node:fs/promises';
 /** A folder of more sidecars is not remembered. */
 const mostKept = 10_000;
 
-/** So many names of another folder are read at once: that takes less than looking for a few of them. */
+/** How many names of another folder are read at once: that takes less than looking for a few of them. */
 const mostAtOnce = 100;
 
 /**

@@ -47,7 +47,7 @@ export class TreeLock {
     clearInterval(this.#sweeper);
   }
 
-  /** Before references are taken. False while another service changes bytes. */
+  /** Locks the tree before references are taken. False while another service changes bytes. */
   share(): boolean {
     if (this.#shared || !this.#exists) return true;
     this.#shared = this.#changes > 0 || this.#lock(bytes.references, 'shared');
@@ -66,7 +66,7 @@ export class TreeLock {
     while (!this.share()) await delay(pollMilliseconds, undefined, { ref: false });
   }
 
-  /** Before bytes are changed in place. False while another service holds pages, or changes some itself. */
+  /** Locks the tree before bytes change in place. False while another service holds pages or changes bytes. */
   exclude(): boolean {
     if (this.#changes === 0 && !this.#lock(bytes.references, 'exclusive')) return false;
     this.#changes++;

@@ -23,11 +23,12 @@ export type OnMoved = {
  * it.
  */
 export class TreeWatch {
+  /** Whether the path led to the tree when it was looked at last. */
+  wasThere = true;
   readonly #path: string;
   readonly #onMoved: OnMoved;
   readonly #timer: NodeJS.Timeout;
   #identity: string | undefined;
-  #wasThere = true;
   #looked = performance.now();
 
   /** @param tree has just been opened by `path` */
@@ -36,11 +37,6 @@ export class TreeWatch {
     this.#onMoved = onMoved;
     this.#identity = identityOf(tree.root);
     this.#timer = setInterval(() => this.isThere(), pollMilliseconds).unref();
-  }
-
-  /** Whether the path led to the tree when it was looked at last. */
-  get wasThere(): boolean {
-    return this.#wasThere;
   }
 
   /** Looks unless that was done just now. */
@@ -54,13 +50,13 @@ export class TreeWatch {
     const found = identityOf(this.#path);
     const isThere = found === this.#identity;
     if (!isThere && found !== undefined && this.#follow()) {
-      this.#wasThere = true;
+      this.wasThere = true;
       this.#report('the path of the tree leads to another one, which is served from now on');
-    } else if (isThere !== this.#wasThere) {
-      this.#wasThere = isThere;
+    } else if (isThere !== this.wasThere) {
+      this.wasThere = isThere;
       this.#report(isThere ? 'the path of the tree leads to it again' : this.#leadsAway());
     }
-    return this.#wasThere;
+    return this.wasThere;
   }
 
   close(): void {

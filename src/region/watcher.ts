@@ -20,7 +20,7 @@ export class Watcher {
     this.#onChange = onChange;
   }
 
-  /** From now on changes of the file at `path` are told by `name`, unless too many are watched, here or in the kernel. */
+  /** Tells of changes of the file at `path` by `name`, unless too many are watched, here or in the kernel. */
   watch(name: string, path: string): void {
     if (this.#watched.has(name) || this.#watched.size >= mostWatched) return;
     try {

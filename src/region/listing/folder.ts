@@ -6,13 +6,13 @@ import { SystemError } from '../../relay/relay.ts';
 import { compareBytes, firstFrom } from './byte-order.ts';
 import { Merge } from './merge.ts';
 
-/** Entries are read and sorted so many at a time. */
+/** How many entries are read and sorted at a time. */
 const readAtOnce = 1024;
 
 /** A folder of fewer entries is read each time: that costs no more than looking whether it has changed. */
 const leastKept = 256;
 
-/** So long a folder that was read is remembered, for the next page of a list. */
+/** How long a folder that was read is remembered, for the next page of a list. */
 const keptMilliseconds = 60_000;
 
 /** What a socket, a device or a FIFO has for a key. */
@@ -210,7 +210,7 @@ function covers({ from, ceiling }: Window, bound: string): boolean {
   return compareBytes(from, bound) <= 0 && (ceiling === undefined || compareBytes(bound, ceiling) < 0);
 }
 
-// Each turn of the event loop takes what one read has given.
+// One turn of the event loop takes what one read has given.
 async function readAll(path: string, reader: Reader): Promise<void> {
   try {
     const dir = await opendir(path, { bufferSize: readAtOnce });
@@ -238,7 +238,7 @@ function keyOf(entry: Dirent): string {
   return entry.isFile() || entry.isSymbolicLink() ? entry.name : noKey;
 }
 
-// Undefined where it can't be seen: then nothing that is remembered is believed.
+// It is undefined where the folder can't be seen: then nothing that is remembered is believed.
 async function lookAt(path: string): Promise<{ readonly stamp: string; readonly changedAt: number } | undefined> {
   try {
     const { dev, ino, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

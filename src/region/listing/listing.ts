@@ -18,7 +18,7 @@ export type Listed = {
   readonly size: number;
   readonly contentType: string;
   readonly etag: string;
-  /** Of a region that nobody reads, what was seen of other files on its device. */
+  /** What was seen of its pages; of a region that nobody reads, what was seen of other files on its device. */
   readonly seen: Seen;
   /** NUMA node of most of its pages; -1 when nobody knows, as of a region that nobody reads. */
   readonly node: number;
@@ -28,18 +28,18 @@ export type Listed = {
 
 /** Which part of a list is asked for. */
 export type PageAsked = {
-  /** Only names behind this one; empty: from the beginning. */
+  /** The page begins behind this name; empty: at the beginning. */
   readonly after: string;
-  /** Only names that begin so. */
+  /** The page has names that begin with this. */
   readonly prefix: string;
-  /** At most so many. */
+  /** The page has at most so many regions. */
   readonly limit: number;
 };
 
 /** What is listed. */
 export type Listable = {
   readonly relay: Relay;
-  /** By their names, regions that are no files of the tree. */
+  /** Regions that are no files of the tree, by their names. */
   readonly files: ReadonlyMap<string, string>;
   tree(): Tree | undefined;
   states(): RegionStates | undefined;

@@ -49,7 +49,7 @@ export class Merge {
     }
   }
 
-  // Of a place in the heap and the two below it.
+  // Gives the least of a place in the heap and the two below it.
   #leastOf(place: number): number {
     let least = place;
     for (const child of [2 * place + 1, 2 * place + 2]) {

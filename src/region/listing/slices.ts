@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** So long one turn of the event loop may work on something that others need not wait for. */
+/** How long one turn of the event loop may work on something that can wait. */
 const sliceMilliseconds = 4;
 
 /** Long work in slices, between which the event loop serves others. */

@@ -6,22 +6,22 @@ import { Slices } from './slices.ts';
 
 /** Which names are wanted. */
 export type Wanted = {
-  /** Only names behind this one; empty: all. */
+  /** A wanted name comes after this one; empty: all do. */
   readonly after: string;
-  /** Only names that begin so. */
+  /** A wanted name begins with this. */
   readonly prefix: string;
   /** Whether there can be names below a folder: it is not read otherwise. */
   enters(folder: string): boolean;
 };
 
-/** So many names are given at a time. */
+/** How many names are given at a time. */
 const namesAtOnce = 64;
 
 /** What a folder below the top can't be read for: it is gone, or another thing by now, or not for us. */
 const leftOut: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE', 'EACCES', 'EPERM']);
 
 type Level = {
-  /** With a slash behind it; empty at the top. */
+  /** Its path with a slash at its end; empty at the top. */
   readonly folder: string;
   readonly keys: FolderKeys;
 };
@@ -35,7 +35,7 @@ type Level = {
  */
 export async function* walkTree(folders: Folders, root: string, wanted: Wanted): AsyncGenerator<readonly string[]> {
   const walk = new Walk(folders, root, wanted);
-  await walk.begin();
+  await walk.open('');
   for (let names = await walk.some(); names.length > 0; names = await walk.some()) yield names;
 }
 
@@ -44,17 +44,13 @@ class Walk {
   readonly #root: string;
   readonly #wanted: Wanted;
   readonly #slices = new Slices();
-  /** From the top down to where the walk is. */
+  /** The folders from the top down to where the walk is. */
   readonly #levels: Level[] = [];
 
   constructor(folders: Folders, root: string, wanted: Wanted) {
     this.#folders = folders;
     this.#root = root;
     this.#wanted = wanted;
-  }
-
-  begin(): Promise<void> {
-    return this.#open('');
   }
 
   /** The next names; none at the end. */
@@ -80,7 +76,7 @@ class Walk {
   async #enter(folder: string): Promise<void> {
     const { prefix, enters } = this.#wanted;
     if (!folder.startsWith(prefix) && !prefix.startsWith(folder)) this.#levels.pop();
-    else if (enters(folder.slice(0, -1))) await this.#unlessGone(() => this.#open(folder));
+    else if (enters(folder.slice(0, -1))) await this.#unlessGone(() => this.open(folder));
   }
 
   async #readOn({ keys }: Level): Promise<void> {
@@ -97,7 +93,7 @@ class Walk {
     }
   }
 
-  async #open(folder: string): Promise<void> {
+  async open(folder: string): Promise<void> {
     const { after, prefix } = this.#wanted;
     const [first, second] = [boundIn(folder, after), boundIn(folder, prefix)];
     const bound = compareBytes(first, second) < 0 ? second : first;
