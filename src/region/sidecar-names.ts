@@ -1,18 +1,13 @@
 /** Which sidecars there are, so that a list need not look for each one that is not there. @module */
-import { type BigIntStats, opendirSync, statSync } from 'node:fs';
+import { opendirSync, statSync } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
+import { settledMilliseconds, stampOf } from './folder-stamp.ts';
 
 /** A folder of more sidecars is not remembered. */
 const mostKept = 10_000;
 
 /** How many names of another folder are read at once: that takes less than looking for a few of them. */
 const mostAtOnce = 100;
-
-/**
- * Milliseconds: a folder that changed more recently is not remembered. File systems with coarse times (2 s on FAT)
- * would hide its next change.
- */
-const settledMilliseconds = 3000;
 
 /** Remembers the names in a folder for as long as its times stand. */
 export class SidecarNames {
@@ -29,9 +24,9 @@ export class SidecarNames {
   get(): ReadonlySet<string> | undefined {
     const status = statSync(this.#folder, { bigint: true, throwIfNoEntry: false });
     if (!status) return none;
-    if (stampOf(status) === this.#stamp) return this.#names;
-    const isSettled = latestOf(status) <= Date.now() - settledMilliseconds;
-    if (isSettled && !this.#isReading) void this.#read(stampOf(status));
+    const { stamp, changedAt } = stampOf(status);
+    if (stamp === this.#stamp) return this.#names;
+    if (changedAt <= Date.now() - settledMilliseconds && !this.#isReading) void this.#read(stamp);
     return fewIn(this.#folder);
   }
 
@@ -39,7 +34,7 @@ export class SidecarNames {
     this.#isReading = true;
     try {
       const names = await namesIn(this.#folder);
-      if (stampOf(await stat(this.#folder, { bigint: true })) !== stamp) return;
+      if (stampOf(await stat(this.#folder, { bigint: true })).stamp !== stamp) return;
       this.#names = names;
       this.#stamp = stamp;
     } catch {
@@ -75,12 +70,4 @@ async function namesIn(folder: string): Promise<ReadonlySet<string> | undefined>
     if (names.size > mostKept) return undefined;
   }
   return names;
-}
-
-function stampOf({ dev, ino, mtimeNs, ctimeNs }: BigIntStats): string {
-  return `${dev}:${ino}:${mtimeNs}:${ctimeNs}`;
-}
-
-function latestOf({ mtimeMs, ctimeMs }: BigIntStats): number {
-  return Number(mtimeMs > ctimeMs ? mtimeMs : ctimeMs);
 }

@@ -3,6 +3,7 @@ import type { Dir, Dirent } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import { SystemError } from '../../relay/relay.ts';
+import { type FolderStamp, settledMilliseconds, stampOf } from '../folder-stamp.ts';
 import { compareBytes, firstFrom } from './byte-order.ts';
 import { Merge } from './merge.ts';
 
@@ -24,14 +25,11 @@ export type FolderLimits = {
   readonly window: number;
   /** Characters: of all folders that are remembered. */
   readonly kept: number;
-  /**
-   * Milliseconds: a folder that changed more recently is not remembered. Coarse times (2 s on FAT) would hide its next
-   * change.
-   */
+  /** Milliseconds, as `settledMilliseconds`. */
   readonly settled: number;
 };
 
-const usualLimits: FolderLimits = { window: 32 << 20, kept: 32 << 20, settled: 3000 };
+const usualLimits: FolderLimits = { window: 32 << 20, kept: 32 << 20, settled: settledMilliseconds };
 
 /**
  * The keys of a folder from `from` on and below `ceiling` (undefined: all), in sorted arrays. A key is a name, of a
@@ -239,12 +237,6 @@ function keyOf(entry: Dirent): string {
 }
 
 // It is undefined where the folder can't be seen: then nothing that is remembered is believed.
-async function lookAt(path: string): Promise<{ readonly stamp: string; readonly changedAt: number } | undefined> {
-  try {
-    const { dev, ino, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-    return { stamp: `${dev}:${ino}:${mtimeNs}:${ctimeNs}`, changedAt: Number(latest / 1_000_000n) };
-  } catch {
-    return undefined;
-  }
+async function lookAt(path: string): Promise<FolderStamp | undefined> {
+  return stat(path, { bigint: true }).then(stampOf, () => undefined);
 }
