@@ -36,8 +36,8 @@ export class Digests {
   readonly #thread = new DigestThread();
   readonly #known = new WeakMap<JudgedContent, string>();
   readonly #running = new Map<JudgedContent, Computation>();
-  /** What each open connection has asked for. */
-  readonly #asked = new WeakMap<Asker, Set<JudgedContent>>();
+  /** Open connections whose end is listened for. */
+  readonly #heard = new WeakSet<Asker>();
   #closed = false;
 
   /** @param maxBytes the largest region that has a digest */
@@ -59,7 +59,7 @@ export class Digests {
     const known = this.#known.get(content);
     if (known !== undefined) return known;
     const computation = this.#running.get(content) ?? this.#begin(content);
-    if (!computation || !this.#remember(content, computation, asker)) return undefined;
+    if (!computation || !this.#remember(computation, asker)) return undefined;
     return within(computation.digest, longestWait);
   }
 
@@ -77,12 +77,8 @@ export class Digests {
       return undefined;
     }
     const stop = new AbortController();
-    const askers = new Set<Asker>();
-    const digest = this.#compute(content, stop.signal).finally(() => {
-      this.#running.delete(content);
-      for (const asker of askers) this.#asked.get(asker)?.delete(content);
-    });
-    const computation = { size, digest, askers, stop };
+    const digest = this.#compute(content, stop.signal).finally(() => this.#running.delete(content));
+    const computation = { size, digest, askers: new Set<Asker>(), stop };
     this.#running.set(content, computation);
     return computation;
   }
@@ -101,29 +97,21 @@ export class Digests {
     stop.abort();
   }
 
-  /** Whether the connection is still there. One that is closed says so no more, so nothing is kept of it. */
-  #remember(content: JudgedContent, { askers }: Computation, asker: Asker): boolean {
-    askers.add(asker);
-    if (asker.destroyed === true) this.#leave(content, asker);
-    else this.#askedBy(asker).add(content);
+  /** Whether the connection is still there. One that is closed says so no more. */
+  #remember(computation: Computation, asker: Asker): boolean {
+    computation.askers.add(asker);
+    if (asker.destroyed === true) this.#leave(computation, asker);
+    else if (!this.#heard.has(asker)) {
+      this.#heard.add(asker);
+      asker.once('close', () => {
+        for (const each of this.#running.values()) this.#leave(each, asker);
+      });
+    }
     return asker.destroyed !== true;
   }
 
-  #askedBy(asker: Asker): Set<JudgedContent> {
-    const known = this.#asked.get(asker);
-    if (known) return known;
-    const asked = new Set<JudgedContent>();
-    this.#asked.set(asker, asked);
-    asker.once('close', () => {
-      this.#asked.delete(asker);
-      for (const each of asked) this.#leave(each, asker);
-    });
-    return asked;
-  }
-
-  #leave(content: JudgedContent, asker: Asker): void {
-    const computation = this.#running.get(content);
-    if (computation?.askers.delete(asker) && computation.askers.size === 0) this.#cancel(computation);
+  #leave(computation: Computation, asker: Asker): void {
+    if (computation.askers.delete(asker) && computation.askers.size === 0) this.#cancel(computation);
   }
 
   // A failure is not kept: the next who asks may have more luck.
