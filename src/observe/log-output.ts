@@ -16,7 +16,6 @@ const newline = '\n'.charCodeAt(0);
 export class LogOutput {
   readonly #descriptor: Descriptor;
   readonly #waiting: Uint8Array[] = [];
-  readonly #idle: (() => void)[] = [];
   #bytes = 0;
   #lost = 0;
   #reported = 0;
@@ -82,13 +81,6 @@ export class LogOutput {
   /** Resolves when it is idle, or so many milliseconds have passed. */
   async flush(milliseconds: number): Promise<void> {
     const deadline = performance.now() + milliseconds;
-    if (this.#busy) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, milliseconds);
-      this.#idle.push(resolve);
-      await promise;
-      clearTimeout(timer);
-    }
     while (!this.isIdle && performance.now() < deadline) await delay(pollMilliseconds); // Lanes tell nobody.
   }
 
@@ -97,7 +89,6 @@ export class LogOutput {
     await setImmediate(); // What is logged in one turn of the event loop is one piece.
     while (this.#waiting.length > 0) await this.#writePiece();
     this.#busy = false;
-    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   async #writePiece(): Promise<void> {
