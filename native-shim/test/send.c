@@ -1,6 +1,10 @@
 /* Every engine delivers every byte, once, inline and through lanes, and leaves nothing behind. */
 #include "test.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 enum { REGION = 34 << 20 };
 
 static void expect_accepted(struct pr_relay *relay, int result, uint64_t transmission) {
@@ -242,6 +246,45 @@ static void a_lane_that_waits_for_a_reader_uses_no_processor(void) {
     pr_relay_destroy(relay);
 }
 
+/* By whether the socket is corked. */
+static atomic_uint sends[2];
+
+static bool is_corked(int fd) {
+    int corked = -1;
+    socklen_t length = sizeof corked;
+    MUST(getsockopt(fd, IPPROTO_TCP, TCP_CORK, &corked, &length));
+    return corked != 0;
+}
+
+static ssize_t seen_sendfile(int fd, int from, off_t *offset, size_t length) {
+    sends[is_corked(fd)]++;
+    return pr_sys_real.sendfile(fd, from, offset, length);
+}
+
+static void a_large_body_is_corked_until_its_last_byte_and_a_small_one_is_not(void) {
+    pr_sys.sendfile = seen_sendfile;
+    struct pr_relay *relay = relay_start(options_with(1));
+    struct region region = region_create(relay, REGION);
+    struct pair pair = pair_open(ROOMY);
+    uint64_t connection = adopt(relay, &pair), transmission;
+    static const uint64_t lengths[] = {65536, 4 << 20, 100};
+    for (size_t index = 0; index < 3; index++) {
+        bool large = lengths[index] > 65536;
+        sends[0] = sends[1] = 0;
+        int result = serve(relay, connection, &region, PR_ENGINE_SENDFILE, 0, lengths[index], &transmission);
+        read_body(pair.peer, 0, lengths[index], 0);
+        expect_accepted(relay, result, transmission);
+        CHECK(sends[large] > 0);
+        CHECK_EQUAL(sends[!large], 0);
+        CHECK(!is_corked(pair.ours));
+    }
+    node_close(relay, connection, &pair);
+    pair_close(&pair);
+    region_close(relay, &region);
+    pr_relay_destroy(relay);
+    pr_sys.sendfile = pr_sys_real.sendfile;
+}
+
 static void a_connection_carries_one_at_a_time(void) {
     struct pr_relay *relay = relay_start(options_with(1));
     struct region region = region_create(relay, 16 << 20);
@@ -271,6 +314,7 @@ int main(void) {
     RUN(two_connections_share_a_lane_without_mixing);
     RUN(a_sleeping_lane_is_woken);
     RUN(a_lane_that_waits_for_a_reader_uses_no_processor);
+    RUN(a_large_body_is_corked_until_its_last_byte_and_a_small_one_is_not);
     RUN(a_connection_carries_one_at_a_time);
     return 0;
 }

@@ -1,7 +1,10 @@
 #include "wire/transmission.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/sys.h"
@@ -20,6 +23,9 @@ enum { INLINE_BYTES = 64 << 10 };
 
 /* A head and a body that are copied together, at most. */
 enum { SMALL = 24 << 10 };
+
+/* Larger bodies are corked (docs/performance.md). */
+enum { CORK_FROM = 256 << 10 };
 
 /* So many transmissions of a connection that wait to be seen as done are begun before its next request looks. */
 enum { LOOK_EVERY = 16 };
@@ -137,8 +143,19 @@ static ssize_t send_chunk(struct pr_connection *connection, struct pr_transmissi
     return sent;
 }
 
+/*
+ * MSG_MORE holds for its own call alone. An acknowledgement that comes between two of them has TCP send what is not a
+ * whole packet yet, for TCP_NODELAY is set: of a large body every other packet had a few bytes.
+ */
+static void cork(const struct pr_connection *connection, struct pr_transmission *transmission, int on) {
+    if (on == transmission->corked || pr_is_unix(&connection->peer)) return;
+    transmission->corked = on;
+    pr_sys.setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on); /* should that fail, it is slower */
+}
+
 /* With zerocopy the connection is given back only when the error queue has told of all: libuv would spin on it. */
 static int pushed_all(struct pr_connection *connection, struct pr_transmission *transmission) {
+    cork(connection, transmission, 0);
     if (transmission->engine != PR_ENGINE_ZEROCOPY) return PR_PUSHED_ALL;
     pr_file_window_close(&transmission->window); /* the kernel has pinned what it still sends */
     pr_zerocopy_drain(connection);
@@ -149,6 +166,7 @@ static int pushed_all(struct pr_connection *connection, struct pr_transmission *
 }
 
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
+    if (transmission->reference.total >= CORK_FROM && transmission->reference.sent == 0) cork(connection, transmission, 1);
     int head = is_small_copy(transmission) ? push_small_copy(connection, transmission) : PR_PUSHED_ALL;
     if (head == PR_PUSHED_ALL) head = push_head(connection, transmission);
     if (head != PR_PUSHED_ALL) return head;
