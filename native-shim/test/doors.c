@@ -1,6 +1,8 @@
 /* Doors: listening sockets whose connections lanes accept, where descriptors and memory are short, too. */
 #include "scene.h"
 
+#include <poll.h>
+
 /* What accepts on `address` when it was told to use `asked`, once it is a door. */
 static void expect_congestion_control(const struct sockaddr *address, socklen_t size, const char *asked,
                                       const char *expected) {
@@ -60,6 +62,46 @@ static void a_guest_that_is_answered_is_never_told_of(void) {
     CHECK(counted(scene.relay).looks >= looks + 100); /* none was let go of unseen */
     CHECK(no_event(scene.relay));
     scene_close(&scene);
+}
+
+static atomic_uint asked_of_epoll;
+
+static int accept_asked(int fd, int flags) {
+    int guest = pr_sys_real.accept(fd, flags);
+    struct pollfd request = {.fd = guest, .events = POLLIN};
+    bool by_lane = guest >= 0 && (flags & SOCK_NONBLOCK);
+    if (by_lane) CHECK_EQUAL(poll(&request, 1, 5000), 1);
+    return guest;
+}
+
+static int counted_control(int epoll, int operation, int fd, struct epoll_event *event) {
+    asked_of_epoll++;
+    return pr_sys_real.epoll_ctl(epoll, operation, fd, event);
+}
+
+static void one_that_asks_at_once_and_closes_is_answered_without_epoll(void) {
+    pr_sys.accept = accept_asked;
+    pr_sys.epoll_ctl = counted_control;
+    struct scene scene = scene_open();
+    asked_of_epoll = 0;
+    for (unsigned each = 1; each <= 3; each++) {
+        int guest = visit(&scene);
+        ask(guest, "Connection: close\r\nRange: bytes=7-99\r\n");
+        read_begin(&scene, guest, (struct begin){.status = 206, .offset = 7, .length = 93, .closes = true});
+        read_body(guest, 7, 93, 0);
+        expect_end(guest);
+        close(guest);
+        CHECK_EQUAL(asked_of_epoll, 0);
+    }
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 100);
+    wait_until(asked_of_epoll == 1, 5000); /* it may ask again */
+    get(&scene, guest, 5, 100);
+    CHECK_EQUAL(asked_of_epoll, 1);
+    close(guest);
+    scene_close(&scene);
+    pr_sys.accept = pr_sys_real.accept;
+    pr_sys.epoll_ctl = pr_sys_real.epoll_ctl;
 }
 
 static void a_door_that_is_closed_lets_nobody_in_and_nobody_out(void) {
@@ -181,6 +223,7 @@ static void a_connection_that_node_can_have_only_one_descriptor_of(void) {
 int main(void) {
     RUN(only_what_stays_in_the_machine_is_not_paced);
     RUN(a_guest_that_is_answered_is_never_told_of);
+    RUN(one_that_asks_at_once_and_closes_is_answered_without_epoll);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
     RUN(only_what_listens_for_streams_is_a_door);
     RUN(guests_are_spread_over_lanes);

@@ -569,7 +569,7 @@ static void a_lane_is_not_woken_for_what_node_reads(void) {
     struct scene scene = scene_open();
     int guest = visit(&scene);
     get(&scene, guest, 0, 10);
-    CHECK_EQUAL(listened_to(&scene), LISTENED + 1);
+    wait_until(listened_to(&scene) == LISTENED + 1, 5000);
     SAY(guest, get_b);
     struct side side = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
     wait_until(listened_to(&scene) == LISTENED, 5000);

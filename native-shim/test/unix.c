@@ -64,6 +64,32 @@ static void what_is_nodes_is_fed_and_given_back_or_handed_over(void) {
     scene_close(&scene);
 }
 
+static atomic_uint rounds;
+
+static int counted_wait(int epoll, struct epoll_event *events, int most, int milliseconds) {
+    int count = pr_sys_real.epoll_wait(epoll, events, most, milliseconds);
+    if (count > 0) rounds++;
+    return count;
+}
+
+/* A unix socket tells of room each time that its reader has read something. */
+static void a_reader_does_not_wake_its_lane_unless_that_waits_for_room(void) {
+    struct scene scene = open_unix(LARGE);
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 100);
+    for (unsigned each = 0; each < 2; each++) {
+        ask_range(guest, 0, 60000);
+        wait_until(answers_so_far(&scene) == 2 * each + 2, 5000);
+        stays(answers_so_far(&scene) == 2 * each + 2, 20);
+        unsigned before = rounds;
+        read_range(&scene, guest, 0, 60000);
+        stays(rounds == before, 50);
+        get(&scene, guest, 0, LARGE); /* has to wait for room, and no longer does behind it */
+    }
+    close(guest);
+    scene_close(&scene);
+}
+
 static void a_client_that_goes_before_its_answer_leaves_nothing(void) {
     struct scene scene = open_unix(LARGE);
     int guest = visit(&scene);
@@ -216,6 +242,9 @@ int main(void) {
     RUN(every_kind_of_answer_comes);
     RUN(requests_that_come_together_are_answered_in_order);
     RUN(what_is_nodes_is_fed_and_given_back_or_handed_over);
+    pr_sys.epoll_wait = counted_wait;
+    RUN(a_reader_does_not_wake_its_lane_unless_that_waits_for_room);
+    pr_sys.epoll_wait = pr_sys_real.epoll_wait;
     RUN(a_client_that_goes_before_its_answer_leaves_nothing);
     RUN(one_that_asks_and_closes_its_side_is_answered);
     RUN(pages_are_held_until_they_are_read);

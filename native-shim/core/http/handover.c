@@ -21,7 +21,6 @@ static struct pr_responder *new_responder(struct pr_connection *connection) {
 static void begin_reading(struct pr_connection *connection, struct pr_responder *responder) {
     connection->responder = responder;
     pr_move(connection, PR_PHASE_LANE);
-    connection->in_epoll = true;
     connection->is_fed = false;
     connection->fed = 0;
     connection->abort = 0;
@@ -40,21 +39,15 @@ static void end_reading(struct pr_connection *connection) {
     pr_free(responder);
 }
 
-/* What epoll reports of a connection. Edges: what is looked at to its end is reported once. */
-static int listen_to(struct pr_connection *connection, int operation, uint32_t events) {
-    struct epoll_event event = {.events = events | EPOLLOUT | EPOLLET, .data.u64 = connection->id};
-    return pr_sys.epoll_ctl(connection->poller->epoll, operation, connection->fd, &event) < 0 ? -errno : 0;
-}
-
 /*
- * Has epoll report a connection that its lane reads from now on; what has come meanwhile is reported at once. Should
- * that fail, nobody would hear of it any more: it becomes Node's. Ends a pin.
+ * Has epoll report a connection that Node has had; what has come meanwhile is reported at once. The lane may ask for
+ * less at the same time, and never for more. Should it fail, nobody would hear of it any more: it becomes Node's. Ends
+ * a pin.
  */
-static void hear_from(struct pr_connection *connection, const struct pr_responder *responder, int operation,
-                      bool asleep) {
-    bool heard = listen_to(connection, operation, EPOLLIN | EPOLLRDHUP) == 0;
+static void hear_from(struct pr_connection *connection, const struct pr_responder *responder, bool asleep) {
+    struct epoll_event event = {.events = PR_READING_EVENTS | EPOLLOUT | EPOLLET, .data.u64 = connection->id};
+    bool heard = pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
     pr_connection_lock(connection);
-    if (!heard && operation == EPOLL_CTL_ADD) connection->in_epoll = false;
     if (!heard && connection->responder == responder) {
         connection->responder->over = true;
         asleep = pr_poller_ready(connection);
@@ -66,25 +59,24 @@ static void hear_from(struct pr_connection *connection, const struct pr_responde
 
 void pr_responder_let_in(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
+    struct pr_poller *poller = connection->poller;
     struct pr_responder *responder = new_responder(connection);
-    pr_connection_lock(connection);
+    bool asleep = false;
+    pr_lock_part(poller->part);
     connection->at_door = true;
-    pr_pin(connection);
     pr_part_of(connection)->counters.accepted_connections++;
     bool reads = responder && !relay->http->hands_over;
     if (responder) responder->knows_position = true; /* nothing was sent yet */
-    if (reads)
+    if (reads) {
         begin_reading(connection, responder);
-    else
+        asleep = pr_poller_ready(connection); /* mostly its request is there, and epoll need not be asked for it */
+    } else {
         pr_event_add(relay,
                      (struct pr_event){.kind = PR_EVENT_ARRIVED, .id = connection->id, .bytes = PR_RETURN_HANDED});
-    pr_connection_unlock(connection);
-    if (reads) {
-        hear_from(connection, responder, EPOLL_CTL_ADD, false);
-    } else {
         pr_free(responder);
-        pr_connection_unpin(connection);
     }
+    pr_unlock_part(poller->part); /* its lane may have closed it from here on */
+    if (asleep) pr_poller_wake(poller);
 }
 
 /* Under its lane's lock: Node reads it from now on, and before that what was read of it. */
@@ -110,7 +102,7 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     bool behind = responder && (connection->unread || responder->over);
     bool asleep = behind && pr_poller_ready(connection);
     pr_connection_unlock_both(connection);
-    if (responder) hear_from(connection, responder, EPOLL_CTL_MOD, asleep);
+    if (responder) hear_from(connection, responder, asleep);
     return result;
 }
 
@@ -135,12 +127,14 @@ void pr_responder_ended(struct pr_connection *connection, enum pr_return what) {
 enum pr_next pr_responder_leave(struct pr_connection *connection) {
     pr_window_clear(pr_lane_of(connection));
     pr_connection_lock(connection);
-    bool is_undone = !pr_list_empty(&connection->undone), stays = is_undone || !connection->at_door;
-    pr_responder_ended(connection, PR_RETURN_CLOSED);
-    bool look = is_undone && pr_node_has_closed(connection);
+    bool is_undone = !pr_list_empty(&connection->undone);
     pr_connection_unlock(connection);
-    if (stays) listen_to(connection, EPOLL_CTL_MOD, 0);         /* should that fail, the lane is woken for nothing */
-    if (look) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
+    if (is_undone) pr_look(connection, &connection->poller->prober); /* mostly its client has read all */
+    pr_connection_lock(connection);
+    bool stays = !pr_list_empty(&connection->undone) || !connection->at_door;
+    pr_responder_ended(connection, PR_RETURN_CLOSED);
+    pr_connection_unlock(connection);
+    if (stays) pr_poller_listen(connection, 0); /* should that fail, the lane is woken for nothing */
     return PR_NEXT_NOTHING;
 }
 
@@ -163,7 +157,7 @@ enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_ha
         pr_break_off(connection, -ENOMEM);
         return PR_NEXT_NOTHING;
     }
-    listen_to(connection, EPOLL_CTL_MOD, 0);
+    if (connection->listens) pr_poller_listen(connection, 0);
     pr_connection_lock(connection);
     keep_with_node(connection, why);
     pr_responder_ended(connection, return_for(why));
@@ -179,11 +173,12 @@ enum pr_next pr_responder_feed(struct pr_connection *connection, const struct pr
     bool is_last = connection->responder->ended || !head->keeps_connection;
     if (is_last) return pr_responder_hand_over(connection, PR_HANDED_END);
     if (head->upgrades) return pr_responder_hand_over(connection, PR_HANDED_GRAMMAR);
+    /* Before Node can resume it. */
+    if (pr_poller_listen(connection, EPOLLRDHUP) < 0) return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
     if (!pr_window_keep(connection)) {
         pr_break_off(connection, -ENOMEM);
         return PR_NEXT_NOTHING;
     }
-    listen_to(connection, EPOLL_CTL_MOD, EPOLLRDHUP); /* before Node can resume it */
     pr_connection_lock(connection);
     connection->fed = head->length;
     pr_part_of(connection)->counters.fed[why]++;

@@ -70,8 +70,13 @@ static enum pr_head_kind read_next_head(struct pr_connection *connection, struct
     }
 }
 
-/* What was read stays with the connection, and more may come. */
+/*
+ * What was read stays with the connection, and epoll tells when more comes. Should it not do so, nobody would hear of
+ * the connection any more: it becomes Node's.
+ */
 static enum pr_next wait_for_more(struct pr_connection *connection) {
+    if (pr_poller_listen(connection, PR_READING_EVENTS) < 0)
+        return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
     if (!pr_window_keep(connection)) pr_break_off(connection, -ENOMEM);
     return PR_NEXT_NOTHING;
 }
@@ -86,6 +91,12 @@ static enum pr_next await_rest(struct pr_connection *connection) {
     return wait_for_more(connection);
 }
 
+static enum pr_next wait_for_room(struct pr_connection *connection) {
+    bool told = pr_poller_listen(connection, PR_READING_EVENTS | EPOLLOUT) == 0;
+    if (!told || !pr_window_keep(connection)) pr_break_off(connection, -ENOMEM);
+    return PR_NEXT_NOTHING;
+}
+
 static bool node_has_closed(struct pr_connection *connection) {
     pr_connection_lock(connection);
     bool closed = pr_node_has_closed(connection);
@@ -97,7 +108,7 @@ static enum pr_next read_request(struct pr_connection *connection) {
     enum pr_window_sight sight = pr_window_look(connection);
     if (sight == PR_WINDOW_ENDED || (sight == PR_WINDOW_EMPTY && node_has_closed(connection)))
         return pr_responder_leave(connection);
-    if (sight == PR_WINDOW_EMPTY) return PR_NEXT_NOTHING;
+    if (sight == PR_WINDOW_EMPTY) return wait_for_more(connection);
     struct pr_head head;
     switch (read_next_head(connection, &head)) {
     case PR_HEAD_WHOLE: return pr_responder_answer(connection, &head);
@@ -112,7 +123,7 @@ enum pr_next pr_responder_next(struct pr_connection *connection) {
     if (pr_makes_room(connection)) return pr_responder_leave(connection);
     int sent = pr_send_unsent(connection);
     if (sent < 0) return pr_responder_leave(connection);
-    if (sent == 0) return wait_for_more(connection); /* epoll tells when there is room */
+    if (sent == 0) return wait_for_room(connection);
     if (responder->closes) return pr_responder_end(connection);
     if (responder->over) return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
     return read_request(connection);

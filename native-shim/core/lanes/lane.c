@@ -33,15 +33,6 @@ enum { EVENTS_AT_ONCE = 64, LOOKS_AT_ONCE = 64 };
 
 /* One turn of one connection. */
 
-static int register_with_epoll(struct pr_connection *connection) {
-    if (connection->in_epoll) return 0;
-    /* Edge-triggered: an idle connection of Node's costs nothing. Errors and hang-ups come unasked. */
-    struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.u64 = connection->id};
-    if (pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0) return -errno;
-    connection->in_epoll = true;
-    return 0;
-}
-
 static void accepted(struct pr_connection *connection) {
     pr_connection_lock(connection);
     const struct pr_transmission *transmission = connection->current;
@@ -70,9 +61,12 @@ static void spend(uint64_t *budget, uint64_t sent) {
 static int carry(struct pr_connection *connection, uint64_t *budget) {
     struct pr_transmission *transmission = connection->current;
     uint64_t before = transmission->reference.sent;
-    int result = register_with_epoll(connection);
+    uint32_t events = EPOLLOUT | (connection->responder ? PR_READING_EVENTS : 0);
+    /* Of what a lane reads not before it is needed: a unix socket would tell of room whenever its reader has read. */
+    int result = connection->responder ? 0 : pr_poller_listen(connection, events);
     if (result == 0 && connection->ledger) pr_zerocopy_drain(connection);
     if (result == 0) result = pr_push(connection, transmission, *budget);
+    if (result == PR_PUSHED_FULL && pr_poller_listen(connection, events) < 0) result = -ENOMEM;
     bool lent = transmission->head != transmission->kept_head;
     int kept = lent ? pr_keep_rest_of_head(transmission) : 0;
     spend(budget, transmission->reference.sent - before);

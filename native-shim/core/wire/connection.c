@@ -25,7 +25,7 @@ static void dispose_connection(struct pr_connection *connection) {
     pr_assert(connection->pins == 0 && !connection->current && pr_list_empty(&connection->undone));
     if (connection->fd >= 0) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
-        if (connection->in_epoll && !connection->at_door)
+        if (connection->listens && !connection->at_door)
             pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
         if (pr_node_has_closed(connection) && !pr_is_reset(connection)) discard_received(connection->fd);
         close(connection->fd);
@@ -174,15 +174,14 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     if (!there) return -EBADF;
     if (!connection->classified) pr_connection_classify(connection, &relay->wire->prober, false);
     int fd = pr_sys.dup(connection->fd), error = errno;
-    if (fd < 0 && connection->in_epoll)
-        pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    if (fd < 0 && connection->listens) pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
     *kind = connection->peer.kind;
     pr_connection_lock(connection);
     pr_unpin(connection);
     connection->at_door = false;
     connection->shared = fd >= 0;
     if (fd >= 0) pr_part_of(connection)->counters.shared++;
-    if (fd < 0) connection->in_epoll = false;
+    if (fd < 0) connection->listens = 0;
     if (fd >= 0 && connection->ended_at_door)
         pr_event_add(relay, (struct pr_event){.kind = PR_EVENT_RETURNED, .id = id, .bytes = PR_RETURN_HANDED});
     *forgotten = fd < 0 && pr_list_empty(&connection->undone) && !connection->unread;

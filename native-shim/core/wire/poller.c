@@ -51,6 +51,15 @@ struct pr_poller *pr_poller_for(struct pr_relay *relay, int node) {
     return best;
 }
 
+int pr_poller_listen(struct pr_connection *connection, uint32_t events) {
+    struct epoll_event event = {.events = events | EPOLLET, .data.u64 = connection->id};
+    if (connection->listens == event.events) return 0;
+    int operation = connection->listens ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (pr_sys.epoll_ctl(connection->poller->epoll, operation, connection->fd, &event) < 0) return -errno;
+    connection->listens = event.events;
+    return 0;
+}
+
 bool pr_poller_ready(struct pr_connection *connection) {
     struct pr_poller *poller = connection->poller;
     if (pr_list_empty(&connection->ready)) pr_list_append(&poller->ready, &connection->ready);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "base/list.h"
 #include "wire/peer.h"
@@ -36,5 +37,12 @@ struct pr_poller *pr_poller_for(struct pr_relay *relay, int node);
 /* Under its part's lock: the connection has something to be sent. Tells whether pr_poller_wake is needed after the
  * lock. */
 bool pr_poller_ready(struct pr_connection *connection);
+
+/* While its lane reads a connection. */
+#define PR_READING_EVENTS (uint32_t)(EPOLLIN | EPOLLRDHUP)
+
+/* By the poller's thread: what epoll reports of a connection from now on, by edges, and of its end in any case. What is
+ * so already is reported at once. 0 or -errno. */
+int pr_poller_listen(struct pr_connection *connection, uint32_t events);
 
 #endif

@@ -166,7 +166,8 @@ static int pushed_all(struct pr_connection *connection, struct pr_transmission *
 }
 
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
-    if (transmission->reference.total >= CORK_FROM && transmission->reference.sent == 0) cork(connection, transmission, 1);
+    if (transmission->reference.total >= CORK_FROM && transmission->reference.sent == 0)
+        cork(connection, transmission, 1);
     int head = is_small_copy(transmission) ? push_small_copy(connection, transmission) : PR_PUSHED_ALL;
     if (head == PR_PUSHED_ALL) head = push_head(connection, transmission);
     if (head != PR_PUSHED_ALL) return head;
