@@ -25,11 +25,13 @@ export type FolderLimits = {
   readonly window: number;
   /** Characters: of all folders that are remembered. */
   readonly kept: number;
+  /** Folders: so many are remembered. Lists are in few at a time, and all that were read would be the names of all regions. */
+  readonly folders: number;
   /** Milliseconds, as `settledMilliseconds`. */
   readonly settled: number;
 };
 
-const usualLimits: FolderLimits = { window: 32 << 20, kept: 32 << 20, settled: settledMilliseconds };
+const usualLimits: FolderLimits = { window: 32 << 20, kept: 32 << 20, folders: 16, settled: settledMilliseconds };
 
 /**
  * The keys of a folder from `from` on and below `ceiling` (undefined: all), in sorted arrays. A key is a name, of a
@@ -57,6 +59,7 @@ export class Folders {
     const limits = { ...usualLimits, ...given };
     this.#limits = limits;
     this.#kept = new LRUCache({
+      max: limits.folders,
       maxSize: limits.kept,
       sizeCalculation: ({ characters }) => Math.max(1, characters),
       ttl: keptMilliseconds,

@@ -138,6 +138,27 @@ test('a large folder that has just changed is read again: the next change might 
   }
 });
 
+test('of many large folders those are remembered that were read last', async (t) => {
+  const root = makeFolder(t, 'tmpfs');
+  const folders = new Folders({ settled: 0, folders: 2 });
+  t.after(() => folders.close());
+  const paths = ['a', 'b', 'c'].map((name) => join(root, name));
+  make(
+    root,
+    ['a', 'b', 'c'].flatMap((name) => Array.from({ length: 300 }, (_, at) => `${name}/${at}`)),
+  );
+  for (const path of paths) await past(statSync(path).ctimeMs);
+  const [a = '', b = '', c = ''] = paths;
+  const readsOf = async (path: string) => {
+    const before = folders.reads;
+    assert.equal((await folders.keys(path, '')).next(), '0');
+    return folders.reads - before;
+  };
+  for (const path of [a, b, c]) assert.equal(await readsOf(path), 1);
+  for (const path of [b, c]) assert.equal(await readsOf(path), 0);
+  assert.equal(await readsOf(a), 1);
+});
+
 test('who asks while a folder is being read shares the next reading, and has what is there by then', async (t) => {
   const root = makeFolder(t, 'tmpfs');
   make(root, ['a', 'b']);
