@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
-import { addCors, corsOfOrigins, fieldsWithoutOrigin, isForAnyOrigin, withOriginFields } from './http/cors.ts';
+import { addCors, corsOfOrigins, fieldsWithoutOrigin, withOriginFields } from './http/cors.ts';
 import { AllowedHosts } from './http/guard/allowed-hosts.ts';
 import { Tokens } from './http/guard/bearer.ts';
 import { type Guards, refusalOf } from './http/guard/guard.ts';
@@ -203,7 +203,7 @@ function fillAhead({ publisher, catalog, outgoing }: Pagerelay, fields: GivenFie
     '/regions/',
     withOriginFields(fields, forOrigin),
     (seen) => outgoing.engineFor(seen),
-    isForAnyOrigin(forOrigin),
+    forOrigin,
   );
 }
 

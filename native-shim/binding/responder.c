@@ -86,6 +86,7 @@ static bool want_publication(napi_env env, napi_value object, struct texts *text
            text_property(env, object, "fields", texts, &is->fields) &&
            text_property(env, object, "contentType", texts, &is->content_type) &&
            text_property(env, object, "others", texts, &is->others) &&
+           text_property(env, object, "originFields", texts, &is->origin_fields) &&
            integer_property(env, object, "tree", MOST_INTEGER, &is->tree) && want_content(env, object, is) &&
            integer_property(env, object, "epoch", MOST_INTEGER, &is->epoch) &&
            integer_property(env, object, "version", MOST_INTEGER, &is->version) &&

@@ -99,16 +99,17 @@ static void a_region_is_found_by_its_exact_path(void) {
 static void its_strings_are_copies(void) {
     struct scene scene = scene_open();
     char path[] = "/regions/a", etag[] = "\"1\"", date[] = "a date", fields[] = "f\r\n", type[] = "t\r\n",
-         others[] = "o\r\n", name[] = "/tmp/a";
+         others[] = "o\r\n", name[] = "/tmp/a", origin[] = "v\r\n";
     struct pr_publication given = publication(&scene, path);
     given.etag = text_of(etag);
     given.last_modified = text_of(date);
     given.fields = text_of(fields);
     given.content_type = text_of(type);
     given.others = text_of(others);
+    given.origin_fields = text_of(origin);
     given.name = text_of(name);
     CHECK_EQUAL(pr_publish(scene.relay, &given), 0);
-    char *const all[] = {path, etag, date, fields, type, others, name};
+    char *const all[] = {path, etag, date, fields, type, others, name, origin};
     for (size_t each = 0; each < sizeof all / sizeof *all; each++) memset(all[each], 'x', strlen(all[each]));
     struct pr_published *published = find(&scene, "/regions/a");
     CHECK(published);
@@ -116,6 +117,7 @@ static void its_strings_are_copies(void) {
     CHECK(says(published->is.path, "/regions/a") && says(published->is.etag, "\"1\""));
     CHECK(says(published->is.last_modified, "a date") && says(published->is.fields, "f\r\n"));
     CHECK(says(published->is.content_type, "t\r\n") && says(published->is.others, "o\r\n"));
+    CHECK(says(published->is.origin_fields, "v\r\n"));
     CHECK(strcmp(published->is.name.at, "/tmp/a") == 0); /* for a system call */
     scene_close(&scene);
 }
@@ -259,7 +261,10 @@ static void what_no_lane_can_send_is_refused(void) {
     CHECK_EQUAL(pr_publish(scene.relay, &wrong), -EINVAL);
     wrong.fields.length -= 1 + 2 * wrong.etag.length; /* it stands in the link, too */
     CHECK_EQUAL(pr_publish(scene.relay, &wrong), 0);
-    wrong.others = text_of("a");
+    struct pr_publication longer = wrong;
+    longer.others = text_of("a");
+    CHECK_EQUAL(pr_publish(scene.relay, &longer), -EINVAL);
+    wrong.origin_fields = text_of("a");
     CHECK_EQUAL(pr_publish(scene.relay, &wrong), -EINVAL);
     scene_close(&scene);
 }

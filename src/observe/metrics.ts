@@ -139,6 +139,9 @@ export class Metrics {
     add(requestKey('HEAD', '200', 'none'), answers.head);
     add(requestKey('GET', '304', 'none'), answers.notModified);
     add(requestKey('HEAD', '304', 'none'), answers.headNotModified);
+    add(requestKey('GET', '412', 'none'), answers.failed);
+    add(requestKey('HEAD', '412', 'none'), answers.headFailed);
+    add(requestKey('GET', '416', 'none'), answers.unsatisfiable);
     const samples = [...counts].map(([key, value]): Sample => {
       const [method = '', status = '', engine = ''] = key.split(' ');
       return { labels: { method, status, engine }, value };

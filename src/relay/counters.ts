@@ -9,7 +9,7 @@ export const distinctions = {
   locality: { label: 'locality', values: [ 'local', 'remote', 'unknown' ] },
   zerocopy: { label: 'result', values: [ 'uncopied', 'copied', 'not_tried' ] },
   state: { label: 'state', values: [ 'held', 'sending', 'accepted', 'broken', 'quarantined' ] },
-  answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified' ] },
+  answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified', 'failed', 'headFailed', 'unsatisfiable' ] },
   fed: { label: 'reason', values: [ 'unpublished', 'request', 'guard', 'changed', 'writer', 'failed' ] },
   handed: { label: 'reason', values: [ 'grammar', 'end', 'late', 'last', 'closing' ] },
 } as const;

@@ -28,6 +28,8 @@ type Published = {
   /** The same, before and behind Content-Length and Content-Range. */
   readonly contentType: string;
   readonly others: string;
+  /** Lines of answers that are problems, before the others. */
+  readonly originFields: string;
   /** For bodies below `largeFrom` bytes, and for the others. */
   readonly engine: Engine;
   readonly large: Engine;

@@ -134,9 +134,9 @@ test('answers without a body of a region are one line each', async (t) => {
     line('GET', '/regions/none', 404),
     line('GET', '/regions/%zz', 404),
     line('GET', '/nowhere', 404),
-    line('GET', '/regions/file.bin', 416),
     line('GET', '/healthz', 200),
     line('GET', '/regions/file.bin', 304),
+    line('GET', '/regions/file.bin', 416),
   ]);
 });
 

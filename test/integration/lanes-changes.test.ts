@@ -159,7 +159,7 @@ for (const place of ['tmpfs', 'ext4'] as const) {
       client.get(path, '-10');
       const byLane = await client.response();
       await until(() => answersOf(running) === answers + 1, 'a lane has answered');
-      node.get(path, '-10', 'If-Match: *\r\n');
+      node.get(path, '-10', 'If-None-Match: "x", "y"\r\n');
       const byNode = await node.response();
       assert.equal(answersOf(running), answers + 1, 'Node has answered');
       for (const answer of [byLane, byNode]) {

@@ -124,6 +124,30 @@ const oddRange = fc.constantFrom(
   '',
 );
 
+/** Dates in each form, right and wrong (RFC 9110 5.6.7). */
+const otherDates = [
+  'Fri, 31 Dec 2100 00:00:00 GMT',
+  'Sat, 01 Jan 2000 00:00:00 GMT',
+  'Sun, 01 Jan 2000 00:00:00 GMT',
+  'sat, 01 Jan 2000 00:00:00 GMT',
+  'Sat, 1 Jan 2000 00:00:00 GMT',
+  'Sat,  1 Jan 2000 00:00:00 GMT',
+  'Sat, 01 Jan 2000 00:00:00  GMT',
+  'Sat, 01 jan 2000 00:00:00 GMT',
+  'Sat, 01 Jan 2000 00:00:00 UTC',
+  'Fri, 31 Dec 1999 23:59:60 GMT',
+  'Fri, 31 Dec 1999 24:00:00 GMT',
+  'Wed, 30 Feb 2000 00:00:00 GMT',
+  'Sat, 01 Jan 0099 00:00:00 GMT',
+  'Fri, 31 Dec 9999 23:59:59 GMT',
+  'Saturday, 01-Jan-00 00:00:00 GMT',
+  'Saturday, 31-Dec-95 00:00:00 GMT',
+  'Sat Jan  1 00:00:00 2000',
+  '2000-01-01T00:00:00Z',
+  'x',
+  '',
+];
+
 /** Validators of the regions. */
 type Validators = { readonly etag: string; readonly lastModified: string };
 
@@ -146,8 +170,10 @@ const deciding = ({ etag, lastModified }: Validators) =>
     {
       weight: 2,
       arbitrary: fc.constantFrom(
-        ...[lastModified, 'Fri, 31 Dec 2100 00:00:00 GMT', 'Sat, 01 Jan 2000 00:00:00 GMT', 'x', ''].flatMap((date) => [
+        ...[lastModified, ...otherDates].flatMap((date) => [
           `If-Modified-Since: ${date}\r\n`,
+          `If-Unmodified-Since: ${date}\r\nIf-Modified-Since: ${date}\r\n`,
+          `Range: @\r\nIf-Unmodified-Since: ${date}\r\nIf-Match: ${etag}\r\n`,
           `If-Modified-Since: ${date}\r\nIf-None-Match: ${etag}\r\n`,
           `Range: @\r\nIf-Modified-Since: ${date}\r\nIf-None-Match: "other"\r\n`,
           `Range: @\r\nIf-Unmodified-Since: ${date}\r\n`,

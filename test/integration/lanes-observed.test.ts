@@ -155,6 +155,35 @@ test('each answer of a lane is one line in the log, of the same form as Node’s
   }
 });
 
+test('a problem is one line of the combined format with its length, from a lane as from Node', async (t) => {
+  const logged: string[][] = [];
+  for (const flags of [[], ['--no-express']]) {
+    const { child, port } = await serve(t, '--access-log-format', 'combined', ...flags);
+    const client = await RawClient.connect(t, port);
+    client.get(path, '0-9');
+    await client.response();
+    client.get(path, `${size}-`);
+    assert.equal((await client.response()).status, 416);
+    client.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nIf-Match: "x"\r\n\r\n`);
+    assert.equal((await client.response()).status, 412);
+    client.write(`HEAD ${path} HTTP/1.1\r\nHost: localhost\r\nIf-Match: "x"\r\n\r\n`);
+    assert.equal((await client.response('HEAD')).status, 412);
+    client.destroy();
+    const lines = () =>
+      child
+        .stdout()
+        .split('\n')
+        .filter((line) => line.includes(' - - ['));
+    await until(() => lines().length === 4, 'all lines', child.stdout);
+    logged.push(
+      lines()
+        .map((line) => line.replace(/\[[^\]]*\]/, ''))
+        .sort(),
+    );
+  }
+  assert.deepEqual(logged[0], logged[1]);
+});
+
 test('an answer of a lane that is broken off is one line with what was sent', async (t) => {
   const { child, port, lines } = await serve(t);
   const client = await RawClient.connect(t, port);

@@ -38,7 +38,8 @@ struct pr_durations {
     BY(locality, PR_LOCALITIES, "locality", "local", "remote", "unknown")                                              \
     BY(zerocopy, PR_ZEROCOPY_RESULTS, "result", "uncopied", "copied", "not_tried")                                     \
     BY(state, PR_TRANSMISSION_STATES, "state", "held", "sending", "accepted", "broken", "quarantined")                 \
-    BY(answered, PR_ANSWERED_COUNT, "", "whole", "ranged", "head", "notModified", "headNotModified")                   \
+    BY(answered, PR_ANSWERED_COUNT, "", "whole", "ranged", "head", "notModified", "headNotModified", "failed",         \
+       "headFailed", "unsatisfiable")                                                                                  \
     BY(fed, PR_FED_COUNT, "reason", "unpublished", "request", "guard", "changed", "writer", "failed")                  \
     BY(handed, PR_HANDED_COUNT, "reason", "grammar", "end", "late", "last", "closing")
 

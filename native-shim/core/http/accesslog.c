@@ -123,7 +123,8 @@ struct pr_asked *pr_access_log_asked(const struct pr_head *head) {
 }
 
 static bool asks_for_head(const struct pr_responder *responder) {
-    return responder->kind == PR_ANSWERED_HEAD || responder->kind == PR_ANSWERED_HEAD_NOT_MODIFIED;
+    return responder->kind == PR_ANSWERED_HEAD || responder->kind == PR_ANSWERED_HEAD_NOT_MODIFIED ||
+           responder->kind == PR_ANSWERED_HEAD_FAILED;
 }
 
 /* The time of the combined format; made anew once a second. */
@@ -217,7 +218,8 @@ void pr_access_log(const struct pr_connection *connection, const struct pr_trans
         return;
     }
     if (responding->combined) {
-        write_combined(&line, connection, client, transmission ? transmission->reference.sent : 0);
+        const uint64_t problem = responder->answer.has_problem ? responder->answer.length : 0;
+        write_combined(&line, connection, client, transmission ? transmission->reference.sent : problem);
     } else {
         write_json(&line, connection, client);
         add_end(&line, transmission, outcome, error);

@@ -26,8 +26,29 @@ static struct number take_number(struct pr_text *text) {
     return number;
 }
 
-/* One plain range that is satisfiable: `a-b`, `a-` or `-n` (RFC 9110 14.1.2). */
-static struct pr_answer judge_range(struct pr_text value, uint64_t size) {
+#define TEXT(literal) ((struct pr_text){.at = (literal), .length = sizeof(literal) - 1})
+
+/* Problem documents up to the path that stands in them, and behind it (src/http/problem/problems.ts). */
+#define PROBLEM(code, title, status)                                                                                   \
+    "{\"type\":\"urn:pagerelay:problem:" code "\",\"title\":\"" title "\",\"status\":" status ",\"code\":\"" code      \
+    "\",\"instance\":\""
+#define FAILED        PROBLEM("precondition-failed", "The region is not in the state that the request asks for.", "412")
+#define UNSATISFIABLE PROBLEM("range-not-satisfiable", "The region holds no byte of the range.", "416")
+#define PROBLEM_END   "\"}"
+
+static struct pr_text problem_before_path(unsigned status) {
+    return status == PR_STATUS_FAILED ? TEXT(FAILED) : TEXT(UNSATISFIABLE);
+}
+
+/* The path is one that Node has published: neither JSON nor a URI reference would escape a character of it. */
+static struct pr_answer problem(const struct pr_publication *region, const struct pr_head *head, unsigned status) {
+    size_t length = problem_before_path(status).length + region->path.length + sizeof PROBLEM_END - 1;
+    return (struct pr_answer){.status = status, .has_problem = head->is_get, .length = length};
+}
+
+/* One plain range: `a-b`, `a-` or `-n` (RFC 9110 14.1.2). */
+static struct pr_answer judge_range(const struct pr_publication *region, const struct pr_head *head, uint64_t size) {
+    struct pr_text value = head->range;
     static const char unit[] = "bytes=";
     struct pr_answer answer = {.status = PR_STATUS_PARTIAL, .has_body = true};
     if (value.length < sizeof unit - 1 || memcmp(value.at, unit, sizeof unit - 1) != 0) return by_node;
@@ -39,13 +60,15 @@ static struct pr_answer judge_range(struct pr_text value, uint64_t size) {
     struct number last = take_number(&value);
     if (value.length > 0 || first.digits > MOST_DIGITS || last.digits > MOST_DIGITS) return by_node;
     if (first.digits == 0) {
-        if (last.digits == 0 || last.value == 0) return by_node;
+        if (last.digits == 0) return by_node;
+        if (last.value == 0) return problem(region, head, PR_STATUS_UNSATISFIABLE);
         answer.length = last.value < size ? last.value : size;
         answer.offset = size - answer.length;
         return answer;
     }
+    if (last.digits > 0 && last.value < first.value) return by_node;
+    if (first.value >= size) return problem(region, head, PR_STATUS_UNSATISFIABLE);
     uint64_t end = last.digits > 0 && last.value < size ? last.value : size - 1;
-    if (first.value > end || (last.digits > 0 && last.value < first.value)) return by_node;
     answer.offset = first.value;
     answer.length = end - first.value + 1;
     return answer;
@@ -71,6 +94,35 @@ static bool matches_weakly(struct pr_text tag, struct pr_text current) {
 
 enum condition { HOLDS, FAILS, UNSURE };
 
+/* A date in the form that is preferred (RFC 9110 5.6.7), and right; the others are Node's to read. */
+static bool read_date(struct pr_text text, time_t *second) {
+    char copy[sizeof "Thu, 01 Jan 1970 00:00:00 GMT"] = "", made[sizeof copy];
+    struct tm parts = {0};
+    if (text.length != sizeof copy - 1) return false;
+    memcpy(copy, text.at, text.length);
+    if (!strptime(copy, PR_HTTP_DATE, &parts)) return false;
+    *second = timegm(&parts);
+    gmtime_r(second, &parts);
+    return strftime(made, sizeof made, PR_HTTP_DATE, &parts) > 0 && strcmp(made, copy) == 0;
+}
+
+static enum condition is_unmodified_since(const struct pr_validators *now, struct pr_text date) {
+    time_t modified, then;
+    if (now->last_modified.length > 0 && pr_text_equal(date, now->last_modified)) return HOLDS;
+    if (!read_date(now->last_modified, &modified) || !read_date(date, &then)) return UNSURE;
+    return modified <= then ? HOLDS : FAILS;
+}
+
+/* If-Match, which compares strongly, and only without it the date (RFC 9110 13.1.1, 13.2.2). */
+static enum condition is_as_asked(const struct pr_validators *now, const struct pr_head *head) {
+    if (head->if_match.at) {
+        if (pr_text_is(head->if_match, "*")) return HOLDS;
+        if (!is_one_tag(head->if_match)) return UNSURE;
+        return pr_text_equal(head->if_match, now->etag) ? HOLDS : FAILS;
+    }
+    return head->if_unmodified_since.at ? is_unmodified_since(now, head->if_unmodified_since) : HOLDS;
+}
+
 /* Whether the region is another one than the client has: If-None-Match, and only without it the date (13.2.2). */
 static enum condition is_modified(const struct pr_validators *now, const struct pr_head *head) {
     if (head->if_none_match.at) {
@@ -78,8 +130,8 @@ static enum condition is_modified(const struct pr_validators *now, const struct 
         return matches_weakly(head->if_none_match, now->etag) ? FAILS : HOLDS;
     }
     if (!head->if_modified_since.at) return HOLDS;
-    bool is_same = now->last_modified.length > 0 && pr_text_equal(head->if_modified_since, now->last_modified);
-    return is_same ? FAILS : UNSURE;
+    enum condition unmodified = is_unmodified_since(now, head->if_modified_since);
+    return unmodified == UNSURE ? UNSURE : unmodified == HOLDS ? FAILS : HOLDS;
 }
 
 /* RFC 9110 13.1.5, by a strong tag. Whether a date is strong enough depends on the time. */
@@ -93,13 +145,15 @@ struct pr_answer pr_answer_judge(const struct pr_publication *region, const stru
                                  const struct pr_head *head) {
     if (!head->is_plain || !(head->is_get || head->is_head)) return by_node;
     if (head->origin.at && !region->any_origin) return by_node;
+    enum condition as_asked = is_as_asked(now, head);
+    if (as_asked == FAILS) return problem(region, head, PR_STATUS_FAILED);
     enum condition modified = is_modified(now, head);
-    if (modified == UNSURE) return by_node;
+    if (as_asked == UNSURE || modified == UNSURE) return by_node;
     if (modified == FAILS) return (struct pr_answer){.status = PR_STATUS_NOT_MODIFIED};
     struct pr_answer whole = {.status = PR_STATUS_OK, .has_body = head->is_get, .length = size};
     if (!head->range.at || head->is_head) return whole; /* RFC 9110 14.2: Range means something on GET alone */
     switch (range_counts(now, head)) {
-    case HOLDS: return judge_range(head->range, size);
+    case HOLDS: return judge_range(region, head, size);
     case FAILS: return whole;
     default: return by_node;
     }
@@ -112,7 +166,7 @@ static char *write_text(char *at, struct pr_text text) {
     return at + text.length;
 }
 
-#define WRITE(into, literal) write_text(into, (struct pr_text){.at = (literal), .length = sizeof(literal) - 1})
+#define WRITE(into, literal) write_text(into, TEXT(literal))
 
 static char *write_number(char *at, uint64_t number) {
     return pr_write_number(at, number, 1);
@@ -124,20 +178,28 @@ static struct pr_text date_of(struct pr_head_end *end) {
     if (now != end->second) {
         struct tm parts;
         gmtime_r(&now, &parts);
-        end->date_length = strftime(end->date, sizeof end->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+        end->date_length = strftime(end->date, sizeof end->date, "Date: " PR_HTTP_DATE "\r\n", &parts);
         end->second = now;
     }
     return (struct pr_text){.at = end->date, .length = end->date_length};
 }
 
 static char *write_status(char *at, unsigned status) {
-    if (status == PR_STATUS_PARTIAL) return WRITE(at, "HTTP/1.1 206 Partial Content\r\n");
-    if (status == PR_STATUS_OK) return WRITE(at, "HTTP/1.1 200 OK\r\n");
-    return WRITE(at, "HTTP/1.1 304 Not Modified\r\n");
+    switch (status) {
+    case PR_STATUS_PARTIAL: return WRITE(at, "HTTP/1.1 206 Partial Content\r\n");
+    case PR_STATUS_OK: return WRITE(at, "HTTP/1.1 200 OK\r\n");
+    case PR_STATUS_NOT_MODIFIED: return WRITE(at, "HTTP/1.1 304 Not Modified\r\n");
+    case PR_STATUS_FAILED: return WRITE(at, "HTTP/1.1 412 Precondition Failed\r\n");
+    default: return WRITE(at, "HTTP/1.1 416 Range Not Satisfiable\r\n");
+    }
+}
+
+static char *write_etag(char *at, const struct pr_validators *now) {
+    return WRITE(write_text(WRITE(at, "etag: "), now->etag), "\r\n");
 }
 
 static char *write_validators(char *at, const struct pr_validators *now) {
-    at = WRITE(write_text(WRITE(at, "etag: "), now->etag), "\r\n");
+    at = write_etag(at, now);
     if (now->last_modified.length == 0) return at;
     return WRITE(write_text(WRITE(at, "last-modified: "), now->last_modified), "\r\n");
 }
@@ -160,12 +222,34 @@ static char *write_content(char *at, const struct pr_published *region, const st
     return write_text(WRITE(at, "\r\n"), region->is.others);
 }
 
-size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
-                      const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end) {
-    char *at = write_validators(write_status(into, answer->status), now);
+static bool is_problem(unsigned status) {
+    return status == PR_STATUS_FAILED || status == PR_STATUS_UNSATISFIABLE;
+}
+
+/* What the problem is about, as of RFC 9110 14.4 and 15.5.13, and the document. */
+static char *write_problem_fields(char *at, const struct pr_published *region, const struct pr_validators *now,
+                                  const struct pr_answer *answer) {
+    at = write_text(at, region->is.origin_fields);
+    if (answer->status == PR_STATUS_FAILED)
+        at = write_etag(at, now);
+    else
+        at = WRITE(write_number(WRITE(at, "content-range: bytes */"), region->size), "\r\n");
+    at = WRITE(at, "content-type: application/problem+json\r\ncontent-length: ");
+    return WRITE(write_number(at, answer->length), "\r\n");
+}
+
+static char *write_fields(char *at, const struct pr_published *region, const struct pr_validators *now,
+                          const struct pr_answer *answer) {
+    if (is_problem(answer->status)) return write_problem_fields(at, region, now, answer);
+    at = write_validators(at, now);
     if (!region->is.one_version) at = write_link(at, now->etag);
     at = write_text(at, region->is.fields);
-    if (answer->status != PR_STATUS_NOT_MODIFIED) at = write_content(at, region, answer);
+    return answer->status == PR_STATUS_NOT_MODIFIED ? at : write_content(at, region, answer);
+}
+
+size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
+                      const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end) {
+    char *at = write_fields(write_status(into, answer->status), region, now, answer);
     at = write_text(at, date_of(end));
     if (!keeps)
         at = WRITE(at, "Connection: close\r\n");
@@ -174,5 +258,7 @@ size_t pr_answer_head(char *into, const struct pr_published *region, const struc
     else
         at = WRITE(at, "Connection: keep-alive\r\n");
     at = WRITE(at, "\r\n");
+    if (answer->has_problem)
+        at = WRITE(write_text(write_text(at, problem_before_path(answer->status)), region->is.path), PROBLEM_END);
     return (size_t)(at - into);
 }

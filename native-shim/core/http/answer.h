@@ -11,12 +11,19 @@
 #include "http/published.h"
 #include "http/validators.h"
 
-enum { PR_STATUS_OK = 200, PR_STATUS_PARTIAL = 206, PR_STATUS_NOT_MODIFIED = 304 };
+enum {
+    PR_STATUS_OK = 200,
+    PR_STATUS_PARTIAL = 206,
+    PR_STATUS_NOT_MODIFIED = 304,
+    PR_STATUS_FAILED = 412,
+    PR_STATUS_UNSATISFIABLE = 416,
+};
 
 struct pr_answer {
     unsigned status;         /* 0: only Node can tell */
     bool has_body;           /* of `length` bytes from `offset` */
-    uint64_t offset, length; /* bytes of the region */
+    bool has_problem;        /* its body is a problem document, which is written with the head */
+    uint64_t offset, length; /* bytes of the region, or of the document */
 };
 
 /* Judges a plain GET or HEAD of a region of `size` bytes (at least 1), by the validators that it has now. */
@@ -30,10 +37,11 @@ struct pr_head_end {
     time_t second; /* that it is of */
 };
 
-/* A head has at most so many bytes besides the fields of its region. */
-enum { PR_HEAD_ROOM = 512 };
+/* A head and a problem have at most so many bytes, of which 512 are not of the fields of the region, or its path. */
+enum { PR_LONGEST_ANSWER = PR_LONGEST_FIELDS + PR_LONGEST_HEAD + 512 };
 
-/* Writes the head of a response, as Node would; returns its length. `keep_alive`: seconds, 0 for none told. */
+/* Writes the head of a response, and its problem, as Node would; returns their length. `keep_alive`: seconds, 0 for
+ * none told. */
 size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
                       const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end);
 

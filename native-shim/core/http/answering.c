@@ -21,10 +21,13 @@ static enum pr_fed why_not(int error) {
 }
 
 static enum pr_answered kind_of(const struct pr_head *head, const struct pr_answer *answer) {
-    if (answer->status == PR_STATUS_NOT_MODIFIED)
-        return head->is_head ? PR_ANSWERED_HEAD_NOT_MODIFIED : PR_ANSWERED_NOT_MODIFIED;
-    if (head->is_head) return PR_ANSWERED_HEAD;
-    return answer->status == PR_STATUS_PARTIAL ? PR_ANSWERED_RANGE : PR_ANSWERED_WHOLE;
+    switch (answer->status) {
+    case PR_STATUS_NOT_MODIFIED: return head->is_head ? PR_ANSWERED_HEAD_NOT_MODIFIED : PR_ANSWERED_NOT_MODIFIED;
+    case PR_STATUS_FAILED: return head->is_head ? PR_ANSWERED_HEAD_FAILED : PR_ANSWERED_FAILED;
+    case PR_STATUS_UNSATISFIABLE: return PR_ANSWERED_UNSATISFIABLE;
+    case PR_STATUS_PARTIAL: return PR_ANSWERED_RANGE;
+    default: return head->is_head ? PR_ANSWERED_HEAD : PR_ANSWERED_WHOLE;
+    }
 }
 
 void pr_responder_answered(struct pr_connection *connection, const struct pr_transmission *transmission,

@@ -128,11 +128,11 @@ static const struct known {
     {"content-type", UNCLEAR, 0},
     {"expect", FRAMES, 0},
     {"host", TOLD, PLACE(host)},
-    {"if-match", UNCLEAR, 0},
+    {"if-match", TOLD, PLACE(if_match)},
     {"if-modified-since", TOLD, PLACE(if_modified_since)},
     {"if-none-match", TOLD, PLACE(if_none_match)},
     {"if-range", TOLD, PLACE(if_range)},
-    {"if-unmodified-since", UNCLEAR, 0},
+    {"if-unmodified-since", TOLD, PLACE(if_unmodified_since)},
     {"origin", TOLD, PLACE(origin)},
     {"proxy-connection", UNCLEAR, 0}, /* to Node another name of Connection */
     {"range", TOLD, PLACE(range)},

@@ -31,8 +31,8 @@ struct pr_head {
     bool upgrades;         /* it asks for another protocol, and is answered by this one (RFC 9110 7.8) */
     /* Every field in it is one that can't change the answer of a region, or is told below, once. */
     bool is_plain;
-    struct pr_text target, host, authorization, range, if_range, if_none_match, if_modified_since, referer, user_agent,
-        origin;
+    struct pr_text target, host, authorization, range, if_range, if_match, if_none_match, if_modified_since,
+        if_unmodified_since, referer, user_agent, origin;
 };
 
 /* Reads the head that these bytes begin with. The texts are within `bytes`. */

@@ -32,9 +32,9 @@ struct pr_lane_http {
     uint64_t answers; /* so far: they are numbered in the log */
     struct pr_window window;
     struct pr_lines lines;
-    struct pr_validators validators;             /* of the answer that is being begun */
-    struct pr_head_end head_end;                 /* what all heads of its responses have alike */
-    char head[PR_LONGEST_FIELDS + PR_HEAD_ROOM]; /* of the response that is being begun */
+    struct pr_validators validators; /* of the answer that is being begun */
+    struct pr_head_end head_end;     /* what all heads of its responses have alike */
+    char head[PR_LONGEST_ANSWER];    /* of the response that is being begun, and its problem */
 };
 
 static inline struct pr_lane_http *pr_http_of(const struct pr_connection *connection) {

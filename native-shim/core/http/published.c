@@ -147,17 +147,20 @@ static struct pr_text keep(char **end, struct pr_text text) {
 
 static bool is_template(const struct pr_template *template, const struct pr_publication *given) {
     return pr_text_equal(template->fields, given->fields) && pr_text_equal(template->others, given->others) &&
-           pr_text_equal(template->content_type, given->content_type);
+           pr_text_equal(template->content_type, given->content_type) &&
+           pr_text_equal(template->origin_fields, given->origin_fields);
 }
 
 static struct pr_template *new_template(struct pr_table *table, const struct pr_publication *given) {
-    size_t texts = given->fields.length + given->content_type.length + given->others.length;
+    size_t texts =
+        given->fields.length + given->content_type.length + given->others.length + given->origin_fields.length;
     struct pr_template *template = pr_allocate(1, sizeof *template + texts);
     if (!template) return NULL;
     char *end = (char *)&template[1];
     template->fields = keep(&end, given->fields);
     template->content_type = keep(&end, given->content_type);
     template->others = keep(&end, given->others);
+    template->origin_fields = keep(&end, given->origin_fields);
     pr_list_init(&template->list);
     pr_list_append(table->templates.next, &template->list);
     return template;
@@ -178,6 +181,7 @@ static int take_template(struct pr_table *table, struct pr_published *published)
     is->fields = published->template->fields;
     is->content_type = published->template->content_type;
     is->others = published->template->others;
+    is->origin_fields = published->template->origin_fields;
     return 0;
 }
 
@@ -214,7 +218,7 @@ static bool is_lanes(enum pr_engine engine) {
 
 static int check(const struct pr_publication *given) {
     const size_t head = 2 * given->etag.length + given->last_modified.length + given->fields.length +
-                        given->content_type.length + given->others.length;
+                        given->content_type.length + given->others.length + given->origin_fields.length;
     if (!is_lanes(given->engine) || !is_lanes(given->large)) return -EINVAL;
     if (given->path.length == 0 || given->name.length == 0) return -EINVAL;
     if (given->etag.length == 0 || given->etag.length > PR_LONGEST_TAG) return -EINVAL;

@@ -29,6 +29,7 @@ struct pr_publication {
     struct pr_text etag, last_modified;  /* values; the second may be empty */
     struct pr_text fields;               /* of every answer, behind those two: whole lines */
     struct pr_text content_type, others; /* lines before and behind Content-Length and Content-Range */
+    struct pr_text origin_fields;        /* lines of answers that are problems, before the others */
     enum pr_engine engine;               /* sendfile, splice or copy */
     enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
     uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
@@ -77,7 +78,7 @@ void pr_forget_allowed(struct pr_relay *relay);
 struct pr_template {
     struct pr_list list;
     unsigned uses;
-    struct pr_text fields, content_type, others;
+    struct pr_text fields, content_type, others, origin_fields;
 };
 
 struct pr_published {

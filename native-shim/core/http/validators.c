@@ -39,7 +39,7 @@ static bool make_date(int64_t second, struct pr_validators *validators) {
     if (second != validators->dated) {
         struct tm parts;
         gmtime_r(&(time_t){second}, &parts);
-        strftime(validators->made_date, sizeof validators->made_date, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        strftime(validators->made_date, sizeof validators->made_date, PR_HTTP_DATE, &parts);
         validators->dated = second;
     }
     validators->last_modified = (struct pr_text){validators->made_date, sizeof validators->made_date - 1};

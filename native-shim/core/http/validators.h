@@ -16,6 +16,9 @@
 struct pr_generation;
 struct pr_published;
 
+/* An HTTP-date (RFC 9110 5.6.7), for strftime. */
+#define PR_HTTP_DATE "%a, %d %b %Y %H:%M:%S GMT"
+
 /* The longest entity-tag that is published. */
 enum { PR_LONGEST_TAG = 256 };
 

@@ -13,7 +13,7 @@
 
 #include "http/head.h"
 
-enum { FRONT = 2, MOST = 4096, LIMIT = 16384, MANY = 100 };
+enum { FRONT = 2, MOST = 4096, LIMIT = 16384, MANY = 100, TOLD = 11 };
 
 struct input {
     char bytes[MOST + UINT16_MAX];
@@ -52,12 +52,12 @@ struct reading {
     size_t length, fields;
     bool get, head, older, keeps, upgrades, plain;
     struct piece target;
-    struct piece told[9];
+    struct piece told[TOLD];
 };
 
-static const char *const told_names[9] = {"host",     "authorization", "range",
-                                          "if-range", "if-none-match", "if-modified-since",
-                                          "referer",  "user-agent",    "origin"};
+static const char *const told_names[TOLD] = {
+    "host",    "authorization", "range",  "if-range", "if-none-match",      "if-modified-since",
+    "referer", "user-agent",    "origin", "if-match", "if-unmodified-since"};
 
 static bool is_one_of(int byte, const char *others) {
     if (byte >= 'a' && byte <= 'z') return true;
@@ -183,8 +183,7 @@ static bool is_named(struct piece name, const char *const *names, size_t count) 
 #define IS_NAMED(name, names) is_named(name, names, sizeof(names) / sizeof *(names))
 
 static const char *const framing[] = {"content-length", "transfer-encoding", "trailer", "expect"};
-static const char *const unclear[] = {"if-match",         "if-unmodified-since", "content-type",
-                                      "want-repr-digest", "want-content-digest", "proxy-connection",
+static const char *const unclear[] = {"content-type", "want-repr-digest", "want-content-digest", "proxy-connection",
                                       "accept-version"};
 
 /* False for one that makes the request another kind. */
@@ -196,7 +195,7 @@ static bool field_is_harmless(struct reading *reading, struct piece name, struct
     }
     if (IS_NAMED(name, unclear)) reading->plain = false;
     if (says(name, "connection")) read_options(reading, value);
-    for (size_t each = 0; each < 9; each++)
+    for (size_t each = 0; each < TOLD; each++)
         if (says(name, told_names[each])) reading->told[each] = value;
     return true;
 }
@@ -230,7 +229,7 @@ static bool has_twice(const char *bytes, size_t length, const char *name) {
 }
 
 static bool any_is_there_twice(const char *bytes, size_t length) {
-    for (size_t each = 0; each < 9; each++)
+    for (size_t each = 0; each < TOLD; each++)
         if (has_twice(bytes, length, told_names[each])) return true;
     return has_twice(bytes, length, "connection") || has_twice(bytes, length, "upgrade");
 }
@@ -275,10 +274,11 @@ static void compare_values(const struct input *input, const struct pr_head *head
     if (head->is_plain && head->keeps_connection != reading->keeps) disagree("kept by one of them", input, length);
     if (!is_same(head->target, reading->target)) disagree("another target", input, length);
     if (!head->is_plain) return; /* Node reads the rest */
-    const struct pr_text told[9] = {head->host,     head->authorization, head->range,
-                                    head->if_range, head->if_none_match, head->if_modified_since,
-                                    head->referer,  head->user_agent,    head->origin};
-    for (size_t each = 0; each < 9; each++)
+    const struct pr_text told[TOLD] = {head->host,     head->authorization,      head->range,
+                                       head->if_range, head->if_none_match,      head->if_modified_since,
+                                       head->referer,  head->user_agent,         head->origin,
+                                       head->if_match, head->if_unmodified_since};
+    for (size_t each = 0; each < TOLD; each++)
         if (!is_same(told[each], reading->told[each])) disagree(told_names[each], input, length);
 }
 

@@ -11,7 +11,7 @@ import type { Digests } from '../../region/digest.ts';
 import type { Region } from '../../region/region.ts';
 import type { TreeLock } from '../../region/tree-lock.ts';
 import type { TreeWatch } from '../../region/tree-watch.ts';
-import { areRightWithoutOrigin, isForAnyOrigin, originFields, withOriginFields } from '../cors.ts';
+import { areRightWithoutOrigin, originFields, withOriginFields } from '../cors.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
@@ -62,7 +62,7 @@ function publish({ publisher, outgoing }: RegionService, { reply, given, forOrig
   const { request } = reply;
   if (!publisher || !request.routeOptions.config.answeredByLanes) return;
   if (!areRightWithoutOrigin(forOrigin, request)) return;
-  publisher.publish(request, region, given, outgoing.engineOf(region), isForAnyOrigin(forOrigin));
+  publisher.publish(request, region, given, outgoing.engineOf(region), forOrigin);
 }
 
 // Nothing but bytes can come of it, or an error.

@@ -7,6 +7,7 @@ import type { BackingEngine } from '../../relay/engine.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
 import type { Engine, Tree } from '../../relay/relay.ts';
 import { copyingIn } from '../../relay/witness.ts';
+import { isForAnyOrigin } from '../cors.ts';
 import { Filling } from './fill.ts';
 import { contentFields, type Fields, type GivenFields, validatorFields } from './region-headers.ts';
 import { versionUrl } from './version-url.ts';
@@ -59,15 +60,16 @@ export class Publisher {
    * pass, and that the region can be answered with.
    *
    * @param engines what the region is sent by
-   * @param anyOrigin whether the answer is the same to requests that name an origin
+   * @param forOrigin what of `given` the request's origin is told, in problems too
    */
   publish(
     request: FastifyRequest,
     region: Region,
     given: GivenFields,
     engines: BackingEngine,
-    anyOrigin = false,
+    forOrigin: Fields,
   ): void {
+    const anyOrigin = isForAnyOrigin(forOrigin);
     const path = request.raw.url ?? '';
     const paths = this.#published.get(region) ?? new Map<string, Rest>();
     const rest = paths.get(path);
@@ -78,7 +80,7 @@ export class Publisher {
       isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name, given));
     if (this.#isOver || !isAsAsked || !this.#introduce(request) || isPublished) return;
     const { generation, epoch, version } = region.content;
-    const what = generation.size > 0 && this.#describe(region, given, engines);
+    const what = generation.size > 0 && this.#describe(region, given, engines, forOrigin);
     const oneVersion = isOneVersion(given);
     if (
       what &&
@@ -94,19 +96,19 @@ export class Publisher {
    * @param unopened finds the regions
    * @param prefix what stands before their names in a request, by a route that adds nothing of its own to `given`
    * @param engineFor what a region is sent by
-   * @param anyOrigin as of `publish`
+   * @param forOrigin as of `publish`
    */
   fillAhead(
     unopened: () => AsyncIterable<readonly Unopened[]>,
     prefix: string,
     given: GivenFields,
     engineFor: (seen: Unopened['seen']) => BackingEngine,
-    anyOrigin: boolean,
+    forOrigin: Fields,
   ): void {
     this.#prefix = prefix;
     this.#filling = new Filling(
       unopened,
-      (region) => this.#publishAhead(region, given, engineFor(region.seen), anyOrigin),
+      (region) => this.#publishAhead(region, given, engineFor(region.seen), forOrigin),
       this.#options.onFault,
     );
     void this.#filling.start();
@@ -124,12 +126,13 @@ export class Publisher {
     return spellingsOf(name).map((spelling) => `${this.#prefix}${spelling}`);
   }
 
-  #publishAhead(region: Unopened, given: GivenFields, engines: BackingEngine, anyOrigin: boolean): boolean {
+  #publishAhead(region: Unopened, given: GivenFields, engines: BackingEngine, forOrigin: Fields): boolean {
     const { file, seen, state } = region;
     const { epoch, version } = state;
     // One beyond 2^53 - 1 bytes is Node's, which serves as many of it.
-    const what = file.size > 0 && Number.isSafeInteger(file.size) && this.#describe(region, given, engines);
+    const what = file.size > 0 && Number.isSafeInteger(file.size) && this.#describe(region, given, engines, forOrigin);
     if (!what) return true;
+    const anyOrigin = isForAnyOrigin(forOrigin);
     const seenFile = { ...file, backing: seen.backing, copying: copyingIn(seen.verdicts) };
     return this.#pathsOf(region.name)
       .filter((path) => plainPath.test(path))
@@ -139,14 +142,14 @@ export class Publisher {
   }
 
   // All that is published of a region but its content; undefined where no lane can answer for it.
-  #describe(region: Described, given: GivenFields, { engine, large, largeFrom }: BackingEngine) {
+  #describe(region: Described, given: GivenFields, { engine, large, largeFrom }: BackingEngine, forOrigin: Fields) {
     const { lastModified, etag } = region;
     // A time in the future is told as that of each message (RFC 9110 8.8.2.1).
     const isAhead = lastModified !== undefined && lastModified.getTime() > Date.now();
     if (isAhead || !isOfLanes(engine) || !isOfLanes(large) || !plainTag.test(etag)) return undefined;
     const { tree, path: name } = this.#options.locate(region.name);
-    const texts = textsOf(region, given);
-    if (!printable.test(texts.fields + texts.contentType + texts.others)) return undefined;
+    const texts = textsOf(region, given, forOrigin);
+    if (!printable.test(Object.values(texts).join(''))) return undefined;
     return {
       ...{ tree: tree?.id ?? 0, name, etag, lastModified: region.lastModifiedField ?? '', ...texts },
       ...{ engine, large, largeFrom, copyBelow: this.#options.copyBelow },
@@ -221,7 +224,7 @@ function isOfLanes(engine: Engine): boolean {
 }
 
 // As Node would write them, in their order, but for the link to the current version.
-function textsOf(region: Described, asked: GivenFields) {
+function textsOf(region: Described, asked: GivenFields, forOrigin: Fields) {
   const given = isOneVersion(asked) ? asked : { ...asked, version: undefined };
   const plan = planWhole({ size: 0, contentType: given.contentType ?? region.contentType });
   const all = contentFields(region, plan, given);
@@ -233,6 +236,7 @@ function textsOf(region: Described, asked: GivenFields) {
     fields: linesOf(all, same),
     contentType: linesOf(all, ['content-type']),
     others: linesOf(all, others),
+    originFields: linesOf(forOrigin, Object.keys(forOrigin)),
   };
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FastifyRequest } from 'fastify';
 import { Publisher, type PublisherOptions } from '../../../src/http/read/publish.ts';
-import type { GivenFields } from '../../../src/http/read/region-headers.ts';
+import type { Fields, GivenFields } from '../../../src/http/read/region-headers.ts';
 import type { Region } from '../../../src/region/region.ts';
 import type { BackingEngine } from '../../../src/relay/engine.ts';
 import type { NativeRelay } from '../../../src/relay/native-relay.ts';
@@ -46,8 +46,15 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
     of = region,
     given = {},
     by = engines,
+    forOrigin = {},
     ...request
-  }: Partial<typeof asked> & { of?: Region; given?: GivenFields; by?: BackingEngine; originalUrl?: string } = {}) => {
+  }: Partial<typeof asked> & {
+    of?: Region;
+    given?: GivenFields;
+    by?: BackingEngine;
+    forOrigin?: Fields;
+    originalUrl?: string;
+  } = {}) => {
     const { path, host, authorization } = { ...asked, ...request };
     const { originalUrl = path } = request;
     publisher.publish(
@@ -55,6 +62,7 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
       of,
       given,
       by,
+      forOrigin,
     );
   };
   return { publisher, publish, told, relay };
@@ -73,6 +81,7 @@ test('a region is published with what its answers are made of, in the order that
         'x-one: 1\r\nx-one: 2\r\n',
       contentType: 'content-type: application/octet-stream\r\n',
       others: 'content-disposition: inline; filename="a b.bin"\r\n',
+      originFields: '',
       ...{
         engine: 'sendfile',
         large: 'splice',
@@ -84,6 +93,16 @@ test('a region is published with what its answers are made of, in the order that
     },
   ]);
   assert.deepEqual(told.hosts, ['localhost']);
+});
+
+test('what pages of an origin are told is published as of problems too', () => {
+  const { publish, told } = makePublisher();
+  const forOrigin = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'etag' };
+  publish({ given: { others: { ...forOrigin, 'x-own': '1' } }, forOrigin });
+  const lines = 'access-control-allow-origin: *\r\naccess-control-expose-headers: etag\r\n';
+  assert.equal(told.published[0]?.originFields, lines);
+  assert.equal(told.published[0]?.anyOrigin, true);
+  assert.match(told.published[0]?.fields ?? '', /etag\r\nx-own: 1\r\n$/);
 });
 
 test('a region whose time no date can state is published without one', () => {
@@ -226,7 +245,7 @@ test('a host that was known long ago, and that lanes have forgotten since, is in
 test('a request without a host introduces none, and its region is published', () => {
   const { publisher, told } = makePublisher();
   const request = { raw: { url: asked.path }, originalUrl: asked.path, headers: {} } as FastifyRequest;
-  publisher.publish(request, region, {}, engines);
+  publisher.publish(request, region, {}, engines, {});
   assert.deepEqual([told.hosts, told.published.length], [[], 1]);
 });
 
