@@ -16,6 +16,8 @@ export type ProveOptions = {
   readonly engine: EngineChoice;
   /** Folders and devdax devices, beside what the machine offers. The first pages of a device are written and put back. */
   readonly paths: readonly string[];
+  /** How long what each engine sends is measured. */
+  readonly seconds: number;
 };
 
 /** Errors with which a kernel says that an engine does not know a backing. */
@@ -24,11 +26,11 @@ const refusals: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOSYS',
 /**
  * Tries each engine on each backing. @throws NoBacking for a path that can't be one; Error when service or reader fail
  */
-export async function prove(shim: Shim, { engine, paths }: ProveOptions): Promise<Proof> {
+export async function prove(shim: Shim, { engine, paths, seconds }: ProveOptions): Promise<Proof> {
   const makers = [...offersOfMachine(shim), ...paths.map((path) => offerOfPath(shim, path))];
   const stop = () => process.exit(1);
   process.once('SIGINT', stop).once('SIGTERM', stop);
-  const sender = new Sender();
+  const sender = new Sender(seconds);
   try {
     const trials: Trial[] = [];
     for (const make of makers) trials.push(await withOffer(make, (offer) => tryOffer(shim, sender, offer, engine)));

@@ -37,7 +37,6 @@ const readers = 4;
 /** The first answer warms up and tells how long others may be. */
 const trialBytes = 8 * mebibyte;
 const secondsOfOne = 0.1;
-const measuredSeconds = 0.4;
 const mostBytes = 1024 * mebibyte;
 
 // In development the sources run as they are; in the package they are JavaScript.
@@ -46,10 +45,13 @@ const program = fileURLToPath(new URL(`./sender${import.meta.url.endsWith('.ts')
 /** The service in a process of its own, with one region at a time. */
 export class Sender {
   readonly #child: ChildProcess;
+  readonly #seconds: number;
   #port = 0;
   #size = 0;
 
-  constructor() {
+  /** @param seconds how long a measurement takes */
+  constructor(seconds: number) {
+    this.#seconds = seconds;
     this.#child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   }
 
@@ -98,7 +100,7 @@ export class Sender {
       `Range: bytes=${first}-${first + body - 1}`,
     ];
     const request = `${lines.join('\r\n')}\r\n\r\n`;
-    return readAnswers({ port: this.#port, request, body, most, seconds: measuredSeconds });
+    return readAnswers({ port: this.#port, request, body, most, seconds: this.#seconds });
   }
 
   async #ask<Reply>(message: ToSender): Promise<Reply> {

@@ -10,12 +10,13 @@ const asked = (argv: readonly string[], env: Record<string, string> = {}) => {
 };
 
 test('without flags: what the machine offers, as auto would send it, for people', () => {
-  assert.deepEqual(asked([]), { json: false, engine: 'auto', paths: [] });
+  assert.deepEqual(asked([]), { json: false, engine: 'auto', paths: [], seconds: 0.4 });
 });
 
 test('each flag sets its option; paths add up', () => {
-  const argv = ['--json', '--path', '/mnt/pmem', '--engine=splice', '--path', '/dev/dax0.0'];
-  assert.deepEqual(asked(argv), { json: true, engine: 'splice', paths: ['/mnt/pmem', '/dev/dax0.0'] });
+  const argv = ['--json', '--path', '/mnt/pmem', '--engine=splice', '--seconds', '2.5', '--path', '/dev/dax0.0'];
+  const paths = ['/mnt/pmem', '/dev/dax0.0'];
+  assert.deepEqual(asked(argv), { json: true, engine: 'splice', paths, seconds: 2.5 });
 });
 
 test('the engine is the one that the service would have from its environment', () => {
@@ -31,6 +32,7 @@ const wrong: readonly (readonly [RegExp, readonly string[], Record<string, strin
   [/--path/, ['--path']],
   [/^--path must be a path that is not empty, not ""$/, ['--path', '']],
   [/^--engine must be one of auto, .*, not "fast"$/, ['--engine', 'fast']],
+  [/^--seconds must be a number of seconds above 0, at most \d+, not "0"$/, ['--seconds', '0']],
   [/^--engine must be one of/, [], { PAGERELAY_ENGINE: 'fast' }],
 ];
 
@@ -46,7 +48,7 @@ test('what breaks a rule is refused by name', () => {
 
 test('help names every flag', () => {
   assert.deepEqual(parseProveOptions(['--help', '--json'], {}), { kind: 'help' });
-  for (const flag of ['json', 'path', 'engine', 'help']) {
+  for (const flag of ['json', 'path', 'engine', 'seconds', 'help']) {
     assert.match(proveUsage(), new RegExp(`^  --${flag}( [A-Z]+)? {2,}\\S`, 'm'));
   }
 });

@@ -18,6 +18,9 @@ before(() => {
   noHugePages = addHugePages(scope, 12);
 });
 
+/** What is measured is not looked at here but for being there. */
+const briefly = ['--seconds', '0.01'];
+
 async function prove(t: TestContext, args: readonly string[], env: Record<string, string> = {}) {
   const child = startCli(t, ['prove', ...args], env);
   const { code } = await child.exited;
@@ -38,7 +41,7 @@ const scratchLeft = () => scratchFolders().filter((name) => !there.has(name));
 
 test('what this machine offers is tried with every engine', async (t) => {
   const folder = makeFolder(t, 'tmpfs');
-  const { code, stdout, stderr } = await prove(t, ['--json', '--path', folder]);
+  const { code, stdout, stderr } = await prove(t, ['--json', '--path', folder, ...briefly]);
   assert.equal(code, 0, stderr);
   const proof = JSON.parse(stdout) as Proof;
   for (const backing of ['tmpfs', 'memfd', 'pagecache']) {
@@ -76,7 +79,7 @@ test('what this machine offers is tried with every engine', async (t) => {
 
 test('a kernel that copies is found out: another engine, and exit code 1', async (t) => {
   const env = pretendingEnvironment({ witnessSays: { sendfile: false, splice: false } });
-  const { code, stdout } = await prove(t, [], env);
+  const { code, stdout } = await prove(t, briefly, env);
   assert.equal(code, 1);
   assert.match(stdout, /^tmpfs \/dev\/shm +sendfile +no +100 %.* accepted$/m);
   assert.match(stdout, /^tmpfs \/dev\/shm +splice +no +100 %.* accepted$/m);
