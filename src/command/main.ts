@@ -1,11 +1,8 @@
-/** Which command is run, and what is said when it fails. @module */
+/** Which command is run, and what is said when it fails. What a command needs is loaded when it is run. @module */
 import { version } from '../observe/build-info.ts';
-import { NameClash } from '../region/catalog.ts';
 import { leave, print } from './ending.ts';
 import { parseServeOptions, UsageError, usage } from './options.ts';
-import { prove } from './prove.ts';
 import { parseProveOptions, proveUsage } from './prove-options.ts';
-import { serve } from './serve.ts';
 import { errors } from './streams.ts';
 
 /** A command: what it does with the arguments after its name, and how it is used. */
@@ -19,8 +16,10 @@ const commands: Readonly<Record<string, Command>> = {
 async function runServe(argv: readonly string[]): Promise<void> {
   const parsed = parseServeOptions(argv, process.env);
   if (parsed.kind === 'help') await tell(`${usage()}\n`);
-  else if (parsed.kind === 'version') await tell(`${version}\n`);
-  else await serve(parsed.options);
+  else if (parsed.kind === 'version')
+    await tell(`${version}
+`);
+  else await (await import('./serve.ts')).serve(parsed.options);
 }
 
 async function runProve(argv: readonly string[]): Promise<void> {
@@ -30,6 +29,7 @@ async function runProve(argv: readonly string[]): Promise<void> {
     await tell(`${proveUsage()}\n`);
     return;
   }
+  const { prove } = await import('./prove.ts');
   const { text, isMet } = await prove(parsed.options, parsed.json);
   await tell(text);
   if (!isMet) process.exitCode = 1;
@@ -59,7 +59,6 @@ try {
 // What a user can mend needs no stack trace.
 function explain(error: unknown): string {
   if (error instanceof UsageError) return `${error.message}\n\n${(command?.usage ?? usage)()}`;
-  const expected = error instanceof NameClash || (error instanceof Error && 'code' in error);
-  if (expected) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error ? error.message : (error.stack ?? error.message);
 }

@@ -44,6 +44,7 @@ export type ExternalChange = (typeof externalChanges)[number];
 /** Two sources for one name. */
 export class NameClash extends Error {
   override readonly name = 'NameClash';
+  readonly code = 'ERR_NAME_CLASH';
 }
 
 /** A file is to be served under a name that no region can have. */
