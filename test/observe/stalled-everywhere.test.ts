@@ -46,7 +46,7 @@ for (const [how, end] of inTurn(Object.entries(ends), 0)) {
     if (!areThere(t, [prometheus])) return;
     const running = await startService(t, { maxHold: 300 });
     const watcher = await startPrometheus(t, `127.0.0.1:${running.port}`, impatientRules());
-    const { page, wrong } = await openPage(browser, running.origin);
+    const { page, wrong } = await openPage(t, browser, running.origin);
     await eventually(() => mapOf(page), /nothing held/, 'the region is there');
     const client = await RawClient.connect(t, running.port);
     client.get('/regions/demo');

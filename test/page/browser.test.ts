@@ -60,7 +60,7 @@ test(
   inChromium,
   async (t) => {
     const running = await startService(t, { maxHold: 300 });
-    const { page, wrong } = await openPage(browser, running.origin);
+    const { page, wrong } = await openPage(t, browser, running.origin);
     const client = await stalledDownload(running, page);
     await assertSeen(running, page, client);
     assert.equal((await client.head()).status, 200);
@@ -72,7 +72,7 @@ test(
 
 test('one whose client has vanished is gone from all of them too', inChromium, async (t) => {
   const running = await startService(t, { maxHold: 300 });
-  const { page, wrong } = await openPage(browser, running.origin);
+  const { page, wrong } = await openPage(t, browser, running.origin);
   const client = await stalledDownload(running, page);
   await assertSeen(running, page, client);
   client.reset();
@@ -82,7 +82,7 @@ test('one whose client has vanished is gone from all of them too', inChromium, a
 
 test('pages that are done go out at once where nothing shall move', inChromium, async (t) => {
   const running = await startService(t, { maxHold: 300 });
-  const { page } = await openPage(browser, running.origin, { reducedMotion: 'reduce' });
+  const { page } = await openPage(t, browser, running.origin, { reducedMotion: 'reduce' });
   const client = await stalledDownload(running, page);
   await assertSeen(running, page, client);
   client.reset();
@@ -95,7 +95,7 @@ test('pages that are done go out at once where nothing shall move', inChromium, 
 test('charts draw, leases and lanes are listed', inChromium, async (t) => {
   const scene = await startScene(t);
   await lease(scene, 'images/base.qcow2', 0, 4095, 'backup');
-  const { page, wrong } = await openPage(browser, scene.origin);
+  const { page, wrong } = await openPage(t, browser, scene.origin);
   await page
     .getByRole('table', { name: /Leases/ })
     .getByRole('row', { name: /images\/base\.qcow2.*backup 127/ })
@@ -114,7 +114,7 @@ test(
   async (t) => {
     const scene = await startScene(t);
     await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
-    const { page } = await openPage(browser, scene.origin);
+    const { page } = await openPage(t, browser, scene.origin);
     await page
       .getByRole('status')
       .filter({ hasText: /1 response in flight, [\d.]+ MiB held/ })
@@ -137,7 +137,7 @@ test(
 
 test('a keyboard reaches everything, sees where it is, and can hold the page still', inChromium, async (t) => {
   const { origin } = await startService(t);
-  const { page } = await openPage(browser, origin);
+  const { page } = await openPage(t, browser, origin);
   await eventually(() => mapOf(page), /nothing held/, 'the region is there');
   const focused = () =>
     page.evaluate(() => (globalThis as never as Browsing).document.activeElement.textContent.trim());
@@ -176,7 +176,7 @@ test('on a phone nothing scrolls sideways', inChromium, async (t) => {
   const scene = await startScene(t);
   await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
   await lease(scene, 'images/base.qcow2', 0, 4095, 'x'.repeat(100));
-  const { page, wrong } = await openPage(browser, scene.origin, phone);
+  const { page, wrong } = await openPage(t, browser, scene.origin, phone);
   await page.getByRole('rowheader', { name: 'models/encoder.safetensors' }).waitFor();
   const widths = await page.evaluate(() => {
     const { scrollWidth, clientWidth } = (globalThis as never as Browsing).document.documentElement;
@@ -191,7 +191,7 @@ test('names and owners are there to the end where there are more columns, too', 
   const scene = await startScene(t);
   await stall(t, scene, 'models/encoder.safetensors', ['0-60000000']);
   await lease(scene, 'images/base.qcow2', 0, 4095, 'x'.repeat(100));
-  const { page } = await openPage(browser, scene.origin);
+  const { page } = await openPage(t, browser, scene.origin);
   await page.getByRole('rowheader', { name: 'images/base.qcow2' }).waitFor();
   for (const width of [620, 760, 960, 961, 1280]) {
     await page.setViewportSize({ width, height: 900 });
@@ -218,21 +218,20 @@ test('names of any kind are shown as they are, and do nothing', inChromium, asyn
   ];
   for (const name of names) writeFileSync(join(dir, name), name);
   const { origin } = await startService(own, { dir });
-  const { page, wrong } = await openPage(browser, origin);
+  const { page, wrong } = await openPage(t, browser, origin);
   const shown = () => page.locator('.region h3').allInnerTexts();
   await until(async () => (await shown()).length === names.length, 'all are shown');
   assert.deepEqual((await shown()).sort(), [...names].sort());
   assert.equal(await page.locator('.region img').count(), 0);
   assert.notEqual(await page.title(), '1');
   assert.deepEqual(wrong, []);
-  await page.context().close();
 });
 
 test('it is dark where the reader has it dark', inChromium, async (t) => {
   const { origin } = await startService(t);
   const grounds = { light: 'rgb(244, 245, 247)', dark: 'rgb(16, 20, 26)' };
   for (const colorScheme of ['light', 'dark'] as const) {
-    const { page } = await openPage(browser, origin, { colorScheme });
+    const { page } = await openPage(t, browser, origin, { colorScheme });
     const ground = await page.evaluate(() => {
       const { document, getComputedStyle } = globalThis as never as Browsing;
       return getComputedStyle(document.body).backgroundColor;
@@ -245,7 +244,7 @@ test('where there is a read token it is asked for, and kept for the tab', inChro
   const readTokenFile = join(makeFolder(t, 'ext4'), 'tokens');
   writeFileSync(readTokenFile, 'open-sesame\n');
   const { origin } = await startService(t, { readTokenFile });
-  const { page } = await openPage(browser, origin);
+  const { page } = await openPage(t, browser, origin);
   await page.getByRole('textbox', { name: 'Token' }).fill('wrong');
   await page.getByRole('button', { name: 'Watch' }).click();
   await page.getByText('That token is not accepted.').waitFor();
@@ -261,7 +260,7 @@ test('where there is a read token it is asked for, and kept for the tab', inChro
 
 test('it comes back by itself when the service does', inChromium, async (t) => {
   const first = await startService(t);
-  const { page } = await openPage(browser, first.origin);
+  const { page } = await openPage(t, browser, first.origin);
   await page.getByText('Live', { exact: true }).waitFor();
   await first.close();
   await page.getByText('Not connected; trying again').waitFor();
@@ -275,7 +274,7 @@ test('a token that is given while the page is paused starts it again', inChromiu
   const readTokenFile = join(makeFolder(t, 'ext4'), 'tokens');
   writeFileSync(readTokenFile, 'open-sesame\n');
   const { origin } = await startService(t, { readTokenFile });
-  const { page } = await openPage(browser, origin);
+  const { page } = await openPage(t, browser, origin);
   const pause = page.getByRole('button', { name: 'Pause' });
   await page.getByRole('textbox', { name: 'Token' }).waitFor();
   await pause.click();

@@ -29,9 +29,15 @@ export async function launch(scope: Scope): Promise<Browser> {
 /** A page, and everything in it that should not have been: errors, and what the policy refused. */
 export type Watched = { readonly page: Page; readonly wrong: readonly string[] };
 
-/** Opens an address in a context of its own. */
-export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Watched> {
+/** Opens an address in a context of its own, which closes with the scope: what nobody looks at any more is still drawn. */
+export async function openPage(
+  scope: Scope,
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  scope.after(() => context.close());
   const page = await context.newPage();
   const wrong: string[] = [];
   page.on('pageerror', (error) => wrong.push(String(error)));

@@ -50,7 +50,7 @@ try {
   const opened = await Promise.all(
     Object.entries(pictures).map(async ([name, options]) => ({
       name,
-      ...(await openPage(browser, scene.origin, options)),
+      ...(await openPage(scope, browser, scene.origin, options)),
     })),
   );
   await delay(Number(process.env.WATCHED ?? watchedMilliseconds));
