@@ -5,7 +5,7 @@ import { before, type TestContext, test } from 'node:test';
 import type { Engine } from '../../src/relay/relay.ts';
 import type { ServiceOptions } from '../../src/service.ts';
 import { amount, isLong } from '../support/amount.ts';
-import { countOpen } from '../support/descriptors.ts';
+import { countOpen, untilClosed } from '../support/descriptors.ts';
 import { outcomesOf, referencesOf, untilReturned, warmUp } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
@@ -83,8 +83,7 @@ async function hits(t: TestContext, fault: Fault, check: (answer: Answer, runnin
   await untilReturned(running, open);
   assert.deepEqual(await ask(t, running), { kind: 'whole' }, 'and so is the one after another fault');
   await running.close();
-  const same = () => JSON.stringify(countOpen()) === JSON.stringify(beforeService);
-  await until(same, 'nothing stays open', () => ({ was: beforeService, is: countOpen() }));
+  await untilClosed(beforeService);
 }
 
 before(warmProcess);

@@ -1,7 +1,7 @@
 /** What a lane does not answer is fed to Node, or handed over with its connection: nothing is lost or made up on the way. */
 import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
-import { countOpen, type Open } from '../support/descriptors.ts';
+import { countOpen, type Open, untilClosed } from '../support/descriptors.ts';
 import { connectionsOf, untilReturned, warmUp } from '../support/holds.ts';
 import { connectToLane, handedOverOf, untilNoneRead, writeInPieces } from '../support/lane-answers.ts';
 import { until } from '../support/poll.ts';
@@ -245,5 +245,5 @@ test('what is open is what was open, after all of it', async (t) => {
     for (const client of clients) client.write(head('0-5999999'));
     await Promise.all(clients.map((client) => client.take(100_000)));
   });
-  await until(() => countOpen().descriptors <= before.descriptors, 'descriptors are closed', countOpen);
+  await untilClosed(before);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, type TestContext, test } from 'node:test';
 import type { Engine } from '../../src/relay/relay.ts';
 import { createService } from '../../src/service.ts';
-import { countOpen } from '../support/descriptors.ts';
+import { countOpen, untilClosed } from '../support/descriptors.ts';
 import { copyFreeEngines, everyEngine } from '../support/engines.ts';
 import { endless } from '../support/limits.ts';
 import { until } from '../support/poll.ts';
@@ -25,11 +25,6 @@ async function inMidBody(t: TestContext, engine: Engine, drain: number) {
   client.get('/regions/file.bin');
   assert.equal((await client.head()).status, 200);
   return { file, before, running, client };
-}
-
-async function untilClosed(before: ReturnType<typeof countOpen>): Promise<void> {
-  const same = () => JSON.stringify(countOpen()) === JSON.stringify(before);
-  await until(same, 'all is closed', () => ({ was: before, is: countOpen() }));
 }
 
 async function breaksOff(t: TestContext, engine: Engine): Promise<void> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Outcome } from '../../src/relay/relay.ts';
 import { amount } from '../support/amount.ts';
-import { countOpen } from '../support/descriptors.ts';
+import { countOpen, untilClosed } from '../support/descriptors.ts';
 import { everyEngine } from '../support/engines.ts';
 import { droppedBy, outcomesOf, untilReturned } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
@@ -108,6 +108,6 @@ for (const engine of everyEngine) {
       }
     }
     assert.equal(await running.close(), true);
-    assert.deepEqual(countOpen(), before, 'the closed service has left nothing open');
+    await untilClosed(before);
   });
 }

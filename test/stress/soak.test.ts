@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Engine } from '../../src/relay/relay.ts';
 import { amount } from '../support/amount.ts';
-import { countOpen, type Open } from '../support/descriptors.ts';
+import { countOpen, type Open, untilClosed } from '../support/descriptors.ts';
 import { everyEngine } from '../support/engines.ts';
 import { connectionsOf, outcomesOf, untilReturned } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
@@ -62,8 +62,7 @@ async function settle(served: readonly Served[], atMost: Open): Promise<State> {
   }
   const isForgotten = ({ running }: Served) => running.service.relay.counters().reading === 0;
   await until(() => served.every(isForgotten), 'lanes read no connection');
-  const isClosed = () => countOpen().descriptors <= atMost.descriptors && countOpen().pipes <= atMost.pipes;
-  await until(isClosed, 'descriptors are back', () => ({ was: atMost, is: countOpen() }));
+  await untilClosed(atMost);
   collectGarbage();
   return {
     open: countOpen(),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { countOpen, type Open } from '../support/descriptors.ts';
+import { countOpen, type Open, untilClosed } from '../support/descriptors.ts';
 import { everyEngine } from '../support/engines.ts';
 import { outcomesOf, untilReturned, warmUp } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
@@ -63,6 +63,6 @@ describe('readers without progress', { concurrency: true }, () => {
   }
 
   after(async () => {
-    await until(() => countOpen().descriptors <= opened.descriptors, 'descriptors are closed', countOpen);
+    await untilClosed(opened);
   });
 });

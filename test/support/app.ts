@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { type PagerelayOptions, pagerelay } from '../../src/plugin.ts';
 import type { Relay } from '../../src/relay/relay.ts';
-import { countOpen, type Open } from './descriptors.ts';
+
 import { until } from './poll.ts';
 import type { Scope } from './scope.ts';
 
@@ -79,13 +79,4 @@ export async function untilNothingHeld(relay: Relay): Promise<void> {
     'nothing is held',
     () => relay.counters(),
   );
-}
-
-/** Waits until this process has no more open than `before`. */
-export async function untilClosed(before: Open): Promise<void> {
-  const closed = () => {
-    const now = countOpen();
-    return now.descriptors <= before.descriptors && now.pipes <= before.pipes && now.mappings <= before.mappings;
-  };
-  await until(closed, 'all is closed', () => ({ was: before, is: countOpen() }));
 }

@@ -1,5 +1,6 @@
 /** What this process has open. @module */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { until } from './poll.ts';
 
 /** Counts of the whole process: pipe ends, all other descriptors, and mappings of files and memfds. */
 export type Open = { readonly descriptors: number; readonly pipes: number; readonly mappings: number };
@@ -15,6 +16,15 @@ export function countOpen(): Open {
     pipes,
     mappings: readFileSync('/proc/self/maps', 'latin1').split('\n').filter(isMappedRegion).length,
   };
+}
+
+/** Waits until this process has no more open than `before`. */
+export async function untilClosed(before: Open): Promise<void> {
+  const closed = () => {
+    const now = countOpen();
+    return now.descriptors <= before.descriptors && now.pipes <= before.pipes && now.mappings <= before.mappings;
+  };
+  await until(closed, 'all is closed', () => ({ was: before, is: countOpen() }));
 }
 
 /** What is open, one line each: shown when counts differ. */

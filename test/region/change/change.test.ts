@@ -11,8 +11,7 @@ import { etagOf } from '../../../src/region/validator.ts';
 import { NativeRelay } from '../../../src/relay/native-relay.ts';
 import { openRelay } from '../../../src/relay/open-relay.ts';
 import { SystemError } from '../../../src/relay/relay.ts';
-import { countOpen } from '../../support/descriptors.ts';
-import { until } from '../../support/poll.ts';
+import { countOpen, untilClosed } from '../../support/descriptors.ts';
 import { writeRegion } from '../../support/regions.ts';
 import { setFault } from '../../support/testing-shim.ts';
 import { warmProcess } from '../../support/warm-process.ts';
@@ -39,17 +38,13 @@ async function open(t: TestContext) {
   const { store } = service.writer ?? assert.fail();
   const version = () => store.catalog.find(name).content.version;
   version(); // It is open from here on.
-  const { descriptors } = countOpen();
+  const opened = countOpen();
   const checkReturned = async () => {
     assert.equal(store.relay.counters().leases, 0, 'no lease is left');
     assert.ok(other.exclude(), 'other services may change bytes');
     other.readmit();
     version();
-    await until(
-      () => countOpen().descriptors === descriptors,
-      'no descriptor is left',
-      () => countOpen(),
-    );
+    await untilClosed(opened);
   };
   const sizeNow = () => {
     store.catalog.letGo(name);
@@ -158,7 +153,7 @@ test('one that has not begun changes nothing', async (t) => {
 
 test('one that is abandoned keeps its pages, and other services out, but not its descriptor', async (t) => {
   const opened = await open(t);
-  const { descriptors } = countOpen();
+  const before = countOpen();
   await change(opened, async (it) => {
     await it.begin();
     it.abandon();
@@ -169,7 +164,7 @@ test('one that is abandoned keeps its pages, and other services out, but not its
     change(opened, () => assert.fail(), asking(undefined, 0)),
     { code: 'range-busy' },
   );
-  assert.equal(countOpen().descriptors, descriptors);
+  await untilClosed(before);
 });
 
 const afterBegin: Readonly<Record<string, (it: Change) => unknown>> = {
