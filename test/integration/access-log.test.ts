@@ -1,47 +1,18 @@
 /** One line a request, whoever has sent its bytes, and however it ended. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { ServiceOptions } from '../../src/service.ts';
 import { isLong } from '../support/amount.ts';
 import { everyEngine } from '../support/engines.ts';
-import { until } from '../support/poll.ts';
-import { type Child, originOf, startCli } from '../support/process.ts';
+import { type Line, type Logged, linesAtEnd, startLogged, untilLogged } from '../support/logged-service.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 
 const mebibyte = 1 << 20;
 const size = 24 * mebibyte;
 
-type Line = Readonly<Record<string, unknown>>;
-type Served = { readonly child: Child; readonly port: number };
-
-async function serveFile(t: TestContext, ...args: string[]): Promise<Served> {
-  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131);
-  const child = startCli(t, ['serve', '--port', '0', '--region', `file.bin=${path}`, ...args]);
-  return { child, port: Number(new URL(await originOf(child)).port) };
-}
-
-function linesOf({ child }: Served): Line[] {
-  const lines = child.stdout().split('\n').filter(Boolean);
-  return lines.map((line) => JSON.parse(line) as Line).filter(({ msg }) => msg === 'request');
-}
-
-/** The lines of so many requests. */
-async function untilLines(served: Served, count: number): Promise<Line[]> {
-  await until(
-    () => linesOf(served).length >= count,
-    `${count} lines`,
-    () => served.child.stdout().slice(-2000),
-  );
-  return linesOf(served);
-}
-
-/** The lines of so many requests; no more come when the service has ended. */
-async function untilEnded(served: Served, count: number): Promise<Line[]> {
-  await untilLines(served, count);
-  served.child.process.kill('SIGTERM');
-  await served.child.exited;
-  assert.equal(linesOf(served).length, count, 'one line a request');
-  return linesOf(served);
+function serveFile(t: TestContext, options: Partial<ServiceOptions> = {}): Promise<Logged> {
+  return startLogged(t, { regions: [writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131)], ...options });
 }
 
 function pick(line: Line | undefined, ...names: string[]): Line {
@@ -50,7 +21,7 @@ function pick(line: Line | undefined, ...names: string[]): Line {
 
 for (const engine of everyEngine) {
   test(`a body is one line with its bytes, complete or aborted, by ${engine}`, async (t) => {
-    const served = await serveFile(t, '--engine', engine);
+    const served = await serveFile(t, { engine });
     await checkComplete(t, served, engine);
     await checkAborted(t, served, engine);
   });
@@ -58,33 +29,31 @@ for (const engine of everyEngine) {
 
 for (const engine of isLong ? everyEngine : (['sendfile', 'stream'] as const)) {
   test(`a body that shutting down breaks off is one line, by ${engine}`, async (t) => {
-    const served = await serveFile(t, '--engine', engine, '--drain', '0.2');
+    const served = await serveFile(t, { engine, drain: 0.2 });
     const client = await RawClient.connect(t, served.port);
     // By Node, as it may be, and by a lane then.
     for (let before = 0; before < 3; before++) {
       client.get('/regions/file.bin', '0-9');
       await client.response();
     }
-    await untilLines(served, 3);
+    await untilLogged(served, 3);
     client.get('/regions/file.bin');
     await client.take(mebibyte);
-    served.child.process.kill('SIGTERM');
-    await served.child.exited;
+    await served.close();
     client.destroy();
-    const lines = linesOf(served);
-    assert.equal(lines.length, 4, served.child.stdout());
+    const lines = await linesAtEnd(served, 4);
     assert.notEqual(lines[3]?.outcome, 'complete');
   });
 }
 
-async function checkComplete(t: TestContext, served: Served, engine: string): Promise<void> {
+async function checkComplete(t: TestContext, served: Logged, engine: string): Promise<void> {
   const client = await RawClient.connect(t, served.port);
   for (const range of ['0-99', '1-1000000']) {
     client.get('/regions/file.bin?x=1', range);
     await client.response();
   }
   client.destroy();
-  const lines = await untilLines(served, 2);
+  const lines = await untilLogged(served, 2);
   const common = { method: 'GET', url: '/regions/file.bin?x=1', status: 206, remoteAddress: '127.0.0.1' };
   for (const [at, bytes] of [100, 1_000_000].entries()) {
     const expected = { ...common, outcome: 'complete', engine, bytes };
@@ -93,13 +62,13 @@ async function checkComplete(t: TestContext, served: Served, engine: string): Pr
   }
 }
 
-async function checkAborted(t: TestContext, served: Served, engine: string): Promise<void> {
-  const before = linesOf(served).length;
+async function checkAborted(t: TestContext, served: Logged, engine: string): Promise<void> {
+  const before = served.lines().length;
   const client = await RawClient.connect(t, served.port);
   client.get('/regions/file.bin');
   await client.take(mebibyte);
   client.reset();
-  const line = (await untilLines(served, before + 1)).at(-1);
+  const line = (await untilLogged(served, before + 1)).at(-1);
   const expected = { method: 'GET', status: 200, outcome: 'aborted', engine };
   assert.deepEqual(pick(line, ...Object.keys(expected)), expected);
   const bytes = Number(line?.bytes);
@@ -126,7 +95,7 @@ test('answers without a body of a region are one line each', async (t) => {
   client.destroy();
   // Lines of lanes are not in the order of Node's.
   const byReqId = (line: Line) => (String(line.reqId).startsWith('lane-') ? 1 : 0);
-  const sorted = (await untilEnded(served, 7)).sort((one, other) => byReqId(one) - byReqId(other));
+  const sorted = (await linesAtEnd(served, 7)).sort((one, other) => byReqId(one) - byReqId(other));
   const lines = sorted.map((line) => pick(line, 'method', 'url', 'status', 'outcome'));
   const line = (method: string, url: string, status: number) => ({ method, url, status, outcome: 'complete' });
   assert.deepEqual(lines, [
@@ -149,7 +118,7 @@ test('requests that wait behind one whose client goes away are not begun, and ha
   const other = await RawClient.connect(t, served.port);
   other.get('/healthz');
   await other.response();
-  const lines = await untilEnded(served, 2);
+  const lines = await linesAtEnd(served, 2);
   assert.deepEqual(lines.map(({ url }) => url).sort(), ['/healthz', '/regions/file.bin']);
   assert.equal(lines.find(({ url }) => url !== '/healthz')?.outcome, 'aborted');
 });

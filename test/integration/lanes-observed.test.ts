@@ -1,8 +1,11 @@
 /** What lanes answer by themselves is counted, logged and listed like all else. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { AccessLogFormat } from '../../src/observe/access-log.ts';
+import type { ServiceOptions } from '../../src/service.ts';
 import { outcomesOf, referencesOf, untilReturned } from '../support/holds.ts';
 import { answersOf, askLane, connectToLane, readByLanes, untilNoneRead } from '../support/lane-answers.ts';
+import { type Line, type Logged, linesAtEnd, startLogged, untilLogged } from '../support/logged-service.ts';
 import { until } from '../support/poll.ts';
 import { originOf, startCli } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
@@ -108,39 +111,22 @@ async function untilReturnedButConnected({ service }: Running): Promise<void> {
   await until(() => service.relay.counters().references === 0, 'nothing is held');
 }
 
-type Line = Readonly<Record<string, unknown>>;
-
-async function serve(t: TestContext, ...args: string[]) {
-  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131);
-  const child = startCli(t, ['serve', '--port', '0', '--region', `file.bin=${path}`, ...args]);
-  const port = Number(new URL(await originOf(child)).port);
-  const lines = (msg: string): Line[] => {
-    const all = child.stdout().split('\n').slice(0, -1).filter(Boolean);
-    return all.map((line) => JSON.parse(line) as Line).filter((line) => line.msg === msg);
-  };
-  return { child, port, lines };
+function serve(t: TestContext, options: Partial<ServiceOptions> = {}, format?: AccessLogFormat): Promise<Logged> {
+  return startLogged(t, { regions: [writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131)], ...options }, format);
 }
 
 const isOfLane = ({ reqId }: Line) => String(reqId).startsWith('lane');
 
 test('each answer of a lane is one line in the log, of the same form as Node’s', async (t) => {
-  const { child, port, lines } = await serve(t, '--engine', 'splice');
-  const client = await RawClient.connect(t, port);
+  const served = await serve(t, { engine: 'splice' });
+  const client = await RawClient.connect(t, served.port);
   const ranges = Array.from({ length: 40 }, (_, at) => [at, at + 100 * at] as const);
   for (const [first, last] of ranges) {
     client.get(path, `${first}-${last}`);
     await client.response();
   }
   client.destroy();
-  await until(
-    () => lines('request').length >= ranges.length,
-    'all lines',
-    () => lines('request').length,
-  );
-  child.process.kill('SIGTERM');
-  await child.exited;
-  const all = lines('request');
-  assert.equal(all.length, ranges.length, 'one line a request');
+  const all = await linesAtEnd(served, ranges.length);
   assert.equal(all.filter(isOfLane).length, ranges.length - 1, 'all but the first');
   assert.equal(new Set(all.map(({ reqId }) => reqId)).size, ranges.length, 'each has a number of its own');
   const left = new Set(ranges.map(([first, last]) => last - first + 1));
@@ -157,9 +143,9 @@ test('each answer of a lane is one line in the log, of the same form as Node’s
 
 test('a problem is one line of the combined format with its length, from a lane as from Node', async (t) => {
   const logged: string[][] = [];
-  for (const flags of [[], ['--no-express']]) {
-    const { child, port } = await serve(t, '--access-log-format', 'combined', ...flags);
-    const client = await RawClient.connect(t, port);
+  for (const express of [true, false]) {
+    const served = await serve(t, { express }, 'combined');
+    const client = await RawClient.connect(t, served.port);
     client.get(path, '0-9');
     await client.response();
     client.get(path, `${size}-`);
@@ -169,24 +155,16 @@ test('a problem is one line of the combined format with its length, from a lane 
     client.write(`HEAD ${path} HTTP/1.1\r\nHost: localhost\r\nIf-Match: "x"\r\n\r\n`);
     assert.equal((await client.response('HEAD')).status, 412);
     client.destroy();
-    const lines = () =>
-      child
-        .stdout()
-        .split('\n')
-        .filter((line) => line.includes(' - - ['));
-    await until(() => lines().length === 4, 'all lines', child.stdout);
-    logged.push(
-      lines()
-        .map((line) => line.replace(/\[[^\]]*\]/, ''))
-        .sort(),
-    );
+    await until(() => served.lines().length === 4, 'all lines', served.lines);
+    const lines = served.lines().map((line) => line.replace(/\[[^\]]*\]/, ''));
+    logged.push(lines.sort());
   }
   assert.deepEqual(logged[0], logged[1]);
 });
 
 test('an answer of a lane that is broken off is one line with what was sent', async (t) => {
-  const { child, port, lines } = await serve(t);
-  const client = await RawClient.connect(t, port);
+  const served = await serve(t);
+  const client = await RawClient.connect(t, served.port);
   for (let again = 0; again < 3; again++) {
     client.get(path, '0-9');
     await client.response();
@@ -194,20 +172,17 @@ test('an answer of a lane that is broken off is one line with what was sent', as
   client.get(path, '0-');
   await client.take(mebibyte);
   client.reset();
-  const aborted = () => lines('request').filter(({ outcome }) => outcome === 'aborted');
-  await until(
-    () => aborted().length === 1,
-    'it is logged',
-    () => child.stdout().slice(-1000),
-  );
-  const [line] = aborted();
+  const line = (await untilLogged(served, 4)).find(({ outcome }) => outcome === 'aborted');
   assert.ok(line && isOfLane(line));
   assert.match(String(line?.code), /^(?:ECONNRESET|EPIPE)$/);
   assert.ok(Number(line?.bytes) >= mebibyte - 1000 && Number(line?.bytes) < size, String(line?.bytes));
 });
 
 test('where no requests are logged, no answers of lanes are', async (t) => {
-  const { child, port, lines } = await serve(t, '--log-level', 'warn');
+  const { path: file } = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', size, 131);
+  const args = ['--region', `file.bin=${file}`, '--log-level', 'warn'];
+  const child = startCli(t, ['serve', '--port', '0', ...args]);
+  const port = Number(new URL(await originOf(child)).port);
   const client = await RawClient.connect(t, port);
   for (let again = 0; again < 200; again++) {
     client.get(path, '0-9');
@@ -216,20 +191,18 @@ test('where no requests are logged, no answers of lanes are', async (t) => {
   client.destroy();
   child.process.kill('SIGTERM');
   await child.exited;
-  assert.deepEqual(lines('request'), []);
+  assert.doesNotMatch(child.stdout(), /"msg":"request"/);
 });
 
-test('--no-express leaves every answer to Node', async (t) => {
-  const { child, port, lines } = await serve(t, '--no-express');
-  const client = await RawClient.connect(t, port);
+test('without express every answer is Node’s', async (t) => {
+  const served = await serve(t, { express: false });
+  const client = await RawClient.connect(t, served.port);
   for (let again = 0; again < 20; again++) {
     client.get(path, '0-9');
     await client.response();
   }
   client.destroy();
-  child.process.kill('SIGTERM');
-  await child.exited;
-  assert.deepEqual([lines('request').length, lines('request').filter(isOfLane).length], [20, 0]);
+  assert.deepEqual((await linesAtEnd(served, 20)).filter(isOfLane), []);
 });
 
 test('a writer of another service has its turn when a lane’s connections are idle', async (t) => {

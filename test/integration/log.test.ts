@@ -197,25 +197,22 @@ function onSignal(code: string): Record<string, string> {
   return { NODE_OPTIONS: `--import=data:text/javascript,${script}` };
 }
 
-test('a warning of Node goes to the log, and does not wait for it', async (t) => {
-  const child = startCli(t, ['serve', '--port', '0'], onSignal("process.emitWarning('look here')"));
+test('a warning of Node goes to the log; a fault of the service is told and ends it, though nobody reads that', async (t) => {
+  const warnFirst = "if (!globalThis.warned) { globalThis.warned = true; return process.emitWarning('look here') }";
+  const { path } = writeRegion(makeFolder(t, 'tmpfs'), 'file.bin', 10);
+  const args = ['serve', '--port', '0', '--region', `file.bin=${path}`];
+  const child = startCli(t, args, onSignal(`${warnFirst} throw new Error('broken')`));
   await originOf(child);
   child.process.kill('SIGWINCH');
   await until(() => linesOf(child.stdout()).some(({ msg }) => msg === 'look here'), 'it is logged');
   assert.doesNotMatch(child.stderr(), /look here/);
-});
-
-test('a fault of the service is told and ends it, though nobody reads that', async (t) => {
-  const env = onSignal("throw new Error('broken')");
-  const child = startCli(t, ['serve', '--port', '0'], env);
-  await originOf(child);
   child.process.kill('SIGWINCH');
   assert.deepEqual(await child.exited, { code: 1, signal: null });
   assert.match(child.stderr(), /pagerelay: Error: broken\n +at /);
   assert.equal(linesOf(child.stdout()).at(-1)?.level, 60);
 
   const pipe = new UnreadPipe(t);
-  const served = await serveOn(t, [pipe.end, pipe.end], { env });
+  const served = await serveOn(t, [pipe.end, pipe.end], { env: onSignal("throw new Error('broken')") });
   await askOften(t, served, 100);
   served.child.process.kill('SIGWINCH');
   assert.deepEqual(await served.child.exited, { code: 1, signal: null });

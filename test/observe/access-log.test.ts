@@ -1,34 +1,26 @@
 /** Lines of requests: alike from lanes and from Node, in both formats, and in the file that is at the path by now. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { AccessLog, type AccessLogFormat } from '../../src/observe/access-log.ts';
 import { byPool, openLogFile } from '../../src/observe/descriptor.ts';
 import { LogOutput } from '../../src/observe/log-output.ts';
+import { type Logged, linesIn, startLogged } from '../support/logged-service.ts';
 import { until } from '../support/poll.ts';
 import { originOf, startCli } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
-import { type Running, startService } from '../support/service.ts';
+import { startService } from '../support/service.ts';
 
 const size = 24 << 20;
 const path = '/regions/a%20b.bin';
 
-type Logged = Running & { readonly file: string; lines(): string[] };
-
 async function serve(t: TestContext, express: boolean, format: AccessLogFormat): Promise<Logged> {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'a b.bin', size);
-  const file = join(makeFolder(t, 'ext4'), 'access.log');
-  const accessLog = new AccessLog(LogOutput.toFile(file), format);
-  const running = await startService(t, { dir, express, accessLog, engine: 'sendfile', drain: 0 });
-  return { ...running, file, lines: () => linesIn(file) };
-}
-
-function linesIn(file: string): string[] {
-  return existsSync(file) ? readFileSync(file, 'latin1').split('\n').slice(0, -1) : [];
+  return startLogged(t, { dir, express, engine: 'sendfile' }, format);
 }
 
 /** Asks for the same with lanes and without them. Gives the lines of both, without those that prepared it. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { until } from '../support/poll.ts';
-import { type Child, originOf, start, startCli } from '../support/process.ts';
+import { type Child, start } from '../support/process.ts';
 import { RawClient } from '../support/raw.ts';
 import {
   bytesOf,
@@ -16,6 +16,7 @@ import {
   sha256,
   writeRegion,
 } from '../support/regions.ts';
+import { startWritable, type Writable } from '../support/writable.ts';
 
 const mebibyte = 1 << 20;
 const folderOfExample = fileURLToPath(new URL('../../examples/lease-writer', import.meta.url));
@@ -24,13 +25,11 @@ const skip = spawnSync('python3', ['--version']).error ? 'python3 is not install
 if (skip) console.warn(`*** SKIP: the lease example is NOT tested: ${skip}`);
 
 type Lease = { readonly id: string; readonly owner: string };
-type Served = { readonly origin: string; readonly port: number; readonly file: RegionFile; readonly old: Buffer };
+type Served = Writable & { readonly file: RegionFile; readonly old: Buffer };
 
 async function serve(t: TestContext, place: Place, size: number): Promise<Served> {
-  const folder = makeFolder(t, place);
-  const file = writeRegion(folder, 'model.bin', size, 231);
-  const origin = await originOf(startCli(t, ['serve', '--port', '0', '--dir', folder, '--writable', '--drain', '0']));
-  return { origin, port: Number(new URL(origin).port), file, old: seededBytes(size, 231) };
+  const running = await startWritable(t, place);
+  return { ...running, file: writeRegion(running.dir, 'model.bin', size, 231), old: seededBytes(size, 231) };
 }
 
 function startProgram(t: TestContext, { origin, file }: Served, first: number, content: Buffer): Child {

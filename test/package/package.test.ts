@@ -84,7 +84,8 @@ test('nothing in the tarball looks like a secret or a path of this machine', () 
 });
 
 test('publint finds nothing to mend', async () => {
-  const { messages, pkg } = await publint({ pkgDir: copy, strict: true, pack: 'npm' });
+  const tarball = new Uint8Array(readFileSync(join(project, packed.filename))).buffer;
+  const { messages, pkg } = await publint({ strict: true, pack: { tarball } });
   assert.deepEqual(
     messages.map((message) => formatMessage(message, pkg ?? {})),
     [],

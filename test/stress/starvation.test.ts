@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Engine } from '../../src/relay/relay.ts';
-import { amount, inTurn } from '../support/amount.ts';
+import { amount, inTurn, twoInTurn } from '../support/amount.ts';
 import { untilNothingHeld } from '../support/client-tools.ts';
 import { everyEngine } from '../support/engines.ts';
 import { slack } from '../support/limits.ts';
@@ -237,7 +237,7 @@ const behaviours = {
 
 for (const [nth, [behaviour, check]] of Object.entries(behaviours).entries()) {
   test(behaviour, async (t) => {
-    for (const [at, engine] of everyEngine.entries()) {
+    for (const [at, engine] of twoInTurn(everyEngine, nth).entries()) {
       for (const place of inTurn(places, at + nth)) {
         await t.test(`by ${engine} from ${place}`, (t) => check(t, engine, place));
       }

@@ -11,6 +11,11 @@ export function inTurn<Item>(all: readonly Item[], at: number): readonly Item[] 
   return isLong ? all : all.slice(at % all.length, (at % all.length) + 1);
 }
 
+/** All of them at length; otherwise two that lie apart, others for each `at`. */
+export function twoInTurn<Item>(all: readonly Item[], at: number): readonly Item[] {
+  return isLong ? all : all.filter((_, place) => place === at % all.length || place === (at + 2) % all.length);
+}
+
 /** Gives the one or the other. A number in the environment variable `name` overrides both. */
 export function amount(usual: number, long: number, name?: string): number {
   const given = name === undefined ? undefined : process.env[name];
