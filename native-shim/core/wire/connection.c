@@ -127,9 +127,10 @@ int pr_connection_new(struct pr_relay *relay, int fd, const struct pr_peer *peer
     connection->peer.kind = PR_PEER_UNASKABLE; /* until it is classified */
     pr_lock(relay);
     int result = register_connection(connection, node);
-    bool first = result == 0 && connection->poller->connections == 1;
+    /* With its first connection it begins to look at the clock. */
+    bool wakes = result == 0 && connection->poller->connections == 1 && connection->poller->asleep;
     pr_unlock(relay);
-    if (first) pr_poller_wake(connection->poller); /* from now on it looks at the clock */
+    if (wakes) pr_poller_wake(connection->poller);
     if (result < 0) {
         connection->fd = -1;
         dispose_connection(connection);
