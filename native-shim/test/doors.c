@@ -104,6 +104,34 @@ static void one_that_asks_at_once_and_closes_is_answered_without_epoll(void) {
     pr_sys.epoll_ctl = pr_sys_real.epoll_ctl;
 }
 
+static atomic_int last_flags;
+
+static ssize_t seen_send(int fd, const void *bytes, size_t length, int flags) {
+    last_flags = flags;
+    return pr_sys_real.send(fd, bytes, length, flags);
+}
+
+static void the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait(void) {
+    pr_sys.send = seen_send;
+    struct scene scene = scene_open();
+    for (uint64_t length = 93; length < 65536; length *= 8) {
+        publish(&scene, PR_ENGINE_COPY);
+        int guest = visit(&scene);
+        get(&scene, guest, 7, length);
+        CHECK_EQUAL(last_flags & MSG_MORE, 0);
+        char fields[128];
+        snprintf(fields, sizeof fields, "Connection: close\r\nRange: bytes=7-%llu\r\n", (unsigned long long)length + 6);
+        ask(guest, fields);
+        read_begin(&scene, guest, (struct begin){.status = 206, .offset = 7, .length = length, .closes = true});
+        read_body(guest, 7, length, 0);
+        expect_end(guest);
+        CHECK_EQUAL(last_flags & MSG_MORE, MSG_MORE);
+        close(guest);
+    }
+    scene_close(&scene);
+    pr_sys.send = pr_sys_real.send;
+}
+
 static void a_door_that_is_closed_lets_nobody_in_and_nobody_out(void) {
     struct scene scene = scene_open();
     int guest = visit(&scene);
@@ -224,6 +252,7 @@ int main(void) {
     RUN(only_what_stays_in_the_machine_is_not_paced);
     RUN(a_guest_that_is_answered_is_never_told_of);
     RUN(one_that_asks_at_once_and_closes_is_answered_without_epoll);
+    RUN(the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
     RUN(only_what_listens_for_streams_is_a_door);
     RUN(guests_are_spread_over_lanes);

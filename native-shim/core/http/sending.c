@@ -82,6 +82,8 @@ int pr_send_body(struct pr_connection *connection) {
     struct pr_segment extent = {.offset = responder->answer.offset, .length = responder->answer.length};
     struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
     if (!transmission) return -ENOMEM;
+    /* Nothing is to be waited for then, and nobody else has its descriptor: the close follows in this turn. */
+    transmission->ends = responder->closes && transmission->engine == PR_ENGINE_COPY && connection->at_door;
     if (much_is_undone(connection)) pr_look(connection, &connection->poller->prober);
     char *head = pr_http_of(connection)->head;
     size_t head_length = write_head(connection, head);

@@ -61,7 +61,8 @@ static struct pr_chunk next_chunk(const struct pr_transmission *transmission, ui
         .literal = segment->literal ? segment->literal + transmission->segment_sent : NULL,
         .offset = segment->offset + transmission->segment_sent,
         .length = (size_t)(left < budget ? left : budget),
-        .more = left > budget || transmission->segment + 1 < transmission->reference.segment_count,
+        .more =
+            left > budget || transmission->segment + 1 < transmission->reference.segment_count || transmission->ends,
     };
 }
 
@@ -108,7 +109,8 @@ static ssize_t send_with_head(struct pr_connection *connection, const struct pr_
     ssize_t got = pr_sys.pread(transmission->reference.generation->fd, bytes + head, body->length, (off_t)body->offset);
     if (got < 0) return -errno;
     if ((uint64_t)got < body->length) return -ENODATA;
-    ssize_t sent = pr_sys.send(connection->fd, bytes, head + body->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (transmission->ends ? MSG_MORE : 0);
+    ssize_t sent = pr_sys.send(connection->fd, bytes, head + body->length, flags);
     return sent < 0 ? -errno : sent;
 }
 

@@ -26,6 +26,7 @@ struct pr_transmission {
     uint64_t start;               /* position of the first byte in what the connection has ever sent (done.c) */
     bool tells;                   /* room for an event of it is set aside */
     bool break_told, acknowledged;
+    bool ends;     /* its connection is closed behind it: its last bytes may wait for the FIN */
     bool corked;   /* its socket: bytes wait until they fill a packet */
     char peer[64]; /* of a quarantined one, whose connection is gone */
     enum pr_peer_kind peer_kind;
