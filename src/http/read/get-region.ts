@@ -99,10 +99,11 @@ function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyRe
   const region = catalog.recall(name);
   const plan = region && planRecalled(asked, region);
   if (!plan || plan.length === 0) return undefined;
+  const fields = contentFields(region, plan, given); // Whatever can fail has to before pages are held.
   const held = outgoing.hold(reply, region, plan, undefined, true);
   if (typeof held === 'string') return undefined;
   publish(service, asked, region);
-  return answerHeld(reply, held, contentFields(region, plan, given));
+  return answerHeld(reply, held, fields);
 }
 
 /**
