@@ -1,6 +1,6 @@
 /** Clients that do not read what they have asked for, or do not send what they have announced. @module */
 import type { IncomingMessage, Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { queuedBytes } from './internals.ts';
 import { isHeldBack } from './reading.ts';
 
@@ -53,6 +53,7 @@ function leftOf(socket: Socket): string | undefined {
  */
 export function boundSilence(request: IncomingMessage, seconds: number, onSilence: () => void): void {
   const { socket } = request;
+  if (!(socket instanceof Socket)) return; // A request of inject() comes by no connection.
   let [before, quiet] = [socket.bytesRead, 0];
   const stop = () => clearInterval(timer);
   const look = () => {

