@@ -242,7 +242,7 @@ function openWriter(
 }
 
 function* enginesOfOpen(catalog: Catalog, outgoing: Outgoing): Generator<RegionEngine> {
-  for (const region of catalog.opened()) yield { region: region.name, ...outgoing.engineOf(region) };
+  for (const [region, open] of catalog.opened()) yield { region, ...outgoing.engineOf(open) };
 }
 
 function countsOf({ externalChanges }: Catalog, digests: Digests, writer: Writer | undefined): RegionCounts {

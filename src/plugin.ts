@@ -227,6 +227,6 @@ function readBlock(text: string) {
 }
 
 /** What is chosen once for all regions. */
-function pick({ contentType, cacheControl, contentDisposition, others }: GivenFields): GivenFields {
-  return { contentType, cacheControl, contentDisposition, others };
+function pick({ contentType, cacheControl, contentDisposition, others, shared }: GivenFields): GivenFields {
+  return { contentType, cacheControl, contentDisposition, others, shared };
 }

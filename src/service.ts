@@ -94,7 +94,7 @@ export function createService(options: ServiceOptions): Service {
   log = app.log;
   const onCrowd = warnOfCrowd(log);
   const room = boundConnections(app.server, metrics, options, onCrowd);
-  const fields = { cacheControl: options.cacheControl, others: fieldsOf(options.headers) };
+  const fields = { cacheControl: options.cacheControl, shared: true, others: fieldsOf(options.headers) };
   for (const output of new Set([options.log, options.accessLog?.output])) {
     if (output) output.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');
   }

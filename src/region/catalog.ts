@@ -220,9 +220,9 @@ export class Catalog {
     return unlessFailed(() => this.find(name), missing);
   }
 
-  /** The regions that are open for the next request. It does not look at their files. */
-  opened(): Iterable<Region> {
-    return [...this.#open].map(([name, open]) => this.#regionOf(name, open));
+  /** What is open for the next request, by name. It does not look at files. */
+  opened(): Iterable<[name: string, open: Pick<Region, 'content'>]> {
+    return this.#open.entries();
   }
 
   /** How many those are: each costs a descriptor. */

@@ -1,7 +1,12 @@
 /** A URL with `?version=TAG` names one version: its bytes, or 412. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { type GivenFields, validatorFields } from '../../src/http/read/region-headers.ts';
+import type { Region } from '../../src/region/region.ts';
 import { answersOf, askLane, connectToLane, fedOf } from '../support/lane-answers.ts';
+import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
 import { seededBytes } from '../support/regions.ts';
 import { codeOf, overwriting } from '../support/requests.ts';
@@ -16,6 +21,13 @@ async function startWithFile(t: TestContext, options = {}): Promise<Writable> {
   const running = await startWritable(t, 'tmpfs', { engine: 'sendfile', ...options });
   await put(t, running, path.slice('/regions/'.length), first);
   return running;
+}
+
+/** A file that was changed a moment ago could be changed again without another entity-tag: it is no version for good yet. */
+async function untilSettled(url: string): Promise<void> {
+  const isImmutable = async () =>
+    /immutable/.test((await fetch(url, { method: 'HEAD' })).headers.get('cache-control') ?? '');
+  await until(isImmutable, 'the version is told to be immutable');
 }
 
 type Listed = { readonly name: string; readonly etag: string; readonly versionUrl: string };
@@ -38,6 +50,7 @@ for (const express of [false, true]) {
     for (let again = 0; again < 3; again++) {
       const current = await fetch(`${origin}${path}`);
       const url = linkedFrom(current);
+      await untilSettled(url);
       assert.ok((await bytesOf(current)).equals(first));
       assert.equal(current.headers.get('cache-control'), 'no-cache');
       assert.equal(current.headers.get('content-location'), null);
@@ -141,7 +154,7 @@ test('lists give the URL of the version of each region', async (t) => {
   const { origin } = await startWithFile(t);
   const { regions } = (await (await fetch(`${origin}/regions`)).json()) as { regions: Listed[] };
   const { versionUrl, etag } = regions.find((each) => each.name === name) ?? assert.fail('it is listed');
-  const response = await fetch(new URL(versionUrl, origin));
+  const response = await fetch(new URL(versionUrl, `${origin}/regions`));
   assert.deepEqual([response.status, response.headers.get('etag')], [200, etag]);
   assert.ok((await bytesOf(response)).equals(first));
 });
@@ -153,8 +166,34 @@ test('what was chosen about caching holds for a version as well, and so does tha
   ] as const) {
     const { origin } = await startWithFile(t, { cacheControl });
     const url = linkedFrom(await fetch(`${origin}${path}`));
+    if (expected) await untilSettled(url);
     assert.equal((await fetch(url)).headers.get('cache-control'), expected);
   }
+});
+
+test('a version of a file that was changed right now is to be asked about, and is not the lanes’ to answer for', async (t) => {
+  const running = await startWithFile(t, { express: true });
+  const file = join(running.dir, name);
+  let url = '';
+  // The answer may come too late to be one of a file that was changed right now.
+  const isInTime = async () => {
+    writeFileSync(file, first);
+    url = linkedFrom(await fetch(`${running.origin}${path}`, { method: 'HEAD' }));
+    return (await fetch(url, { method: 'HEAD' })).headers.get('cache-control') === 'no-cache';
+  };
+  await until(isInTime, 'an answer in time');
+  await untilSettled(url);
+});
+
+test('only the service itself says that shared caches may keep a version', () => {
+  const region = { etag: '"a"', name: 'a' } as Region;
+  const of = (given: GivenFields) => validatorFields(region, { version: 'a', ...given })['cache-control'];
+  assert.equal(of({}), 'private, max-age=31536000, immutable');
+  assert.equal(of({ cacheControl: 'no-cache', shared: true }), 'max-age=31536000, immutable');
+  assert.equal(of({ cacheControl: 'no-cache' }), 'no-cache, immutable');
+  assert.equal(of({ cacheControl: 'public, immutable', shared: true }), 'public, immutable');
+  assert.equal(of({ cacheControl: 'no-cache', shared: true, settled: false }), 'no-cache');
+  assert.equal(of({ cacheControl: false }), undefined);
 });
 
 test('a client that joins ranges by the URL of a version never gets two of them', async (t) => {

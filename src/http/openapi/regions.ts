@@ -137,7 +137,9 @@ const region = component(
     etag: { type: 'string' },
     versionUrl: {
       type: 'string',
-      description: 'Where this version is found and no other: 412 once the region has another one.',
+      description:
+        'Where this version is found and no other, relative to this address (RFC 3986 4.2): 412 once the region has ' +
+        'another one.',
     },
     node: {
       type: ['integer', 'null'],

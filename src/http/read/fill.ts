@@ -1,7 +1,7 @@
 /** Telling lanes of regions before anybody asks for them (docs/express.md). @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Unopened } from '../../region/region.ts';
-import { SystemError } from '../../relay/relay.ts';
+import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 
 /**
  * Milliseconds: a file that was changed so short a time ago is left out, for a further change within the granularity of
@@ -61,7 +61,7 @@ export class Filling {
     let isAll = true;
     for await (const regions of this.#unopened()) {
       for (const region of regions) {
-        if (!isSettled(region)) isAll = false;
+        if (!isSettled(region.file)) isAll = false;
         else if (!signal.aborted && !this.#publish(region)) return true;
       }
       if (signal.aborted) return true;
@@ -70,7 +70,8 @@ export class Filling {
   }
 }
 
-function isSettled({ file: { changedSeconds, changedNanoseconds } }: Unopened): boolean {
+/** Whether a further change of a file would move its ctime. */
+export function isSettled({ changedSeconds, changedNanoseconds }: FileIdentity): boolean {
   const least = changedNanoseconds === 0 ? settled.ofWholeSeconds : settled.usually;
   return Date.now() - (changedSeconds * 1000 + changedNanoseconds / 1e6) >= least;
 }

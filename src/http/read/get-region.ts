@@ -16,6 +16,7 @@ import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
+import { isSettled } from './fill.ts';
 import { judge, planBytes } from './judge.ts';
 import { answerBodiless, answerHeld, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
@@ -58,11 +59,18 @@ type Asked = {
 };
 
 // What a user's own route answers with, only that route knows.
-function publish({ publisher, outgoing }: RegionService, { reply, given, forOrigin }: Asked, region: Region) {
+function publish({ publisher, outgoing }: RegionService, asked: Asked, region: Region) {
+  const { reply, forOrigin } = asked;
   const { request } = reply;
-  if (!publisher || !request.routeOptions.config.answeredByLanes) return;
+  const given = givenFor(region, asked.given);
+  if (!publisher || given.settled === false || !request.routeOptions.config.answeredByLanes) return;
   if (!areRightWithoutOrigin(forOrigin, request)) return;
   publisher.publish(request, region, given, outgoing.engineOf(region), forOrigin);
+}
+
+/** What a region's answer is given: a version of a file is immutable once a further change of the file could not go unseen. */
+function givenFor({ content }: Region, given: GivenFields): GivenFields {
+  return typeof given.version !== 'string' || isSettled(content.generation) ? given : { ...given, settled: false };
 }
 
 // Nothing but bytes can come of it, or an error.
@@ -99,7 +107,7 @@ function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyRe
   const region = catalog.recall(name);
   const plan = region && planRecalled(asked, region);
   if (!plan || plan.length === 0) return undefined;
-  const fields = contentFields(region, plan, given); // Whatever can fail has to before pages are held.
+  const fields = contentFields(region, plan, givenFor(region, given)); // Whatever can fail has to before pages are held.
   const held = outgoing.hold(reply, region, plan, undefined, true);
   if (typeof held === 'string') return undefined;
   publish(service, asked, region);
@@ -138,7 +146,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       const verdict = judge(method, headers, region, given.contentType);
       publish(service, asked, region);
       if (verdict.kind === 'not-modified') {
-        return setFields(reply.code(304), validatorFields(region, given)).send();
+        return setFields(reply.code(304), validatorFields(region, givenFor(region, given))).send();
       }
       const { plan } = verdict;
       // While it is computed the content can move: the second time it is answered without.
@@ -146,7 +154,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       const digest = isDigestWanted ? await digests.of(region.content, reply.request.raw.socket) : undefined;
       if (digest !== undefined && lock?.share() === false) continue;
       if (digest !== undefined && catalog.find(name).content !== region.content) continue;
-      const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
+      const fields = { ...contentFields(region, plan, givenFor(region, given)), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
       const held = outgoing.hold(reply, region, plan, behind.place);
       if (held === 'blocked') await behind.writersOf(region, plan);

@@ -20,7 +20,7 @@ export const ownFields: ReadonlySet<string> = new Set([
     'upgrade',
   ],
   ...['accept-ranges', 'cache-control', 'content-range', 'content-type', 'date', 'etag', 'last-modified'],
-  ...['content-digest', 'repr-digest'],
+  ...['content-digest', 'content-location', 'repr-digest'],
 ]);
 
 // RFC 9110 5.5, without obs-text: nothing that ends a line or is read in one way here and another there.

@@ -17,8 +17,7 @@ export async function listRegions(routes: Routes, request: FastifyRequest, reply
   const page = await regionsOf(routes, query);
   linkNext(reply, query, page);
   const engineOf = once((seen: Seen) => routes.outgoing.engineFor(seen));
-  const [path = ''] = request.url.split('?', 1);
-  return { regions: page.items.map((listed) => describe(routes, listed, engineOf(listed.seen), path)) };
+  return { regions: page.items.map((listed) => describe(routes, listed, engineOf(listed.seen))) };
 }
 
 // What a single region is not found for is no answer to the question which ones there are.
@@ -43,7 +42,7 @@ function once<Key, Value>(find: (key: Key) => Value): (key: Key) => Value {
   };
 }
 
-function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engineOf: BackingEngine, path: string) {
+function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engineOf: BackingEngine) {
   const { backing, engine, copyFree, because } = engineOf;
   return {
     name: listed.name,
@@ -54,7 +53,7 @@ function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engi
     engineBecause: because,
     contentType: listed.contentType,
     etag: listed.etag,
-    versionUrl: `${path}/${encodeName(listed.name)}${versionUrl(listed.etag)}`,
+    versionUrl: `regions/${encodeName(listed.name)}${versionUrl(listed.etag)}`,
     node: node < 0 ? null : node,
     nodes: sharesOf(pagesByNode),
     writable: routes.writer?.store.catalog.isOfTree(listed.name) ?? false,

@@ -51,7 +51,7 @@ export class Outgoing {
   }
 
   /** The engine that a region is sent by, the peer left aside. */
-  engineOf(region: Region): BackingEngine {
+  engineOf(region: Pick<Region, 'content'>): BackingEngine {
     const { generation } = region.content;
     const known = this.#engines.get(generation);
     if (known) return known;

@@ -30,6 +30,9 @@ const plainPath = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*$/;
 const plainTag = /^"[\w\-.~]*"$/;
 const printable = /^[\x20-\x7e\r\n]*$/;
 
+/** Characters of fields, beyond what the shim takes. */
+const mostText = 32 << 10;
+
 /** Milliseconds: what was published is not published again for so long. Lanes may have dropped it, for want of room. */
 const restMilliseconds = 1000;
 
@@ -149,7 +152,8 @@ export class Publisher {
     if (isAhead || !isOfLanes(engine) || !isOfLanes(large) || !plainTag.test(etag)) return undefined;
     const { tree, path: name } = this.#options.locate(region.name);
     const texts = textsOf(region, given, forOrigin);
-    if (!printable.test(Object.values(texts).join(''))) return undefined;
+    const all = Object.values(texts).join('');
+    if (!printable.test(all) || all.length > mostText) return undefined;
     return {
       ...{ tree: tree?.id ?? 0, name, etag, lastModified: region.lastModifiedField ?? '', ...texts },
       ...{ engine, large, largeFrom, copyBelow: this.#options.copyBelow },
@@ -210,7 +214,7 @@ function isUsual(path: string, name: string, { version }: GivenFields): boolean 
   const end = spellingsOf(name)
     .map((spelling) => `${spelling}${query}`)
     .find((each) => path.endsWith(`/${each}`));
-  return end !== undefined && !path.slice(0, -end.length).includes('%');
+  return end !== undefined && !/[%?]/.test(path.slice(0, -end.length));
 }
 
 function isNew(known: Set<string>, value: string): boolean {

@@ -28,17 +28,23 @@ export type RegionFields = {
 };
 
 /** Those, and any others (`given-fields.ts`). */
-export type GivenFields = RegionFields & { readonly others?: Fields | undefined };
+export type GivenFields = RegionFields & {
+  readonly others?: Fields | undefined;
+  /** Whether caches that several users share may keep a version, where Cache-Control is the usual one. */
+  readonly shared?: boolean | undefined;
+  /** False while a further change of the file could leave its entity-tag as it is: no version of it is immutable. */
+  readonly settled?: boolean | undefined;
+};
 
 /** The fields that 200, 206 and 304 have alike (RFC 9110 15.4.5). */
 export function validatorFields(region: Described, given: GivenFields): Fields {
-  const { cacheControl = 'no-cache', version, others } = given;
+  const { cacheControl, version, others } = given;
   const fields: Fields = { etag: region.etag };
   const lastModified = lastModifiedOf(region);
   if (lastModified !== undefined) fields['last-modified'] = lastModified;
   if (version === null) fields.link = `<${versionUrl(region.etag)}>; rel="bookmark"`;
   fields['accept-ranges'] = 'bytes';
-  if (cacheControl !== false) fields['cache-control'] = cacheControlOf(cacheControl, version);
+  if (cacheControl !== false) fields['cache-control'] = cacheControlOf(cacheControl, given);
   // What a region holds is somebody's data: no browser may run it as part of this origin.
   fields['x-content-type-options'] = 'nosniff';
   fields['content-security-policy'] = 'sandbox';
@@ -52,13 +58,17 @@ function both(first: Fields[string], second: Fields[string]): string[] {
   return [first, second].flat().map(String);
 }
 
+const usual = 'no-cache';
+
 // A year is as long as any cache keeps what it is given.
 const forGood = 'max-age=31536000, immutable';
 
-function cacheControlOf(chosen: string, version: GivenFields['version']): string {
-  if (typeof version !== 'string') return chosen;
+function cacheControlOf(chosen: string | undefined, { version, shared, settled }: GivenFields): string {
+  if (typeof version !== 'string') return chosen ?? usual;
+  if (settled === false) return usual;
   // One version need never be asked about again. What else was chosen, such as who may keep it, holds for it as well.
-  if (chosen === 'no-cache') return forGood;
+  if (chosen === undefined) return `private, ${forGood}`;
+  if (chosen === usual && shared) return forGood;
   return /\bimmutable\b/i.test(chosen) ? chosen : `${chosen}, immutable`;
 }
 

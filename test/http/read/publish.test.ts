@@ -120,6 +120,7 @@ for (const path of [
   '/regions/a\u0001',
   '/regions/a%20b.bin?',
   '/regions/a%20b.bin?version=tag',
+  '/regions/x?1/a%20b.bin',
   '/regions/a#b',
   'http://localhost/regions/a',
   '*',
@@ -140,10 +141,19 @@ test('a region that was asked for by another path than the request had in the en
 
 test('a version is published by the URL that names it, with fields of its own', () => {
   const { publish, told } = makePublisher();
-  publish({ path: '/regions/a%20b.bin?version=tag', given: { version: 'tag' } });
-  publish({ path: '/regions/a%20b.bin?version=%74ag', given: { version: 'tag' } });
-  publish({ path: '/regions/a%20b.bin?version=tag&x', given: { version: 'tag' } });
-  publish({ path: '/regions/a%20b.bin', given: { version: 'tag' } });
+  publish({
+    path: '/regions/a%20b.bin?version=tag',
+    given: { version: 'tag', cacheControl: 'no-cache', shared: true },
+  });
+  publish({
+    path: '/regions/a%20b.bin?version=%74ag',
+    given: { version: 'tag', cacheControl: 'no-cache', shared: true },
+  });
+  publish({
+    path: '/regions/a%20b.bin?version=tag&x',
+    given: { version: 'tag', cacheControl: 'no-cache', shared: true },
+  });
+  publish({ path: '/regions/a%20b.bin', given: { version: 'tag', cacheControl: 'no-cache', shared: true } });
   assert.deepEqual(
     told.published.map(({ path, oneVersion }) => [path, oneVersion]),
     [['/regions/a%20b.bin?version=tag', true]],
