@@ -3,7 +3,9 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "http/answer.h"
+#include "pages/generation.h"
 
 #define TEXT(literal)                                                                                                  \
     { .at = (literal), .length = sizeof(literal) - 1 }
@@ -332,9 +334,9 @@ static void expect_head_of(const struct pr_publication *is, const struct pr_answ
     time_t first, second;
     size_t length;
     do {
-        first = time(NULL);
+        first = pr_second();
         length = pr_answer_head(into, &published, &validators, answer, keeps, keep_alive, &end);
-        second = time(NULL);
+        second = pr_second();
     } while (first != second);
     struct tm parts;
     gmtime_r(&first, &parts);
@@ -426,6 +428,24 @@ static void the_longest_head_has_room(void) {
     CHECK(pr_answer_head(into, &published, &now, &answer, true, UINT32_MAX, &end) <= sizeof into);
 }
 
+static void a_file_that_was_written_just_now_is_not_of_the_future(void) {
+    struct pr_validators now = {.dated = 0};
+    struct pr_published published = {.size = 1000, .modified = 784111777, .is = region};
+    struct pr_answer answer = {.status = PR_STATUS_NOT_MODIFIED};
+    struct pr_head_end end = {.second = pr_second() - 1};
+    struct pr_generation written = {.cut = false};
+    char into[PR_LONGEST_ANSWER];
+    /* Once a second time(2) is behind, for a moment. */
+    for (uint64_t from = pr_now(); time(NULL) == pr_second() && pr_now() < from + 10000000000u;) continue;
+    written.info.modified_seconds = pr_second();
+    CHECK(pr_validators_find(&published, &written, &now));
+    into[pr_answer_head(into, &published, &now, &answer, true, 0, &end)] = '\0';
+    CHECK(end.second >= written.info.modified_seconds);
+    CHECK(strstr(into, now.made_date) != NULL);
+    written.info.modified_seconds = pr_second() + 1000;
+    CHECK(!pr_validators_find(&published, &written, &now));
+}
+
 int main(void) {
     RUN(get_without_a_range_is_answered_whole_and_head_without_a_body);
     RUN(other_methods_and_what_is_not_plain_are_nodes);
@@ -446,5 +466,6 @@ int main(void) {
     RUN(the_head_of_a_version_that_its_path_names_links_to_none);
     RUN(the_head_of_a_problem_and_the_problem);
     RUN(the_longest_head_has_room);
+    RUN(a_file_that_was_written_just_now_is_not_of_the_future);
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digits.h"
 
 /* So many digits are below 2^63. Who writes more is answered by Node, which knows what saturates (RFC 9110 14.1.2). */
@@ -174,7 +175,7 @@ static char *write_number(char *at, uint64_t number) {
 
 /* RFC 9110 5.6.7; made anew once a second. */
 static struct pr_text date_of(struct pr_head_end *end) {
-    time_t now = time(NULL);
+    time_t now = pr_second();
     if (now != end->second) {
         struct tm parts;
         gmtime_r(&now, &parts);

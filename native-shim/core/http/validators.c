@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/digits.h"
 #include "http/published.h"
 #include "pages/generation.h"
@@ -35,7 +36,7 @@ static bool make_etag(const struct pr_publication *is, struct pr_validators *val
 
 /* A time in the future is told as that of each message (RFC 9110 8.8.2.1): by Node. */
 static bool make_date(int64_t second, struct pr_validators *validators) {
-    if (second <= 0 || second > LAST_SECOND || second > time(NULL)) return false;
+    if (second <= 0 || second > LAST_SECOND || second > pr_second()) return false;
     if (second != validators->dated) {
         struct tm parts;
         gmtime_r(&(time_t){second}, &parts);
