@@ -347,6 +347,27 @@ static void what_is_judged_at_one_version_is_not_answered_at_another(void) {
     scene_close(&scene);
 }
 
+static void a_path_of_one_version_is_published_no_more_once_that_is_overwritten(void) {
+    static const char versioned[] = "GET /regions/a?version=a HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct scene scene = scene_open();
+    struct pr_publication given = publication_of(&scene, PR_ENGINE_SENDFILE);
+    given.path = text_of("/regions/a?version=a");
+    given.one_version = true;
+    CHECK_EQUAL(pr_publish(scene.relay, &given), 0);
+    int guest = visit(&scene);
+    struct side side = introduce(&scene, guest);
+    get(&scene, guest, 0, 10);
+    change_last_page(&scene);
+    CHECK_EQUAL(counted(scene.relay).published, 2);
+    SAY(guest, versioned);
+    expect_return(&scene, &side, PR_RETURN_FED, versioned, sizeof versioned - 1);
+    CHECK_EQUAL(counted(scene.relay).fed[PR_FED_CHANGED], 1);
+    CHECK_EQUAL(counted(scene.relay).published, 1);
+    node_closes(&scene, &side);
+    close(guest);
+    scene_close(&scene);
+}
+
 static void pages_beside_a_lease_are_answered_and_those_under_it_are_nodes(void) {
     struct scene scene = scene_open();
     int guest = visit(&scene);
@@ -780,6 +801,7 @@ int main(void) {
     RUN(two_users_of_one_connection_are_two_users);
     RUN(what_is_suspended_is_answered_again_when_something_is_published);
     RUN(what_is_judged_at_one_version_is_not_answered_at_another);
+    RUN(a_path_of_one_version_is_published_no_more_once_that_is_overwritten);
     RUN(pages_beside_a_lease_are_answered_and_those_under_it_are_nodes);
     RUN(a_relay_is_idle_when_nothing_is_held_and_nothing_was_answered_since_it_was_asked);
     RUN(what_a_lane_does_not_answer_is_fed_to_node_which_answers_and_gives_it_back);
