@@ -241,8 +241,10 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     }
 }
 
+/* What others make ready from here on is seen before the lane sleeps again: nobody has to wake it. */
 static void hear(struct pr_lane *lane, const struct epoll_event *events, int count) {
     pr_lock_part(lane->poller.part);
+    lane->poller.asleep = false;
     for (int index = 0; index < count; index++)
         if (events[index].data.u64 != 0) heard(lane, &events[index]);
     pr_unlock_part(lane->poller.part);
@@ -263,9 +265,8 @@ static int fall_asleep(struct pr_lane *lane) {
     return timeout;
 }
 
-static bool wake_up(struct pr_lane *lane) {
+static bool goes_on(struct pr_lane *lane) {
     pr_lock_part(lane->poller.part);
-    lane->poller.asleep = false;
     bool stop = lane->stop;
     pr_unlock_part(lane->poller.part);
     return !stop;
@@ -282,7 +283,7 @@ static void *run_lane(void *argument) {
         lane->relay->lanes->serving->expire(lane);
         take_turns(lane);
         lane->relay->lanes->serving->end_round(lane);
-    } while (wake_up(lane));
+    } while (goes_on(lane));
     return NULL;
 }
 
