@@ -623,6 +623,23 @@ static void a_lane_is_not_woken_for_what_node_reads(void) {
     scene_close(&scene);
 }
 
+static void nor_for_what_comes_behind_two_requests_that_are_nodes(void) {
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    char both[2 * sizeof get_b];
+    say(guest, both, (size_t)sprintf(both, "%s%s", get_b, get_b));
+    struct side side = expect_arrival(&scene, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    for (unsigned each = 0; each < 2; each++) {
+        CHECK_EQUAL(listened_to(&scene), LISTENED);
+        node_answers(&scene, &side, guest);
+        if (each == 0) expect_return(&scene, &side, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    }
+    get(&scene, guest, 5, 100);
+    node_closes(&scene, &side);
+    close(guest);
+    scene_close(&scene);
+}
+
 /* Handing over. */
 
 static const char *const foreign[] = {
@@ -811,6 +828,7 @@ int main(void) {
     RUN(bodies_of_node_and_of_lanes_take_turns);
     RUN(a_lane_that_is_slow_to_feed_hears_of_the_next_request_all_the_same);
     RUN(a_lane_is_not_woken_for_what_node_reads);
+    RUN(nor_for_what_comes_behind_two_requests_that_are_nodes);
     RUN(what_is_no_head_alone_is_nodes_for_good_to_the_byte);
     RUN(what_is_behind_a_body_is_nodes);
     RUN(an_upgrade_to_h2c_is_answered_in_http_1);

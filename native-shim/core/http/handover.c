@@ -39,24 +39,6 @@ static void end_reading(struct pr_connection *connection) {
     pr_free(responder);
 }
 
-/*
- * Has epoll report a connection that Node has had; what has come meanwhile is reported at once. The lane may ask for
- * less at the same time, and never for more. Should it fail, nobody would hear of it any more: it becomes Node's. Ends
- * a pin.
- */
-static void hear_from(struct pr_connection *connection, const struct pr_responder *responder, bool asleep) {
-    struct epoll_event event = {.events = PR_READING_EVENTS | EPOLLOUT | EPOLLET, .data.u64 = connection->id};
-    bool heard = pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_MOD, connection->fd, &event) == 0;
-    pr_connection_lock(connection);
-    if (!heard && connection->responder == responder) {
-        connection->responder->over = true;
-        asleep = pr_poller_ready(connection);
-    }
-    pr_connection_unlock(connection);
-    if (asleep) pr_poller_wake(connection->poller);
-    pr_connection_unpin(connection);
-}
-
 void pr_responder_let_in(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     struct pr_poller *poller = connection->poller;
@@ -96,13 +78,15 @@ int pr_resume(struct pr_relay *relay, uint64_t id) {
     if (result == -ENOMEM) keep_with_node(connection, PR_HANDED_CLOSING);
     if (responder) {
         begin_reading(connection, responder);
-        responder->over = relay->http->hands_over;
-        pr_pin(connection);
+        /* What has come meanwhile is reported at once. Should it fail, nobody would hear of it: it becomes Node's. */
+        bool heard = pr_poller_listen(connection, PR_READING_EVENTS | EPOLLOUT) == 0;
+        responder->over = relay->http->hands_over || !heard;
     }
     bool behind = responder && (connection->unread || responder->over);
     bool asleep = behind && pr_poller_ready(connection);
+    struct pr_poller *poller = connection->poller;
     pr_connection_unlock_both(connection);
-    if (responder) hear_from(connection, responder, asleep);
+    if (asleep) pr_poller_wake(poller);
     return result;
 }
 

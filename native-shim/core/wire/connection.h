@@ -60,7 +60,7 @@ struct pr_connection {
     struct pr_relay *relay;
     struct pr_poller *poller;
     int fd;
-    uint32_t listens; /* what epoll was asked for; 0: nothing. Its poller's thread's alone, without a lock */
+    uint32_t listens; /* what epoll was asked for; 0: nothing. Of who has it: its poller's thread, or pr_resume */
     struct pr_peer peer;
     enum pr_phase phase; /* changed by pr_move alone */
     unsigned pins;       /* threads that use it without a lock; it lives as long */

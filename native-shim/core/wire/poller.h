@@ -41,8 +41,8 @@ bool pr_poller_ready(struct pr_connection *connection);
 /* While its lane reads a connection. */
 #define PR_READING_EVENTS (uint32_t)(EPOLLIN | EPOLLRDHUP)
 
-/* By the poller's thread: what epoll reports of a connection from now on, by edges, and of its end in any case. What is
- * so already is reported at once. 0 or -errno. */
+/* What epoll reports of a connection from now on, by edges, and of its end in any case. What is so already is reported
+ * at once. 0 or -errno. By the poller's thread; under its part's lock where that does not have the connection yet. */
 int pr_poller_listen(struct pr_connection *connection, uint32_t events);
 
 #endif
