@@ -132,6 +132,34 @@ static void the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait
     pr_sys.send = pr_sys_real.send;
 }
 
+static const char last_a[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nRange: bytes=7-99\r\n\r\n";
+
+/* A FIN waits until what was sent before is read, and Node sees what has come behind the last request. */
+static void nor_do_the_last_where_their_fin_has_to_wait(void) {
+    pr_sys.send = seen_send;
+    struct scene scene = scene_open();
+    for (unsigned behind = 0; behind < 2; behind++) {
+        char requests[512];
+        int guest = visit_with(&scene, ROOMY);
+        const struct begin last = {.status = 206, .offset = 7, .length = 93, .closes = true};
+        uint64_t answers = answers_so_far(&scene);
+        last_flags = MSG_MORE;
+        say(guest, requests, (size_t)sprintf(requests, "%s%s", behind ? last_a : get_a, behind ? get_a : last_a));
+        wait_until(answers_so_far(&scene) == answers + (behind ? 1 : 2), 5000);
+        CHECK_EQUAL(last_flags & MSG_MORE, 0);
+        if (!behind) read_whole(&scene, guest);
+        read_begin(&scene, guest, last);
+        read_body(guest, 7, 93, 0);
+        if (behind) {
+            struct side side = expect_arrival(&scene, PR_RETURN_LAST, get_a, sizeof get_a - 1);
+            node_closes(&scene, &side);
+        }
+        close(guest);
+    }
+    scene_close(&scene);
+    pr_sys.send = pr_sys_real.send;
+}
+
 static void a_door_that_is_closed_lets_nobody_in_and_nobody_out(void) {
     struct scene scene = scene_open();
     int guest = visit(&scene);
@@ -253,6 +281,7 @@ int main(void) {
     RUN(a_guest_that_is_answered_is_never_told_of);
     RUN(one_that_asks_at_once_and_closes_is_answered_without_epoll);
     RUN(the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait);
+    RUN(nor_do_the_last_where_their_fin_has_to_wait);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
     RUN(only_what_listens_for_streams_is_a_door);
     RUN(guests_are_spread_over_lanes);

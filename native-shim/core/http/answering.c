@@ -98,12 +98,14 @@ enum pr_next pr_responder_answer(struct pr_connection *connection, const struct 
         responder->asked = pr_access_log_asked(head);
     }
     if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
+    const struct pr_window *window = &pr_http_of(connection)->window;
+    bool is_last = !window->full && window->at + head->length == window->length;
     int result = 0;
     if (why == PR_FED_COUNT)
         result = pr_published_look(pr_part_of(connection), responder->published, &responder->generation,
                                    pr_lane_of(connection)->now);
     if (why == PR_FED_COUNT && result == 0)
-        result = answer.has_body ? pr_send_body(connection) : pr_send_head(connection);
+        result = answer.has_body ? pr_send_body(connection, is_last) : pr_send_head(connection);
     if (result == -ECONNRESET || result == -EPIPE) return pr_responder_leave(connection);
     if (result < 0) why = why_not(result);
     if (why < PR_FED_COUNT) {

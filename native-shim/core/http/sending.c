@@ -76,19 +76,26 @@ static bool much_is_undone(struct pr_connection *connection) {
     return much;
 }
 
-int pr_send_body(struct pr_connection *connection) {
+/*
+ * Under its lane's lock: the close follows in this turn, for nothing is to be waited for, nobody else has its
+ * descriptor, and nothing has come behind the request, which Node would have to see.
+ */
+static bool closes_at_once(const struct pr_connection *connection, bool is_last) {
+    return connection->responder->closes && is_last && connection->at_door && pr_list_empty(&connection->undone);
+}
+
+int pr_send_body(struct pr_connection *connection, bool is_last) {
     struct pr_responder *responder = connection->responder;
     const struct pr_publication *is = &responder->published->is;
     struct pr_segment extent = {.offset = responder->answer.offset, .length = responder->answer.length};
     struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
     if (!transmission) return -ENOMEM;
-    /* Nothing is to be waited for then, and nobody else has its descriptor: the close follows in this turn. */
-    transmission->ends = responder->closes && transmission->engine == PR_ENGINE_COPY && connection->at_door;
     if (much_is_undone(connection)) pr_look(connection, &connection->poller->prober);
     char *head = pr_http_of(connection)->head;
     size_t head_length = write_head(connection, head);
     uint64_t start = body_start(connection, head_length, extent.length);
     pr_connection_lock(connection);
+    transmission->ends = transmission->engine == PR_ENGINE_COPY && closes_at_once(connection, is_last);
     int result = take_pages_of_answer(connection, transmission);
     if (result == 0) pr_begin(connection, transmission, head, head_length, start, responder->begun);
     pr_connection_unlock(connection);

@@ -4,8 +4,9 @@
 
 #include "lanes/lane.h"
 
-/* A head and a body whose pages are held from here on. 0, or -errno: nothing of it is out. */
-int pr_send_body(struct pr_connection *connection);
+/* A head and a body whose pages are held from here on. `is_last`: nothing has come behind its request. 0, or -errno:
+ * nothing of it is out. */
+int pr_send_body(struct pr_connection *connection, bool is_last);
 
 /* A response that is a head alone. The same; -EPIPE when a part of it is out. */
 int pr_send_head(struct pr_connection *connection);

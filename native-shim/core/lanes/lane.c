@@ -66,6 +66,7 @@ static int carry(struct pr_connection *connection, uint64_t *budget) {
     int result = connection->responder ? 0 : pr_poller_listen(connection, events);
     if (result == 0 && connection->ledger) pr_zerocopy_drain(connection);
     if (result == 0) result = pr_push(connection, transmission, *budget);
+    if (result != PR_PUSHED_ALL) transmission->ends = false; /* more can have come when it goes on */
     if (result == PR_PUSHED_FULL && pr_poller_listen(connection, events) < 0) result = -ENOMEM;
     bool lent = transmission->head != transmission->kept_head;
     int kept = lent ? pr_keep_rest_of_head(transmission) : 0;
