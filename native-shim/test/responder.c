@@ -499,6 +499,25 @@ static void requests_behind_a_fed_one_wait_for_its_answer(void) {
     scene_close(&scene);
 }
 
+static void a_client_that_closes_its_side_while_a_lane_sends_for_node_is_nodes_with_what_it_has_asked(void) {
+    struct scene scene = slow_scene(PR_ENGINE_SENDFILE);
+    int guest = visit_with(&scene, NARROW);
+    struct side side = introduce(&scene, guest);
+    char both[2 * sizeof get_b];
+    say(guest, both, (size_t)sprintf(both, "%s%s", get_b, get_a));
+    expect_return(&scene, &side, PR_RETURN_FED, get_b, sizeof get_b - 1);
+    CHECK_EQUAL(serve(scene.relay, side.id, &scene.region, PR_ENGINE_SENDFILE, 0, LARGE, NULL), 0);
+    read_body(guest, 0, 1 << 20, 0); /* the lane waits for room */
+    CHECK(no_event(scene.relay));
+    MUST(shutdown(guest, SHUT_WR));
+    expect_return(&scene, &side, PR_RETURN_HANDED, get_a, sizeof get_a - 1);
+    CHECK_EQUAL(counted(scene.relay).handed_over[PR_HANDED_END], 1);
+    read_rest(guest);
+    CHECK_EQUAL(next_event(scene.relay).kind, PR_EVENT_ACCEPTED);
+    check_is_nodes(&scene, &side, guest);
+    scene_close(&scene);
+}
+
 static void nothing_is_answered_while_node_answers(void) {
     struct scene scene = scene_open();
     int guest = visit(&scene);
@@ -823,6 +842,7 @@ int main(void) {
     RUN(a_relay_is_idle_when_nothing_is_held_and_nothing_was_answered_since_it_was_asked);
     RUN(what_a_lane_does_not_answer_is_fed_to_node_which_answers_and_gives_it_back);
     RUN(requests_behind_a_fed_one_wait_for_its_answer);
+    RUN(a_client_that_closes_its_side_while_a_lane_sends_for_node_is_nodes_with_what_it_has_asked);
     RUN(nothing_is_answered_while_node_answers);
     RUN(only_what_was_fed_and_read_is_given_back);
     RUN(bodies_of_node_and_of_lanes_take_turns);

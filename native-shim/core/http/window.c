@@ -91,7 +91,7 @@ static void take_some(struct pr_connection *connection, void *into, size_t lengt
 size_t pr_unread(struct pr_relay *relay, uint64_t id, void *into, size_t capacity) {
     struct pr_connection *connection = pr_connection_find(relay, id);
     if (!connection) return 0;
-    bool ours = !pr_is_with_lane(connection) && !pr_node_has_closed(connection);
+    bool ours = !connection->responder && !pr_node_has_closed(connection); /* a lane may be sending what Node answers */
     const struct pr_unread *unread = ours ? connection->unread : NULL;
     size_t length = unread ? unread->length - unread->at : 0;
     if (ours && length > connection->fed) length = connection->fed;

@@ -61,7 +61,9 @@ static void spend(uint64_t *budget, uint64_t sent) {
 static int carry(struct pr_connection *connection, uint64_t *budget) {
     struct pr_transmission *transmission = connection->current;
     uint64_t before = transmission->reference.sent;
-    uint32_t events = EPOLLOUT | (connection->responder ? PR_READING_EVENTS : 0);
+    /* Node has to hear that who it answers has closed its side. */
+    uint32_t others = connection->responder ? PR_READING_EVENTS : connection->is_fed ? EPOLLRDHUP : 0;
+    uint32_t events = EPOLLOUT | others;
     /* Of what a lane reads not before it is needed: a unix socket would tell of room whenever its reader has read. */
     int result = connection->responder ? 0 : pr_poller_listen(connection, events);
     if (result == 0 && connection->ledger) pr_zerocopy_drain(connection);
