@@ -220,10 +220,7 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refusal answers with a problem document
     // No hook has seen what the router refuses.
-    http: {
-      requireHostHeader: false, // badHost answers with a problem document
-      optimizeEmptyRequests: true, // nobody waits for the end of a body that a request does not have
-    },
+    http: { requireHostHeader: false }, // badHost answers with a problem document
     frameworkErrors(error, request, reply) {
       watchRequest(request, reply, metrics, options.accessLog);
       answerError(error, request, reply);

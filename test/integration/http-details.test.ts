@@ -413,6 +413,20 @@ for (const [what, target] of Object.entries(targets)) {
   });
 }
 
+for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+  test(`${method} with a Content-Type and no body is answered, and so is what comes behind it`, async (t) => {
+    const running = await start();
+    const client = await RawClient.connect(t, running.port);
+    for (const path of ['/none', '/regions/x.bin', '/healthz']) {
+      client.socket.write(`${method} ${path} HTTP/1.1\r\n${host}Content-Type: text/plain\r\n\r\n`);
+      client.socket.write(`GET /healthz HTTP/1.1\r\n${host}\r\n`);
+      assert.ok((await client.response(method)).status >= 400);
+      assert.equal((await client.response()).status, 200);
+    }
+    client.destroy();
+  });
+}
+
 const noTargets: Readonly<Record<string, string>> = {
   'an http URI without a host (RFC 9110 4.2.1)': 'http:///regions/x.bin',
   'an http URI with a port and no host (RFC 9110 4.2.1)': 'http://:80/regions/x.bin',
