@@ -1,6 +1,6 @@
 /** Whatever a client sends, it gets from a service whose lanes read HTTP what it gets from one where Node does. */
 import assert from 'node:assert/strict';
-import { utimesSync } from 'node:fs';
+import { statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,6 +17,7 @@ import {
   writeInPieces,
 } from '../support/lane-answers.ts';
 import { patience } from '../support/limits.ts';
+import { until } from '../support/poll.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { makeFolder, writeRegion } from '../support/regions.ts';
 import type { Scope } from '../support/scope.ts';
@@ -361,6 +362,8 @@ async function startBoth(scope: Scope, options: object = {}): Promise<Both> {
   // A date becomes a strong validator when it is a minute old (RFC 9110 8.8.2.2): not while the two are asked.
   const hourAgo = Date.now() / 1000 - 3600;
   for (const name of ['file.bin', 'a b.bin', 'd/é', 'empty.bin']) utimesSync(join(dir, name), hourAgo, hourAgo);
+  // So does a version become immutable when no further change of its file could go unseen.
+  await until(() => Date.now() - statSync(join(dir, 'empty.bin')).ctimeMs > 1000, 'the files are settled');
   const lanes = await startService(scope, { engine: 'sendfile', lanes: 2, dir, ...options });
   const node = await startService(scope, { engine: 'sendfile', dir, ...options, express: false });
   const { headers } = await node.service.app.inject({ method: 'HEAD', url: path });
