@@ -173,7 +173,6 @@ export const takeLeaseRoute: RouteDocument = {
       ...waited,
     }),
     ...failures(
-      'bad-query',
       'bad-name',
       'bad-request',
       'unauthorized',
