@@ -1,13 +1,8 @@
 /** Telling lanes of regions before anybody asks for them (docs/express.md). @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Unopened } from '../../region/region.ts';
-import { type FileIdentity, SystemError } from '../../relay/relay.ts';
-
-/**
- * Milliseconds: a file that was changed so short a time ago is left out, for a further change within the granularity of
- * its ctime could not be seen. File systems that count whole seconds, or two, say none of their parts.
- */
-const settled = { usually: 100, ofWholeSeconds: 3000 };
+import { SystemError } from '../../relay/relay.ts';
+import { isSettled } from './settled.ts';
 
 /** Milliseconds: what was left out is looked at again after these, and after that it is left to who asks for it. */
 const usualPause = 4000;
@@ -68,10 +63,4 @@ export class Filling {
     }
     return isAll;
   }
-}
-
-/** Whether a further change of a file would move its ctime. */
-export function isSettled({ changedSeconds, changedNanoseconds }: FileIdentity): boolean {
-  const least = changedNanoseconds === 0 ? settled.ofWholeSeconds : settled.usually;
-  return Date.now() - (changedSeconds * 1000 + changedNanoseconds / 1e6) >= least;
 }

@@ -16,11 +16,11 @@ import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { BehindWriters } from './behind-writers.ts';
 import { digestField, wantsReprDigest } from './digest-fields.ts';
-import { isSettled } from './fill.ts';
 import { judge, planBytes } from './judge.ts';
 import { answerBodiless, answerHeld, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
 import { contentFields, type Fields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
+import { isSettled } from './settled.ts';
 import { checkVersion } from './version-url.ts';
 
 /** A region that others keep changing is judged again so often. */
@@ -59,10 +59,9 @@ type Asked = {
 };
 
 // What a user's own route answers with, only that route knows.
-function publish({ publisher, outgoing }: RegionService, asked: Asked, region: Region) {
+function publish({ publisher, outgoing }: RegionService, asked: Asked, region: Region, given: GivenFields) {
   const { reply, forOrigin } = asked;
   const { request } = reply;
-  const given = givenFor(region, asked.given);
   if (!publisher || given.settled === false || !request.routeOptions.config.answeredByLanes) return;
   if (!areRightWithoutOrigin(forOrigin, request)) return;
   publisher.publish(request, region, given, outgoing.engineOf(region), forOrigin);
@@ -101,16 +100,17 @@ function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined
  */
 function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyReply> | undefined {
   const { catalog, lock, outgoing, treeWatch } = service;
-  const { reply, name, given } = asked;
+  const { reply, name } = asked;
   treeWatch?.look();
   if (!isOfBytes(reply.request) || lock?.share() === false) return undefined;
   const region = catalog.recall(name);
   const plan = region && planRecalled(asked, region);
   if (!plan || plan.length === 0) return undefined;
-  const fields = contentFields(region, plan, givenFor(region, given)); // Whatever can fail has to before pages are held.
+  const given = givenFor(region, asked.given);
+  const fields = contentFields(region, plan, given); // Whatever can fail has to before pages are held.
   const held = outgoing.hold(reply, region, plan, undefined, true);
   if (typeof held === 'string') return undefined;
-  publish(service, asked, region);
+  publish(service, asked, region, given);
   return answerHeld(reply, held, fields);
 }
 
@@ -134,7 +134,7 @@ export function answerRegion(service: RegionService, reply: FastifyReply, name: 
 
 async function answerAnew(service: RegionService, asked: Asked): Promise<FastifyReply> {
   const { catalog, digests, lock, outgoing, treeWatch } = service;
-  const { reply, name, given } = asked;
+  const { reply, name } = asked;
   const { method, headers } = reply.request;
   const behind = new BehindWriters(service, reply.raw);
   try {
@@ -142,11 +142,12 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       treeWatch?.look();
       if (lock?.share() === false) await behind.otherService();
       const region = catalog.find(name);
+      const given = givenFor(region, asked.given);
       checkVersion(region.etag, given.version);
       const verdict = judge(method, headers, region, given.contentType);
-      publish(service, asked, region);
+      publish(service, asked, region, given);
       if (verdict.kind === 'not-modified') {
-        return setFields(reply.code(304), validatorFields(region, givenFor(region, given))).send();
+        return setFields(reply.code(304), validatorFields(region, given)).send();
       }
       const { plan } = verdict;
       // While it is computed the content can move: the second time it is answered without.
@@ -154,7 +155,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       const digest = isDigestWanted ? await digests.of(region.content, reply.request.raw.socket) : undefined;
       if (digest !== undefined && lock?.share() === false) continue;
       if (digest !== undefined && catalog.find(name).content !== region.content) continue;
-      const fields = { ...contentFields(region, plan, givenFor(region, given)), ...digestField(digest) };
+      const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
       const held = outgoing.hold(reply, region, plan, behind.place);
       if (held === 'blocked') await behind.writersOf(region, plan);

@@ -80,7 +80,7 @@ export class Publisher {
     const isPublished = isResting && !this.#relay.isSuspended;
     // An application that rewrites paths may lead the same one elsewhere next time.
     const isAsAsked =
-      isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region.name, given));
+      isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region, given));
     if (this.#isOver || !isAsAsked || !this.#introduce(request) || isPublished) return;
     const { generation, epoch, version } = region.content;
     const what = generation.size > 0 && this.#describe(region, given, engines, forOrigin);
@@ -209,8 +209,8 @@ function isOneVersion({ version }: GivenFields): boolean {
   return typeof version === 'string';
 }
 
-function isUsual(path: string, name: string, { version }: GivenFields): boolean {
-  const query = typeof version === 'string' ? versionUrl(`"${version}"`) : '';
+function isUsual(path: string, { name, etag }: Region, given: GivenFields): boolean {
+  const query = isOneVersion(given) ? versionUrl(etag) : '';
   const end = spellingsOf(name)
     .map((spelling) => `${spelling}${query}`)
     .find((each) => path.endsWith(`/${each}`));
