@@ -19,6 +19,7 @@ import { makeDemo } from './region/demo.ts';
 import { DescribedFiles } from './region/described-files.ts';
 import { Digests } from './region/digest.ts';
 import { FileTags } from './region/file-tags.ts';
+import { KeptVersions } from './region/kept-versions.ts';
 import type { Dotfiles } from './region/name.ts';
 import type { DamagedSidecar } from './region/sidecar.ts';
 import { sidecarFolder, statePaths } from './region/state-folder.ts';
@@ -54,6 +55,10 @@ export type OpenOptions = RelayOptions & {
   readonly unaskable: readonly AddressBlock[];
   /** Whether names may have segments that begin with a dot. Default `allow`. */
   readonly dotfiles?: Dotfiles | undefined;
+  /** Seconds that a version is served under its own URL after the region was replaced; 0: not at all. */
+  readonly keepVersions: number;
+  /** Bytes that these versions have together at most. */
+  readonly keepBytes: number;
   /** Whether the regions of `dir` can be changed. */
   readonly writable: boolean;
   /** Bytes: the largest region whose digest is computed. */
@@ -121,14 +126,15 @@ export function openPagerelay(options: OpenOptions): Pagerelay {
 type Closer = () => void | Promise<void>;
 
 function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagerelay {
-  const { dir, regions, unaskable, dotfiles } = options;
+  const { dir, regions, unaskable, dotfiles, keepVersions, keepBytes } = options;
   const demo = dir === undefined && regions.length === 0 ? makeDemo(relay) : undefined;
   if (demo) closers.push(demo.close);
   const tree = dir === undefined ? undefined : relay.openTree(dir);
   const tags = new FileTags(options.portableEtags);
   const states = tree && openStates(relay, tree, tags, options);
   const files = demo ? [demo.file] : regions;
-  const catalog = new Catalog(relay, { tree, files, states, tags, dotfiles });
+  const kept = keepVersions > 0 ? new KeptVersions(relay, { seconds: keepVersions, bytes: keepBytes }) : undefined;
+  const catalog = new Catalog(relay, { tree, files, states, tags, dotfiles, kept });
   closers.push(() => catalog.close());
   if (relay instanceof NativeRelay) relay.onOpened = () => catalog.laneHasOpened();
   const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
@@ -172,6 +178,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
     inFlight,
     async close(deadline) {
       digests.close();
+      kept?.close();
       while (inFlight() && performance.now() < deadline) await delay(pollMilliseconds);
       if (writer) await stop(writer, deadline);
       for (const close of closers.toReversed()) await close();
@@ -245,8 +252,8 @@ function* enginesOfOpen(catalog: Catalog, outgoing: Outgoing): Generator<RegionE
   for (const [region, open] of catalog.opened()) yield { region, ...outgoing.engineOf(open) };
 }
 
-function countsOf({ externalChanges }: Catalog, digests: Digests, writer: Writer | undefined): RegionCounts {
-  if (!writer) return { externalChanges, digests, changes: undefined };
+function countsOf({ externalChanges, kept }: Catalog, digests: Digests, writer: Writer | undefined): RegionCounts {
+  if (!writer) return { externalChanges, kept, digests, changes: undefined };
   const { store, leases } = writer;
   const changes = {
     overwrites: store.underway.overwrites,
@@ -254,7 +261,7 @@ function countsOf({ externalChanges }: Catalog, digests: Digests, writer: Writer
     oldGenerations: () => store.old.count,
     regionBytes: () => store.quota.used,
   };
-  return { externalChanges, digests, changes };
+  return { externalChanges, kept, digests, changes };
 }
 
 async function stop({ store, leases, start }: Writer, deadline: number): Promise<void> {

@@ -78,6 +78,13 @@ export type PagerelayOptions = {
   /** Peers that may be in this kernel, out of its sight, as `10.0.0.0/8`: they get copies. Default none. */
   readonly unaskable?: readonly string[];
   /**
+   * Seconds that a version goes on being served under its own URL after the region was replaced (docs/writing.md).
+   * Default 0: not at all.
+   */
+  readonly keepVersions?: number;
+  /** Bytes that the versions which were replaced have together at most. Default 1 GiB. */
+  readonly keepBytes?: number;
+  /**
    * Whether the regions of `dir` can be changed, by the plugin's own routes: PUT, PATCH, DELETE, and leases. Default
    * false. Who may do so is up to the application's own hooks.
    */
@@ -189,6 +196,8 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
     unaskable: (options.unaskable ?? []).map(readBlock),
+    keepVersions: options.keepVersions ?? 0,
+    keepBytes: options.keepBytes ?? 2 ** 30,
     writable: options.writable ?? false,
     breakHolds: options.breakHolds,
     maxWait: options.maxWait ?? 30,

@@ -29,6 +29,7 @@ import { isTraced } from './observe/tracing.ts';
 import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
 import { mostOpen } from './region/catalog.ts';
+import { mostDescriptors } from './region/kept-versions.ts';
 import { openDescriptors } from './relay/descriptors.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
@@ -102,7 +103,8 @@ export function createService(options: ServiceOptions): Service {
   app.addHook('onListen', async () => {
     const own = openDescriptors();
     const others = () => own + Math.max(catalog.openCount, relay.counters().openFiles);
-    room.limit({ most: options.maxConnections, others, mostOthers: own + mostOpen });
+    const mostOthers = own + mostOpen + (catalog.kept ? mostDescriptors : 0);
+    room.limit({ most: options.maxConnections, others, mostOthers });
     // Lanes do not have the list of peers that may be in this kernel without being seen.
     const logs = !options.accessLog || options.accessLog.output.native !== undefined;
     const may = opened.publisher && options.unaskable.length === 0 && logs;

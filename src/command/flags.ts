@@ -127,6 +127,12 @@ export const flags = {
     'tell files that others made apart by size and mtime alone: for equal copies on several machines',
     onOff,
   ),
+  keepVersions: named(
+    'keep-versions',
+    'how long a version is still served under its own URL after the region was replaced',
+    seconds(0),
+  ),
+  keepBytes: named('keep-bytes', 'what all versions that were replaced take up together', bytes('1GiB', 2 ** 30)),
   maxDigestBytes: named(
     'max-digest-bytes',
     'the largest region whose digest is computed when it is asked for; 0: none is',

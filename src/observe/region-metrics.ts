@@ -8,6 +8,8 @@ import { byLabel, type Family, type Sample, single } from './family.ts';
 export type RegionCounts = {
   /** Files of open regions that others have touched, by what they did. */
   readonly externalChanges: Readonly<Record<string, number>>;
+  /** Versions that were replaced and are still served; undefined where none is kept. */
+  readonly kept: { readonly count: number; readonly bytes: number } | undefined;
   readonly digests: { readonly running: number; readonly outcomes: Readonly<Record<string, number>> };
   /** Undefined where nothing can be changed. */
   readonly changes:
@@ -25,7 +27,7 @@ export type RegionCounts = {
 export type RegionEngine = Pick<BackingEngine, 'backing' | 'engine' | 'copyFree'> & { readonly region: string };
 
 /** What has happened to regions. */
-export function regionFamilies({ externalChanges, digests, changes }: RegionCounts): Family[] {
+export function regionFamilies({ externalChanges, kept, digests, changes }: RegionCounts): Family[] {
   const external = 'Files of open regions that others have replaced, changed or removed.';
   const asked = 'Digests of regions that were asked for and not known, by what became of them.';
   const running = 'Digests of regions that are being computed.';
@@ -33,7 +35,15 @@ export function regionFamilies({ externalChanges, digests, changes }: RegionCoun
     byLabel('pagerelay_external_changes_total', external, 'kind', externalChanges),
     byLabel('pagerelay_digests_total', asked, 'outcome', digests.outcomes),
     single('pagerelay_digests_running', running, digests.running),
+    ...(kept ? keptFamilies(kept) : []),
     ...(changes ? changeFamilies(changes) : []),
+  ];
+}
+
+function keptFamilies({ count, bytes }: NonNullable<RegionCounts['kept']>): Family[] {
+  return [
+    single('pagerelay_kept_versions', 'Versions of regions that were replaced and are still served.', count),
+    single('pagerelay_kept_version_bytes', 'Bytes of these versions.', bytes),
   ];
 }
 

@@ -32,6 +32,8 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     regions: [{ name: 'region', path }],
     engine,
     portableEtags: false,
+    keepVersions: 0,
+    keepBytes: 1,
     maxDigestBytes: 0,
     cacheControl: 'no-cache',
     headers: [],

@@ -13,6 +13,7 @@ import {
 } from '../relay/relay.ts';
 import { contentTypeOf } from './content-type.ts';
 import { FileTags } from './file-tags.ts';
+import { isSameFile, type KeptVersions } from './kept-versions.ts';
 import { Listing } from './listing/listing.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
 import { describeRegion, type Region } from './region.ts';
@@ -35,6 +36,8 @@ export type CatalogSource = {
   readonly dotfiles?: Dotfiles | undefined;
   /** Names the generations of files that nothing is known of. */
   readonly tags?: FileTags | undefined;
+  /** What becomes of regions that are replaced; undefined: no version is kept. */
+  readonly kept?: KeptVersions | undefined;
 };
 
 /** What others have done to the file of an open region. */
@@ -77,6 +80,8 @@ export class Catalog {
   readonly externalChanges: Record<ExternalChange, number> = { replaced: 0, changed: 0, removed: 0 };
   /** Lists of the regions. */
   readonly list: Listing;
+  /** Versions that were replaced; undefined where none is kept. */
+  readonly kept: KeptVersions | undefined;
   readonly #relay: Relay;
   readonly #files: ReadonlyMap<string, string>;
   #tree: Tree | undefined;
@@ -102,6 +107,7 @@ export class Catalog {
     this.#states = source.states;
     this.#dotfiles = source.dotfiles ?? 'allow';
     this.#tags = source.tags ?? new FileTags();
+    this.kept = source.kept;
     this.#files = new Map(source.files.map(({ name, path }) => [name, path]));
     this.list = new Listing({
       relay,
@@ -138,6 +144,7 @@ export class Catalog {
   moveTo(tree: Tree, states: RegionStates): Generation['id'][] {
     this.#tree = tree;
     this.#states = states;
+    this.kept?.clear(); // The lock of the tree that is left keeps no writer from their files any more.
     this.#open.clear();
     return [...this.#names.keys()];
   }
@@ -148,6 +155,7 @@ export class Catalog {
     clearInterval(this.#sweeper);
     this.list.close();
     this.#watcher.close();
+    this.kept?.close();
   }
 
   /** Whether a region can be called so: the one rule for whoever asks, by whichever route. */
@@ -166,10 +174,20 @@ export class Catalog {
     const known = this.#open.get(name);
     if (known && this.#isCurrent(name, known)) return this.#regionOf(name, known);
     if (!this.accepts(name)) throw new SystemError('ENOENT', JSON.stringify(name));
-    const region = this.#describe(name);
+    const region = this.#describeOrForget(name);
     this.#keep(name, region);
     this.#watcher.watch(name, this.#pathOf(name));
     return region;
+  }
+
+  // Who has removed a file wants nobody to have it.
+  #describeOrForget(name: string): Region {
+    try {
+      return this.#describe(name);
+    } catch (error) {
+      if (isMissing(error)) this.kept?.forget(name);
+      throw error;
+    }
   }
 
   #keep(name: string, open: Region | Opened): void {
@@ -179,11 +197,7 @@ export class Catalog {
 
   #regionOf(name: string, open: Region | Opened): Region {
     if ('state' in open) return open;
-    const { content, etag, contentType } = open;
-    const given = contentType === contentTypeOf(name) ? undefined : contentType;
-    const { epoch, version } = content;
-    const state = { ...contentOfEtag(etag, epoch, version), contentType: given, inPlace: epoch > 0, limit: undefined };
-    const region = describeRegion(name, content, state);
+    const region = describeOpened(name, open);
     this.#open.set(name, region, { noDisposeOnSet: true });
     return region;
   }
@@ -257,15 +271,33 @@ export class Catalog {
   letGo(name: string): void {
     this.onChange?.(name);
     this.adoptOpened();
+    this.#drop(name);
+  }
+
+  // What is asked for by this name next is opened anew. Where another file has the name, the version may be kept.
+  #drop(name: string): void {
+    const open = this.kept && this.#open.peek(name);
+    if (open) this.#keepReplaced(name, open);
     this.#open.delete(name);
+  }
+
+  #keepReplaced(name: string, open: Region | Opened): void {
+    const { tree, path } = this.locate(name);
+    try {
+      if (isSameFile(this.#relay.identify(tree, path), open.content.generation)) return;
+      const generation = this.kept?.take('state' in open ? open : describeOpened(name, open));
+      if (generation) this.#remember(generation.id, name);
+    } catch (error) {
+      if (isMissing(error)) this.kept?.forget(name);
+      else if (!(error instanceof SystemError)) throw error;
+    }
   }
 
   /** Does the same for every region of the same file, by links or other names. */
   letGoOfFile({ content: { generation } }: Region): void {
     this.adoptOpened();
-    const { device, inode } = generation;
-    const isOfFile = (other: Generation) => other.inode === inode && other.device === device;
-    const names = [...this.#open].filter(([, { content }]) => isOfFile(content.generation)).map(([name]) => name);
+    const ofFile = [...this.#open].filter(([, { content }]) => isSameFile(content.generation, generation));
+    const names = ofFile.map(([name]) => name);
     for (const name of names) this.letGo(name);
   }
 
@@ -346,7 +378,7 @@ export class Catalog {
         return this.#relay.openGeneration(tree, path, limit);
       } catch (error) {
         const noRoom = error instanceof SystemError && (error.code === 'ENOMEM' || error.code === 'EMFILE');
-        if (!noRoom || this.#open.pop() === undefined) throw error;
+        if (!noRoom || !(this.kept?.letOneGo() || this.#open.pop())) throw error;
       }
     }
   }
@@ -377,11 +409,11 @@ export class Catalog {
       if (this.#relay.isAt(generation, tree, path)) return true;
       this.#countUnlessOurs(name, generation, this.#relay.identify(tree, path));
     } catch (error) {
-      if (error instanceof SystemError && missing.has(error.code)) this.#count(name, 'removed');
-      this.#open.delete(name);
+      if (isMissing(error)) this.#count(name, 'removed');
+      this.#drop(name);
       throw error;
     }
-    this.#open.delete(name);
+    this.#drop(name);
     return false;
   }
 
@@ -416,4 +448,16 @@ export class Catalog {
     for (const id of this.#names.keys()) if (!this.#relay.isKnown(id)) this.#names.delete(id);
     this.#forgetAt = 2 * Math.max(mostOpen, this.#names.size);
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof SystemError && missing.has(error.code);
+}
+
+// What a lane has opened.
+function describeOpened(name: string, { content, etag, contentType }: Opened): Region {
+  const given = contentType === contentTypeOf(name) ? undefined : contentType;
+  const { epoch, version } = content;
+  const state = { ...contentOfEtag(etag, epoch, version), contentType: given, inPlace: epoch > 0, limit: undefined };
+  return describeRegion(name, content, state);
 }

@@ -151,6 +151,19 @@ export class NativeRelay implements Relay {
     return { ...generation, seen };
   }
 
+  openAgain(generation: Generation): Generation {
+    return this.openGeneration(undefined, this.#descriptorOf(generation));
+  }
+
+  isUnchanged(generation: Generation): boolean {
+    return this.isAt(generation, undefined, this.#descriptorOf(generation));
+  }
+
+  // Leads to the file itself, whatever names that has.
+  #descriptorOf({ id }: Generation): string {
+    return `/proc/self/fd/${checked(this.#shim.act(this.#relay, 'generationDescriptor', id), 'descriptor')}`;
+  }
+
   closeGeneration(generation: Generation): void {
     this.#shim.act(this.#relay, 'closeGeneration', generation.id);
   }

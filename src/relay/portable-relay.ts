@@ -134,6 +134,18 @@ export class PortableRelay implements Relay {
     return generation;
   }
 
+  openAgain(generation: Generation): Generation {
+    return this.openGeneration(undefined, this.#descriptorOf(generation));
+  }
+
+  isUnchanged(generation: Generation): boolean {
+    return this.isAt(generation, undefined, this.#descriptorOf(generation));
+  }
+
+  #descriptorOf({ id }: Generation): string {
+    return `/proc/self/fd/${this.#generations.get(id)?.fd ?? 'closed'}`;
+  }
+
   closeGeneration(generation: Generation): void {
     const open = this.#generations.get(generation.id);
     if (!open) return;

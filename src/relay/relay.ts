@@ -191,6 +191,10 @@ export type Relay = {
   isAt(generation: Generation, tree: Tree | undefined, path: string): boolean;
   /** Opens a file, to serve at most `limit` bytes of it. @throws SystemError */
   openGeneration(tree: Tree | undefined, path: string, limit?: number): Generation;
+  /** Opens the file of an open generation again, whatever names it has by now. @throws SystemError */
+  openAgain(generation: Generation): Generation;
+  /** Whether the file of an open generation is as it was when that was opened, by size, mtime and ctime. */
+  isUnchanged(generation: Generation): boolean;
   /**
    * The content of a generation that is open, for `hold`.
    *

@@ -49,6 +49,8 @@ test('nothing given means the defaults', () => {
     readTokenFile: undefined,
     regions: [],
     portableEtags: false,
+    keepVersions: 0,
+    keepBytes: 1_073_741_824,
     maxDigestBytes: 1_073_741_824,
     cacheControl: 'no-cache',
     headers: [],
@@ -178,6 +180,8 @@ const spellings: readonly Spelling[] = [
     ],
   ],
   ['portableEtags', ['--portable-etags'], ['PAGERELAY_PORTABLE_ETAGS', '1'], { portableEtags: true }, true],
+  ['keepVersions', ['--keep-versions', '90.5'], ['PAGERELAY_KEEP_VERSIONS', '90.5'], { keepVersions: 90.5 }, 90.5],
+  ['keepBytes', ['--keep-bytes', '2GiB'], ['PAGERELAY_KEEP_BYTES', '2GiB'], { keepBytes: '2GiB' }, 2_147_483_648],
   [
     'maxDigestBytes',
     ['--max-digest-bytes', '2GiB'],

@@ -20,7 +20,7 @@ const document = new URL('../../docs/metrics.md', import.meta.url);
 test('docs/metrics.md has every metric that is exported, as it is exported, and no other', async (t) => {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'region.bin', 4096);
-  const { service } = await startService(t, { dir, writable: true });
+  const { service } = await startService(t, { dir, writable: true, keepVersions: 60 });
   await service.app.inject({ url: '/regions/region.bin' });
   const families = await service.app.pagerelay.metrics.families();
   const documented = rowsOf(readFileSync(document, 'utf8'));

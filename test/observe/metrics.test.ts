@@ -5,6 +5,7 @@ import { PortableRelay } from '../../src/relay/portable-relay.ts';
 
 const counts = {
   externalChanges: { replaced: 0, changed: 0, removed: 0 },
+  kept: undefined,
   digests: { running: 0, outcomes: { computed: 0 } },
   changes: undefined,
 };

@@ -17,6 +17,8 @@ export const serviceDefaults: ServiceOptions = {
   dir: undefined,
   regions: [],
   portableEtags: false,
+  keepVersions: 0,
+  keepBytes: 2 ** 30,
   maxDigestBytes: 2 ** 30,
   cacheControl: 'no-cache',
   headers: [],

@@ -74,8 +74,8 @@ export const readRoute: RouteDocument = {
       version: {
         type: 'string',
         description:
-          'An entity-tag without its quotes: 412 unless it is that of the current version, to HEAD too. Clients that ' +
-          'ask for one region again and again, and can send no If-Match, never get parts of two versions by such a URL.',
+          'An entity-tag without its quotes: 412, to HEAD too, unless it is that of the current version, or of one that ' +
+          'was replaced and is kept (`--keep-versions`). Clients that ask for one region again and again, and can send no If-Match, never get parts of two versions by such a URL.',
       },
     },
   },
@@ -139,7 +139,7 @@ const region = component(
       type: 'string',
       description:
         'Where this version is found and no other, relative to this address (RFC 3986 4.2): 412 once the region has ' +
-        'another one.',
+        'another one and this one is not kept (`--keep-versions`).',
     },
     node: {
       type: ['integer', 'null'],

@@ -21,7 +21,7 @@ import { answerBodiless, answerHeld, type Outgoing } from './outgoing.ts';
 import type { Publisher } from './publish.ts';
 import { contentFields, type Fields, type GivenFields, setFields, validatorFields } from './region-headers.ts';
 import { isSettled } from './settled.ts';
-import { checkVersion } from './version-url.ts';
+import { findVersion, isVersionAsked } from './version-url.ts';
 
 /** A region that others keep changing is judged again so often. */
 const mostJudgements = 5;
@@ -58,11 +58,12 @@ type Asked = {
   readonly forOrigin: Fields;
 };
 
-// What a user's own route answers with, only that route knows.
-function publish({ publisher, outgoing }: RegionService, asked: Asked, region: Region, given: GivenFields) {
+// What a user's own route answers with, only that route knows; and what is replaced is no lane's any more.
+function publish({ catalog, publisher, outgoing }: RegionService, asked: Asked, region: Region, given: GivenFields) {
   const { reply, forOrigin } = asked;
   const { request } = reply;
   if (!publisher || given.settled === false || !request.routeOptions.config.answeredByLanes) return;
+  if (typeof given.version === 'string' && !catalog.isLatest(region)) return;
   if (!areRightWithoutOrigin(forOrigin, request)) return;
   publisher.publish(request, region, given, outgoing.engineOf(region), forOrigin);
 }
@@ -87,7 +88,7 @@ function isOfBytes({ method, headers }: FastifyRequest): boolean {
 // By what a region was when it was last looked at. An error may be none by what it is now.
 function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined {
   try {
-    checkVersion(region.etag, given.version);
+    if (!isVersionAsked(region.etag, given.version)) return undefined;
     return planBytes('GET', reply.request.headers, region, given.contentType);
   } catch {
     return undefined;
@@ -141,9 +142,8 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
       treeWatch?.look();
       if (lock?.share() === false) await behind.otherService();
-      const region = catalog.find(name);
+      const region = findVersion(catalog, name, asked.given.version);
       const given = givenFor(region, asked.given);
-      checkVersion(region.etag, given.version);
       const verdict = judge(method, headers, region, given.contentType);
       publish(service, asked, region, given);
       if (verdict.kind === 'not-modified') {
@@ -154,7 +154,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       const isDigestWanted = judgement === 0 && wantsReprDigest(headers);
       const digest = isDigestWanted ? await digests.of(region.content, reply.request.raw.socket) : undefined;
       if (digest !== undefined && lock?.share() === false) continue;
-      if (digest !== undefined && catalog.find(name).content !== region.content) continue;
+      if (digest !== undefined && findVersion(catalog, name, given.version).content !== region.content) continue;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
       const held = outgoing.hold(reply, region, plan, behind.place);

@@ -1,5 +1,7 @@
 /** URLs that name one version of a region: `/regions/NAME?version=TAG`, the entity-tag without its quotes. @module */
 import type { FastifyRequest } from 'fastify';
+import type { Catalog } from '../../region/catalog.ts';
+import type { Region } from '../../region/region.ts';
 import { ProblemError } from '../problem/problems.ts';
 import { refuse } from './list-pages.ts';
 
@@ -26,8 +28,20 @@ export function versionUrl(etag: string): string {
   return `?version=${encodeURIComponent(etag.slice(1, -1))}`;
 }
 
-/** @throws ProblemError `precondition-failed` when a region is at another version than was asked for */
-export function checkVersion(etag: string, version: string | null | undefined): void {
-  if (typeof version !== 'string' || etag === `"${version}"`) return;
+/** Whether an entity-tag is of the version that is asked for. */
+export function isVersionAsked(etag: string, version: string | null | undefined): boolean {
+  return typeof version !== 'string' || etag === `"${version}"`;
+}
+
+/**
+ * The region as it is now; or, where another version of it is asked for, that one, if it is kept.
+ *
+ * @throws SystemError when there is no such region; ProblemError `precondition-failed` for a version that is not kept
+ */
+export function findVersion(catalog: Catalog, name: string, version: string | null | undefined): Region {
+  const current = catalog.find(name);
+  const { etag } = current;
+  const asked = isVersionAsked(etag, version) ? current : catalog.kept?.find(name, `"${version}"`);
+  if (asked) return asked;
   throw new ProblemError('precondition-failed', { detail: 'The region has another version now.', headers: { etag } });
 }

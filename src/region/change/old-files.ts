@@ -80,12 +80,13 @@ export class OldFiles {
     if (generation) this.#relay.closeGeneration(generation);
   }
 
-  /** Removes a kept link when no reference to any page of its file is left. */
-  letGo(kept: Kept): void {
-    void this.#pending.follow(this.#letGo(kept));
+  /** Removes a kept link when no reference to any page of its file is left. @param until what else it is kept for */
+  letGo(kept: Kept, until?: Promise<void>): void {
+    void this.#pending.follow(this.#letGo(kept, until));
   }
 
-  async #letGo(kept: Kept): Promise<void> {
+  async #letGo(kept: Kept, until: Promise<void> | undefined): Promise<void> {
+    if (until) await until;
     if (await this.#removeUnlessLast(kept)) return;
     const { path, generation } = kept;
     if (generation) await this.#relay.retireGeneration(generation);

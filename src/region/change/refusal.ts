@@ -24,12 +24,21 @@ export class Refusal extends Error {
 const full: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const inTheWay: ReadonlySet<unknown> = new Set(['ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EXDEV']);
 
+/** Whether an error says that a file system has no room. */
+export function isFull(error: unknown): boolean {
+  return full.has(codeOf(error));
+}
+
 /** A file system's error as the refusal that it means; anything else is given back as it is. */
 export function refusalOf(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (error instanceof Refusal) return error;
   if (full.has(code)) return new Refusal('no-space', 'There is no room for it.', error);
   if (code === 'ENAMETOOLONG') return new Refusal('bad-name', 'The file system takes no segment so long.', error);
   if (inTheWay.has(code)) return new Refusal('name-conflict', 'Another region or a file system is in the way.', error);
   return error;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

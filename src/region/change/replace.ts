@@ -122,10 +122,11 @@ async function giveName(store: Store, place: Place, upload: FileUpload, before: 
   if (before && kept) leave(store, before, kept);
 }
 
-// The name has gone from it; its pages go when nobody sends them any more.
+// The name has gone from it; its pages go when nobody sends them any more. A version that is kept would be taken for one
+// that others have touched if its link went before it: that moves its ctime.
 function leave(store: Store, region: Region, kept: Kept): void {
   store.catalog.letGoOfFile(region);
-  store.old.letGo(kept);
+  store.old.letGo(kept, store.catalog.kept?.endOf(region.content.generation));
 }
 
 /**

@@ -38,6 +38,7 @@ const more = {
   'ext4-dax': [
     'connections',
     'digests',
+    'kept-versions',
     'lists',
     'names',
     'range-table',
