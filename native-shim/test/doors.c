@@ -64,10 +64,38 @@ static void a_guest_that_is_answered_is_never_told_of(void) {
     scene_close(&scene);
 }
 
+static atomic_uint discarded;
+
+static ssize_t counted_discard(int fd, size_t length, int flags) {
+    discarded++;
+    return pr_sys_real.discard(fd, length, flags);
+}
+
+/* What a lane has not read when it closes would make the kernel reset the connection; of a client that has ended there
+ * is nothing. */
+static void only_of_a_client_that_has_not_ended_is_anything_discarded(void) {
+    pr_sys.discard = counted_discard;
+    struct scene scene = scene_open();
+    for (unsigned ended = 0; ended < 2; ended++) {
+        int guest = visit(&scene);
+        discarded = 0;
+        ask(guest, ended ? "Range: bytes=7-99\r\n" : "Connection: close\r\nRange: bytes=7-99\r\n");
+        read_begin(&scene, guest, (struct begin){.status = 206, .offset = 7, .length = 93, .closes = !ended});
+        read_body(guest, 7, 93, 0);
+        if (ended) MUST(shutdown(guest, SHUT_WR));
+        expect_end(guest);
+        wait_empty(&scene);
+        CHECK_EQUAL(discarded, ended ? 0 : 1);
+        close(guest);
+    }
+    scene_close(&scene);
+    pr_sys.discard = pr_sys_real.discard;
+}
+
 static atomic_uint asked_of_epoll;
 
-static int accept_asked(int fd, int flags) {
-    int guest = pr_sys_real.accept(fd, flags);
+static int accept_asked(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+    int guest = pr_sys_real.accept(fd, address, length, flags);
     struct pollfd request = {.fd = guest, .events = POLLIN};
     bool by_lane = guest >= 0 && (flags & SOCK_NONBLOCK);
     if (by_lane) CHECK_EQUAL(poll(&request, 1, 5000), 1);
@@ -126,6 +154,27 @@ static void the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait
         read_body(guest, 7, length, 0);
         expect_end(guest);
         CHECK_EQUAL(last_flags & MSG_MORE, MSG_MORE);
+        close(guest);
+    }
+    scene_close(&scene);
+    pr_sys.send = pr_sys_real.send;
+}
+
+static void and_so_does_a_response_without_a_body(void) {
+    static const char closing[] = "Connection: close\r\n", matching[] = "If-None-Match: \"a\"\r\n";
+    pr_sys.send = seen_send;
+    struct scene scene = scene_open();
+    for (unsigned each = 0; each < 4; each++) {
+        bool closes = each & 1, is_head = each & 2;
+        char request[256];
+        int guest = visit(&scene);
+        say(guest, request,
+            (size_t)sprintf(request, "%s %s HTTP/1.1\r\nHost: a\r\n%s%s\r\n", is_head ? "HEAD" : "GET", path_a,
+                            is_head ? "" : matching, closes ? closing : ""));
+        read_begin(&scene, guest,
+                   (struct begin){.status = is_head ? 200 : 304, .length = scene.region.size, .closes = closes});
+        if (closes) expect_end(guest);
+        CHECK_EQUAL(last_flags & MSG_MORE, closes ? MSG_MORE : 0);
         close(guest);
     }
     scene_close(&scene);
@@ -279,8 +328,10 @@ static void a_connection_that_node_can_have_only_one_descriptor_of(void) {
 int main(void) {
     RUN(only_what_stays_in_the_machine_is_not_paced);
     RUN(a_guest_that_is_answered_is_never_told_of);
+    RUN(only_of_a_client_that_has_not_ended_is_anything_discarded);
     RUN(one_that_asks_at_once_and_closes_is_answered_without_epoll);
     RUN(the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait);
+    RUN(and_so_does_a_response_without_a_body);
     RUN(nor_do_the_last_where_their_fin_has_to_wait);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
     RUN(only_what_listens_for_streams_is_a_door);

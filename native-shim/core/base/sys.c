@@ -89,8 +89,8 @@ static int real_socket(int family, int type, int protocol) {
     return socket(family, type | SOCK_CLOEXEC, protocol);
 }
 
-static int real_accept(int fd, int flags) {
-    return accept4(fd, NULL, NULL, flags | SOCK_CLOEXEC);
+static int real_accept(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+    return accept4(fd, address, length, flags | SOCK_CLOEXEC);
 }
 
 static int real_queued(int fd, int *bytes) {

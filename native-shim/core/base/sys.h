@@ -87,7 +87,8 @@ struct statx;
     CALL(LISTEN, listen, listen, int, -1, (int fd, int backlog), (fd, backlog))                                        \
     CALL(CONNECT, connect, connect, int, -1, (int fd, const struct sockaddr *address, socklen_t length),               \
          (fd, address, length))                                                                                        \
-    CALL(ACCEPT, accept, real_accept, int, -1, (int fd, int flags), (fd, flags))                                       \
+    CALL(ACCEPT, accept, real_accept, int, -1, (int fd, struct sockaddr *address, socklen_t *length, int flags),       \
+         (fd, address, length, flags))                                                                                 \
     CALL(GETSOCKNAME, getsockname, getsockname, int, -1, (int fd, struct sockaddr *address, socklen_t *length),        \
          (fd, address, length))                                                                                        \
     CALL(GETPEERNAME, getpeername, getpeername, int, -1, (int fd, struct sockaddr *address, socklen_t *length),        \

@@ -9,6 +9,7 @@
 #include "http/layer.h"
 #include "http/opening.h"
 #include "http/sending.h"
+#include "wire/done.h"
 
 static enum pr_fed why_not(int error) {
     switch (error) {
@@ -79,33 +80,48 @@ static void leave_to_node(struct pr_connection *connection, enum pr_fed why) {
     pr_connection_unlock(connection);
 }
 
+/* What its line of the log, and the end of the connection, depend on. */
+static void note_request(struct pr_connection *connection, const struct pr_head *head, struct pr_answer answer) {
+    struct pr_responder *responder = connection->responder;
+    responder->answer = answer;
+    responder->kind = kind_of(head, &answer);
+    /* As Node does it: to a client of HTTP/1.0 a response without a length ends with its connection, 304 too. */
+    bool has_length = answer.status != PR_STATUS_NOT_MODIFIED || !head->is_http_1_0;
+    responder->closes = !head->keeps_connection || !has_length;
+    responder->begun = pr_lane_of(connection)->now;
+    responder->is_head = head->is_head;
+    responder->is_http_1_0 = head->is_http_1_0;
+    if (!connection->relay->http->responding.combined) return;
+    pr_free(responder->asked);
+    responder->asked = pr_access_log_asked(head);
+}
+
+/* 0, or -errno: nothing of it is out, or -EPIPE. */
+static int send_answer(struct pr_connection *connection, const struct pr_head *head) {
+    struct pr_responder *responder = connection->responder;
+    const struct pr_window *window = &pr_http_of(connection)->window;
+    bool is_last = !window->full && window->at + head->length == window->length;
+    int result = pr_published_look(pr_part_of(connection), responder->published, &responder->generation,
+                                   pr_lane_of(connection)->now);
+    if (result < 0) return result;
+    return responder->answer.has_body ? pr_send_body(connection, is_last) : pr_send_head(connection, is_last);
+}
+
 enum pr_next pr_responder_answer(struct pr_connection *connection, const struct pr_head *head) {
     struct pr_responder *responder = connection->responder;
     struct pr_answer answer = {0};
     pr_connection_lock(connection);
     enum pr_fed why = find_answer(connection, head, &answer);
+    bool looks = pr_much_is_undone(connection);
     pr_wait_for_answer(connection);
     responder->in_head = false;
     pr_connection_unlock(connection);
-    responder->answer = answer;
-    /* As Node does it: to a client of HTTP/1.0 a response without a length ends with its connection, 304 too. */
-    bool has_length = answer.status != PR_STATUS_NOT_MODIFIED || !head->is_http_1_0;
-    responder->closes = !head->keeps_connection || !has_length;
-    responder->begun = pr_lane_of(connection)->now;
-    responder->is_http_1_0 = head->is_http_1_0;
-    if (connection->relay->http->responding.combined && why == PR_FED_COUNT) {
-        pr_free(responder->asked);
-        responder->asked = pr_access_log_asked(head);
-    }
-    if (why == PR_FED_COUNT) responder->kind = kind_of(head, &answer);
-    const struct pr_window *window = &pr_http_of(connection)->window;
-    bool is_last = !window->full && window->at + head->length == window->length;
+    if (looks) pr_look(connection, &connection->poller->prober);
     int result = 0;
-    if (why == PR_FED_COUNT)
-        result = pr_published_look(pr_part_of(connection), responder->published, &responder->generation,
-                                   pr_lane_of(connection)->now);
-    if (why == PR_FED_COUNT && result == 0)
-        result = answer.has_body ? pr_send_body(connection, is_last) : pr_send_head(connection);
+    if (why == PR_FED_COUNT) {
+        note_request(connection, head, answer);
+        result = send_answer(connection, head);
+    }
     if (result == -ECONNRESET || result == -EPIPE) return pr_responder_leave(connection);
     if (result < 0) why = why_not(result);
     if (why < PR_FED_COUNT) {

@@ -47,11 +47,11 @@ struct pr_responder {
     uint64_t begun;           /* ns: the answer */
     enum pr_answered kind;
     bool knows_position;
-    bool is_http_1_0; /* the request */
-    bool closes;      /* after the answer */
-    bool in_head;     /* a part of the next request is there */
-    bool ended;       /* the client will send nothing more; what it has sent may be unread */
-    atomic_bool over; /* Node shall have it after the response that it is in */
+    bool is_head, is_http_1_0; /* the request */
+    bool closes;               /* after the answer */
+    bool in_head;              /* a part of the next request is there */
+    bool ended;                /* the client will send nothing more; what it has sent may be unread */
+    atomic_bool over;          /* Node shall have it after the response that it is in */
 };
 
 /* Gives back what pr_respond has kept. */

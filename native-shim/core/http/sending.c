@@ -69,13 +69,6 @@ static int take_pages_of_answer(struct pr_connection *connection, struct pr_tran
                         transmission);
 }
 
-static bool much_is_undone(struct pr_connection *connection) {
-    pr_connection_lock(connection);
-    bool much = pr_much_is_undone(connection);
-    pr_connection_unlock(connection);
-    return much;
-}
-
 /*
  * Under its lane's lock: the close follows in this turn, for nothing is to be waited for, nobody else has its
  * descriptor, and nothing has come behind the request, which Node would have to see.
@@ -90,7 +83,6 @@ int pr_send_body(struct pr_connection *connection, bool is_last) {
     struct pr_segment extent = {.offset = responder->answer.offset, .length = responder->answer.length};
     struct pr_transmission *transmission = pr_hold_new(engine_for(connection, is, extent.length), &extent, 1);
     if (!transmission) return -ENOMEM;
-    if (much_is_undone(connection)) pr_look(connection, &connection->poller->prober);
     char *head = pr_http_of(connection)->head;
     size_t head_length = write_head(connection, head);
     uint64_t start = body_start(connection, head_length, extent.length);
@@ -111,20 +103,24 @@ static int keep_unsent(struct pr_responder *responder, const char *bytes, size_t
     return 0;
 }
 
-/* How many bytes the socket takes: 0 for none now, or -errno. */
-static ssize_t send_some(struct pr_connection *connection, const char *bytes, size_t length) {
+/* How many bytes the socket takes: 0 for none now, or -errno. `more`: what follows at once leaves in their packet. */
+static ssize_t send_some(struct pr_connection *connection, const char *bytes, size_t length, bool more) {
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     ssize_t sent;
-    do sent = pr_sys.send(connection->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    do sent = pr_sys.send(connection->fd, bytes, length, flags);
     while (sent < 0 && errno == EINTR);
     return sent >= 0 ? sent : errno == EAGAIN ? 0 : -errno;
 }
 
-int pr_send_head(struct pr_connection *connection) {
+int pr_send_head(struct pr_connection *connection, bool is_last) {
     struct pr_responder *responder = connection->responder;
     const char *head = pr_http_of(connection)->head;
     size_t length = write_head(connection, pr_http_of(connection)->head);
     body_start(connection, length, 0);
-    ssize_t sent = send_some(connection, head, length);
+    pr_connection_lock(connection);
+    bool ends = closes_at_once(connection, is_last);
+    pr_connection_unlock(connection);
+    ssize_t sent = send_some(connection, head, length, ends);
     if (sent < 0) return (int)sent;
     if ((size_t)sent == length || keep_unsent(responder, head + sent, length - (size_t)sent) == 0) return 0;
     return sent > 0 ? -EPIPE : -ENOMEM; /* what was begun, nobody else may answer */
@@ -134,7 +130,7 @@ int pr_send_unsent(struct pr_connection *connection) {
     struct pr_responder *responder = connection->responder;
     struct pr_unread *unsent = responder->unsent;
     if (!unsent) return 1;
-    ssize_t sent = send_some(connection, unsent->bytes + unsent->at, unsent->length - unsent->at);
+    ssize_t sent = send_some(connection, unsent->bytes + unsent->at, unsent->length - unsent->at, false);
     if (sent < 0) return (int)sent;
     unsent->at += (size_t)sent;
     if (unsent->at < unsent->length) return 0;

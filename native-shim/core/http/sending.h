@@ -9,7 +9,7 @@
 int pr_send_body(struct pr_connection *connection, bool is_last);
 
 /* A response that is a head alone. The same; -EPIPE when a part of it is out. */
-int pr_send_head(struct pr_connection *connection);
+int pr_send_head(struct pr_connection *connection, bool is_last);
 
 /* What is left of one: 1 when nothing is, 0 when the socket takes no more, or -errno. */
 int pr_send_unsent(struct pr_connection *connection);

@@ -54,6 +54,7 @@ enum pr_window_sight pr_window_read_on(struct pr_connection *connection) {
     ssize_t got;
     do got = pr_sys.recv(connection->fd, window->bytes + kept, PR_WINDOW - kept, MSG_DONTWAIT);
     while (got < 0 && errno == EINTR);
+    connection->all_read = got == 0;
     window->full = got > 0 && (size_t)got == PR_WINDOW - kept;
     if (got > 0) window->length += (size_t)got;
     if (got > 0) return PR_WINDOW_BYTES;

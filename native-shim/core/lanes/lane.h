@@ -6,6 +6,7 @@
 #define PR_LANE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,9 +25,11 @@ struct pr_lane {
     uint64_t now;              /* ns: when the turn, or the answer in it, began */
     uint64_t accept_at;        /* ns: when doors are to be looked at without having been heard of */
     int newcomer;              /* what it has accepted and there is no room for yet; -1 when none */
-    uint64_t newcomer_at;      /* ns: when it did */
-    uint64_t stalled_at;       /* ns: when that connection in flight moved that waits longest, at the last look */
-    bool started, stop;
+    struct pr_peer newcomer_peer;
+    uint64_t newcomer_at; /* ns: when it did */
+    uint64_t stalled_at;  /* ns: when that connection in flight moved that waits longest, at the last look */
+    bool started;
+    atomic_bool stop;
 };
 
 /* The lane that has a connection. */

@@ -28,12 +28,12 @@ static bool has_spare(struct pr_lanes_layer *lanes) {
 }
 
 int pr_accept_newcomer(struct pr_lane *lane, int listener) {
-    int fd = pr_sys.accept(listener, SOCK_NONBLOCK);
+    int fd = pr_peer_accept(listener, &lane->newcomer_peer);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
         int spare = atomic_exchange(&lane->relay->lanes->spare, -1);
         if (spare < 0) return -1;
         close(spare);
-        fd = pr_sys.accept(listener, SOCK_NONBLOCK);
+        fd = pr_peer_accept(listener, &lane->newcomer_peer);
         int error = errno;
         if (fd < 0) has_spare(lane->relay->lanes);
         errno = error;
@@ -73,13 +73,11 @@ static struct pr_poller *ask_for_room(struct pr_relay *relay) {
 
 static void let_in(struct pr_lane *lane) {
     struct pr_connection *connection;
-    struct pr_peer peer;
     int fd = lane->newcomer;
     lane->newcomer = -1;
     /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
-    if (pr_peer_address_of(fd, &peer) < 0 ||
-        pr_connection_new(lane->relay, fd, &peer, lane->poller.node, &connection) < 0)
-        close(fd); /* its client is gone, or there is no memory */
+    if (pr_connection_new(lane->relay, fd, &lane->newcomer_peer, lane->poller.node, &connection) < 0)
+        close(fd); /* there is no memory */
     else
         lane->relay->lanes->serving->let_in(connection);
 }

@@ -27,7 +27,8 @@ static void dispose_connection(struct pr_connection *connection) {
         /* epoll knows the open file, not the number: it would go on reporting for a descriptor that Node still has. */
         if (connection->listens && !connection->at_door)
             pr_sys.epoll_ctl(connection->poller->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-        if (pr_node_has_closed(connection) && !pr_is_reset(connection)) discard_received(connection->fd);
+        bool unread = !connection->all_read && pr_node_has_closed(connection) && !pr_is_reset(connection);
+        if (unread) discard_received(connection->fd);
         close(connection->fd);
     }
     pr_free(connection->ledger);

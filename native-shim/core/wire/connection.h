@@ -85,6 +85,7 @@ struct pr_connection {
     bool shared;            /* a lane has accepted it, and Node has a descriptor too */
     atomic_bool makes_room; /* its lane shall close it, if nothing was asked on it; changed under its lock */
     bool ended_at_door;     /* its client has ended meanwhile, which who takes it is told */
+    bool all_read;          /* up to its client's FIN, by its lane */
     bool classified;        /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
     struct pr_list ready, watch, broken_off;

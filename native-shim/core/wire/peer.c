@@ -252,15 +252,18 @@ int pr_stream_family(int fd) {
     return known ? domain : -EPROTOTYPE;
 }
 
-int pr_peer_address_of(int fd, struct pr_peer *peer) {
-    memset(peer, 0, sizeof *peer);
-    socklen_t length = sizeof peer->there;
-    if (pr_sys.getpeername(fd, &peer->there.any, &length) < 0) return -errno;
-    if (pr_is_unix(peer)) return 0;
+static void unmap_peer(struct pr_peer *peer) {
     bool six = peer->there.any.sa_family == AF_INET6;
     unmap(&peer->there);
     peer->mapped = six && peer->there.any.sa_family == AF_INET;
-    return six || peer->there.any.sa_family == AF_INET ? 0 : -EPROTOTYPE;
+}
+
+int pr_peer_accept(int listener, struct pr_peer *peer) {
+    memset(peer, 0, sizeof *peer);
+    socklen_t length = sizeof peer->there;
+    int fd = pr_sys.accept(listener, &peer->there.any, &length, SOCK_NONBLOCK);
+    unmap_peer(peer);
+    return fd;
 }
 
 static int own_address(int fd, struct pr_peer *peer) {
@@ -272,8 +275,12 @@ static int own_address(int fd, struct pr_peer *peer) {
 
 int pr_peer_addresses(int fd, struct pr_peer *peer) {
     int result = pr_stream_family(fd);
-    if (result >= 0) result = pr_peer_address_of(fd, peer);
-    return result < 0 || pr_is_unix(peer) ? result : own_address(fd, peer);
+    if (result < 0) return result;
+    memset(peer, 0, sizeof *peer);
+    socklen_t length = sizeof peer->there;
+    if (pr_sys.getpeername(fd, &peer->there.any, &length) < 0) return -errno;
+    unmap_peer(peer);
+    return pr_is_unix(peer) ? 0 : own_address(fd, peer);
 }
 
 void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
@@ -314,7 +321,7 @@ static int connect_pair(int protocol, int fds[2]) {
         goto out;
     }
     if (pr_sys.connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0) goto out;
-    fds[1] = pr_sys.accept(listener, 0);
+    fds[1] = pr_sys.accept(listener, NULL, NULL, 0);
     if (fds[1] >= 0) result = 0;
 out:
     close(listener);

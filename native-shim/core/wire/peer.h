@@ -47,9 +47,12 @@ static inline bool pr_is_unix(const struct pr_peer *peer) {
 /* The family of a socket of TCP, or of a stream of AF_UNIX; -EPROTOTYPE of any other. */
 int pr_stream_family(int fd);
 
-/* Fills in the other end's address, and clears the rest. -EPROTOTYPE when it is of another family. */
-int pr_peer_address_of(int fd, struct pr_peer *peer);
-/* Our own end's too, without which a peer of TCP can't be looked at. -EPROTOTYPE as of pr_stream_family. */
+/*
+ * Accepts a connection without ever waiting, and fills in the other end's address, which saves a call for that. The
+ * listener is of a family as above. The descriptor, or -1 with errno.
+ */
+int pr_peer_accept(int listener, struct pr_peer *peer);
+/* Fills in both ends' addresses, without which a peer of TCP can't be looked at. -EPROTOTYPE as of pr_stream_family. */
 int pr_peer_addresses(int fd, struct pr_peer *peer);
 
 /* Fills in what is not known yet: our own end's address, the kind and the cookie. */
