@@ -122,11 +122,6 @@ struct pr_asked *pr_access_log_asked(const struct pr_head *head) {
     return asked;
 }
 
-static bool asks_for_head(const struct pr_responder *responder) {
-    return responder->kind == PR_ANSWERED_HEAD || responder->kind == PR_ANSWERED_HEAD_NOT_MODIFIED ||
-           responder->kind == PR_ANSWERED_HEAD_FAILED;
-}
-
 /* The time of the combined format; made anew once a second. */
 static void add_time(struct line *line) {
     static _Thread_local struct {
@@ -157,8 +152,7 @@ static void write_json(struct line *line, const struct pr_connection *connection
     add_number(line, milliseconds_since_1970(), 1);
     add(line, responding->behind_time);
     add_number(line, number_of_answer(connection), 1);
-    add_string(line,
-               asks_for_head(responder) ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
+    add_string(line, responder->is_head ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
     add(line, responder->published->is.path);
     add_string(line, "\",\"status\":");
     add_number(line, responder->answer.status, 1);
@@ -174,7 +168,7 @@ static void write_combined(struct line *line, const struct pr_connection *connec
     add_string(line, client);
     add_string(line, " - - ");
     add_time(line);
-    add_string(line, asks_for_head(responder) ? " \"HEAD " : " \"GET ");
+    add_string(line, responder->is_head ? " \"HEAD " : " \"GET ");
     add(line, responder->published->is.path);
     add_string(line, responder->is_http_1_0 ? " HTTP/1.0\" " : " HTTP/1.1\" ");
     add_number(line, responder->answer.status, 1);

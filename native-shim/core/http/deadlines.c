@@ -6,11 +6,15 @@
 #include "http/handover.h"
 #include "http/layer.h"
 
+static void put_in(struct pr_responder *responder, struct pr_list *list) {
+    pr_list_remove(&responder->waiting);
+    pr_list_append(list, &responder->waiting);
+}
+
 /* Each list is in the order of deadlines, for all in it wait as long. */
 static void wait_in(struct pr_responder *responder, struct pr_list *list, unsigned seconds) {
     responder->until = pr_now() + (uint64_t)seconds * 1000000000u;
-    pr_list_remove(&responder->waiting);
-    pr_list_append(list, &responder->waiting);
+    put_in(responder, list);
 }
 
 void pr_wait_idle(struct pr_connection *connection) {
@@ -22,7 +26,7 @@ void pr_wait_in_head(struct pr_connection *connection) {
 }
 
 void pr_wait_for_answer(struct pr_connection *connection) {
-    wait_in(connection->responder, &pr_http_of(connection)->answering, 0);
+    put_in(connection->responder, &pr_http_of(connection)->answering);
 }
 
 /* One whose time is over, pinned. What has become ready meanwhile is looked at in its turn. */

@@ -97,17 +97,9 @@ static enum pr_next wait_for_room(struct pr_connection *connection) {
     return PR_NEXT_NOTHING;
 }
 
-static bool node_has_closed(struct pr_connection *connection) {
-    pr_connection_lock(connection);
-    bool closed = pr_node_has_closed(connection);
-    pr_connection_unlock(connection);
-    return closed;
-}
-
 static enum pr_next read_request(struct pr_connection *connection) {
     enum pr_window_sight sight = pr_window_look(connection);
-    if (sight == PR_WINDOW_ENDED || (sight == PR_WINDOW_EMPTY && node_has_closed(connection)))
-        return pr_responder_leave(connection);
+    if (sight == PR_WINDOW_ENDED) return pr_responder_leave(connection);
     if (sight == PR_WINDOW_EMPTY) return wait_for_more(connection);
     struct pr_head head;
     switch (read_next_head(connection, &head)) {
@@ -119,7 +111,6 @@ static enum pr_next read_request(struct pr_connection *connection) {
 
 enum pr_next pr_responder_next(struct pr_connection *connection) {
     struct pr_responder *responder = connection->responder;
-    if (!responder) return PR_NEXT_NOTHING;
     if (pr_makes_room(connection)) return pr_responder_leave(connection);
     int sent = pr_send_unsent(connection);
     if (sent < 0) return pr_responder_leave(connection);

@@ -181,10 +181,9 @@ static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
     return false;
 }
 
-/* Pins the connections that are due, and sets the time of the next look. */
+/* Under the lane's lock: pins the connections that are due, and sets the time of the next look. */
 static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64_t now) {
     size_t count = 0;
-    pr_lock_part(lane->poller.part);
     lane->poller.next_look = lane->stalled_at = UINT64_MAX;
     pr_list_each(node, &lane->poller.watch) {
         struct pr_connection *connection = pr_container(node, struct pr_connection, watch);
@@ -197,7 +196,6 @@ static size_t take_due(struct pr_lane *lane, struct pr_connection **into, uint64
         }
         if (connection->look_at < lane->poller.next_look) lane->poller.next_look = connection->look_at;
     }
-    pr_unlock_part(lane->poller.part);
     return count;
 }
 
@@ -213,10 +211,8 @@ static void look_at_due(struct pr_lane *lane) {
     struct pr_connection *connections[LOOKS_AT_ONCE];
     uint64_t now = pr_now();
     pr_lock_part(lane->poller.part);
-    bool nothing_due = lane->poller.next_look > now;
+    size_t count = lane->poller.next_look > now ? 0 : take_due(lane, connections, now);
     pr_unlock_part(lane->poller.part);
-    if (nothing_due) return;
-    size_t count = take_due(lane, connections, now);
     for (size_t index = 0; index < count; index++) {
         look_and_break(connections[index], &lane->poller.prober, now);
         pr_connection_unpin(connections[index]);
@@ -268,13 +264,6 @@ static int fall_asleep(struct pr_lane *lane) {
     return timeout;
 }
 
-static bool goes_on(struct pr_lane *lane) {
-    pr_lock_part(lane->poller.part);
-    bool stop = lane->stop;
-    pr_unlock_part(lane->poller.part);
-    return !stop;
-}
-
 static void *run_lane(void *argument) {
     struct pr_lane *lane = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -286,7 +275,7 @@ static void *run_lane(void *argument) {
         lane->relay->lanes->serving->expire(lane);
         take_turns(lane);
         lane->relay->lanes->serving->end_round(lane);
-    } while (goes_on(lane));
+    } while (!lane->stop);
     return NULL;
 }
 
@@ -361,11 +350,9 @@ int pr_lanes_start(struct pr_relay *relay, unsigned count) {
 }
 
 void pr_lanes_stop(struct pr_relay *relay) {
-    pr_lock(relay);
-    for (unsigned index = 0; index < relay->lanes->count; index++) relay->lanes->list[index].stop = true;
-    pr_unlock(relay);
     for (unsigned index = 0; index < relay->lanes->count; index++) {
         struct pr_lane *lane = &relay->lanes->list[index];
+        lane->stop = true;
         if (lane->started) {
             pr_poller_wake(&lane->poller);
             pthread_join(lane->thread, NULL);
