@@ -1,4 +1,4 @@
-/** `npm test` runs every test file, and none twice. */
+/** `npm test` runs every test file, and none twice; `npm run test:long` those that are called so. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,4 +21,12 @@ test('npm test runs each test file alone or in one batch', () => {
   const all = globSync('test/**/*.test.ts', { cwd: root }).filter((file) => !batches.includes(file));
   assert.deepEqual(run.sort(), all.sort());
   assert.ok(batches.every((file) => started.includes(file)));
+});
+
+test('npm run test:long runs each file that is called so', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: { 'test:long': string } };
+  const started = quoted(scripts['test:long'], '"').flatMap((pattern) => globSync(pattern, { cwd: root }));
+  const all = globSync('test/**/*.long.ts', { cwd: root });
+  assert.ok(all.length > 0);
+  assert.deepEqual(started.sort(), all.sort());
 });
