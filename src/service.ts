@@ -128,7 +128,7 @@ export function createService(options: ServiceOptions): Service {
   decorate(app, opened, fields);
   void app.register(async (scope) => {
     answerInTurn(scope);
-    await describeRoutes(scope);
+    describeRoutes(scope);
     addRoutes(scope, opened);
     addHealth(scope, () => readiness(opened, draining));
     const feed = addPageRoutes(scope, opened);
