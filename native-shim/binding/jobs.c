@@ -6,6 +6,7 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "pages/direct.h"
 #include "pages/file.h"
 #include "pages/folios.h"
 #include "pages/overwrite.h"
@@ -86,6 +87,7 @@ static bool want_offset(struct call *call, size_t place, const char *name, uint6
     ON_FILE(cut, 1, pr_file_cut(fd, n[0]))                                                                             \
     ON_FILE(extend, 1, pr_file_extend(fd, n[0]))                                                                       \
     ON_FILE(hasSmallFolios, 2, pr_folios_are_small(fd, n[0], n[1]))                                                    \
+    ON_FILE(fitsDirect, 2, pr_direct_fits(fd, n[0], n[1]))                                                             \
     ON_FILE(copy, 4, n[1] <= INT32_MAX ? pr_file_copy(fd, n[0], (int)n[1], n[2], n[3]) : -EBADF)
 
 #define CONSTANT(name, count, call) DO_##name,
@@ -162,18 +164,30 @@ static bool want_source(napi_env env, napi_value object, struct pr_overwrite *wh
     return false;
 }
 
+/* Direct writes are of whole pages. */
+static bool is_inside(const struct pr_overwrite *what) {
+    uint64_t first, end;
+    if (what->page_size == 0 || what->offset > what->file_size || what->length > what->file_size - what->offset)
+        return false;
+    pr_overwrite_span(what, &first, &end);
+    return what->means != PR_MEANS_DIRECT || (what->page_size % PR_DIRECT_ALIGNMENT == 0 && end % what->page_size == 0);
+}
+
 static bool want_place(napi_env env, napi_value object, struct pr_overwrite *what) {
+    static const char *const names[PR_MEANS_COUNT] = {"wait", "punch", "direct"};
+    napi_value means;
     uint64_t to;
+    int place;
     if (!integer_property(env, object, "to", INT32_MAX, &to) ||
         !integer_property(env, object, "offset", MOST_INTEGER, &what->offset) ||
         !integer_property(env, object, "length", MOST_INTEGER, &what->length) ||
         !integer_property(env, object, "pageSize", 1 << 30, &what->page_size) ||
         !integer_property(env, object, "fileSize", MOST_INTEGER, &what->file_size) ||
-        !boolean_property(env, object, "fresh", &what->fresh))
+        !want_property(env, object, "means", &means) || !want_name(env, means, "means", names, PR_MEANS_COUNT, &place))
         return false;
     what->to = (int)to;
-    if (what->page_size > 0 && what->offset <= what->file_size && what->length <= what->file_size - what->offset)
-        return true;
+    what->means = (enum pr_means)place;
+    if (is_inside(what)) return true;
     napi_throw_type_error(env, "ERR_INVALID_ARG", "the overwrite must lie inside the file");
     return false;
 }

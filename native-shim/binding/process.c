@@ -33,7 +33,7 @@ static napi_value refused_calls(napi_env env) {
 
 static const char *const scratch_names[] = {"folder", "memfd", "hugetlb", "device"};
 
-enum question { REFUSED, FRESH_PAGES, BACKING, COPY_FREE, NOTICE };
+enum question { REFUSED, PUNCH, DIRECT, BACKING, COPY_FREE, NOTICE };
 
 /* A backing, or 1 or 0; or -errno. */
 static int ask_of_scratch(enum question question, enum pr_scratch kind, const char *path, enum pr_engine engine) {
@@ -55,11 +55,11 @@ static int ask_of_scratch(enum question question, enum pr_scratch kind, const ch
 
 /* What the witness sees on scratch pages of a kind, or of calls that are refused. */
 static napi_value witness(napi_env env, napi_callback_info info) {
-    static const char *const questions[] = {"refused", "freshPages", "backing", "copyFree", "notice"};
+    static const char *const questions[] = {"refused", "punch", "direct", "backing", "copyFree", "notice"};
     struct call call;
     char path[PATH_CAPACITY];
     int question, kind, engine = 0;
-    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "question", questions, 5, &question))
+    if (!take_arguments(env, info, &call) || !want_name(env, call.arguments[0], "question", questions, 6, &question))
         return NULL;
     if (question == REFUSED) return refused_calls(env);
     if (!want_name(env, call.arguments[1], "kind", scratch_names, 4, &kind) ||
@@ -67,7 +67,8 @@ static napi_value witness(napi_env env, napi_callback_info info) {
         (question >= COPY_FREE &&
          !want_name(env, call.arguments[3], "engine", pr_engine_names, PR_ENGINE_COUNT, &engine)))
         return NULL;
-    if (question == FRESH_PAGES) return number(env, pr_witness_fresh_pages(path));
+    if (question == PUNCH || question == DIRECT)
+        return number(env, pr_witness_means(path, question == PUNCH ? PR_MEANS_PUNCH : PR_MEANS_DIRECT));
     int result = ask_of_scratch((enum question)question, (enum pr_scratch)kind, path, (enum pr_engine)engine);
     return question == BACKING && result >= 0 ? string(env, backing_names[result]) : number(env, result);
 }

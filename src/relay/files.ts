@@ -49,6 +49,14 @@ export class Files {
     return (await this.#shim.onFile('hasSmallFolios', fd, offset, length)) === 1;
   }
 
+  /**
+   * Whether direct writes of the whole pages that cover a range are known to leave pages in flight as they are. Ask under
+   * a lease; nobody may store to the file through a mapping. Moves the descriptor's position.
+   */
+  async fitsDirect(fd: number, offset: number, length: number): Promise<boolean> {
+    return (await this.#shim.onFile('fitsDirect', fd, offset, length)) === 1;
+  }
+
   /** Overwrites in place, durably; only under a lease. Does not reject. */
   async overwrite(overwrite: Overwrite): Promise<Overwritten> {
     const ended = await this.#shim.fileOverwrite(overwrite);

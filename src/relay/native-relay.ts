@@ -5,6 +5,7 @@ import type { Segment } from './extent.ts';
 import { missing } from './file-identity.ts';
 import { Files } from './files.ts';
 import { Looks, mostLooks } from './looks.ts';
+import { type MeansOfBacking, meansOn } from './means.ts';
 import { OpenedFiles } from './opened.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
@@ -287,9 +288,10 @@ export class NativeRelay implements Relay {
     if (!this.#closed) this.#shim.act(this.#relay, 'nudge');
   }
 
-  /** Whether pages in flight can be punched out and written anew on the file system of `path`, a new file's. */
-  witnessFreshPages(path: string): boolean {
-    return this.#shim.witness('freshPages', 'folder', path) === 1;
+  /** The means that new files of a folder are overwritten by; undefined where none can be made. @param scratch as of `meansOn` */
+  meansIn(folder: string, scratch: string): MeansOfBacking | undefined {
+    const backing = this.#shim.witness('backing', 'folder', folder);
+    return typeof backing === 'number' ? undefined : meansOn(this.#shim, backing, scratch);
   }
 
   changeToStream(transmission: TransmissionId): void {

@@ -7,6 +7,7 @@
 import { type Counted, distinctions } from './counters.ts';
 import type { Durations } from './durations.ts';
 import type { Segment } from './extent.ts';
+import type { Means } from './means.ts';
 import type { Page } from './page.ts';
 import type { Seen, Verdicts } from './witness.ts';
 
@@ -73,8 +74,7 @@ export type Overwrite = {
   readonly length: number;
   readonly pageSize: number;
   readonly fileSize: number;
-  /** Punch the pages out of the file and write them anew (fresh pages: docs/writing.md). */
-  readonly fresh: boolean;
+  readonly means: Means;
   /** The path of a file that holds `heading`, and behind that the old bytes, for as long as they may be needed. */
   readonly note: string;
   readonly heading: string;

@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { Counted } from './counters.ts';
+import type { Means } from './means.ts';
 import type { Publication, PublicationAhead, Responding } from './publication.ts';
 import type {
   Backing,
@@ -95,6 +96,7 @@ export type FileJobs = {
   cut: [size: number];
   extend: [size: number];
   hasSmallFolios: [offset: number, length: number];
+  fitsDirect: [offset: number, length: number];
   copy: [fromOffset: number, to: number, toOffset: number, length: number];
 };
 
@@ -181,8 +183,8 @@ export type Shim = {
   createMemfd(name: string, hugeBytes: number): number;
   /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
   witness(question: 'refused'): Readonly<Record<string, number>>;
-  /** Whether what is written to a folder's files goes to pages of its own: 1 or 0. */
-  witness(question: 'freshPages', scratch: 'folder', path: string): number;
+  /** Whether these means leave pages in flight as they are, of a new file at this path: 1 or 0. */
+  witness(question: Exclude<Means, 'wait'>, scratch: 'folder', path: string): number;
   /** What holds scratch pages of this kind. */
   witness(question: 'backing', scratch: ScratchKind, path: string): Backing | number;
   /**

@@ -387,7 +387,7 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', a
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000, 1);
   const to = openSync(path, 'r+');
-  const place = { to, offset: 5000, length: 100, pageSize: 4096, fileSize: 10_000, fresh: true };
+  const place = { to, offset: 5000, length: 100, pageSize: 4096, fileSize: 10_000, means: 'punch' } as const;
   const right = { ...place, from: new Uint8Array(100), note: `${folder}/note`, heading: 'x\n' };
   const overwrite = untyped(shim, 'fileOverwrite');
   for (const key of Object.keys(right)) {
@@ -396,8 +396,25 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', a
       assert.ok(isRefusal(outcome), `${key}: ${inspect(value)} gave ${inspect(outcome)}`);
     }
   }
-  const outside = [{ offset: 9950 }, { length: 2 ** 53 - 1, from: 0 }, { fileSize: 10 }, { pageSize: 0 }];
-  const wrong = [...outside, { from: new Uint8Array(99) }, { note: 'y'.repeat(5000) }, { heading: 'y'.repeat(8192) }];
+  const outside = [
+    { offset: 9950 },
+    { length: 2 ** 53 - 1, from: 0 },
+    { fileSize: 10 },
+    { pageSize: 0 },
+    { means: 'other' },
+  ];
+  // Direct writes are of whole pages, and of whole pages that are a multiple of what devices want.
+  const odd = [
+    { means: 'direct', offset: 9000 },
+    { means: 'direct', pageSize: 1000 },
+  ];
+  const wrong = [
+    ...outside,
+    ...odd,
+    { from: new Uint8Array(99) },
+    { note: 'y'.repeat(5000) },
+    { heading: 'y'.repeat(8192) },
+  ];
   for (const each of wrong) assert.ok(isRefusal(outcomeOf(() => overwrite({ ...right, ...each }))), inspect(each));
   assert.deepEqual(await shim.fileOverwrite(right), { errno: 0, undone: false });
   assert.deepEqual(await shim.fileOverwrite({ ...right, to: 123_456 }), { errno: -EBADF, undone: true });
@@ -418,6 +435,7 @@ test('work on files, and what needs no relay, takes what it is meant for', () =>
     ['onFile', 'write', 0, new Uint8Array(1), 0],
     ['onFile', 'cut', 0],
     ['onFile', 'hasSmallFolios', 0, 0],
+    ['onFile', 'fitsDirect', 0, 0],
     ['onFile', 'copy', 0, 0, 0, 0],
     ['onFile', 'copy', 0, 0, 0.5, 0, 0],
     ['createMemfd', 'name'],

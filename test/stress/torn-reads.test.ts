@@ -1,6 +1,7 @@
 /**
  * 38 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place: 0.5, at length 10): every page is
- * uniform, every response a snapshot, whole or broken off. The same with a wrong done rule shows that it would be seen.
+ * uniform, every response a snapshot, whole or broken off. The same with a wrong done rule, and with overwrites of pages in
+ * flight as they are, shows that it would be seen.
  *
  * In the mix: clients of MPTCP; another process that makes huge pages of half the file, on tmpfs; a file a quarter of which is
  * a hole at first; and beside it another file, which is replaced by ones of the same size and mtime.
@@ -23,7 +24,7 @@ import { makeFolder, type Place } from '../support/regions.ts';
 import { describePages, pageSize } from '../support/self-describing.ts';
 import { startService } from '../support/service.ts';
 import { type Fault, findFaults, type Seen, withHoles } from '../support/snapshots.ts';
-import { pretend } from '../support/testing-shim.ts';
+import { type Pretence, pretend } from '../support/testing-shim.ts';
 import type { TornReadPlay, TornReadResult } from '../support/torn-read-clients.ts';
 
 const seconds = amount(0.5, 10, 'SOAK_SECONDS');
@@ -41,7 +42,8 @@ const places: readonly Place[] = ['tmpfs', 'ext4'];
 const clients = fileURLToPath(new URL('../support/torn-read-clients.ts', import.meta.url));
 const narrowClients = fileURLToPath(new URL('../support/narrow-readers.py', import.meta.url));
 
-type Configuration = { readonly engine: Engine; readonly place: Place; readonly releaseWhenAccepted?: boolean };
+type Wrong = Pick<Pretence, 'releaseWhenAccepted' | 'meansWork' | 'overwritesPages'>;
+type Configuration = { readonly engine: Engine; readonly place: Place; readonly wrong?: Wrong };
 type Soaked = TornReadResult & { readonly swapped: SwapResult };
 type Narrow = (Seen & { readonly short: boolean }) | { readonly refused: string | null };
 
@@ -61,16 +63,12 @@ async function readNarrowly(t: TestContext, play: object): Promise<Narrow[]> {
 }
 
 /** Plays all clients for so many seconds, and gathers what they saw. */
-async function soak(
-  t: TestContext,
-  { place, engine, releaseWhenAccepted = false }: Configuration,
-  forSeconds: number,
-): Promise<Soaked> {
+async function soak(t: TestContext, { place, engine, wrong = {} }: Configuration, forSeconds: number): Promise<Soaked> {
   const dir = makeFolder(t, place);
   const file = join(dir, 'pages.bin');
   writeFileSync(file, describePages(0, firstHole, 0, 0));
   truncateSync(file, pages * pageSize);
-  pretend(t, { releaseWhenAccepted });
+  pretend(t, wrong);
   const running = await startService(t, { engine, dir, writable: true, breakHolds, lanes: 2 });
   const seed = Date.now() % 100_000;
   t.diagnostic(`seed ${seed}`);
@@ -176,13 +174,23 @@ for (const [at, engine] of engines.entries()) {
   }
 }
 
-for (const engine of inTurn(copyFreeEngines, 0)) {
-  test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, async (t) => {
-    await soakUntil(t, { engine, place: 'ext4', releaseWhenAccepted: true }, 1, (result) => {
-      t.diagnostic(summaryOf(result));
-      const rules = rulesOf(findFaults(result));
-      t.diagnostic(`faults: ${JSON.stringify(rules)}`);
-      return (rules['from the future'] ?? 0) > 0 ? [] : ['pages that were overwritten behind a reader'];
-    });
+async function isTorn(t: TestContext, configuration: Configuration): Promise<void> {
+  await soakUntil(t, configuration, 1, (result) => {
+    t.diagnostic(summaryOf(result));
+    const rules = rulesOf(findFaults(result));
+    t.diagnostic(`faults: ${JSON.stringify(rules)}`);
+    return (rules['from the future'] ?? 0) > 0 ? [] : ['pages that were overwritten behind a reader'];
   });
+}
+
+for (const engine of inTurn(copyFreeEngines, 0)) {
+  test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, (t) =>
+    isTorn(t, { engine, place: 'ext4', wrong: { releaseWhenAccepted: true, meansWork: false } }));
+}
+
+for (const [at, place] of places.entries()) {
+  for (const engine of inTurn(copyFreeEngines, at)) {
+    test(`torn reads are found where an overwrite writes to pages in flight, by ${engine} from ${place}`, (t) =>
+      isTorn(t, { engine, place, wrong: { overwritesPages: true } }));
+  }
 }

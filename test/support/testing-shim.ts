@@ -18,6 +18,10 @@ export type Pretence = {
   readonly releaseWhenAccepted?: boolean;
   /** What the witness says of engines, whatever it sees. */
   readonly witnessSays?: Readonly<Partial<Record<Engine, Verdict>>>;
+  /** What it says of means that leave pages in flight as they are. */
+  readonly meansWork?: boolean;
+  /** Overwrites write to the pages themselves, whatever means were chosen. */
+  readonly overwritesPages?: boolean;
 };
 
 type Testing = Shim & { setFault(call: string, errno: number, skip: number, count: number): void };
@@ -35,11 +39,18 @@ const pretending: Shim = {
     return testing.createRelay(Object.assign(options, { peerKind, releaseWhenAccepted }), onEvents);
   },
   witness: ((...asked: Parameters<Shim['witness']>) => {
-    const [question, , , engine] = asked;
-    const said = question === 'copyFree' ? pretence.witnessSays?.[engine] : undefined;
+    const said = saidOf(asked);
     return typeof said === 'boolean' ? Number(said) : testing.witness(...asked);
   }) as Shim['witness'],
+  fileOverwrite(overwrite) {
+    return testing.fileOverwrite(pretence.overwritesPages ? { ...overwrite, means: 'wait' } : overwrite);
+  },
 };
+
+function saidOf([question, , , engine]: Parameters<Shim['witness']>): Verdict | undefined {
+  if (['punch', 'direct'].includes(question)) return pretence.meansWork;
+  return question === 'copyFree' ? pretence.witnessSays?.[engine] : undefined;
+}
 require.cache[shipped] = Object.assign(new Module(shipped), { exports: pretending, loaded: true });
 
 /** After `skip` more calls the next `count` calls of a system call fail; 0 ends it. @param errno positive */

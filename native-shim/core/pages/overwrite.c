@@ -9,10 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/sys.h"
+#include "pages/direct.h"
 #include "pages/file.h"
 
-/* What is written at a time; while fresh pages are made, also what is zeros for a moment. */
+/* What is written at a time; where pages are punched out, also what is zeros for a moment. */
 enum { CHUNK = 256 << 10 };
 
 /* Putting back is tried so often, with pauses of so many milliseconds. */
@@ -29,13 +31,14 @@ struct work {
     char *note;          /* as it is written: the heading, and behind it */
     char *old;           /* the old bytes of the span */
     int note_fd;         /* -1: there is no note */
+    int direct;          /* the file past the page cache; -1: only for direct writes it is opened so */
 };
 
 void pr_overwrite_span(const struct pr_overwrite *overwrite, uint64_t *first, uint64_t *end) {
     uint64_t page = overwrite->page_size, last = overwrite->offset + overwrite->length;
     *first = overwrite->offset;
     *end = last;
-    if (!overwrite->fresh) return;
+    if (overwrite->means == PR_MEANS_WAIT) return;
     *first -= *first % page;
     *end = (last + page - 1) / page * page;
     if (*end > overwrite->file_size) *end = overwrite->file_size;
@@ -94,50 +97,69 @@ static int punch(struct work *work, uint64_t first, uint64_t end) {
     return 0;
 }
 
+/* A direct write that fails may have written some of its bytes all the same. */
 static int write_part(struct work *work, const char *bytes, uint64_t first, uint64_t end) {
+    bool direct = work->direct >= 0;
     uint64_t reached = first;
-    int result = pr_file_write_on(work->overwrite->to, bytes, (size_t)(end - first), &reached);
+    if (direct) work->changed = end;
+    int result = pr_file_write_on(direct ? work->direct : work->overwrite->to, bytes, (size_t)(end - first), &reached);
     if (reached > work->changed) work->changed = reached;
     return result;
 }
 
-/* The new bytes of [first, end) and, on fresh pages, the old ones around them. `buffer` is for what a descriptor has.
- */
+/* The new bytes of [first, end), and the old ones around them. */
 static int write_chunk(struct work *work, char *buffer, uint64_t first, uint64_t end) {
     const struct pr_overwrite *overwrite = work->overwrite;
     uint64_t last = overwrite->offset + overwrite->length;
     uint64_t from = overwrite->offset > first ? overwrite->offset : first, to = last < end ? last : end;
-    const char *bytes = buffer ? buffer : (const char *)overwrite->bytes + (from - overwrite->offset);
+    uint64_t source = from - overwrite->offset;
+    char *new_bytes = buffer + (from - first);
     int result = 0;
-    if (buffer) result = pr_file_read(overwrite->from, buffer, (size_t)(to - from), from - overwrite->offset);
-    if (result == 0 && overwrite->fresh) result = punch(work, first, end);
-    if (result == 0) result = write_part(work, work->old + (first - work->first), first, from);
-    if (result == 0) result = write_part(work, bytes, from, to);
-    if (result == 0) result = write_part(work, work->old + (to - work->first), to, end);
-    return result;
+    memcpy(buffer, work->old + (first - work->first), (size_t)(from - first));
+    memcpy(buffer + (to - first), work->old + (to - work->first), (size_t)(end - to));
+    if (overwrite->bytes)
+        memcpy(new_bytes, (const char *)overwrite->bytes + source, (size_t)(to - from));
+    else
+        result = pr_file_read(overwrite->from, new_bytes, (size_t)(to - from), source);
+    if (result == 0 && overwrite->means == PR_MEANS_PUNCH) result = punch(work, first, end);
+    return result == 0 ? write_part(work, buffer, first, end) : result;
+}
+
+static char *aligned(char *memory) {
+    uintptr_t beyond = (uintptr_t)memory % PR_DIRECT_ALIGNMENT;
+    return beyond == 0 ? memory : memory + (PR_DIRECT_ALIGNMENT - beyond);
 }
 
 static int write_new(struct work *work) {
-    char *buffer = work->overwrite->bytes ? NULL : pr_allocate(1, CHUNK);
-    int result = buffer || work->overwrite->bytes ? 0 : -ENOMEM;
+    uint64_t length = work->end - work->first;
+    char *memory = pr_allocate(1, (length < CHUNK ? (size_t)length : CHUNK) + PR_DIRECT_ALIGNMENT);
+    int result = memory ? 0 : -ENOMEM;
     for (uint64_t at = work->first; result == 0 && at < work->end;) {
         uint64_t next = (at / CHUNK + 1) * CHUNK < work->end ? (at / CHUNK + 1) * CHUNK : work->end;
-        result = write_chunk(work, buffer, at, next);
+        result = write_chunk(work, aligned(memory), at, next);
         at = next;
     }
-    pr_free(buffer);
+    pr_free(memory);
     return result;
 }
 
 /* The old bytes. */
 
-/* On a full tmpfs a hole can't be filled, not even with its own zeros. */
+/*
+ * What is old already is let be: on a full tmpfs a hole can't be filled, not even with its own zeros. After a direct
+ * write that failed only the medium tells what is there.
+ */
 static bool is_old(const struct work *work, uint64_t at, size_t length) {
-    char now[PIECE];
-    return work->overwrite->fresh && pr_file_read(work->overwrite->to, now, length, at) == 0 &&
+    _Alignas(PR_DIRECT_ALIGNMENT) char now[PIECE];
+    int fd = work->direct >= 0 ? work->direct : work->overwrite->to;
+    return work->overwrite->means != PR_MEANS_WAIT && pr_file_read(fd, now, length, at) == 0 &&
            memcmp(now, work->old + (at - work->first), length) == 0;
 }
 
+/*
+ * Through the page cache, whatever the means: of the pages there that are in flight each has the old bytes, and gets
+ * them once more. New bytes are in none, for the lease keeps readers out.
+ */
 static int put_back_once(const struct work *work) {
     int result = 0;
     for (uint64_t at = work->first; result == 0 && at < work->changed; at += PIECE) {
@@ -163,17 +185,31 @@ static bool undo(struct work *work) {
     return false;
 }
 
+/*
+ * Direct writes and calls that send the same pages exclude one another by the lease: it was granted when sockets had
+ * accepted what was being sent, and it keeps new readers out. That nobody stores through a mapping is for the caller.
+ */
+static int open_direct(struct work *work) {
+    if (work->overwrite->means != PR_MEANS_DIRECT) return 0;
+    uint64_t page = work->overwrite->page_size;
+    pr_assert(page % PR_DIRECT_ALIGNMENT == 0 && work->first % page == 0 && work->end % page == 0);
+    work->direct = pr_direct_open(work->overwrite->to);
+    return work->direct < 0 ? work->direct : 0;
+}
+
 int pr_overwrite(const struct pr_overwrite *overwrite, bool *undone) {
-    struct work work = {.overwrite = overwrite, .note_fd = -1};
+    struct work work = {.overwrite = overwrite, .note_fd = -1, .direct = -1};
     pr_overwrite_span(overwrite, &work.first, &work.end);
     work.changed = work.first;
-    int result = keep_old(&work);
-    if (result == 0 && overwrite->fresh) result = write_note(&work);
+    int result = open_direct(&work);
+    if (result == 0) result = keep_old(&work);
+    if (result == 0 && overwrite->means == PR_MEANS_PUNCH) result = write_note(&work);
     if (result == 0) result = write_new(&work);
     if (result == 0) result = pr_file_sync(overwrite->to);
     if (result == 0) result = drop_note(&work);
     *undone = result < 0 && undo(&work);
     if (work.note_fd >= 0) close(work.note_fd);
+    if (work.direct >= 0) close(work.direct);
     pr_free(work.note);
     return result;
 }

@@ -10,26 +10,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What an overwrite does about pages that are in flight. The two others are for where a witness has seen that they
+ * work. */
+enum pr_means {
+    PR_MEANS_WAIT,   /* there are none: it writes to the pages themselves */
+    PR_MEANS_PUNCH,  /* it punches them out of the file, and writes new ones */
+    PR_MEANS_DIRECT, /* it writes past the page cache, which drops them (pages/direct.h): the range must fit */
+    PR_MEANS_COUNT,
+};
+
 struct pr_overwrite {
     int to;
     int from;                /* where there are no `bytes`: its first byte is the one for `offset` */
     const void *bytes;       /* the new ones, or NULL */
     uint64_t offset, length; /* what changes */
     uint64_t page_size, file_size;
+    /* By punching and direct writes whole pages are written: the rest of a partly written one is carried over. */
+    enum pr_means means;
     /*
-     * Punch the pages out of the file and write them anew: whoever still sends the old ones keeps them. The rest of a
-     * partly written page is carried over. Only where a witness has seen that the kernel does so.
-     */
-    bool fresh;
-    /*
-     * A file that holds `heading` and then the old bytes of the span, from when it is there at all: while fresh pages
-     * are made, and for good where the old bytes could not be put back. Not synced: it is for this process's death.
+     * A file that holds `heading` and then the old bytes of the span, from when it is there at all: while pages are
+     * punched out, and for good where the old bytes could not be put back. Not synced: it is for this process's death.
      */
     const char *note;
     const char *heading;
 };
 
-/* The bytes of the file that an overwrite touches: its own, or with fresh pages all of theirs. */
+/* The bytes of the file that an overwrite touches: its own, or those of whole pages up to the file's end. */
 void pr_overwrite_span(const struct pr_overwrite *overwrite, uint64_t *first, uint64_t *end);
 
 /*

@@ -13,6 +13,7 @@
 
 #include "base/sys.h"
 #include "pages/backing.h"
+#include "pages/direct.h"
 #include "pages/file.h"
 #include "pages/folios.h"
 #include "pages/mapping.h"
@@ -222,21 +223,34 @@ static int fill(int fd) {
     return result;
 }
 
-static int rewrite(int fd) {
-    char bytes[LENGTH];
-    memset(bytes, NEW, sizeof bytes);
+static int punch_and_write(int fd, const char *bytes) {
     if (pr_sys.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, OFFSET, LENGTH) < 0) return -errno;
-    return pr_file_write(fd, bytes, sizeof bytes, OFFSET);
+    return pr_file_write(fd, bytes, LENGTH, OFFSET);
 }
 
-static int keeps_old_pages(int fd, char *address, sender send_pages) {
+static int write_directly(int fd, const char *bytes) {
+    int direct = pr_direct_open(fd);
+    if (direct < 0) return direct;
+    int result = pr_file_write(direct, bytes, LENGTH, OFFSET);
+    close(direct);
+    return result;
+}
+
+static int rewrite(int fd, enum pr_means means) {
+    _Alignas(PR_DIRECT_ALIGNMENT) char bytes[LENGTH];
+    memset(bytes, NEW, sizeof bytes);
+    return means == PR_MEANS_PUNCH ? punch_and_write(fd, bytes) : write_directly(fd, bytes);
+}
+
+/* Whether the peer gets the old bytes of pages that are rewritten behind it. No mapping of the file stores to it. */
+static int keeps_old_pages(int fd, sender send_pages, enum pr_means means) {
     int pair[2];
     int result = fill(fd);
     if (result < 0) return result;
     result = pr_socket_pair(pair);
-    if (result == 0) result = send_pages(pair[1], fd, address, OFFSET);
+    if (result == 0) result = send_pages(pair[1], fd, NULL, OFFSET);
     if (result == 0) result = wait_until_acknowledged(pair[1]);
-    if (result == 0) result = rewrite(fd);
+    if (result == 0) result = rewrite(fd, means);
     if (result == 0) result = read_byte(pair[0]);
     pr_socket_pair_close(pair);
     if (result == -EILSEQ) return 0;
@@ -264,15 +278,22 @@ static int tells_large_folios(int fd) {
     return result;
 }
 
-int pr_witness_fresh_pages(const char *path) {
+/* The file was never mapped to be written: only so is a direct write sure of its pages. */
+static int keeps_old_pages_of(int fd, enum pr_means means) {
+    int result = means == PR_MEANS_DIRECT ? pr_direct_alignment(fd) : 0;
+    if (result == -EOPNOTSUPP) return 0;
+    /* Written before it is sent, as regions are: only so ext4 gives it large folios. */
+    if (result == 0) result = keeps_old_pages(fd, send_by_sendfile, means);
+    if (result == 1) result = keeps_old_pages(fd, send_by_splice, means);
+    return result == 1 && means == PR_MEANS_PUNCH ? tells_large_folios(fd) : result;
+}
+
+int pr_witness_means(const char *path, enum pr_means means) {
+    if (means == PR_MEANS_WAIT) return -EINVAL;
     int fd = pr_sys.open(AT_FDCWD, path, false, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC);
     if (fd < 0) return -errno;
     pr_sys.unlink(path);
-    /* Written before it is mapped, as regions are: only so ext4 gives it large folios. */
-    int result = fill(fd);
-    if (result == 0) result = on_mapping(fd, SCRATCH, send_by_sendfile, keeps_old_pages);
-    if (result == 1) result = on_mapping(fd, SCRATCH, send_by_splice, keeps_old_pages);
-    if (result == 1) result = tells_large_folios(fd);
+    int result = keeps_old_pages_of(fd, means);
     close(fd);
     return result;
 }

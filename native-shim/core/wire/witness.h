@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/words.h"
+#include "pages/overwrite.h"
 
 /* Where scratch pages come from. */
 enum pr_scratch {
@@ -34,10 +35,10 @@ int pr_witness_copy_free(int fd, uint64_t size, enum pr_engine engine);
 int pr_witness_notice_says_copied(int fd, uint64_t size);
 
 /*
- * May pages that are still being sent be punched out of a file and written anew? Sends pages of the file at `path`
- * (made and removed here; on the file system in question) by sendfile and by splice, punches and rewrites them: old
+ * Do pages that are still being sent stay as they are when they are overwritten by these means? Sends pages of the file
+ * at `path` (made and removed here; on the file system in question) by sendfile and by splice, and overwrites them: old
  * bytes mean yes. 1, 0, or -errno.
  */
-int pr_witness_fresh_pages(const char *path);
+int pr_witness_means(const char *path, enum pr_means means);
 
 #endif

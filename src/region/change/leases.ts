@@ -50,8 +50,9 @@ export class Leases {
     const region = asked.name;
     const path = join(this.#store.tree.path, region);
     const wanted = { offset: range.first, length: range.last - range.first + 1, needs: 'done' } as const;
-    const change = new Change(this.#store, asked, await lease(this.#store, asked, () => wanted));
-    await change.begin();
+    const leased = await lease(this.#store, asked, () => wanted);
+    const change = new Change(this.#store, asked, leased);
+    await this.#begin(change);
     const held = { id, region, ...range, expiresAt: expiry(ttl), path, owner };
     this.#held.set(id, { lease: held, change, timer: this.#expireAfter(id, ttl) });
     return held;
@@ -71,6 +72,7 @@ export class Leases {
     const { change, timer } = this.#find(id);
     clearTimeout(timer);
     this.#held.delete(id);
+    this.#store.directWrites.readmit(inodeOf(change));
     change.commit();
   }
 
@@ -93,6 +95,18 @@ export class Leases {
     }
   }
 
+  // Whoever has one stores to the file through a mapping, beside which none is written directly.
+  async #begin(change: Change): Promise<void> {
+    const inode = inodeOf(change);
+    await this.#store.directWrites.exclude(inode);
+    try {
+      await change.begin();
+    } catch (error) {
+      this.#store.directWrites.readmit(inode);
+      throw error;
+    }
+  }
+
   #find(id: string): Held {
     const held = this.#held.get(id);
     if (!held) throw new Refusal('lease-not-found', 'It has ended, or never was.');
@@ -111,6 +125,10 @@ export class Leases {
     this.release(id);
     this.#store.report('a lease ended by its time', { region: held.lease.region, owner: held.lease.owner });
   }
+}
+
+function inodeOf({ region }: Change): number {
+  return region.content.generation.inode;
 }
 
 function expiry(seconds: number): string {

@@ -1,10 +1,11 @@
 /** Bytes of a region that are overwritten in place. @module */
 import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
+import type { Means } from '../../relay/means.ts';
 import type { Overwrite } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
-import { type Asked, lease } from './lease.ts';
+import { type Asked, type Leased, lease } from './lease.ts';
 import { refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
@@ -30,32 +31,53 @@ export async function overwriteRange(store: Store, asked: Asked, range: ByteRang
   }
 }
 
-/**
- * Pages that can be written anew (`fresh`) need not be done. But in a folio of several pages, a hole would be zeros in
- * the queues of readers: those are waited for.
- */
+/** Where the means that suit a region turn out to be none for these pages, it waits until they are done. */
 async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   const pages = { offset: range.first, length: range.last - range.first + 1 };
-  const needsOf = (region: Region) => (store.tree.writesFreshPages(region) ? 'accepted' : 'done');
+  const needsOf = (region: Region) => (meansOf(store, region) === 'wait' ? 'done' : 'accepted');
   const leased = await lease(store, asked, (region) => ({ ...pages, needs: needsOf(region) }));
+  const means = meansUnder(store, leased);
   const written = await withChange(store, asked, leased, async (change) => {
     if (leased.needs === 'accepted') {
       await change.open();
       // Under the lease: no reader can get other pages now, and what is in flight stays as it is.
-      if (!(await store.relay.files.hasSmallFolios(change.fd, pages.offset, pages.length))) return undefined;
+      if (!(await isFit(store, change, pages, means))) return undefined;
     }
-    return write(store, change, pages, store.tree.writesFreshPages(leased.region), upload);
+    const act = () => write(store, change, pages, means, upload);
+    return means === 'direct' ? store.directWrites.write(inodeOf(leased.region), act) : act();
   });
   if (written) return written;
   const done = await lease(store, asked, () => ({ ...pages, needs: 'done' }));
-  return withChange(store, asked, done, (change) => write(store, change, pages, false, upload));
+  return withChange(store, asked, done, (change) => write(store, change, pages, 'wait', upload));
+}
+
+function inodeOf({ content }: Region): number {
+  return content.generation.inode;
+}
+
+function meansOf({ tree, directWrites }: Store, region: Region): Means {
+  const means = tree.meansOf(region);
+  return means === 'direct' && !directWrites.isAllowed(inodeOf(region)) ? 'wait' : means;
+}
+
+// Pages that nobody has are written through the page cache, where those who read them next find them. On tmpfs they are
+// punched out all the same: what is cut off by a crash is undone then.
+function meansUnder(store: Store, { region, needs }: Leased): Means {
+  const means = meansOf(store, region);
+  return means === 'direct' && needs === 'done' ? 'wait' : means;
+}
+
+/** Whether these pages can be written by means that leave others in flight. In a large folio a hole would be zeros there. */
+async function isFit({ relay: { files } }: Store, { fd }: Change, { offset, length }: Bytes, means: Means) {
+  if (means === 'wait') return false;
+  return means === 'punch' ? files.hasSmallFolios(fd, offset, length) : files.fitsDirect(fd, offset, length);
 }
 
 type Bytes = { readonly offset: number; readonly length: number };
 
-async function write(store: Store, change: Change, pages: Bytes, fresh: boolean, upload: Upload): Promise<Region> {
+async function write(store: Store, change: Change, pages: Bytes, means: Means, upload: Upload): Promise<Region> {
   await change.begin();
-  const ended = await store.relay.files.overwrite(planOf(store, change, pages, fresh, upload));
+  const ended = await store.relay.files.overwrite(planOf(store, change, pages, means, upload));
   if (!ended.error) return change.commit();
   if (!ended.undone) {
     change.abandon();
@@ -65,16 +87,16 @@ async function write(store: Store, change: Change, pages: Bytes, fresh: boolean,
   throw ended.error;
 }
 
-function planOf(store: Store, { region, fd }: Change, pages: Bytes, fresh: boolean, { source }: Upload): Overwrite {
+function planOf(store: Store, { region, fd }: Change, pages: Bytes, means: Means, { source }: Upload): Overwrite {
   const { inode, pageSize, size: fileSize } = region.content.generation;
-  const place = { to: fd, ...pages, pageSize, fileSize, fresh };
+  const place = { to: fd, ...pages, pageSize, fileSize, means };
   const heading = writeHeading({ name: region.name, inode, ...spanOf(place) });
   return { ...place, from: source, note: join(store.tree.paths.uploads, temporaryName() + noteEnding), heading };
 }
 
-/** The bytes that an overwrite touches (pr_overwrite_span): with fresh pages, whole pages up to the file's end. */
-function spanOf({ offset, length, pageSize, fileSize, fresh }: Omit<Overwrite, 'from' | 'note' | 'heading'>) {
-  if (!fresh) return { offset, length };
+/** The bytes that an overwrite touches (pr_overwrite_span): its own, or those of whole pages up to the file's end. */
+function spanOf({ offset, length, pageSize, fileSize, means }: Omit<Overwrite, 'from' | 'note' | 'heading'>) {
+  if (means === 'wait') return { offset, length };
   const first = offset - (offset % pageSize);
   const end = Math.min(Math.ceil((offset + length) / pageSize) * pageSize, fileSize);
   return { offset: first, length: end - first };

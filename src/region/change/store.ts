@@ -1,20 +1,21 @@
 /** What changing a tree's regions works with. @module */
 import { statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Means, MeansOfBacking } from '../../relay/means.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
-import type { Tree } from '../../relay/relay.ts';
+import type { Generation, Tree } from '../../relay/relay.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Region } from '../region.ts';
 import { makeStateFolders, type StatePaths } from '../state-folder.ts';
 import type { RegionStates } from '../states.ts';
 import type { TreeLock } from '../tree-lock.ts';
+import { DirectWrites } from './direct-writes.ts';
 import { OldFiles } from './old-files.ts';
 import type { Quota } from './quota.ts';
 import { temporaryName } from './temporary-name.ts';
 import { Turns } from './turns.ts';
 import { Underway } from './underway.ts';
 
-const tmpfsMagic = 0x01021994;
 const hugetlbfsMagic = 0x958458f6;
 
 /** Someone who reads the log should know of it. */
@@ -27,8 +28,10 @@ export type WritableTree = Tree & {
   readonly lock: TreeLock;
   /** @throws Refusal `tree-moved` when its path leads to another one: nothing is changed then */
   check(): void;
-  /** Whether an overwrite of this region can leave the pages that are in flight to those who have them. */
-  writesFreshPages(region: Region): boolean;
+  /** What overwrites in place do about pages in flight, as a witness has seen it on files of this tree; undefined without one. */
+  readonly means: MeansOfBacking | undefined;
+  /** The same of one region. */
+  meansOf(region: Region): Means;
 };
 
 /** What changes need: who knows the bytes, who knows the regions, who comes next, and who is told. */
@@ -42,6 +45,7 @@ export type Store = {
   /** What concerns one name, one after the other. */
   readonly turns: Turns;
   readonly underway: Underway;
+  readonly directWrites: DirectWrites;
   readonly report: Report;
 };
 
@@ -62,18 +66,23 @@ export function checkWritable(tree: Tree, paths: StatePaths): void {
 /** Puts a store together. */
 export function makeStore(
   parts: Pick<Store, 'relay' | 'catalog' | 'states' | 'quota' | 'report'>,
-  tree: Omit<WritableTree, 'writesFreshPages'>,
+  tree: Omit<WritableTree, 'means' | 'meansOf'>,
 ): Store {
-  const writesFreshPages = witnessFreshPages(parts.relay, tree);
-  const old = new OldFiles(parts.relay, tree.paths, parts.states.moves);
-  return { ...parts, tree: { ...tree, writesFreshPages }, old, turns: new Turns(), underway: new Underway() };
+  const { relay, states } = parts;
+  return {
+    ...parts,
+    tree: { ...tree, ...witnessMeans(relay, tree) },
+    old: new OldFiles(relay, tree.paths, states.moves),
+    turns: new Turns(),
+    underway: new Underway(),
+    directWrites: new DirectWrites(),
+  };
 }
 
-function witnessFreshPages(relay: NativeRelay, { root, paths }: Pick<WritableTree, 'root' | 'paths'>) {
-  const onTmpfs = statfsSync(root).type === tmpfsMagic;
-  const scratch = join(paths.uploads, temporaryName());
-  const isWitnessed = onTmpfs && relay.witnessFreshPages(scratch);
+// Files of one tree may have several backings (ext4, `dax=inode`), and links lead to other devices.
+function witnessMeans(relay: NativeRelay, { root, paths }: Pick<WritableTree, 'root' | 'paths'>) {
+  const means = relay.meansIn(root, join(paths.uploads, temporaryName()));
   const { dev } = statSync(root);
-  return ({ content: { generation } }: Region) =>
-    isWitnessed && generation.backing === 'tmpfs' && generation.device === dev;
+  const isSeen = ({ backing, device }: Generation) => backing === means?.backing && device === dev;
+  return { means, meansOf: ({ content }: Region) => (means && isSeen(content.generation) ? means.means : 'wait') };
 }
