@@ -16,7 +16,7 @@ import { reportMissing } from './node/feature-test.ts';
 import { giveToLanes } from './node/lane-server.ts';
 import { answerInTurn, hasTurn, itsTurn } from './node/turn.ts';
 import { logOfLanes, watchRequest } from './observe/access-log.ts';
-import { logEngines, logRefused } from './observe/engine-log.ts';
+import { logEngines, logMeans, logRefused } from './observe/engine-log.ts';
 import { isTraced } from './observe/tracing.ts';
 import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
@@ -134,6 +134,7 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   await opened.ready();
   if (opened.relay instanceof NativeRelay) logRefused(app.log, opened.relay.refused);
   logEngines(app.log, await opened.engines());
+  logMeans(app.log, opened.writer?.store.tree.means);
   reportMissing(app.log, ['sending']);
   let deadline = 0;
   app.addHook('preClose', async () => {

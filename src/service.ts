@@ -22,7 +22,7 @@ import { allowHalfOpen } from './node/internals.ts';
 import { giveToLanes, type LaneOptions } from './node/lane-server.ts';
 import { answerInTurn } from './node/turn.ts';
 import { type AccessLog, logOfLanes, watchRequest } from './observe/access-log.ts';
-import { logEngines, logRefused } from './observe/engine-log.ts';
+import { logEngines, logMeans, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { isTraced } from './observe/tracing.ts';
@@ -123,6 +123,7 @@ export function createService(options: ServiceOptions): Service {
   app.addHook('onReady', async () => {
     await opened.ready();
     logEngines(app.log, await opened.engines());
+    logMeans(app.log, opened.writer?.store.tree.means);
   });
   answerErrors(app);
   decorate(app, opened, fields);

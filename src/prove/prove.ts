@@ -1,7 +1,9 @@
 /** The experiment and the measurement on every backing, with every engine. @module */
 import os from 'node:os';
+import { dirname, join } from 'node:path';
 import { version } from '../observe/build-info.ts';
 import type { EngineChoice } from '../relay/engine.ts';
+import { type MeansOfBacking, meansOn } from '../relay/means.ts';
 import { type Refusal, refusalsOf, tryCalls } from '../relay/refused.ts';
 import { type Engine, engines } from '../relay/relay.ts';
 import type { Shim } from '../relay/shim.ts';
@@ -74,7 +76,7 @@ async function withOffer(make: OfferMaker, act: (offer: Offer) => Promise<Trial>
 }
 
 async function tryOffer(shim: Shim, sender: Sender, offer: Offer, engine: EngineChoice): Promise<Trial> {
-  const choice = await choiceFor(sender, offer, engine);
+  const choice = { ...(await choiceFor(sender, offer, engine)), overwrites: overwritesOf(shim, offer) };
   const results = await resultsOf(shim, sender, offer, choice);
   return { choice: withSeen(choice, results), results };
 }
@@ -86,8 +88,13 @@ function withSeen(choice: BackingChoice, results: readonly Result[]): BackingCho
   return { ...choice, copyFree: seen, because: `it was tried on ${choice.where} itself, which nobody used` };
 }
 
+// Regions are only written to in trees, and not in those of hugetlbfs.
+function overwritesOf(shim: Shim, { backing, scratch, path }: Offer): MeansOfBacking | null {
+  return scratch === 'folder' && backing !== 'hugetlb' ? meansOn(shim, backing, join(dirname(path), 'scratch')) : null;
+}
+
 /** What the service itself does with the region, told so. */
-async function choiceFor(sender: Sender, offer: Offer, choice: EngineChoice): Promise<BackingChoice> {
+async function choiceFor(sender: Sender, offer: Offer, choice: EngineChoice) {
   const { engine, engineBecause, copyFree } = await sender.open(offer.path, choice);
   await sender.close();
   return { backing: offer.backing, where: offer.where, engine, copyFree, because: engineBecause };

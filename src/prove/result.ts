@@ -1,5 +1,6 @@
 /** What `pagerelay prove` finds out. @module */
 import type { EngineChoice } from '../relay/engine.ts';
+import type { MeansOfBacking } from '../relay/means.ts';
 import type { Refusal } from '../relay/refused.ts';
 import type { Backing, Engine } from '../relay/relay.ts';
 import type { Verdict } from '../relay/witness.ts';
@@ -45,6 +46,8 @@ export type BackingChoice = {
   readonly engine: Engine;
   readonly copyFree: Verdict;
   readonly because: string;
+  /** What an overwrite in place does there about pages in flight; null where nothing can be overwritten. */
+  readonly overwrites: MeansOfBacking | null;
 };
 
 /** A backing that this machine does not offer, or not now. `asked`: it was named by `--path`. */

@@ -1,6 +1,6 @@
 /** What was found out, for people. @module */
 import { describeRefusal } from '../relay/refused.ts';
-import type { Proof, Result } from './result.ts';
+import type { BackingChoice, Proof, Result } from './result.ts';
 
 const heads = [
   ...['backing', 'engine', 'copy-free', 'kernel says', 'copied', 'CPU s/GB', 'GB/s', 'sends/MB'],
@@ -22,12 +22,23 @@ export function describeProof(proof: Proof): string {
     'network card could show more. Copied: of what was sent over loopback, as the relay counts it. CPU: of the sending',
     'process alone; GB/s is what one reading thread takes. Sends: calls that gave bytes to a socket. GB = 10^9 bytes.',
     '',
+    ...proof.backings.flatMap(describeOverwrites),
     ...proof.absent.map(({ backing, why }) => `Not here: ${backing} (${why})`),
     ...proof.refused.map((refusal) => `REFUSED: ${describeRefusal(refusal)}`),
     ...proof.claims.filter(({ met }) => !met).map(({ claim, because }) => `NOT MET: ${claim} (${because})`),
     proof.conclusion,
     '',
   ].join('\n');
+}
+
+function placeOf(backing: string, where: string): string {
+  return where === backing ? backing : `${backing} ${where}`;
+}
+
+function describeOverwrites({ backing, where, overwrites }: BackingChoice): string[] {
+  if (!overwrites) return [];
+  const place = placeOf(backing, where);
+  return [`Overwritten in place: ${place} by the means '${overwrites.means}' (${overwrites.because})`];
 }
 
 /** The results as lines of a table. */
@@ -49,7 +60,7 @@ function pad(cell: string, column: number, width: number): string {
 
 function cellsOf(result: Result): string[] {
   const { backing, where, engine, used, measured, notice, done } = result;
-  const place = where === backing ? backing : `${backing} ${where}`;
+  const place = placeOf(backing, where);
   const figures = measured && [
     share(measured.copiedBytes, measured.bytes),
     measured.cpuSecondsPerGB.toFixed(3),

@@ -63,6 +63,9 @@ test('what this machine offers is tried with every engine', async (t) => {
     proof.results.some(({ where }) => where === folder),
     'the folder that was named',
   );
+  const means = Object.fromEntries(proof.backings.map(({ backing, overwrites }) => [backing, overwrites?.means]));
+  assert.deepEqual([means.tmpfs, means.memfd, means.hugetlb], ['punch', undefined, undefined]);
+  assert.ok(means.pagecache === 'direct' || means.pagecache === 'wait');
   assert.ok(proof.claims.length >= 4 && proof.claims.every(({ met }) => met));
   assert.match(proof.conclusion, /^On this machine pagerelay sends tmpfs, memfd.* by sendfile.* without a copy\.$/);
 

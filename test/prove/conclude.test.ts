@@ -10,6 +10,7 @@ const choice = (backing: BackingChoice['backing'], engine: BackingChoice['engine
   engine,
   copyFree,
   because: 'a reason',
+  overwrites: null,
 });
 
 const tmpfs = choice('tmpfs', 'sendfile', true);

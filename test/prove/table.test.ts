@@ -90,6 +90,23 @@ test('the text begins with the circumstances and ends with the sentence', () => 
   assert.doesNotMatch(text, /NOT MET|Not here|a claim/);
 });
 
+test('each backing that can be overwritten has a line with the means', () => {
+  const choice = {
+    backing: 'pagecache',
+    where: '/tmp',
+    engine: 'sendfile',
+    copyFree: true,
+    because: 'it was seen',
+  } as const;
+  const overwrites = { backing: 'pagecache', means: 'direct', because: 'a reason' } as const;
+  const memfd = { ...choice, backing: 'memfd', where: 'memfd', overwrites: null } as const;
+  const text = describeProof({ ...proof, backings: [{ ...choice, overwrites }, memfd] });
+  assert.match(
+    text,
+    /\nOverwritten in place: pagecache \/tmp by the means 'direct' \(a reason\)\nOn this machine it is so/,
+  );
+});
+
 test('what is not there, and what is not met, stands before the sentence', () => {
   const text = describeProof({
     ...proof,

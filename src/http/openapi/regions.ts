@@ -1,4 +1,5 @@
 /** How the routes that read are described. @module */
+import { everyMeans } from '../../relay/means.ts';
 import { engines } from '../../relay/relay.ts';
 import { pageFields, pageQuery } from './lists.ts';
 import {
@@ -152,6 +153,13 @@ const region = component(
       description: 'The share of the pages that were looked at, by NUMA node; empty for a region that is not open.',
     },
     writable: { type: 'boolean' },
+    overwriteMeans: {
+      type: ['string', 'null'],
+      enum: [...everyMeans, null],
+      description:
+        'What an overwrite in place does about pages of it that readers have in flight: it waits until they are done, ' +
+        'punches them out of the file, or writes past the page cache; null of a region that can not be changed.',
+    },
   }),
 );
 

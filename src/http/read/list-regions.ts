@@ -56,8 +56,14 @@ function describe(routes: Routes, { node, pagesByNode, ...listed }: Listed, engi
     versionUrl: `regions/${encodeName(listed.name)}${versionUrl(listed.etag)}`,
     node: node < 0 ? null : node,
     nodes: sharesOf(pagesByNode),
-    writable: routes.writer?.store.catalog.isOfTree(listed.name) ?? false,
+    ...writingOf(routes, listed),
   };
+}
+
+function writingOf({ writer }: Routes, { name, seen }: Pick<Listed, 'name' | 'seen'>) {
+  if (!writer?.store.catalog.isOfTree(name)) return { writable: false, overwriteMeans: null };
+  const { means } = writer.store.tree;
+  return { writable: true, overwriteMeans: means?.backing === seen.backing ? means.means : 'wait' };
 }
 
 function sharesOf(counts: Readonly<Record<string, number>>): Record<string, number> {

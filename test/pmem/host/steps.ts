@@ -80,6 +80,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'tree-moved': 'is about the path of the tree',
   'upper-layers': 'is about peers; it wants MPTCP, which the guest has not loaded',
   'writing/large-folios': 'is about folios of tmpfs and the page cache',
+  'writing/direct': 'is about the page cache',
   'access-log': 'starts the command line nine times, for what it logs; the guest takes a minute for that',
   'any-range': 'asks for thousands of ranges, for how they are read; the guest takes more than a minute for that',
   'version-url': 'is about which version an address names, whatever holds the pages',
