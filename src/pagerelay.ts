@@ -1,5 +1,5 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { followTree } from './followed-tree.ts';
@@ -14,7 +14,7 @@ import { Leases } from './region/change/leases.ts';
 import { Quota } from './region/change/quota.ts';
 import { Refusal } from './region/change/refusal.ts';
 import { Start } from './region/change/start.ts';
-import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
+import { checkWritable, makeStore, NotWritable, type Report, type Store } from './region/change/store.ts';
 import { makeDemo } from './region/demo.ts';
 import { DescribedFiles } from './region/described-files.ts';
 import { Digests } from './region/digest.ts';
@@ -26,11 +26,14 @@ import { sidecarFolder, statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
 import { TreeWatch } from './region/tree-watch.ts';
+import { unlessFailed } from './region/unless-failed.ts';
 import { within } from './region/within.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import type { EngineChoice, EngineOfSources } from './relay/engine.ts';
+import { missing } from './relay/file-identity.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import { openRelay, type RelayOptions } from './relay/open-relay.ts';
+import type { Durability } from './relay/overwriting.ts';
 import type { Relay, Tree } from './relay/relay.ts';
 import { enginesOfSources } from './sources.ts';
 
@@ -65,6 +68,8 @@ export type OpenOptions = RelayOptions & {
   readonly maxDigestBytes: number;
   /** Bytes: the largest overwrite in place. */
   readonly maxPartial: number;
+  /** When the bytes of an overwrite in place are on their medium. */
+  readonly durability: Durability;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
   /** Bytes that the regions of `dir` may have in all; undefined for no quota. */
@@ -232,7 +237,7 @@ function openWriter(
   states: RegionStates | undefined,
   lock: TreeLock | undefined,
   treeWatch: TreeWatch | undefined,
-  { maxPartial, maxBytes, report }: OpenOptions,
+  { maxPartial, maxBytes, durability, report }: OpenOptions,
 ): Writer {
   const { tree } = catalog;
   if (!tree || !states) throw new NotWritable('regions can only be changed in a tree: dir is missing');
@@ -244,7 +249,7 @@ function openWriter(
     if (treeWatch?.isThere() === false)
       throw new Refusal('tree-moved', 'It is served as it was opened, and not changed.');
   };
-  const store = makeStore({ relay, catalog, states, quota, report }, { ...tree, paths, lock, check });
+  const store = makeStore({ relay, catalog, states, quota, report }, { ...tree, paths, lock, check }, durability);
   return { store, maxPartial, leases: new Leases(store), start: new Start(store) };
 }
 
@@ -271,10 +276,24 @@ async function stop({ store, leases, start }: Writer, deadline: number): Promise
   await within(store.underway.ended(), latest - performance.now());
   await within(store.old.settled(), latest - performance.now());
   try {
+    if (store.overwriting.isUnsynced) await syncChanged(store);
     await store.states.close();
   } catch (error) {
     store.report('versions of regions could not be written down: the next start takes this for a crash', {
       err: error,
     });
+  }
+}
+
+// A version that is written down stands for these bytes, after a crash of the machine too.
+async function syncChanged({ relay, tree, states }: Store): Promise<void> {
+  for (const name of states.changedInPlace()) {
+    const fd = unlessFailed(() => relay.openFile(tree, name), missing);
+    if (fd === undefined) continue;
+    try {
+      await relay.files.sync(fd);
+    } finally {
+      closeSync(fd);
+    }
   }
 }

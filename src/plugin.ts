@@ -24,6 +24,7 @@ import { type Dotfiles, dotfileRules } from './region/name.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
+import { type Durability, durabilities } from './relay/overwriting.ts';
 
 const http = process.getBuiltinModule('node:http');
 
@@ -97,6 +98,12 @@ export type PagerelayOptions = {
   readonly maxWait?: number;
   /** Bytes: the largest overwrite in place. Default 64 MiB. */
   readonly maxPartial?: number;
+  /**
+   * When the bytes of an overwrite in place are on their medium: when it is answered, by a flush of its own (`sync`) or by
+   * one for all that come together (`group`); or whenever the kernel writes them (`none`). docs/writing.md tells what each
+   * can lose. Default `sync`.
+   */
+  readonly durability?: Durability;
   /** Bytes: the largest region whose digest is computed when it is asked for. Default 1 GiB. */
   readonly maxDigestBytes?: number;
   /** Bytes that the regions of `dir` may have in all. Default no quota. */
@@ -203,6 +210,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     breakHolds: options.breakHolds,
     maxWait: options.maxWait ?? 30,
     maxPartial: options.maxPartial ?? 64 * 1024 * 1024,
+    durability: readDurability(options.durability),
     maxDigestBytes: options.maxDigestBytes ?? 2 ** 30,
     maxBytes: options.maxBytes,
     report: (message, details) => app.log.warn(details, message),
@@ -228,6 +236,12 @@ function readDotfiles(given: string | undefined): Dotfiles | undefined {
   const rule = dotfileRules.find((each) => each === given);
   if (given !== undefined && !rule) throw new TypeError(`dotfiles: ${given} is neither allow nor deny`);
   return rule;
+}
+
+function readDurability(given = 'sync'): Durability {
+  const mode = durabilities.find((each) => each === given);
+  if (!mode) throw new TypeError(`durability: ${given} is none of ${durabilities.join(', ')}`);
+  return mode;
 }
 
 function readBlock(text: string) {

@@ -30,13 +30,36 @@ struct job {
     int result;
 };
 
-/* An overwrite, and what it points to. */
-struct overwriting {
-    struct pr_overwrite what;
+/* What an overwrite points to. */
+struct pointed {
+    napi_ref kept; /* the buffer of its bytes, or NULL */
     char note[PATH_MAX], heading[HEADING_CAPACITY];
-    int result;
-    bool undone;
 };
+
+/* Overwrites that go together, in one piece of memory. */
+struct overwriting {
+    uint32_t count;
+    struct pr_overwrite *list;
+    struct pointed *pointed;
+    struct pr_overwritten *ended;
+};
+
+static struct overwriting *new_overwriting(uint32_t count) {
+    size_t each = sizeof(struct pr_overwrite) + sizeof(struct pointed) + sizeof(struct pr_overwritten);
+    struct overwriting *overwriting = pr_allocate(1, sizeof *overwriting + count * each);
+    if (!overwriting) return NULL;
+    overwriting->count = count;
+    overwriting->list = (struct pr_overwrite *)(void *)&overwriting[1];
+    overwriting->pointed = (struct pointed *)(void *)&overwriting->list[count];
+    overwriting->ended = (struct pr_overwritten *)(void *)&overwriting->pointed[count];
+    return overwriting;
+}
+
+static void free_overwriting(napi_env env, struct overwriting *overwriting) {
+    for (uint32_t at = 0; overwriting && at < overwriting->count; at++)
+        if (overwriting->pointed[at].kept) napi_delete_reference(env, overwriting->pointed[at].kept);
+    pr_free(overwriting);
+}
 
 static void execute(napi_env env, void *data) {
     (void)env;
@@ -51,7 +74,7 @@ static void complete(napi_env env, napi_status status, void *data) {
     napi_resolve_deferred(env, job->deferred, answers ? job->answer(env, job) : number(env, job->result));
     if (job->kept) napi_delete_reference(env, job->kept);
     napi_delete_async_work(env, job->work);
-    pr_free(job->overwriting);
+    free_overwriting(env, job->overwriting);
     pr_free(job);
 }
 
@@ -60,7 +83,7 @@ static napi_value start(napi_env env, const struct job *what, napi_value buffer)
     napi_value promise = NULL;
     struct job *job = pr_allocate(1, sizeof *job);
     if (!job) {
-        pr_free(what->overwriting);
+        free_overwriting(env, what->overwriting);
         return number(env, -ENOMEM); /* awaited, it is what a promise would give */
     }
     *job = *what;
@@ -127,20 +150,25 @@ static napi_value on_file(napi_env env, napi_callback_info info) {
     return start(env, &job, buffer);
 }
 
-/* How it ended is told beside how the job did, which always ends well. */
-static int run_overwrite(struct job *job) {
+/* How they ended is told beside how the job did, which always ends well. */
+static int run_overwrites(struct job *job) {
     struct overwriting *overwriting = job->overwriting;
-    overwriting->result = pr_overwrite(&overwriting->what, &overwriting->undone);
+    pr_overwrite_all(overwriting->list, overwriting->ended, overwriting->count);
     return 0;
 }
 
 static napi_value overwritten(napi_env env, const struct job *job) {
-    napi_value object, undone;
-    napi_create_object(env, &object);
-    set_number(env, object, "errno", job->overwriting->result);
-    napi_get_boolean(env, job->overwriting->undone, &undone);
-    set(env, object, "undone", undone);
-    return object;
+    const struct overwriting *overwriting = job->overwriting;
+    napi_value list, object, undone;
+    napi_create_array_with_length(env, overwriting->count, &list);
+    for (uint32_t at = 0; at < overwriting->count; at++) {
+        napi_create_object(env, &object);
+        set_number(env, object, "errno", overwriting->ended[at].result);
+        napi_get_boolean(env, overwriting->ended[at].undone, &undone);
+        set(env, object, "undone", undone);
+        napi_set_element(env, list, at, object);
+    }
+    return list;
 }
 
 /* Where the new bytes are: in a file by its descriptor, or in `*buffer`, as many as there are to be. */
@@ -183,7 +211,9 @@ static bool want_place(napi_env env, napi_value object, struct pr_overwrite *wha
         !integer_property(env, object, "length", MOST_INTEGER, &what->length) ||
         !integer_property(env, object, "pageSize", 1 << 30, &what->page_size) ||
         !integer_property(env, object, "fileSize", MOST_INTEGER, &what->file_size) ||
-        !want_property(env, object, "means", &means) || !want_name(env, means, "means", names, PR_MEANS_COUNT, &place))
+        !want_property(env, object, "means", &means) ||
+        !want_name(env, means, "means", names, PR_MEANS_COUNT, &place) ||
+        !boolean_property(env, object, "unsynced", &what->unsynced))
         return false;
     what->to = (int)to;
     what->means = (enum pr_means)place;
@@ -192,27 +222,44 @@ static bool want_place(napi_env env, napi_value object, struct pr_overwrite *wha
     return false;
 }
 
-static bool want_overwrite(napi_env env, napi_value object, struct overwriting *overwriting, napi_value *buffer) {
-    overwriting->what.note = overwriting->note;
-    overwriting->what.heading = overwriting->heading;
-    return want_place(env, object, &overwriting->what) &&
-           string_property(env, object, "note", overwriting->note, sizeof overwriting->note) &&
-           string_property(env, object, "heading", overwriting->heading, sizeof overwriting->heading) &&
-           want_source(env, object, &overwriting->what, buffer);
+static bool want_overwrite(napi_env env, napi_value object, struct pr_overwrite *what, struct pointed *pointed) {
+    napi_value buffer = NULL;
+    what->note = pointed->note;
+    what->heading = pointed->heading;
+    if (!want_place(env, object, what) || !string_property(env, object, "note", pointed->note, sizeof pointed->note) ||
+        !string_property(env, object, "heading", pointed->heading, sizeof pointed->heading) ||
+        !want_source(env, object, what, &buffer))
+        return false;
+    if (buffer) napi_create_reference(env, buffer, 1, &pointed->kept);
+    return true;
 }
 
+static bool want_overwrites(napi_env env, napi_value list, struct overwriting *overwriting) {
+    for (uint32_t at = 0; at < overwriting->count; at++) {
+        napi_value object;
+        if (napi_get_element(env, list, at, &object) != napi_ok ||
+            !want_overwrite(env, object, &overwriting->list[at], &overwriting->pointed[at]))
+            return false;
+    }
+    return true;
+}
+
+/* Overwrites of one file, which go together: a promise of how each ended. */
 static napi_value file_overwrite(napi_env env, napi_callback_info info) {
+    enum { MOST_TOGETHER = 128 };
     struct call call;
-    napi_value buffer = NULL;
+    struct job job = {.run = run_overwrites, .answer = overwritten};
+    uint32_t count = 0;
     if (!take_arguments(env, info, &call)) return NULL;
-    struct job job = {.run = run_overwrite, .answer = overwritten};
-    job.overwriting = pr_allocate(1, sizeof *job.overwriting);
-    if (!job.overwriting) return number(env, -ENOMEM);
-    if (!want_overwrite(env, call.arguments[0], job.overwriting, &buffer)) {
-        pr_free(job.overwriting);
+    if (napi_get_array_length(env, call.arguments[0], &count) != napi_ok || count == 0 || count > MOST_TOGETHER) {
+        napi_throw_type_error(env, "ERR_INVALID_ARG", "overwrites must be an array of 1 to 128");
         return NULL;
     }
-    return start(env, &job, buffer);
+    job.overwriting = new_overwriting(count);
+    if (!job.overwriting) return number(env, -ENOMEM);
+    if (want_overwrites(env, call.arguments[0], job.overwriting)) return start(env, &job, NULL);
+    free_overwriting(env, job.overwriting);
+    return NULL;
 }
 
 static int run_read(struct job *job) {

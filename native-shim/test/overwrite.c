@@ -48,10 +48,17 @@ static struct pr_overwrite plan(int to, int from, uint64_t offset, uint64_t leng
     };
 }
 
+static int overwrite_one(const struct pr_overwrite *what, bool *undone) {
+    struct pr_overwritten ended;
+    pr_overwrite_all(what, &ended, 1);
+    *undone = ended.undone;
+    return ended.result;
+}
+
 static int overwrite(int to, int from, uint64_t offset, uint64_t length, enum pr_means means) {
     struct pr_overwrite what = plan(to, from, offset, length, means);
     bool undone;
-    int result = pr_overwrite(&what, &undone);
+    int result = overwrite_one(&what, &undone);
     CHECK(result == 0 || undone);
     check_no_note();
     return result;
@@ -118,7 +125,7 @@ static void overwrite_at_random(int fd, uint64_t size, enum pr_means means) {
         content(0, span.length, round, expected + span.offset);
         struct pr_overwrite what = plan(fd, from, span.offset, span.length, means);
         what.bytes = test_below(&random_state, 2) == 0 ? expected + span.offset : NULL;
-        CHECK_EQUAL(pr_overwrite(&what, &undone), 0);
+        CHECK_EQUAL(overwrite_one(&what, &undone), 0);
         close(from);
         file_check(fd, expected, size);
         check_no_note();
@@ -275,7 +282,7 @@ static void putting_back_leaves_it_as_it_was_too(void) {
         bool undone;
         what.bytes = other;
         pr_fault_set(PR_CALL_PWRITE, EIO, means == PR_MEANS_PUNCH ? 2 : 1, 1); /* the second chunk, behind the note */
-        CHECK_EQUAL(pr_overwrite(&what, &undone), -EIO);
+        CHECK_EQUAL(overwrite_one(&what, &undone), -EIO);
         pr_fault_set(PR_CALL_PWRITE, 0, 0, 0);
         CHECK(undone);
         read_body(flight.pair.peer, 0, BOTH, 0);
@@ -338,7 +345,7 @@ static const struct {
     int error;
     unsigned places[PR_MEANS_COUNT]; /* where it fails, from a file */
 } faults[] = {
-    {PR_CALL_ALLOCATE, ENOMEM, {2, 2, 2}},      /* what is kept; a buffer */
+    {PR_CALL_ALLOCATE, ENOMEM, {3, 3, 3}},      /* the list; what is kept; a buffer */
     {PR_CALL_PREAD, EIO, {4, 4, 4}},            /* the old bytes; the source for each chunk */
     {PR_CALL_OPEN, EMFILE, {0, 1, 1}},          /* the note; the file past the page cache */
     {PR_CALL_PWRITE, ENOSPC, {3, 4, 3}},        /* the note, and the chunks */
@@ -352,7 +359,7 @@ static unsigned fail_everywhere(size_t fault, enum pr_means means, bool in_memor
     for (unsigned place = 0;; place++) {
         struct scene scene = set_up(means, in_memory);
         pr_fault_set(faults[fault].call, faults[fault].error, place, count);
-        int result = pr_overwrite(&scene.what, &undone);
+        int result = overwrite_one(&scene.what, &undone);
         pr_fault_set(faults[fault].call, 0, 0, 0);
         file_check(scene.to, result == 0 ? new_bytes : old_bytes, SIZE);
         take_down(&scene);
@@ -380,7 +387,7 @@ static void check_interrupted(size_t fault, enum pr_means means) {
     struct scene scene = set_up(means, false);
     bool undone;
     pr_fault_set(faults[fault].call, EINTR, 0, 3);
-    CHECK_EQUAL(pr_overwrite(&scene.what, &undone), 0);
+    CHECK_EQUAL(overwrite_one(&scene.what, &undone), 0);
     pr_fault_set(faults[fault].call, 0, 0, 0);
     file_check(scene.to, new_bytes, SIZE);
     take_down(&scene);
@@ -400,6 +407,109 @@ static void a_source_that_is_too_short_changes_nothing(void) {
         file_check(scene.to, old_bytes, SIZE);
         take_down(&scene);
     }
+}
+
+/* Several that go together. */
+
+enum { TOGETHER = 3 };
+
+struct together {
+    int to;
+    char notes[TOGETHER][80];
+    struct pr_overwrite list[TOGETHER];
+    struct pr_overwritten ended[TOGETHER];
+};
+
+/* Each overwrites two pages of a chunk of its own, from the middle of a page on. */
+static struct together *set_up_together(enum pr_means means, bool unsynced) {
+    struct together *all = calloc(1, sizeof *all);
+    CHECK(all);
+    all->to = file_for(means);
+    file_fill(all->to, SIZE, 0);
+    content(0, SIZE, 0, old_bytes);
+    memcpy(new_bytes, old_bytes, SIZE);
+    for (unsigned at = 0; at < TOGETHER; at++) {
+        uint64_t offset = at * (uint64_t)CHUNK + 100;
+        content(0, 2 * PAGE, at + 1, new_bytes + offset);
+        all->list[at] = plan(all->to, -1, offset, 2 * PAGE, means);
+        all->list[at].bytes = new_bytes + offset;
+        all->list[at].unsynced = unsynced;
+        snprintf(all->notes[at], sizeof all->notes[at], "%s.%u", note, at);
+        all->list[at].note = all->notes[at];
+    }
+    return all;
+}
+
+static void take_down_together(struct together *all) {
+    check_no_note();
+    close(all->to);
+    free(all);
+}
+
+static unsigned flushes;
+
+static int count_and_sync(int fd) {
+    flushes++;
+    return real.fsync(fd);
+}
+
+static void check_flushes(enum pr_means means, bool unsynced, unsigned expected) {
+    struct together *all = set_up_together(means, unsynced);
+    real = pr_sys;
+    flushes = 0;
+    pr_sys.fsync = count_and_sync;
+    pr_overwrite_all(all->list, all->ended, TOGETHER);
+    pr_sys = real;
+    CHECK_EQUAL(flushes, expected);
+    for (unsigned at = 0; at < TOGETHER; at++) CHECK_EQUAL(all->ended[at].result, 0);
+    file_check(all->to, new_bytes, SIZE);
+    take_down_together(all);
+}
+
+static void those_that_go_together_share_one_flush_and_unsynced_ones_have_none(void) {
+    EACH_MEANS(means) {
+        check_flushes(means, false, 1);
+        check_flushes(means, true, 0);
+    }
+}
+
+static void when_their_flush_fails_all_of_them_are_undone(void) {
+    EACH_MEANS(means) {
+        struct together *all = set_up_together(means, false);
+        pr_fault_set(PR_CALL_FSYNC, EIO, 0, 1);
+        pr_overwrite_all(all->list, all->ended, TOGETHER);
+        pr_fault_set(PR_CALL_FSYNC, 0, 0, 0);
+        for (unsigned at = 0; at < TOGETHER; at++) CHECK(all->ended[at].result == -EIO && all->ended[at].undone);
+        file_check(all->to, old_bytes, SIZE);
+        take_down_together(all);
+    }
+}
+
+static void one_of_them_that_fails_leaves_the_others_alone(void) {
+    EACH_MEANS(means)
+    for (unsigned failing = 0; failing < TOGETHER; failing++) {
+        struct together *all = set_up_together(means, false);
+        struct pr_overwrite *one = &all->list[failing];
+        one->bytes = NULL;
+        one->from = file_on_tmpfs(); /* too short */
+        memcpy(new_bytes + one->offset, old_bytes + one->offset, one->length);
+        pr_overwrite_all(all->list, all->ended, TOGETHER);
+        for (unsigned at = 0; at < TOGETHER; at++) CHECK_EQUAL(all->ended[at].result, at == failing ? -ENODATA : 0);
+        CHECK(all->ended[failing].undone);
+        file_check(all->to, new_bytes, SIZE);
+        close(one->from);
+        take_down_together(all);
+    }
+}
+
+static void without_memory_for_the_list_none_is_begun(void) {
+    struct together *all = set_up_together(PR_MEANS_PUNCH, false);
+    pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);
+    pr_overwrite_all(all->list, all->ended, TOGETHER);
+    pr_fault_set(PR_CALL_ALLOCATE, 0, 0, 0);
+    for (unsigned at = 0; at < TOGETHER; at++) CHECK(all->ended[at].result == -ENOMEM && all->ended[at].undone);
+    file_check(all->to, old_bytes, SIZE);
+    take_down_together(all);
 }
 
 /* Notes. */
@@ -447,7 +557,7 @@ static void while_pages_are_punched_out_there_is_a_whole_note(void) {
         times_seen = 0;
         pr_sys.fallocate = look_and_punch;
         pr_sys.fsync = look_and_sync;
-        CHECK_EQUAL(pr_overwrite(&scene.what, &undone), 0);
+        CHECK_EQUAL(overwrite_one(&scene.what, &undone), 0);
         pr_sys = real;
         CHECK_EQUAL(times_seen, means == PR_MEANS_PUNCH ? 4 : 1);
         check_no_note();
@@ -462,7 +572,7 @@ static void what_cannot_be_put_back_is_left_in_a_note(void) {
         enum pr_call call = punches ? PR_CALL_PWRITE : PR_CALL_FSYNC;
         bool undone;
         pr_fault_set(call, EIO, punches ? 3 : 0, 100);
-        CHECK_EQUAL(pr_overwrite(&scene.what, &undone), -EIO);
+        CHECK_EQUAL(overwrite_one(&scene.what, &undone), -EIO);
         pr_fault_set(call, 0, 0, 0);
         CHECK(!undone);
         check_note(&scene, note);
@@ -476,7 +586,7 @@ static void where_no_note_can_be_written_either_there_is_none(void) {
     bool undone;
     pr_fault_set(PR_CALL_FSYNC, EIO, 0, 100);
     pr_fault_set(PR_CALL_OPEN, EMFILE, 0, 1);
-    CHECK_EQUAL(pr_overwrite(&scene.what, &undone), -EIO);
+    CHECK_EQUAL(overwrite_one(&scene.what, &undone), -EIO);
     pr_fault_set(PR_CALL_FSYNC, 0, 0, 0);
     CHECK(!undone);
     check_no_note();
@@ -492,7 +602,7 @@ static void a_disk_that_is_full_from_the_start_needs_no_undoing(void) {
         struct scene scene = set_up(means, true);
         bool undone;
         pr_fault_set(PR_CALL_PWRITE, ENOSPC, 0, 100);
-        CHECK_EQUAL(pr_overwrite(&scene.what, &undone), -ENOSPC);
+        CHECK_EQUAL(overwrite_one(&scene.what, &undone), -ENOSPC);
         pr_fault_set(PR_CALL_PWRITE, 0, 0, 0);
         CHECK(undone);
         file_check(scene.to, old_bytes, SIZE);
@@ -508,7 +618,7 @@ static void holes_of_a_full_tmpfs_are_not_filled_with_their_zeros(void) {
     struct pr_overwrite what = plan(to, -1, FROM, MUCH, PR_MEANS_PUNCH);
     what.bytes = new_bytes;
     pr_fault_set(PR_CALL_PWRITE, ENOSPC, 1, 100); /* after the note */
-    CHECK_EQUAL(pr_overwrite(&what, &undone), -ENOSPC);
+    CHECK_EQUAL(overwrite_one(&what, &undone), -ENOSPC);
     pr_fault_set(PR_CALL_PWRITE, 0, 0, 0);
     CHECK(undone);
     file_check_zeros(to, 0, SIZE);
@@ -527,7 +637,7 @@ static int hide_note_and_sync(int fd) {
 static int overwrite_while_note_is_hidden(const struct scene *scene, bool *undone) {
     real = pr_sys;
     pr_sys.fsync = hide_note_and_sync;
-    int result = pr_overwrite(&scene->what, undone);
+    int result = overwrite_one(&scene->what, undone);
     pr_sys = real;
     MUST(rmdir(note));
     return result;
@@ -583,6 +693,10 @@ int main(void) {
     RUN(so_they_are_when_putting_them_back_fails_a_few_times);
     RUN(an_interrupted_call_is_made_again);
     RUN(a_source_that_is_too_short_changes_nothing);
+    RUN(those_that_go_together_share_one_flush_and_unsynced_ones_have_none);
+    RUN(when_their_flush_fails_all_of_them_are_undone);
+    RUN(one_of_them_that_fails_leaves_the_others_alone);
+    RUN(without_memory_for_the_list_none_is_begun);
     RUN(while_pages_are_punched_out_there_is_a_whole_note);
     RUN(what_cannot_be_put_back_is_left_in_a_note);
     RUN(where_no_note_can_be_written_either_there_is_none);

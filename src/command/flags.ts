@@ -8,6 +8,7 @@ import type { NamedFile } from '../region/catalog.ts';
 import { dotfileRules, isRegionName } from '../region/name.ts';
 import { parseAddressBlock } from '../relay/address-block.ts';
 import type { EngineChoice } from '../relay/engine.ts';
+import { durabilities } from '../relay/overwriting.ts';
 import { engines as everyEngine } from '../relay/relay.ts';
 import {
   bytes,
@@ -171,6 +172,11 @@ export const flags = {
   ),
   maxWait: named('max-wait', 'how long a reader waits for a lease or a writer before it is refused', seconds(30)),
   maxPartial: named('max-partial', 'the largest overwrite in place', bytes('64MiB', 64 * 2 ** 20)),
+  durability: named(
+    'durability',
+    'when an overwrite in place is on its medium: sync, group (one flush for those that come together) or none',
+    oneOf('MODE', durabilities, 'sync'),
+  ),
   maxBytes: named('max-bytes', 'what all regions of --dir may take up together', bytes('none', undefined)),
   drain: named('drain', 'how long SIGTERM waits for responses on their way', seconds(30)),
   logLevel: named('log-level', 'the least severe messages to log', oneOf('LEVEL', logLevels, 'info')),

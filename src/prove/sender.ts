@@ -47,6 +47,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     unaskable: [],
     writable: false,
     maxPartial: 1,
+    durability: 'sync',
     maxBytes: undefined,
     drain: 5,
     logLevel: 'silent',

@@ -196,6 +196,11 @@ export class RegionStates {
     this.#left.add(name);
   }
 
+  /** Regions that this run has changed in place. */
+  changedInPlace(): Iterable<string> {
+    return this.#own.keys();
+  }
+
   /** Writes down how far this run came, so that a restart changes no validator. */
   async close(): Promise<void> {
     for (const [name, file] of this.#moved) if (!this.#own.has(name)) await this.#keepTag(name, file);

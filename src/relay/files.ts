@@ -57,12 +57,17 @@ export class Files {
     return (await this.#shim.onFile('fitsDirect', fd, offset, length)) === 1;
   }
 
-  /** Overwrites in place, durably; only under a lease. Does not reject. */
-  async overwrite(overwrite: Overwrite): Promise<Overwritten> {
-    const ended = await this.#shim.fileOverwrite(overwrite);
-    // A number: it has not begun.
-    const { errno, undone } = typeof ended === 'number' ? { errno: ended, undone: true } : ended;
-    return errno < 0 ? { error: systemError(errno, 'overwrite'), undone } : { error: undefined };
+  /**
+   * Overwrites pages of one file in place, and makes all of them durable by one flush; only under leases. Gives how each
+   * ended. Does not reject.
+   */
+  async overwrite(overwrites: readonly Overwrite[]): Promise<Overwritten[]> {
+    const ended = await this.#shim.fileOverwrite(overwrites);
+    // A number: none has begun.
+    const all = typeof ended === 'number' ? overwrites.map(() => ({ errno: ended, undone: true })) : ended;
+    return all.map(({ errno, undone }) =>
+      errno < 0 ? { error: systemError(errno, 'overwrite'), undone } : { error: undefined },
+    );
   }
 
   /** Makes a file shorter; only when nothing that the kernel would wait for is in flight. */

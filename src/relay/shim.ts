@@ -178,7 +178,8 @@ export type Shim = {
   counters(relay: ShimRelay): Counted & { readonly lanes: readonly Lane[] };
   /** This and the next one give -ENOMEM itself where there is no memory for a promise. */
   onFile<Name extends keyof FileJobs>(name: Name, fd: number, ...by: FileJobs[Name]): Promise<number> | number;
-  fileOverwrite(overwrite: Overwrite): Promise<ShimOverwritten | number> | number;
+  /** Of one file. */
+  fileOverwrite(overwrites: readonly Overwrite[]): Promise<readonly ShimOverwritten[] | number> | number;
   /** Of so many bytes of huge pages, set aside, where that is not 0; -ENOSPC where too few are free. */
   createMemfd(name: string, hugeBytes: number): number;
   /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */

@@ -65,6 +65,7 @@ test('nothing given means the defaults', () => {
     bodyTimeout: 60,
     maxWait: 30,
     maxPartial: 67_108_864,
+    durability: 'sync',
     maxBytes: undefined,
     drain: 30,
     logLevel: 'info',
@@ -161,6 +162,9 @@ const spellings: readonly Spelling[] = [
   ['maxPartial', ['--max-partial', '1'], ['PAGERELAY_MAX_PARTIAL', '1'], { maxPartial: 1 }, 1],
   ['maxPartial', ['--max-partial', '3KiB'], ['PAGERELAY_MAX_PARTIAL', '3KiB'], { maxPartial: '3KiB' }, 3072],
   ['maxPartial', ['--max-partial', '64MiB'], ['PAGERELAY_MAX_PARTIAL', '64MiB'], { maxPartial: '64MiB' }, 67_108_864],
+  ['durability', ['--durability', 'sync'], ['PAGERELAY_DURABILITY', 'sync'], { durability: 'sync' }, 'sync'],
+  ['durability', ['--durability', 'group'], ['PAGERELAY_DURABILITY', 'group'], { durability: 'group' }, 'group'],
+  ['durability', ['--durability', 'none'], ['PAGERELAY_DURABILITY', 'none'], { durability: 'none' }, 'none'],
   ['dotfiles', ['--dotfiles', 'deny'], ['PAGERELAY_DOTFILES', 'deny'], { dotfiles: 'deny' }, 'deny'],
   [
     'cacheControl',
@@ -335,6 +339,8 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--body-timeout must be a number of seconds above 0, at most 2147483, not "0"$/, ['--body-timeout', '0']],
   [/^--max-wait must be a number of seconds from 0 to 2147483, not "x"$/, ['--max-wait', 'x']],
   [/^--max-partial must be a whole number of bytes from 1 to 2\^53 - 1, .*, not "0"$/, ['--max-partial', '0']],
+  [/^--durability must be one of sync, group, none, not "fsync"$/, ['--durability', 'fsync']],
+  [/^--durability must be/, ['--durability', '']],
   [/^--max-partial must be/, ['--max-partial', '64MB']],
   [/^--max-partial must be/, ['--max-partial', '64mib']],
   [/^--max-partial must be/, ['--max-partial', '64 MiB']],
@@ -478,6 +484,7 @@ test('usage text names every flag, its default and the other sources', () => {
       'body-timeout',
       'max-wait',
       'max-partial',
+      'durability',
       'max-bytes',
       'drain',
       'log-level',
@@ -502,10 +509,10 @@ test('usage text names every flag, its default and the other sources', () => {
 
 test('the defaults that usage text shows are the ones in force', () => {
   const text = usage();
-  const { host, port, engine, maxHold, breakHolds, maxWait, maxPartial, drain, logLevel } = optionsOf([]);
+  const { host, port, engine, maxHold, breakHolds, maxWait, maxPartial, durability, drain, logLevel } = optionsOf([]);
   const inMiB = `${maxPartial / 2 ** 20}MiB`;
   const holds = { 'max-hold': maxHold, 'break-holds': breakHolds, 'max-wait': maxWait };
-  const shown = { host, port, engine, ...holds, 'max-partial': inMiB, drain, 'log-level': logLevel };
+  const shown = { host, port, engine, ...holds, 'max-partial': inMiB, durability, drain, 'log-level': logLevel };
   for (const [flag, value] of Object.entries(shown)) {
     assert.match(text, new RegExp(`--${flag} .*\\(default ${value}\\)$`, 'm'));
   }

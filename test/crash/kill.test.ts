@@ -1,15 +1,16 @@
 /**
  * The service is killed in the middle of changes, and started again: `CRASH_ROUNDS` times (6, at length 200), on tmpfs
- * and on ext4 in turn. What may be found then is in test/support/region-model.ts. `SEED` draws the same again.
+ * and on ext4, with each `--durability` in turn: what the kernel has outlives the process. What may be found then is in test/support/region-model.ts. `SEED` draws the same again.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { Durability } from '../../src/relay/overwriting.ts';
 import { amount } from '../support/amount.ts';
+import { atAnyMoment, kill, modeOf, serveWritable } from '../support/crash.ts';
 import { until } from '../support/poll.ts';
-import { type Child, originOf, startCli, untilPutRight } from '../support/process.ts';
+import { type Child, originOf, untilPutRight } from '../support/process.ts';
 import { EndedEarly, RawClient } from '../support/raw.ts';
 import { drawChange } from '../support/region-changes.ts';
 import { type Ending, type Found, RegionModel } from '../support/region-model.ts';
@@ -34,20 +35,6 @@ type Course = {
   readonly done: Tally;
 };
 type Tally = { kills: number; stops: number; acknowledged: number; cutShort: number };
-
-function serve(scope: Scope, dir: string): Child {
-  return startCli(scope, ['serve', '--dir', dir, '--writable', '--port', '0', '--drain', '2', '--log-level', 'error']);
-}
-
-// The moment is what is drawn: there is nothing to wait for.
-async function atAnyMoment(dice: Dice, withinMilliseconds: number): Promise<void> {
-  await delay(dice(withinMilliseconds));
-}
-
-async function kill(child: Child): Promise<void> {
-  child.process.kill('SIGKILL');
-  assert.deepEqual(await child.exited, { code: null, signal: 'SIGKILL' }, child.stderr());
-}
 
 async function stop(child: Child): Promise<void> {
   child.process.kill('SIGTERM');
@@ -139,14 +126,14 @@ async function changeAndEnd(course: Course, child: Child, clients: readonly RawC
 }
 
 /** Starts the service, sees what there is, changes it, and has the service end. */
-async function playRound(scope: Scope, course: Course, before: Ending): Promise<Ending> {
+async function playRound(scope: Scope, course: Course, before: Ending, mode: Durability): Promise<Ending> {
   const { dir, dice } = course;
   if (dice(10) === 0) {
-    const early = serve(scope, dir);
+    const early = serveWritable(scope, dir, mode);
     await atAnyMoment(dice, 400);
     await kill(early);
   }
-  const child = serve(scope, dir);
+  const child = serveWritable(scope, dir, mode);
   const origin = await originOf(child);
   const port = Number(new URL(origin).port);
   const reader = await RawClient.connect(scope, port);
@@ -173,7 +160,8 @@ async function playRounds(t: TestContext, place: Place, kills: number): Promise<
   let ending: Ending = 'stopped';
   for (let round = 0; done.kills < kills; round++) {
     try {
-      ending = await playRound({ after: (cleanUp) => void cleanUps.push(cleanUp) }, course, ending);
+      const own = { after: (cleanUp: () => unknown) => void cleanUps.push(cleanUp) };
+      ending = await playRound(own, course, ending, modeOf(round));
     } catch (cause) {
       throw new Error(`round ${round} on ${place}, SEED=${seed}`, { cause });
     }

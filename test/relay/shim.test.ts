@@ -387,12 +387,20 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', a
   const folder = makeFolder(t, 'tmpfs');
   const { path } = writeRegion(folder, 'file', 10_000, 1);
   const to = openSync(path, 'r+');
-  const place = { to, offset: 5000, length: 100, pageSize: 4096, fileSize: 10_000, means: 'punch' } as const;
+  const place = {
+    to,
+    offset: 5000,
+    length: 100,
+    pageSize: 4096,
+    fileSize: 10_000,
+    means: 'punch',
+    unsynced: false,
+  } as const;
   const right = { ...place, from: new Uint8Array(100), note: `${folder}/note`, heading: 'x\n' };
   const overwrite = untyped(shim, 'fileOverwrite');
   for (const key of Object.keys(right)) {
     for (const value of wrongValues.filter((value) => typeof value !== typeof right[key as keyof typeof right])) {
-      const outcome = outcomeOf(() => overwrite({ ...right, [key]: value }));
+      const outcome = outcomeOf(() => overwrite([right, { ...right, [key]: value }]));
       assert.ok(isRefusal(outcome), `${key}: ${inspect(value)} gave ${inspect(outcome)}`);
     }
   }
@@ -415,9 +423,11 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', a
     { note: 'y'.repeat(5000) },
     { heading: 'y'.repeat(8192) },
   ];
-  for (const each of wrong) assert.ok(isRefusal(outcomeOf(() => overwrite({ ...right, ...each }))), inspect(each));
-  assert.deepEqual(await shim.fileOverwrite(right), { errno: 0, undone: false });
-  assert.deepEqual(await shim.fileOverwrite({ ...right, to: 123_456 }), { errno: -EBADF, undone: true });
+  for (const each of wrong) assert.ok(isRefusal(outcomeOf(() => overwrite([{ ...right, ...each }]))), inspect(each));
+  for (const list of [right, [], Array(129).fill(right), undefined])
+    assert.ok(isRefusal(outcomeOf(() => overwrite(list))));
+  assert.deepEqual(await shim.fileOverwrite([right]), [{ errno: 0, undone: false }]);
+  assert.deepEqual(await shim.fileOverwrite([{ ...right, to: 123_456 }]), [{ errno: -EBADF, undone: true }]);
   closeSync(to);
   assert.deepEqual([...readFileSync(path)], [...seededBytes(10_000, 1).fill(0, 5000, 5100)]);
 });

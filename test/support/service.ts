@@ -36,6 +36,7 @@ export const serviceDefaults: ServiceOptions = {
   maxConnections: undefined,
   bodyTimeout: 60,
   maxPartial: 64 * 1024 * 1024,
+  durability: 'sync',
   maxBytes: undefined,
   allowHosts: [],
   cors: [],

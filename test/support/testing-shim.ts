@@ -42,8 +42,9 @@ const pretending: Shim = {
     const said = saidOf(asked);
     return typeof said === 'boolean' ? Number(said) : testing.witness(...asked);
   }) as Shim['witness'],
-  fileOverwrite(overwrite) {
-    return testing.fileOverwrite(pretence.overwritesPages ? { ...overwrite, means: 'wait' } : overwrite);
+  fileOverwrite(overwrites) {
+    const waiting = () => overwrites.map((overwrite) => ({ ...overwrite, means: 'wait' }) as const);
+    return testing.fileOverwrite(pretence.overwritesPages ? waiting() : overwrites);
   },
 };
 

@@ -167,7 +167,7 @@ static int put_back_once(const struct work *work) {
         if (is_old(work, at, length)) continue;
         result = pr_file_write(work->overwrite->to, work->old + (at - work->first), length, at);
     }
-    return result == 0 ? pr_file_sync(work->overwrite->to) : result;
+    return result == 0 && !work->overwrite->unsynced ? pr_file_sync(work->overwrite->to) : result;
 }
 
 static bool put_back(const struct work *work) {
@@ -197,19 +197,38 @@ static int open_direct(struct work *work) {
     return work->direct < 0 ? work->direct : 0;
 }
 
-int pr_overwrite(const struct pr_overwrite *overwrite, bool *undone) {
-    struct work work = {.overwrite = overwrite, .note_fd = -1, .direct = -1};
-    pr_overwrite_span(overwrite, &work.first, &work.end);
-    work.changed = work.first;
-    int result = open_direct(&work);
-    if (result == 0) result = keep_old(&work);
-    if (result == 0 && overwrite->means == PR_MEANS_PUNCH) result = write_note(&work);
-    if (result == 0) result = write_new(&work);
-    if (result == 0) result = pr_file_sync(overwrite->to);
-    if (result == 0) result = drop_note(&work);
-    *undone = result < 0 && undo(&work);
-    if (work.note_fd >= 0) close(work.note_fd);
-    if (work.direct >= 0) close(work.direct);
-    pr_free(work.note);
-    return result;
+/* Up to where the new bytes are in the file, but not durable. */
+static int begin_overwrite(struct work *work, const struct pr_overwrite *overwrite) {
+    *work = (struct work){.overwrite = overwrite, .note_fd = -1, .direct = -1};
+    pr_overwrite_span(overwrite, &work->first, &work->end);
+    work->changed = work->first;
+    int result = open_direct(work);
+    if (result == 0) result = keep_old(work);
+    if (result == 0 && overwrite->means == PR_MEANS_PUNCH) result = write_note(work);
+    return result == 0 ? write_new(work) : result;
+}
+
+static struct pr_overwritten end_overwrite(struct work *work, int result) {
+    if (result == 0) result = drop_note(work);
+    bool undone = result < 0 && undo(work);
+    if (work->note_fd >= 0) close(work->note_fd);
+    if (work->direct >= 0) close(work->direct);
+    pr_free(work->note);
+    return (struct pr_overwritten){.result = result, .undone = undone};
+}
+
+void pr_overwrite_all(const struct pr_overwrite *overwrites, struct pr_overwritten *ended, size_t count) {
+    struct work *works = pr_allocate(count, sizeof *works);
+    bool any = false;
+    for (size_t at = 0; at < count; at++) {
+        int result = works ? begin_overwrite(&works[at], &overwrites[at]) : -ENOMEM;
+        any = any || result == 0;
+        ended[at] = (struct pr_overwritten){.result = result, .undone = true};
+    }
+    int flushed = any && !overwrites[0].unsynced ? pr_file_sync(overwrites[0].to) : 0;
+    for (size_t at = 0; works && at < count; at++) {
+        int result = ended[at].result;
+        ended[at] = end_overwrite(&works[at], result == 0 ? flushed : result);
+    }
+    pr_free(works);
 }

@@ -1,5 +1,5 @@
 /*
- * Overwriting a part of a file in place, in one go: what it does can fail at every step, and the process can die
+ * Overwriting parts of a file in place, in one go: what it does can fail at every step, and the process can die
  * between any two of them, and the old bytes are not lost. Needs no relay and touches none; descriptors belong to the
  * caller.
  */
@@ -27,6 +27,7 @@ struct pr_overwrite {
     uint64_t page_size, file_size;
     /* By punching and direct writes whole pages are written: the rest of a partly written one is carried over. */
     enum pr_means means;
+    bool unsynced; /* it is left to the kernel when the bytes reach the medium; alike in all that go together */
     /*
      * A file that holds `heading` and then the old bytes of the span, from when it is there at all: while pages are
      * punched out, and for good where the old bytes could not be put back. Not synced: it is for this process's death.
@@ -39,10 +40,18 @@ struct pr_overwrite {
 void pr_overwrite_span(const struct pr_overwrite *overwrite, uint64_t *first, uint64_t *end);
 
 /*
- * 0: the new bytes are there, and durable. -errno: `*undone` says whether the old ones are; else the span holds old and
- * new bytes and zeros, and the note is to be written back, unless there was no way to write one. Holds the whole span
- * in memory. Only under a lease.
+ * 0: the new bytes are there, and durable unless `unsynced`. -errno: `undone` says whether the old ones are; else the
+ * span holds old and new bytes and zeros, and the note is to be written back, unless there was no way to write one.
  */
-int pr_overwrite(const struct pr_overwrite *overwrite, bool *undone);
+struct pr_overwritten {
+    int result;
+    bool undone;
+};
+
+/*
+ * Overwrites of one file, of which no two touch the same page: each is written, one flush makes all of them durable,
+ * and each ends by itself. Holds all their spans in memory. Only under leases.
+ */
+void pr_overwrite_all(const struct pr_overwrite *overwrites, struct pr_overwritten *ended, size_t count);
 
 #endif

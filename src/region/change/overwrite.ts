@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
 import type { Means } from '../../relay/means.ts';
-import type { Overwrite } from '../../relay/relay.ts';
+import type { PlannedOverwrite } from '../../relay/overwriting.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
 import { type Asked, type Leased, lease } from './lease.ts';
@@ -77,7 +77,8 @@ type Bytes = { readonly offset: number; readonly length: number };
 
 async function write(store: Store, change: Change, pages: Bytes, means: Means, upload: Upload): Promise<Region> {
   await change.begin();
-  const ended = await store.relay.files.overwrite(planOf(store, change, pages, means, upload));
+  const { generation } = change.region.content;
+  const ended = await store.overwriting.run(generation, planOf(store, change, pages, means, upload));
   if (!ended.error) return change.commit();
   if (!ended.undone) {
     change.abandon();
@@ -87,7 +88,13 @@ async function write(store: Store, change: Change, pages: Bytes, means: Means, u
   throw ended.error;
 }
 
-function planOf(store: Store, { region, fd }: Change, pages: Bytes, means: Means, { source }: Upload): Overwrite {
+function planOf(
+  store: Store,
+  { region, fd }: Change,
+  pages: Bytes,
+  means: Means,
+  { source }: Upload,
+): PlannedOverwrite {
   const { inode, pageSize, size: fileSize } = region.content.generation;
   const place = { to: fd, ...pages, pageSize, fileSize, means };
   const heading = writeHeading({ name: region.name, inode, ...spanOf(place) });
@@ -95,7 +102,7 @@ function planOf(store: Store, { region, fd }: Change, pages: Bytes, means: Means
 }
 
 /** The bytes that an overwrite touches (pr_overwrite_span): its own, or those of whole pages up to the file's end. */
-function spanOf({ offset, length, pageSize, fileSize, means }: Omit<Overwrite, 'from' | 'note' | 'heading'>) {
+function spanOf({ offset, length, pageSize, fileSize, means }: Omit<PlannedOverwrite, 'from' | 'note' | 'heading'>) {
   if (means === 'wait') return { offset, length };
   const first = offset - (offset % pageSize);
   const end = Math.min(Math.ceil((offset + length) / pageSize) * pageSize, fileSize);

@@ -3,6 +3,7 @@ import { statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Means, MeansOfBacking } from '../../relay/means.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
+import { type Durability, Overwriting } from '../../relay/overwriting.ts';
 import type { Generation, Tree } from '../../relay/relay.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Region } from '../region.ts';
@@ -46,6 +47,7 @@ export type Store = {
   readonly turns: Turns;
   readonly underway: Underway;
   readonly directWrites: DirectWrites;
+  readonly overwriting: Overwriting;
   readonly report: Report;
 };
 
@@ -67,6 +69,7 @@ export function checkWritable(tree: Tree, paths: StatePaths): void {
 export function makeStore(
   parts: Pick<Store, 'relay' | 'catalog' | 'states' | 'quota' | 'report'>,
   tree: Omit<WritableTree, 'means' | 'meansOf'>,
+  durability: Durability,
 ): Store {
   const { relay, states } = parts;
   return {
@@ -76,6 +79,7 @@ export function makeStore(
     turns: new Turns(),
     underway: new Underway(),
     directWrites: new DirectWrites(),
+    overwriting: new Overwriting(relay.files, durability),
   };
 }
 

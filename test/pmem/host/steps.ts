@@ -79,6 +79,7 @@ const leftOut: Readonly<Record<string, string>> = {
   sparse: 'is about file systems on which a hole can be filled by reading it',
   'tree-moved': 'is about the path of the tree',
   'upper-layers': 'is about peers; it wants MPTCP, which the guest has not loaded',
+  'writing/durability': 'is about when the page cache is flushed',
   'writing/large-folios': 'is about folios of tmpfs and the page cache',
   'writing/direct': 'is about the page cache',
   'access-log': 'starts the command line nine times, for what it logs; the guest takes a minute for that',
