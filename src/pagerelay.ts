@@ -52,8 +52,9 @@ export type OpenOptions = RelayOptions & {
   readonly engine: EngineChoice;
   /** Whether lanes answer requests by themselves (docs/express.md), and who may read then; undefined: they don't. */
   readonly express: Express | undefined;
-  /** Bytes: shorter bodies are copied. */
+  /** Bytes: shorter bodies are copied; and, by lanes, the same of what is the first that is sent on its connection. */
   readonly copyBelow: number;
+  readonly copyFirstBelow: number;
   /** Peers that may be in this kernel, out of its sight: they get copies. */
   readonly unaskable: readonly AddressBlock[];
   /** Whether names may have segments that begin with a dot. Default `allow`. */
@@ -192,10 +193,10 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
 }
 
 function publisherFor(relay: Relay, catalog: Catalog, options: OpenOptions): Publisher | undefined {
-  const { express, copyBelow, report } = options;
+  const { express, copyBelow, copyFirstBelow, report } = options;
   if (!express || !(relay instanceof NativeRelay)) return undefined;
   return new Publisher(relay, {
-    ...{ copyBelow, mayRead: express.mayRead, locate: (name) => catalog.locate(name) },
+    ...{ copyBelow, copyFirstBelow, mayRead: express.mayRead, locate: (name) => catalog.locate(name) },
     onFault: (err) => report('lanes are told of further regions only as they are asked for', { err }),
   });
 }

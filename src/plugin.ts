@@ -70,6 +70,8 @@ export type PagerelayOptions = {
   readonly express?: PluginExpress;
   /** Bytes: shorter bodies are copied. Default 0. */
   readonly copyBelow?: number;
+  /** Bytes: shorter bodies are copied by lanes that are the first on their connections. Default 16,384; 0: none is. */
+  readonly copyFirstBelow?: number;
   /** Native threads. Default cores - 1, at least 1. */
   readonly lanes?: number;
   /** Seconds: a response that makes no progress for so long is broken off. Default 300. */
@@ -201,6 +203,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     engine: options.engine ?? 'auto',
     express: readExpress(options.express),
     copyBelow: options.copyBelow ?? 0,
+    copyFirstBelow: options.copyFirstBelow ?? 16_384,
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
     unaskable: (options.unaskable ?? []).map(readBlock),

@@ -91,6 +91,7 @@ static bool want_publication(napi_env env, napi_value object, struct texts *text
            integer_property(env, object, "epoch", MOST_INTEGER, &is->epoch) &&
            integer_property(env, object, "version", MOST_INTEGER, &is->version) &&
            integer_property(env, object, "copyBelow", MOST_INTEGER, &is->copy_below) &&
+           integer_property(env, object, "copyFirstBelow", MOST_INTEGER, &is->copy_first_below) &&
            integer_property(env, object, "largeFrom", MOST_INTEGER, &is->large_from) &&
            engine_property(env, object, "engine", &is->engine) && engine_property(env, object, "large", &is->large);
 }

@@ -60,6 +60,33 @@ static void the_size_of_a_body_chooses_its_engine(void) {
     scene_close(&scene);
 }
 
+static uint64_t copied_once_answered(const struct scene *scene, uint64_t answers) {
+    wait_until(answers_so_far(scene) == answers, 5000);
+    return counted(scene->relay).sent_bytes[PR_ENGINE_COPY];
+}
+
+/* Of a copy nobody need know who its peer is. */
+static void a_short_first_body_is_copied_and_no_other(void) {
+    struct scene scene = scene_open();
+    struct pr_publication given = publication_of(&scene, PR_ENGINE_SENDFILE);
+    given.copy_first_below = 100;
+    CHECK_EQUAL(pr_publish(scene.relay, &given), 0);
+    int guests[] = {visit(&scene), visit(&scene), visit(&scene)};
+    get(&scene, guests[0], 3, 99);
+    CHECK_EQUAL(copied_once_answered(&scene, 1), 99);
+    CHECK_EQUAL(references(scene.relay), 0);
+    get(&scene, guests[0], 3, 50);
+    CHECK_EQUAL(copied_once_answered(&scene, 2), 99);
+    get(&scene, guests[1], 3, 100);
+    CHECK_EQUAL(copied_once_answered(&scene, 3), 99);
+    SAY(guests[2], head_a);
+    read_begin(&scene, guests[2], (struct begin){.status = 200, .length = scene.region.size});
+    get(&scene, guests[2], 3, 50);
+    CHECK_EQUAL(copied_once_answered(&scene, 5), 99);
+    for (unsigned each = 0; each < 3; each++) close(guests[each]);
+    scene_close(&scene);
+}
+
 /* All of it; its bytes are those of native-shim/test/answer.c. */
 static void read_problem(int guest, const char *begin, bool has_body) {
     char head[1024] = "", body[1024];
@@ -828,6 +855,7 @@ int main(void) {
     pr_sys.fstatat = moving_fstatat;
     RUN(every_engine_answers_ranges);
     RUN(the_size_of_a_body_chooses_its_engine);
+    RUN(a_short_first_body_is_copied_and_no_other);
     RUN(each_kind_of_answer_is_counted_as_such);
     RUN(pipelined_requests_are_answered_in_order);
     RUN(a_head_that_the_window_cuts_is_answered_too);

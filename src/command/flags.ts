@@ -148,6 +148,11 @@ export const flags = {
     onOff,
   ),
   copyBelow: named('copy-below', 'copy bodies that are shorter', bytesOrNone('0', 0)),
+  copyFirstBelow: named(
+    'copy-first-below',
+    'copy the first body of a connection where it is shorter',
+    bytesOrNone('16KiB', 16_384),
+  ),
   lanes: named('lanes', 'native threads that carry responses', lanes),
   unaskable: named(
     'unaskable',

@@ -39,6 +39,7 @@ async function open(path: string, engine: EngineChoice): Promise<{ port: number;
     headers: [],
     express: false,
     copyBelow: 0,
+    copyFirstBelow: 0,
     lanes: 1,
     maxHold: 30,
     maxWait: 30,

@@ -34,8 +34,9 @@ type Published = {
   readonly engine: Engine;
   readonly large: Engine;
   readonly largeFrom: number;
-  /** Bytes: shorter bodies are copied. */
+  /** Bytes: shorter bodies are copied; and the same of what is the first that is sent on its connection. */
   readonly copyBelow: number;
+  readonly copyFirstBelow: number;
   /** Whether the answer is the same to a request that names an origin. */
   readonly anyOrigin: boolean;
   /** Whether `path` names this version, and no other can be answered with there. Else answers link to the URL that does. */

@@ -242,6 +242,25 @@ test('short bodies are copied where copyBelow says so, by lanes too', async (t) 
   assert.equal(relay.counters().sentBytes.sendfile, 1000, 'a longer one is not');
 });
 
+for (const [copyFirstBelow, copied] of [
+  [undefined, 100],
+  [100, 0],
+  [0, 0],
+] as const) {
+  test(`a short body that is a lane's first on its connection is copied (${copyFirstBelow ?? 'by default'})`, async (t) => {
+    const { app, port } = await start(t, {
+      express: toAll,
+      ...(copyFirstBelow === undefined ? {} : { copyFirstBelow }),
+    });
+    const { relay } = app.pagerelay;
+    await ask(await RawClient.connect(t, port), path, 1); // Node's, which publishes the region.
+    const before = relay.counters().sentBytes.copy;
+    await ask(await RawClient.connect(t, port), path, 3);
+    await untilAnswered(relay, 3);
+    assert.equal(relay.counters().sentBytes.copy - before, copied);
+  });
+}
+
 test('closing an application ends idle connections that lanes read, and leaves nothing open', async (t) => {
   const before = countOpen();
   const { app, port } = await start(t, { express: toAll, drain: 10 });

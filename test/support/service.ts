@@ -25,6 +25,7 @@ export const serviceDefaults: ServiceOptions = {
   engine: 'auto',
   express: true,
   copyBelow: 0,
+  copyFirstBelow: 0,
   unaskable: [],
   lanes: 1,
   maxHold: 30,

@@ -33,6 +33,7 @@ struct pr_publication {
     enum pr_engine engine;               /* sendfile, splice or copy */
     enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
     uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
+    uint64_t copy_first_below;           /* the same of what is the first that is sent on its connection */
     bool any_origin;                     /* the answer is the same to a request with Origin; else that is Node's */
     bool one_version; /* `path` names this version, and Node answers for any other; else answers link to its URL */
 };

@@ -37,8 +37,11 @@ static uint64_t body_start(struct pr_connection *connection, size_t head_length,
 enum { COPY_BELOW_BY_UNIX = 16 << 10 };
 
 static bool is_copied(const struct pr_connection *connection, const struct pr_publication *is, uint64_t length) {
-    bool closes_soon = connection->responder->closes && length <= COPY_BEFORE_CLOSE;
-    return length < is->copy_below || closes_soon || (pr_is_unix(&connection->peer) && length < COPY_BELOW_BY_UNIX);
+    const struct pr_responder *responder = connection->responder;
+    bool closes_soon = responder->closes && length <= COPY_BEFORE_CLOSE;
+    bool is_first = responder->knows_position && responder->position == 0;
+    return length < is->copy_below || (is_first && length < is->copy_first_below) || closes_soon ||
+           (pr_is_unix(&connection->peer) && length < COPY_BELOW_BY_UNIX);
 }
 
 /* A peer is classified before its first answer that is not copied. */

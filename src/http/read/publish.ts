@@ -14,8 +14,9 @@ import { versionUrl } from './version-url.ts';
 
 /** What publishing needs to know of the service. */
 export type PublisherOptions = {
-  /** Bytes: shorter bodies are copied. */
+  /** Bytes: shorter bodies are copied; and the same of what is the first that is sent on its connection. */
   readonly copyBelow: number;
+  readonly copyFirstBelow: number;
   /** The path of a region's file, and the tree that it is in. */
   readonly locate: (name: string) => { readonly tree: Tree | undefined; readonly path: string };
   /** Whether whoever has this Authorization may read; undefined: everybody may. */
@@ -150,13 +151,14 @@ export class Publisher {
     // A time in the future is told as that of each message (RFC 9110 8.8.2.1).
     const isAhead = lastModified !== undefined && lastModified.getTime() > Date.now();
     if (isAhead || !isOfLanes(engine) || !isOfLanes(large) || !plainTag.test(etag)) return undefined;
-    const { tree, path: name } = this.#options.locate(region.name);
+    const { copyBelow, copyFirstBelow, locate } = this.#options;
+    const { tree, path: name } = locate(region.name);
     const texts = textsOf(region, given, forOrigin);
     const all = Object.values(texts).join('');
     if (!printable.test(all) || all.length > mostText) return undefined;
     return {
       ...{ tree: tree?.id ?? 0, name, etag, lastModified: region.lastModifiedField ?? '', ...texts },
-      ...{ engine, large, largeFrom, copyBelow: this.#options.copyBelow },
+      ...{ engine, large, largeFrom, copyBelow, copyFirstBelow },
     };
   }
 

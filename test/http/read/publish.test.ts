@@ -40,7 +40,14 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
     isSuspended: false,
   };
   const locate = (name: string) => ({ tree: { id: 9, path: '/t', root: '/r' }, path: name });
-  const all = { copyBelow: 512, locate, mayRead: undefined, onFault: () => assert.fail(), ...options };
+  const all = {
+    copyBelow: 512,
+    copyFirstBelow: 1024,
+    locate,
+    mayRead: undefined,
+    onFault: () => assert.fail(),
+    ...options,
+  };
   const publisher = new Publisher(relay as unknown as NativeRelay, all);
   const publish = ({
     of = region,
@@ -87,6 +94,7 @@ test('a region is published with what its answers are made of, in the order that
         large: 'splice',
         largeFrom: 65_536,
         copyBelow: 512,
+        copyFirstBelow: 1024,
         anyOrigin: false,
         oneVersion: false,
       },
