@@ -122,7 +122,7 @@ test('bytes are counted by where their pages and their lane are', async (t) => {
 type Line = Readonly<Record<string, unknown>>;
 
 /** They stand before the one that tells where it listens. */
-async function engineLines(child: Child): Promise<Line[]> {
+async function engineLines(child: Child, about = 'is sent by'): Promise<Line[]> {
   await until(
     () => child.stdout().includes('Server listening'),
     'it listens',
@@ -131,7 +131,7 @@ async function engineLines(child: Child): Promise<Line[]> {
   const lines = child
     .stdout()
     .split('\n')
-    .filter((line) => line.includes('is sent by'));
+    .filter((line) => line.includes(about));
   return lines.map((line) => JSON.parse(line) as Line);
 }
 
@@ -153,6 +153,13 @@ test('at start the log has a line for each backing, with the engine and why', as
     const info = `pagerelay_engine_info{backing="${backing}",engine="sendfile",copy_free="yes"}`;
     assert.equal(sample(metrics, info), 1, 'before anything was asked for');
   }
+});
+
+test('at start the log tells by which means regions are overwritten in place, where they can be changed', async (t) => {
+  const child = startCli(t, ['serve', '--port', '0', '--writable', '--dir', makeFolder(t, 'tmpfs')]);
+  const lines = await engineLines(child, 'is overwritten in place');
+  const told = lines.map(({ backing, means, because }) => [backing, means, because]);
+  assert.deepEqual(told, [['tmpfs', 'punch', 'it was seen to leave pages of tmpfs in flight as they are']]);
 });
 
 test('a log of a service that copies says why', async (t) => {

@@ -11,6 +11,9 @@ import { makeFolder, writeRegion } from '../support/regions.ts';
 import { codeOf } from '../support/requests.ts';
 import { startService } from '../support/service.ts';
 
+// test/pmem runs this there as well.
+const isOnDax = process.env.PAGERELAY_TEST_ON_DAX !== undefined;
+
 type Listed = { readonly name: string; readonly [field: string]: unknown };
 
 async function get(client: RawClient, path: string): Promise<RawResponse> {
@@ -124,6 +127,25 @@ test('a list of named files and a tree is in one order, and has each name once',
   assert.deepEqual(await pages(client, '?limit=2'), [['a', 'b'], ['c', 'd'], ['e/f', 'e0'], ['z']]);
   const { regions: found } = JSON.parse((await get(client, '/regions?prefix=d')).body.toString());
   assert.equal(found[0].size, 20, 'the named file has the name');
+});
+
+test('a list tells by which means a region is overwritten in place, of each that can be changed', async (t) => {
+  const dir = makeFolder(t, 'tmpfs');
+  writeRegion(dir, 'a', 10);
+  const regions = [{ name: 'b', path: writeRegion(makeFolder(t, 'tmpfs'), 'elsewhere', 20).path }];
+  const told = async (writable: boolean) => {
+    const { port } = await startService(t, { dir, regions, writable });
+    const found = listed(await get(await RawClient.connect(t, port), '/regions'));
+    return found.map(({ name, writable, overwriteMeans }) => [name, writable, overwriteMeans]);
+  };
+  assert.deepEqual(await told(true), [
+    ['a', true, isOnDax ? 'wait' : 'punch'],
+    ['b', false, null],
+  ]);
+  assert.deepEqual(await told(false), [
+    ['a', false, null],
+    ['b', false, null],
+  ]);
 });
 
 test("the service's own folder is not listed", async (t) => {
