@@ -68,9 +68,13 @@ function meansUnder(store: Store, { region, needs }: Leased): Means {
 }
 
 /** Whether these pages can be written by means that leave others in flight. In a large folio a hole would be zeros there. */
-async function isFit({ relay: { files } }: Store, { fd }: Change, { offset, length }: Bytes, means: Means) {
+async function isFit({ relay: { files } }: Store, { fd, region }: Change, { offset, length }: Bytes, means: Means) {
   if (means === 'wait') return false;
-  return means === 'punch' ? files.hasSmallFolios(fd, offset, length) : files.fitsDirect(fd, offset, length);
+  if (means === 'punch') return files.hasSmallFolios(fd, offset, length);
+  const { pageSize, size } = region.content.generation;
+  // The file may be longer than its region, until it is cut.
+  const isWhole = Math.ceil((offset + length) / pageSize) * pageSize <= size;
+  return isWhole && files.fitsDirect(fd, offset, length);
 }
 
 type Bytes = { readonly offset: number; readonly length: number };

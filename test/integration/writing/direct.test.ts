@@ -134,6 +134,20 @@ for (const type of ['ext4', 'xfs'] as const) {
   });
 }
 
+test('it waits for readers of the page that a region ends in now, though its file is longer and not cut yet', async (t) => {
+  const running = await start(t, ['ext4']);
+  if (!running) return;
+  const reader = await unread(t, running, page, 4 * page - 1);
+  const fields = { 'content-type': 'application/merge-patch+json' };
+  const body = Buffer.from(JSON.stringify({ size: page + 100 }));
+  assert.equal((await send(t, running, { method: 'PATCH', path, fields, body })).status, 204);
+  assert.equal(fileIn(running, 'file.bin').length, size, 'the reader keeps it from being cut');
+  const late = await send(t, running, overwriting(path, page, seededBytes(100, 40), 0));
+  assert.deepEqual(refusalIn(late), [409, 'range-busy']);
+  assert.ok((await reader.response()).body.equals(old.subarray(page, 4 * page)));
+  reader.destroy();
+});
+
 const waiting: Readonly<Record<string, Mount>> = {
   'ext4 that writes data to its journal': ['ext4', { mount: 'data=journal' }],
   'btrfs, which writes to the pages where it has checksums': ['btrfs'],
