@@ -51,7 +51,7 @@ export class Files {
 
   /**
    * Whether direct writes of the whole pages that cover a range are known to leave pages in flight as they are. Ask under
-   * a lease; nobody may store to the file through a mapping. Moves the descriptor's position.
+   * a lease; nobody may store to the file through a mapping.
    */
   async fitsDirect(fd: number, offset: number, length: number): Promise<boolean> {
     return (await this.#shim.onFile('fitsDirect', fd, offset, length)) === 1;

@@ -50,12 +50,10 @@ int pr_direct_alignment(int fd) {
 }
 
 int pr_direct_fits(int fd, uint64_t offset, uint64_t length) {
-    uint64_t page = page_size(), first = offset - offset % page, end = (offset + length + page - 1) / page * page;
+    uint64_t page = page_size(), end = (offset + length + page - 1) / page * page;
     struct stat status;
-    bool hole = true;
-    if (pr_direct_alignment(fd) < 0) return 0;
-    if (pr_sys.fstat(fd, &status) < 0 || (uint64_t)status.st_size < end) return 0;
-    return pr_file_alike(fd, first, end - first, &hole) == (int64_t)(end - first) && !hole;
+    if (pr_direct_alignment(fd) < 0 || pr_sys.fstat(fd, &status) < 0) return 0;
+    return end <= (uint64_t)status.st_size;
 }
 
 int pr_direct_open(int fd) {

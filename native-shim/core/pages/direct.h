@@ -20,9 +20,8 @@ int pr_direct_alignment(int fd);
 
 /*
  * 1: direct writes of the whole pages that cover a range leave every page in flight as it is. 0: not, or nobody can
- * tell: pr_direct_alignment says no, or the range has a hole (which ext4 fills through the page cache in a file without
- * extents), or a part of the file's last page. Needs no relay and touches none; the descriptor is the caller's, who
- * does not use its position. Ask under a lease.
+ * tell: pr_direct_alignment says no, or the range has a part of the file's last page. Needs no relay and touches none;
+ * the descriptor is the caller's. Ask under a lease.
  *
  * It holds while nobody stores to the file through a mapping, for the kernel writes to pages that it can't drop; and
  * while nobody sends pages of the range: a send in the middle of the write gets bytes of both.
