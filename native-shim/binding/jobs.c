@@ -10,6 +10,7 @@
 #include "pages/file.h"
 #include "pages/folios.h"
 #include "pages/overwrite.h"
+#include "wire/keep.h"
 
 /* JSON may make six bytes of each of a name's 1,024 (src/region/change/undo.ts). */
 enum { HEADING_CAPACITY = 8192 };
@@ -27,6 +28,8 @@ struct job {
     uint64_t numbers[4];
     struct overwriting *overwriting; /* NULL for any other job */
     const char *mapped;
+    struct pr_relay *relay;
+    uint64_t lease;
     int result;
 };
 
@@ -282,9 +285,23 @@ static napi_value read_mapped(napi_env env, napi_callback_info info) {
     return start(env, &job, call.arguments[2]);
 }
 
+static int run_keep(struct job *job) {
+    return pr_lease_keep(job->relay, job->lease);
+}
+
+/* Neither the lease nor the relay may end before the promise is kept. */
+static napi_value keep_unsent(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct job job = {.run = run_keep};
+    if (!open_call(env, info, &call) || !want_id(&call, 1, "lease", &job.lease)) return NULL;
+    job.relay = call.relay;
+    return start(env, &job, NULL);
+}
+
 static const struct export list[] = {
     {"onFile", on_file},
     {"fileOverwrite", file_overwrite},
     {"readMapped", read_mapped},
+    {"keepUnsent", keep_unsent},
 };
 const struct exports job_exports = EXPORTS(list);

@@ -3,14 +3,16 @@
 #include "call.h"
 #include "faults.h"
 
-/* Of the options of createRelay; both may be missing. */
+/* Of the options of createRelay; any may be missing. */
 bool want_pretence(napi_env env, napi_value options, struct pr_pretence *pretence) {
     napi_value value;
     int kind = -1;
     if (!optional_property(env, options, "peerKind", &value) ||
         (value && !want_name(env, value, "peerKind", peer_names, 3, &kind)) ||
         !optional_property(env, options, "releaseWhenAccepted", &value) ||
-        (value && !want_boolean(env, value, "releaseWhenAccepted", &pretence->release_when_accepted)))
+        (value && !want_boolean(env, value, "releaseWhenAccepted", &pretence->release_when_accepted)) ||
+        !optional_property(env, options, "keepNothing", &value) ||
+        (value && !want_boolean(env, value, "keepNothing", &pretence->keep_nothing)))
         return false;
     pretence->peers = (unsigned)(kind + 1);
     return true;

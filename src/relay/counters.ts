@@ -54,6 +54,10 @@ export type Counted = {
   readonly acceptedSeconds: Durations;
   /** From the taking of a reference until the peer was seen to have acknowledged the body; copy-free engines only. */
   readonly acknowledgedSeconds: Durations;
+  /** Old bytes of regions that are kept in memory for readers who had not been sent them when a writer came. */
+  readonly keptBytes: number;
+  /** How often a response body went on with such a copy, so that the writer need not wait for it. */
+  readonly keeps: number;
   /** Leases on pages that writers have now. */
   readonly leases: number;
   /** Writers that wait for pages. */
@@ -127,6 +131,8 @@ export const counterRows: readonly CounterRow[] = [
   { name: 'holdSeconds', by: [], times: true, metric: 'pagerelay_hold_seconds', help: 'How long references were held, from taking to done; as late as somebody looked.' },
   { name: 'acceptedSeconds', by: [], times: true, metric: 'pagerelay_hold_accepted_seconds', help: 'From the taking of a reference until the socket had the whole body.' },
   { name: 'acknowledgedSeconds', by: [], times: true, metric: 'pagerelay_hold_acknowledged_seconds', help: 'From the taking of a reference until the peer was seen to have acknowledged the body; copy-free engines only.' },
+  { name: 'keptBytes', by: [], times: false, metric: 'pagerelay_kept_bytes', help: 'Old bytes of regions that are kept in memory for readers who had not been sent them when a writer came.' },
+  { name: 'keeps', by: [], times: false, metric: 'pagerelay_kept_for_readers_total', help: 'How often a response body went on with such a copy, so that the writer need not wait for it.' },
   { name: 'leases', by: [], times: false, metric: 'pagerelay_leases', help: 'Leases on pages that writers have now.' },
   { name: 'waitingWriters', by: [], times: false, metric: 'pagerelay_waiting_writers', help: 'Writers that wait for pages.' },
   { name: 'waitingReaders', by: [], times: false, metric: 'pagerelay_waiting_readers', help: 'Readers that wait behind writers.' },

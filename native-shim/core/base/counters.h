@@ -79,6 +79,10 @@ struct pr_durations {
        "From the taking of a reference until the socket had the whole body.")                                          \
     TIMES(acknowledged, "acknowledgedSeconds", "pagerelay_hold_acknowledged_seconds",                                  \
        "From the taking of a reference until the peer was seen to have acknowledged the body; copy-free engines only.")\
+    ONE(uint64_t, kept_bytes, "keptBytes", "pagerelay_kept_bytes",                                                     \
+       "Old bytes of regions that are kept in memory for readers who had not been sent them when a writer came.")      \
+    ONE(uint64_t, keeps, "keeps", "pagerelay_kept_for_readers_total",                                                  \
+       "How often a response body went on with such a copy, so that the writer need not wait for it.")                 \
     ONE(uint64_t, leases, "leases", "pagerelay_leases", "Leases on pages that writers have now.")                      \
     ONE(uint64_t, waiting_writers, "waitingWriters", "pagerelay_waiting_writers", "Writers that wait for pages.")      \
     ONE(uint64_t, waiting_readers, "waitingReaders", "pagerelay_waiting_readers", "Readers that wait behind writers.") \

@@ -9,6 +9,7 @@
 
 struct pr_pretence {
     bool release_when_accepted; /* a done rule that is wrong */
+    bool keep_nothing;          /* a writer does not wait for bytes that are not sent, nor keep them */
     unsigned peers;             /* 1 more than the pr_peer_kind that every peer is taken for; 0: what it is */
 };
 

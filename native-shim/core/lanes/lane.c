@@ -18,6 +18,7 @@
 #include "lanes/door.h"
 #include "lanes/layer.h"
 #include "wire/done.h"
+#include "wire/keep.h"
 #include "wire/zerocopy.h"
 
 /* What one connection may send before the next has its turn (docs/performance.md). */
@@ -124,6 +125,13 @@ static void turn(struct pr_connection *connection) {
     }
 }
 
+/* Under the lane's lock. Node may be sending already on one that has become its own. */
+static void end_turn(struct pr_connection *connection) {
+    if (pr_is_with_lane(connection)) pr_end_turn(connection);
+    pr_unpin(connection);
+    pr_connection_settle(connection);
+}
+
 /*
  * The next that has something to send, pinned; the one before is unpinned under the same lock. An epoll event may have
  * put others in the list: Node owns those.
@@ -131,13 +139,13 @@ static void turn(struct pr_connection *connection) {
 static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connection *before) {
     struct pr_connection *taken = NULL;
     pr_lock_part(lane->poller.part);
-    if (before) pr_unpin(before);
-    if (before) pr_connection_settle(before);
+    if (before) end_turn(before);
     while (!taken && !pr_list_empty(&lane->poller.ready)) {
         struct pr_connection *connection = pr_container(lane->poller.ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
         if (!pr_is_with_lane(connection)) continue;
         pr_pin(connection);
+        pr_begin_turn(connection);
         taken = connection;
     }
     pr_unlock_part(lane->poller.part);
@@ -156,7 +164,10 @@ static void take_turns(struct pr_lane *lane) {
         if (!connection) return;
         turn(connection);
     }
-    if (connection) pr_connection_unpin(connection);
+    if (!connection) return;
+    pr_lock_part(lane->poller.part);
+    end_turn(connection);
+    pr_unlock_part(lane->poller.part);
 }
 
 /* The clock: what is due to be looked at, and what has stalled. */

@@ -7,6 +7,7 @@
 #include "base/shared.h"
 #include "base/sys.h"
 #include "pages/generation.h"
+#include "pages/kept.h"
 #include "pages/layer.h"
 #include "pages/reference.h"
 
@@ -120,14 +121,22 @@ static void count_waiting(const struct pr_claim *claim, int change) {
     if (claim->writer && claim->needs == PR_NEEDS_ACCEPTED) inode->waiting_for_sockets += (unsigned)change;
 }
 
+/* Nobody who has bytes of it is left without them. */
+static void give_kept(struct pr_claim *claim) {
+    if (claim->kept) pr_kept_give(claim->kept, pr_node_part(claim->generation->relay));
+    claim->kept = NULL;
+}
+
 static void grant(struct pr_claim *claim) {
     claim->granted = true;
+    give_kept(claim);
     if (claim->writer) pr_node_part(claim->generation->relay)->counters.leases++;
 }
 
 static void remove_claim(struct pr_claim *claim) {
     struct pr_generation *generation = claim->generation;
     struct pr_relay *relay = generation->relay;
+    give_kept(claim);
     if (!claim->granted) count_waiting(claim, -1);
     if (claim->granted && claim->writer) pr_node_part(relay)->counters.leases--;
     pr_assert(!claim->begun || generation->inode->changing > 0);
@@ -186,7 +195,20 @@ static struct pr_claim *new_claim(bool writer, enum pr_needs needs, size_t count
     return claim;
 }
 
-/* Under all locks: joins the queue. 1 when granted at once, 0, or -errno: then the claim is gone. */
+/* It is in the queue, and counts as waiting. 1 when granted at once, 0, or -errno: then the claim is gone. */
+static int admit(struct pr_claim *claim, bool wait) {
+    enum verdict verdict = judge(claim);
+    if (verdict == FREE) {
+        count_waiting(claim, -1);
+        grant(claim);
+    } else if (verdict == QUARANTINED || !wait) {
+        remove_claim(claim);
+        return verdict == QUARANTINED ? -EBUSY : -EAGAIN;
+    }
+    return verdict == FREE;
+}
+
+/* Under all locks: joins the queue. Results as of `admit`. */
 static int join_queue(struct pr_claim *claim, struct pr_generation *generation, bool wait, uint64_t *id) {
     struct pr_relay *relay = generation->relay;
     claim->generation = generation;
@@ -204,21 +226,18 @@ static int join_queue(struct pr_claim *claim, struct pr_generation *generation, 
     generation->claims++;
     pr_node_part(relay)->counters.claims++;
     count_waiting(claim, 1);
-    enum verdict verdict = judge(claim);
-    if (verdict == FREE) {
-        count_waiting(claim, -1);
-        grant(claim);
-    } else if (verdict == QUARANTINED || !wait) {
-        remove_claim(claim);
-        return verdict == QUARANTINED ? -EBUSY : -EAGAIN;
-    }
     *id = claim->id;
-    return verdict == FREE;
+    return admit(claim, wait);
 }
 
 static struct pr_claim *find_claim(struct pr_relay *relay, uint64_t id, bool writer) {
     struct pr_claim *claim = pr_slots_find(&relay->slots, PR_KIND_CLAIM, id);
     return claim && claim->writer == writer ? claim : NULL;
+}
+
+struct pr_claim *pr_lease_find(struct pr_relay *relay, uint64_t id) {
+    struct pr_claim *claim = find_claim(relay, id, true);
+    return claim && claim->granted ? claim : NULL;
 }
 
 struct pr_claim *pr_place_find(struct pr_relay *relay, uint64_t id) {
@@ -256,6 +275,25 @@ int pr_lease(struct pr_relay *relay, uint64_t generation_id, uint64_t offset, ui
     return result;
 }
 
+int pr_lease_wait(struct pr_relay *relay, uint64_t id, enum pr_needs needs) {
+    pr_lock(relay);
+    struct pr_claim *claim = pr_lease_find(relay, id);
+    int result = !claim || claim->begun ? -EBADF : pr_events_reserve(relay, 1); /* it was granted before */
+    if (result == 0) {
+        struct pr_inode *inode = claim->generation->inode;
+        bool crowded = inode->waiting_writers >= MOST_WAITING;
+        pr_node_part(relay)->counters.leases--;
+        claim->granted = false;
+        claim->needs = needs;
+        count_waiting(claim, 1);
+        result = admit(claim, !crowded);
+        if (result == -EAGAIN) result = -EUSERS;
+        if (result < 0) settle(inode, false);
+    }
+    pr_unlock(relay);
+    return result;
+}
+
 static struct pr_inode *start_change(struct pr_claim *claim) {
     struct pr_inode *inode = claim->generation->inode;
     if (!claim->begun) inode->changing++;
@@ -265,18 +303,16 @@ static struct pr_inode *start_change(struct pr_claim *claim) {
 
 int pr_lease_touch(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
-    struct pr_claim *claim = find_claim(relay, id, true);
-    bool may = claim && claim->granted;
-    if (may) start_change(claim);
+    struct pr_claim *claim = pr_lease_find(relay, id);
+    if (claim) start_change(claim);
     pr_unlock(relay);
-    return may ? 0 : -EBADF;
+    return claim ? 0 : -EBADF;
 }
 
 int pr_lease_begin(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t *version) {
     pr_lock(relay);
-    struct pr_claim *claim = find_claim(relay, id, true);
-    bool may = claim && claim->granted;
-    if (may) {
+    struct pr_claim *claim = pr_lease_find(relay, id);
+    if (claim) {
         bool in_step = pr_generation_is_in_step(claim->generation);
         struct pr_inode *inode = start_change(claim);
         inode->version = inode->epoch == epoch ? inode->version + 1 : 1;
@@ -285,7 +321,7 @@ int pr_lease_begin(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t
         *version = inode->version;
     }
     pr_unlock(relay);
-    return may ? 0 : -EBADF;
+    return claim ? 0 : -EBADF;
 }
 
 int pr_lease_end(struct pr_relay *relay, uint64_t id, uint64_t generation_id, struct pr_generation_info *info) {

@@ -17,6 +17,7 @@
 struct pr_generation;
 struct pr_generation_info;
 struct pr_inode;
+struct pr_kept;
 struct pr_reference;
 struct pr_relay;
 struct pr_segment;
@@ -35,6 +36,12 @@ enum pr_needs {
  */
 int pr_lease(struct pr_relay *relay, uint64_t generation, uint64_t offset, uint64_t length, enum pr_needs needs,
              bool wait, uint64_t *lease);
+
+/*
+ * A lease that was had with lesser needs, and has not begun, waits for these, in its old place in the queue. Results as
+ * of pr_lease; where that refuses it, it is gone.
+ */
+int pr_lease_wait(struct pr_relay *relay, uint64_t lease, enum pr_needs needs);
 
 /*
  * Bytes are about to change, or may have changed without notice: the version moves, in this epoch, for the file and for
@@ -70,6 +77,7 @@ struct pr_claim {
     bool writer, granted;
     bool begun; /* the file may change now */
     enum pr_needs needs;
+    struct pr_kept *kept; /* for those who have not sent bytes of it yet, until it is granted again; or NULL */
     struct pr_list queue; /* of its inode */
     size_t count;
     struct pr_pages pages[];
@@ -80,6 +88,8 @@ bool pr_pages_free(const struct pr_generation *generation, const struct pr_claim
                    const struct pr_segment *segments, size_t count);
 /* Under all locks. */
 
+/* A lease that is granted, or NULL. */
+struct pr_claim *pr_lease_find(struct pr_relay *relay, uint64_t id);
 /* A reader's place in the queue that is called `id`, or NULL. */
 struct pr_claim *pr_place_find(struct pr_relay *relay, uint64_t id);
 /* After references became smaller or went, or sockets have taken bytes: grants leases that waited for that. */

@@ -132,7 +132,7 @@ uint64_t pr_reference_extent_bytes(const struct pr_reference *reference, uint64_
         const struct pr_segment *segment = &reference->segments[index];
         uint64_t first = before > from ? before : from, last = before + segment->length;
         if (last > end) last = end;
-        if (!segment->literal && last > first) count += last - first;
+        if ((!segment->literal || segment->kept) && last > first) count += last - first;
         before += segment->length;
     }
     return count;
@@ -150,6 +150,13 @@ void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
     count_given_back(reference, released - reference->released);
     reference->released = released;
     check_order(reference);
+    count_pages(reference);
+    unsettle(reference, reference->generation->inode->waiting_writers);
+}
+
+void pr_reference_point(struct pr_reference *reference, const struct pr_segment *segments, size_t count) {
+    reference->segments = segments;
+    reference->segment_count = count;
     count_pages(reference);
     unsettle(reference, reference->generation->inode->waiting_writers);
 }

@@ -23,10 +23,16 @@
 /* What its transmission is doing. */
 enum pr_state { PR_HELD, PR_SENDING, PR_ACCEPTED, PR_BROKEN, PR_QUARANTINED };
 
-/* A piece of a body: bytes of the generation (an extent), or literal bytes between them. */
+struct pr_kept;
+
+/*
+ * A piece of a body: bytes of the generation (an extent), literal bytes between them, or what the generation had in the
+ * place of an extent and was kept in memory (pages/kept.h). That is literal too: no page is held for it.
+ */
 struct pr_segment {
     const char *literal; /* NULL for an extent */
     uint64_t offset, length;
+    struct pr_kept *kept; /* that `literal` points into, or NULL */
 };
 
 struct pr_reference {
@@ -65,6 +71,8 @@ void pr_reference_state(struct pr_reference *reference, enum pr_state state);
 void pr_reference_sent(struct pr_reference *reference, uint64_t bytes);
 /* The first `done` bytes of the body are done: gives back the whole pages that they fill. */
 void pr_reference_shrink(struct pr_reference *reference, uint64_t done);
+/* The same body is made of these segments now, which hold fewer pages; they take the place of those before. */
+void pr_reference_point(struct pr_reference *reference, const struct pr_segment *segments, size_t count);
 /* Gives back what was never sent: the transmission was broken off. */
 void pr_reference_cut(struct pr_reference *reference);
 /* Nobody can tell any more when it will be done. */
@@ -77,7 +85,7 @@ bool pr_is_any_held(const struct pr_relay *relay);
 
 /* The first byte still held, and the last: offsets in the generation. */
 void pr_reference_range(const struct pr_reference *reference, uint64_t *first, uint64_t *last);
-/* How many of `bytes` bytes of the body, from its position `from`, are the region's. */
+/* How many of `bytes` bytes of the body, from its position `from`, are the region's, kept ones among them. */
 uint64_t pr_reference_extent_bytes(const struct pr_reference *reference, uint64_t from, uint64_t bytes);
 /* Counts the time since it was taken in a histogram. */
 void pr_reference_count_duration(const struct pr_reference *reference, uint64_t now, struct pr_durations *durations);

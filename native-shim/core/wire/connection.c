@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "wire/done.h"
 #include "wire/hold.h"
+#include "wire/keep.h"
 #include "wire/layer.h"
 
 /* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
@@ -389,6 +390,7 @@ void pr_end_current(struct pr_connection *connection, int error, bool tells) {
         connection->relay->wire->answering->answered(connection, transmission, outcome, -error);
     else if (tells)
         pr_event_add(connection->relay, event);
+    pr_give_all_kept(transmission);
     pr_reference_cut(&transmission->reference);
     pr_reference_state(&transmission->reference, PR_BROKEN);
     pr_give_pipe_back(transmission);

@@ -88,6 +88,7 @@ struct pr_connection {
     bool all_read;          /* up to its client's FIN, by its lane */
     bool classified;        /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
+    bool in_turn; /* its owner is sending on it, without a lock; changed under its lock (wire/keep.h) */
     struct pr_list ready, watch, broken_off;
     struct pr_garbage garbage;
 };

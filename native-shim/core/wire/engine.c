@@ -186,7 +186,7 @@ static ssize_t sendable(struct pr_pipe *pipe, const struct pr_chunk *chunk) {
 
 /* What would be filled, or copied by the kernel unseen, is read. */
 static int must_be_read(const struct pr_pipe *pipe, const struct pr_chunk *chunk) {
-    if (pr_is_out_of_reach(chunk->generation)) return 1;
+    if (!pipe || pr_is_out_of_reach(chunk->generation)) return 1;
     return pipe->filled > 0 ? 0 : pr_has_fillable_hole(chunk->generation);
 }
 

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "wire/connection.h"
 #include "wire/engine.h"
+#include "wire/keep.h"
 #include "wire/layer.h"
 
 static size_t literal_bytes(const struct pr_segment *segments, size_t count) {
@@ -158,7 +159,9 @@ void pr_hold_drop(struct pr_transmission *transmission, uint64_t now) {
     if (transmission->tells) pr_events_forgo(part->relay, 1);
     pr_give_pipe_back(transmission);
     pr_file_window_close(&transmission->window);
+    pr_give_all_kept(transmission);
     pr_reference_give(&transmission->reference, now);
+    pr_free(transmission->split);
     pr_free(transmission->kept_head);
     pr_free(transmission);
 }

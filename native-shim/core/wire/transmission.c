@@ -12,6 +12,7 @@
 #include "wire/done.h"
 #include "wire/engine.h"
 #include "wire/hold.h"
+#include "wire/keep.h"
 #include "wire/layer.h"
 #include "wire/zerocopy.h"
 
@@ -54,13 +55,14 @@ enum pr_outcome pr_outcome_of(int error) {
 /* Sending. */
 
 static struct pr_chunk next_chunk(const struct pr_transmission *transmission, uint64_t budget) {
-    const struct pr_segment *segment = &transmission->segments[transmission->segment];
+    const struct pr_segment *segment = &transmission->reference.segments[transmission->segment];
     uint64_t left = segment->length - transmission->segment_sent;
     return (struct pr_chunk){
         .generation = transmission->reference.generation,
         .literal = segment->literal ? segment->literal + transmission->segment_sent : NULL,
         .offset = segment->offset + transmission->segment_sent,
         .length = (size_t)(left < budget ? left : budget),
+        .copied = segment->kept != NULL,
         .more =
             left > budget || transmission->segment + 1 < transmission->reference.segment_count || transmission->ends,
     };
@@ -73,12 +75,15 @@ static void advance(struct pr_connection *connection, struct pr_transmission *tr
     connection->accepted += bytes;
     if (!pr_holds_until_done(transmission)) pr_reference_shrink(&transmission->reference, transmission->reference.sent);
     connection->progress_at = pr_now();
-    pr_connection_unlock(connection);
     transmission->segment_sent += bytes;
-    pr_assert(transmission->segment_sent <= transmission->segments[transmission->segment].length);
-    if (transmission->segment_sent < transmission->segments[transmission->segment].length) return;
-    transmission->segment++;
-    transmission->segment_sent = 0;
+    uint64_t length = transmission->reference.segments[transmission->segment].length;
+    pr_assert(transmission->segment_sent <= length);
+    if (transmission->segment_sent == length) {
+        pr_kept_segment_is_sent(transmission);
+        transmission->segment++;
+        transmission->segment_sent = 0;
+    }
+    pr_connection_unlock(connection);
 }
 
 /* The head leaves in one segment with the first bytes of the body: one packet, one waking of the reader. */
@@ -103,7 +108,7 @@ static int push_head(struct pr_connection *connection, struct pr_transmission *t
  */
 static ssize_t send_with_head(struct pr_connection *connection, const struct pr_transmission *transmission) {
     char bytes[SMALL];
-    const struct pr_segment *body = &transmission->segments[0];
+    const struct pr_segment *body = &transmission->reference.segments[0];
     size_t head = transmission->head_length;
     memcpy(bytes, transmission->head, head);
     ssize_t got = pr_sys.pread(transmission->reference.generation->fd, bytes + head, body->length, (off_t)body->offset);
@@ -115,9 +120,10 @@ static ssize_t send_with_head(struct pr_connection *connection, const struct pr_
 }
 
 static bool is_small_copy(const struct pr_transmission *transmission) {
-    const struct pr_segment *body = &transmission->segments[0];
+    const struct pr_segment *body = &transmission->reference.segments[0];
     bool fresh = transmission->head_sent == 0 && transmission->reference.sent == 0 && transmission->head_length > 0;
     if (!fresh || transmission->engine != PR_ENGINE_COPY || transmission->reference.segment_count != 1) return false;
+    if (body->literal) return false;
     bool readable = transmission->reference.generation->info.backing.backing != PR_BACKING_DEVDAX;
     return readable && body->length < SMALL && transmission->head_length <= SMALL - body->length;
 }
@@ -135,8 +141,15 @@ static int push_small_copy(struct pr_connection *connection, struct pr_transmiss
     return PR_PUSHED_ALL;
 }
 
+/* One that has lost its pipe with what was in it takes another; where there is none it copies. */
+static void replace_pipe(const struct pr_connection *connection, struct pr_transmission *transmission) {
+    if (transmission->engine == PR_ENGINE_SPLICE && !transmission->pipe)
+        pr_pipe_take(&pr_wire_part(pr_part_of(connection))->pipes, &transmission->pipe);
+}
+
 static ssize_t send_chunk(struct pr_connection *connection, struct pr_transmission *transmission,
                           struct pr_chunk *chunk) {
+    if (!chunk->literal) replace_pipe(connection, transmission);
     if (transmission->engine != PR_ENGINE_ZEROCOPY || chunk->literal)
         return pr_engine_step(transmission->engine, connection->fd, transmission->pipe, chunk);
     ssize_t sent;
@@ -259,7 +272,7 @@ static int send_inline(struct pr_connection *connection, struct pr_transmission 
     uint64_t reached = 0;
     if (transmission->engine == PR_ENGINE_ZEROCOPY) return PR_PUSHED_BUDGET; /* its notices are a lane's to read */
     for (size_t index = 0; index < transmission->reference.segment_count && reached < INLINE_BYTES; index++) {
-        const struct pr_segment *segment = &transmission->segments[index];
+        const struct pr_segment *segment = &transmission->reference.segments[index];
         uint64_t left = INLINE_BYTES - reached, length = segment->length < left ? segment->length : left;
         reached += length;
         if (!segment->literal && !pr_resident(transmission->reference.generation, segment->offset, length))
@@ -302,13 +315,14 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     pr_connection_unlock_both(connection);
     if (result < 0) return result;
 
-    if (transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0)
-        transmission->engine = PR_ENGINE_COPY; /* nobody else knows of it yet */
+    bool copies = transmission->engine == PR_ENGINE_ZEROCOPY && pr_zerocopy_prepare(connection) < 0;
     if (look) pr_look(connection, &relay->wire->prober);
     uint64_t start = pr_holds_until_done(transmission) ? pr_position(connection->fd) + head_length : 0;
     pr_connection_lock_both(connection);
+    if (copies) transmission->engine = PR_ENGINE_COPY;
     pr_hold_move(transmission, pr_part_of(connection));
     pr_begin(connection, transmission, head, head_length, start, pr_now());
+    pr_begin_turn(connection);
     pr_connection_unlock_both(connection);
     result = send_inline(connection, transmission);
     int kept = pr_keep_rest_of_head(transmission);
@@ -324,6 +338,7 @@ int pr_send(struct pr_relay *relay, uint64_t connection_id, uint64_t transmissio
     } else if (result >= 0) {
         wake = hand_over(connection);
     }
+    pr_end_turn(connection);
     pr_unpin(connection);
     pr_connection_settle(connection);
     pr_unlock_part(lane->part);

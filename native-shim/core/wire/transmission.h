@@ -36,7 +36,8 @@ struct pr_transmission {
     size_t head_length, head_sent;
     size_t segment; /* `segment` and `segment_sent`: the owner's place */
     uint64_t segment_sent;
-    struct pr_segment segments[]; /* of its reference; behind them their literals */
+    struct pr_segment *split;     /* those of its reference, once some of it was kept (wire/keep.h); or NULL */
+    struct pr_segment segments[]; /* those that it has at first; behind them their literals */
 };
 
 static inline struct pr_transmission *pr_transmission_of(struct pr_reference *reference) {
@@ -58,7 +59,7 @@ enum pr_outcome pr_outcome_of(int error);
 
 bool pr_holds_until_done(const struct pr_transmission *transmission);
 enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL };
-/* The owner, with a pin, without a lock: sends until all, the budget or the socket is spent, or -errno. */
+/* The owner, in its turn, without a lock: sends until all, the budget or the socket is spent, or -errno. */
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget);
 /* Under the lock of its lane: it goes out on this connection, after a head, which has to outlive the first push. */
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,
