@@ -74,6 +74,9 @@ const eventKinds = {
 } as const;
 const fieldsOfEvent = 5;
 
+// enum pr_needs
+const needsNumbers: Readonly<Record<Needs, number>> = { done: 0, accepted: 1, nothing: 2 };
+
 const noLimit = Number.MAX_SAFE_INTEGER;
 
 /** A relay over the native shim. It keeps the listeners of what lanes carry, and no truth about holds. */
@@ -232,9 +235,21 @@ export class NativeRelay implements Relay {
   lease(generation: Generation, offset: number, length: number, needs: Needs, wait = true): Claim {
     const bytes = length === Number.POSITIVE_INFINITY ? noLimit : length;
     const claim = this.#shim.lease(this.#relay, generation.id, offset, bytes, needs, wait);
-    const made = this.#claim(checkedObject(claim, 'lease'), 'writer');
-    if (!made.atOnce) this.#press.whilst(made.granted);
-    return made;
+    return this.#asked(checkedObject(claim, 'lease'));
+  }
+
+  /**
+   * Has a lease that needed `nothing` wait for what it does need. Readers who have not been sent bytes of its pages yet go
+   * on with a copy of the old ones, so these are waited for only where that can't be had. It must not end before this
+   * resolves.
+   *
+   * @throws SystemError: EBUSY when pages are quarantined, EUSERS when too many wait; the lease is gone then
+   */
+  async waitFor(lease: Claim, needs: Needs): Promise<Claim> {
+    await this.#reads.follow(Promise.resolve(this.#shim.keepUnsent(this.#relay, lease.id)));
+    if (this.#closed) throw new SystemError('EBADF', 'waitFor');
+    const result = this.#shim.act(this.#relay, 'waitLease', lease.id, needsNumbers[needs]);
+    return this.#asked({ id: lease.id, granted: checked(result, 'waitFor') === 1 });
   }
 
   /** Bytes are about to change, or may have: the version moves. Gives the new one. */
@@ -542,6 +557,12 @@ export class NativeRelay implements Relay {
       else if (kind === eventKinds.crowded) this.#onCrowd?.(bytes > 0);
       else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
     }
+  }
+
+  #asked(claim: ShimClaim): Claim {
+    const made = this.#claim(claim, 'writer');
+    if (!made.atOnce) this.#press.whilst(made.granted);
+    return made;
   }
 
   #claim({ id, granted }: ShimClaim, who: 'writer' | 'reader'): Claim {

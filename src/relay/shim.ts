@@ -63,6 +63,8 @@ export type Acts = {
   /** Gives the version that its writes will be seen as. */
   beginLease: [lease: number, epoch: number];
   touchLease: [lease: number];
+  /** A lease that has not begun waits for more, in its old place: 1 when it has that, 0 when an event will tell. */
+  waitLease: [lease: number, needs: number];
   /** The file of a generation, if that is not 0, was changed by nobody else meanwhile. */
   endLease: [lease: number, generation: number];
   endPlace: [place: number];
@@ -139,6 +141,8 @@ export type Shim = {
     needs: Needs,
     wait: boolean,
   ): ShimClaim | number;
+  /** Has those who have not sent bytes of a lease's pages go on with copies. Neither it nor the relay may end before. */
+  keepUnsent(relay: ShimRelay, lease: number): Promise<number> | number;
   release(relay: ShimRelay, transmission: number, outcome: Outcome): number;
   /** Of one generation (0: of all): up to `limit`, at most 1,000, with ids above `after`; `next` is 0 at the end. */
   references(

@@ -1,5 +1,5 @@
 /**
- * 38 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place: 0.5, at length 10): every page is
+ * 40 readers and 8 in-place writers on one region (`SOAK_SECONDS` for each engine and place: 0.5, at length 10): every page is
  * uniform, every response a snapshot, whole or broken off. The same with a wrong done rule, and with overwrites of pages in
  * flight as they are, shows that it would be seen.
  *
@@ -32,7 +32,7 @@ const seconds = amount(0.5, 10, 'SOAK_SECONDS');
 const pages = 4096;
 const breakHolds = 0.5;
 const writers = 8;
-const readers = { quick: 18, scattered: 2, stalling: 6, sleeping: 2 };
+const readers = { quick: 18, scattered: 2, whole: 2, stalling: 6, sleeping: 2 };
 const narrowReaders = 4;
 const firstHole = (pages * 3) / 4;
 const noMptcp = whyNoMptcp();
@@ -45,9 +45,10 @@ const places = ['tmpfs', 'ext4', 'xfs'] as const;
 const clients = fileURLToPath(new URL('../support/torn-read-clients.ts', import.meta.url));
 const narrowClients = fileURLToPath(new URL('../support/narrow-readers.py', import.meta.url));
 
-type Wrong = Pick<Pretence, 'releaseWhenAccepted' | 'meansWork' | 'overwritesPages'>;
+type Wrong = Pick<Pretence, 'releaseWhenAccepted' | 'meansWork' | 'overwritesPages' | 'keepNothing'>;
 type Configuration = { readonly engine: Engine; readonly place: (typeof places)[number]; readonly wrong?: Wrong };
-type Soaked = TornReadResult & { readonly swapped: SwapResult };
+/** `keeps`: how often a reader went on with bytes that were kept for it. */
+type Soaked = TornReadResult & { readonly swapped: SwapResult; readonly keeps: number };
 type Narrow = (Seen & { readonly short: boolean }) | { readonly refused: string | null };
 
 async function run(t: TestContext, program: string, args: readonly string[]): Promise<string> {
@@ -92,7 +93,8 @@ async function soak(t: TestContext, { place, engine, wrong = {} }: Configuration
   if (noMptcp !== undefined) t.diagnostic(`SKIP clients of MPTCP: ${noMptcp}`);
   await untilNothingHeld(running);
   const result = gather(JSON.parse(printed) as TornReadResult, narrow);
-  return { ...result, seen: withHoles(result.seen, firstHole), swapped };
+  const { keeps } = running.service.relay.counters();
+  return { ...result, seen: withHoles(result.seen, firstHole), swapped, keeps };
 }
 
 function gather(result: TornReadResult, narrow: readonly Narrow[]): TornReadResult {
@@ -107,10 +109,10 @@ function gather(result: TornReadResult, narrow: readonly Narrow[]): TornReadResu
   return result;
 }
 
-function summaryOf({ writes, seen, short, refusals }: TornReadResult): string {
+function summaryOf({ writes, seen, short, refusals, keeps }: Soaked): string {
   const shown = seen.flatMap(({ extents }) => extents.map(({ stamps }) => stamps.length));
   const pagesSeen = shown.reduce((sum, count) => sum + count, 0);
-  const counts = `${writes.length} writes, ${seen.length} responses of ${pagesSeen} pages`;
+  const counts = `${writes.length} writes, ${seen.length} responses of ${pagesSeen} pages, ${keeps} went on with what was kept`;
   return `${counts}, short ${JSON.stringify(short)}, refused ${JSON.stringify(countEach(refusals))}`;
 }
 
@@ -125,14 +127,14 @@ function rulesOf(faults: readonly Fault[]): Record<string, number> {
 }
 
 /** What came through in a while, of what the claims are about; on a busy machine that can be too little. */
-function missingIn({ writes, seen, short, swapped }: Soaked): string[] {
-  const kinds = ['quick', 'scattered', 'stalling', 'narrow', ...(mptcpReaders > 0 ? ['mptcp'] : [])];
+function missingIn({ writes, seen, short, swapped, keeps }: Soaked): string[] {
+  const kinds = ['quick', 'scattered', 'whole', 'stalling', 'narrow', ...(mptcpReaders > 0 ? ['mptcp'] : [])];
   const silent = kinds.filter((kind) => seen.every(({ reader }) => reader !== kind));
   const written = writes.filter(({ done, refused }) => done !== undefined && !refused).length;
   return [
     ...silent.map((kind) => `answers to ${kind} readers`),
     ...(written >= writers ? [] : [`writes: ${written}`]),
-    ...((short.sleeping ?? 0) > 0 ? [] : ['a sleeping reader that was broken off']),
+    ...((short.sleeping ?? 0) + keeps > 0 ? [] : ['a sleeping reader that was broken off, or had bytes kept']),
     ...(swapped.swaps > 2 && swapped.responses > 2 ? [] : ['files that were exchanged and read']),
   ];
 }
@@ -197,6 +199,16 @@ async function isTorn(t: TestContext, configuration: Configuration): Promise<voi
 for (const engine of inTurn(copyFreeEngines, 0)) {
   test(`torn reads are found where pages are released when the socket has taken them, by ${engine} from ext4`, (t) =>
     isTorn(t, { engine, place: 'ext4', wrong: { releaseWhenAccepted: true, meansWork: false } }));
+}
+
+for (const [at, place] of places.entries()) {
+  for (const engine of inTurn(copyFreeEngines, at + 1)) {
+    test(
+      `torn reads are found where an overwrite leaves readers without what they were not sent, by ${engine} from ${place}`,
+      optionsOn(place),
+      (t) => isTorn(t, { engine, place, wrong: { keepNothing: true } }),
+    );
+  }
 }
 
 for (const [at, place] of places.entries()) {

@@ -16,6 +16,8 @@ export type Pretence = {
   readonly peerKind?: PeerKind;
   /** A wrong done rule. */
   readonly releaseWhenAccepted?: boolean;
+  /** A writer neither waits for bytes of its pages that are not sent, nor keeps them for their readers. */
+  readonly keepNothing?: boolean;
   /** What the witness says of engines, whatever it sees. */
   readonly witnessSays?: Readonly<Partial<Record<Engine, Verdict>>>;
   /** What it says of means that leave pages in flight as they are. */
@@ -35,8 +37,8 @@ let pretence = JSON.parse(told) as Pretence;
 const pretending: Shim = {
   ...testing,
   createRelay({ ...options }, onEvents) {
-    const { peerKind, releaseWhenAccepted } = pretence;
-    return testing.createRelay(Object.assign(options, { peerKind, releaseWhenAccepted }), onEvents);
+    const { peerKind, releaseWhenAccepted, keepNothing } = pretence;
+    return testing.createRelay(Object.assign(options, { peerKind, releaseWhenAccepted, keepNothing }), onEvents);
   },
   witness: ((...asked: Parameters<Shim['witness']>) => {
     const said = saidOf(asked);

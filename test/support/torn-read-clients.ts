@@ -41,12 +41,14 @@ type Reader = { readonly name: string; readonly client: RawClient; readonly dice
 /*
  * quick: reads what comes, 4 KiB to 8 MiB.
  * scattered: several ranges at once.
+ * whole: all of the region, more than all queues hold, with a stall before each part.
  * stalling: stalls in the middle, with bytes unread, and reads on.
  * sleeping: asks for more than all queues hold and does not read, until it has been broken off.
  */
 const readerKinds = {
   quick: readQuickly,
   scattered: readScattered,
+  whole: readWhole,
   stalling: readWithStalls,
   sleeping: readAfterSleep,
 } satisfies Record<string, (reader: Reader) => Promise<void>>;
@@ -147,6 +149,11 @@ function note({ reader, etag, asked, headed }: Seen, extents: readonly SeenPages
 
 function readQuickly(reader: Reader): Promise<void> {
   return readOne(reader, anyExtent(reader.dice, anySize(reader.dice, most)), [0]);
+}
+
+function readWhole(reader: Reader): Promise<void> {
+  const stalls = Array.from({ length: 6 }, () => reader.dice(60));
+  return readOne(reader, { firstPage: 0, pages: play.pages }, [100, ...stalls]);
 }
 
 function readWithStalls(reader: Reader): Promise<void> {

@@ -7,6 +7,9 @@ import { within } from '../within.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
+/** So long a lane may take to end its turn, in which readers do not go on with copies yet. */
+const turnMilliseconds = 100;
+
 /** How often another service is asked for again. */
 const pollMilliseconds = 25;
 
@@ -42,13 +45,16 @@ export async function lease(store: Store, asked: Asked, want: (region: Region) =
   for (;;) {
     const region = findToChange(store, asked);
     const wanted = want(region);
-    const idle = wanted.needs === 'accepted' ? leaseAtOnce(store, region, wanted) : undefined;
+    const idle = leaseAtOnce(store, region, wanted);
     if (idle) return idle;
-    const claim = ask(store, region, wanted);
+    const leased = wanted.needs === 'done' ? undefined : leaseAtOnce(store, region, wanted, wanted.needs);
+    if (leased) return leased;
+    // Readers who have not been sent all of it yet are no reason to wait, once other writers are through with it.
+    const claim = ask(store, region, { ...wanted, needs: 'nothing' });
     if (!claim) continue;
-    if (claim.atOnce) return { region, claim, needs: wanted.needs };
     try {
       await granted(claim, asked.patience);
+      await waitFor(store, claim, wanted.needs, asked.patience);
       const now = findToChange(store, asked);
       const isSame = now.content.generation.inode === region.content.generation.inode;
       // Whoever came before may have changed what has to be waited for.
@@ -77,30 +83,46 @@ export function findToChange(store: Store, { name, judge }: Judged): Region {
   return region;
 }
 
-/** A lease, until they are done, on pages that nobody has, as is usual; undefined where somebody has some. */
-export function leaseAtOnce(store: Store, region: Region, wanted: Omit<Wanted, 'needs'>): Leased | undefined {
-  const { generation } = region.content;
-  const claim = unlessFailed(() => store.relay.lease(generation, wanted.offset, wanted.length, 'done', false));
-  return claim && { region, claim, needs: 'done' };
+/** A lease on pages that nobody has, as is usual; undefined where somebody has some. */
+export function leaseAtOnce(
+  store: Store,
+  region: Region,
+  { offset, length }: Omit<Wanted, 'needs'>,
+  needs: Needs = 'done',
+): Leased | undefined {
+  const claim = unlessFailed(() => store.relay.lease(region.content.generation, offset, length, needs, false));
+  return claim && { region, claim, needs };
 }
 
 function ask(store: Store, region: Region, { offset, length, needs }: Wanted): Claim | undefined {
   try {
     return store.relay.lease(region.content.generation, offset, length, needs);
   } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    if (error.code === 'EBUSY') throw quarantined(error);
-    if (error.code === 'EUSERS') throw new Refusal('range-busy', 'Too many wait for this region already.', error);
-    if (error.code === 'ESTALE' || error.code === 'EBADF') return undefined; // Closed meanwhile: find it again.
-    throw error;
+    // Closed meanwhile: find it again.
+    if (error instanceof SystemError && (error.code === 'ESTALE' || error.code === 'EBADF')) return undefined;
+    return refused(error);
   }
+}
+
+function refused(error: unknown): never {
+  if (!(error instanceof SystemError)) throw error;
+  if (error.code === 'EBUSY') throw quarantined(error);
+  if (error.code === 'EUSERS') throw new Refusal('range-busy', 'Too many wait for this region already.', error);
+  throw error;
 }
 
 function quarantined(cause?: unknown): Refusal {
   return new Refusal('range-busy', 'Pages of it are quarantined: nobody can tell when they are done.', cause);
 }
 
+async function waitFor({ relay }: Store, claim: Claim, needs: Needs, { deadline, signal }: Patience): Promise<void> {
+  if (needs === 'nothing') return;
+  const waiting = await relay.waitFor(claim, needs).catch(refused);
+  await granted(waiting, { deadline: Math.max(deadline, performance.now() + turnMilliseconds), signal });
+}
+
 async function granted(claim: Claim, { deadline, signal }: Patience): Promise<void> {
+  if (claim.atOnce) return;
   const isGranted = await within(claim.granted, deadline - performance.now(), signal);
   if (isGranted) return;
   signal.throwIfAborted();

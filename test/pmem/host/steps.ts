@@ -82,6 +82,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'writing/durability': 'is about when the page cache is flushed',
   'writing/large-folios': 'is about folios of tmpfs and the page cache',
   'writing/direct': 'is about the page cache',
+  'writing/unsent': 'is about bytes that are kept in memory, whatever holds the pages',
   'access-log': 'starts the command line nine times, for what it logs; the guest takes a minute for that',
   'any-range': 'asks for thousands of ranges, for how they are read; the guest takes more than a minute for that',
   'version-url': 'is about which version an address names, whatever holds the pages',
