@@ -4,12 +4,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { connectionsOf, untilReturned, warmUp } from '../../support/holds.ts';
 import { until } from '../../support/poll.ts';
 import { originOf, start, startCli } from '../../support/process.ts';
 import { RawClient } from '../../support/raw.ts';
 import { seededBytes, sha256, sha256OfFile } from '../../support/regions.ts';
 import { ask, change } from '../../support/requests.ts';
+import { makeDice } from '../../support/traffic.ts';
 import { fileIn, kept, makeTree, put, refusalIn, send, startWritable, type Writable } from '../../support/writable.ts';
 
 const mebibyte = 1 << 20;
@@ -55,6 +57,41 @@ test('a chunked body, with extensions and trailers, is taken byte for byte', asy
   ask(client, { method: 'GET', path });
   assert.equal((await client.response()).status, 201);
   assert.equal(sha256((await client.response()).body), sha256(body));
+});
+
+test('bodies of several connections that come in pieces by turns are taken byte for byte, and the requests behind them', async (t) => {
+  const running = await startWritable(t);
+  const parts = Array.from({ length: 4 }, (_, at) => seededBytes(100_000 + at, 10 + at));
+  const size = parts.reduce((sum, { length }) => sum + length, 0);
+  await put(t, running, 'file.bin', seededBytes(size, 1));
+  const clients = await Promise.all(parts.map(() => RawClient.connect(t, running.port)));
+  const firsts = parts.map((_, at) => parts.slice(0, at).reduce((sum, { length }) => sum + length, 0));
+  const streams = parts.map((part, at) => {
+    const first = firsts[at] ?? 0;
+    const range = `bytes ${first}-${first + part.length - 1}/*`;
+    const head = `PUT ${path} HTTP/1.1\r\n${host}Content-Range: ${range}\r\nContent-Length: ${part.length}\r\n\r\n`;
+    const behind = `GET ${path} HTTP/1.1\r\n${host}Range: bytes=${range.slice(6, -2)}\r\n\r\n`;
+    return Buffer.concat([Buffer.from(head), part, Buffer.from(behind)]);
+  });
+  // Pieces end in heads, in bodies, and at their borders.
+  const dice = makeDice(7);
+  for (const { socket } of clients) socket.setNoDelay(true);
+  const sent = streams.map(() => 0);
+  while (streams.some(({ length }, at) => (sent[at] ?? 0) < length)) {
+    const at = dice(streams.length);
+    const [from, stream] = [sent[at] ?? 0, streams[at] ?? assert.fail()];
+    const to = Math.min(stream.length, from + 1 + dice(from === 0 ? 200 : 30_000));
+    clients[at]?.socket.write(stream.subarray(from, to));
+    sent[at] = to;
+    await turn();
+  }
+  for (const [at, client] of clients.entries()) {
+    assert.equal((await client.response()).status, 204);
+    const { status, body } = await client.response();
+    assert.equal(status, 206);
+    assert.equal(sha256(body), sha256(parts[at] ?? assert.fail()));
+  }
+  assert.ok(fileIn(running, 'file.bin').equals(Buffer.concat(parts)));
 });
 
 test('PUT without a body makes an empty region', async (t) => {
