@@ -102,7 +102,7 @@ async function receiveBody<Into extends Upload>(request: FastifyRequest, make: (
   const check = new DigestCheck(givenDigests(request.headers));
   const body = (request.body ?? Readable.from([])) as Readable;
   try {
-    const upload = await receive(make(), body.iterator({ destroyOnReturn: false }), (chunk) => check.update(chunk));
+    const upload = await receive(make(), body, (chunk) => check.update(chunk));
     return checked(upload, check);
   } catch (error) {
     body.resume(); // Many clients read no answer before all that they send has been taken.

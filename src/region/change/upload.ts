@@ -1,6 +1,7 @@
 /** Bodies that have been received. @module */
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { within } from '../within.ts';
 import { isFull, Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
@@ -35,19 +36,47 @@ export function uploadOfPart(store: Store, length: number): Upload {
  */
 export async function receive<Into extends Upload>(
   into: Into,
-  body: AsyncIterable<Uint8Array>,
+  body: Readable,
   onChunk: (chunk: Uint8Array) => void,
 ): Promise<Into> {
   try {
-    for await (const chunk of body) {
+    await takeAll(body, (chunk) => {
       onChunk(chunk);
-      await into.append(chunk);
-    }
+      return into.append(chunk);
+    });
     return into;
   } catch (error) {
     into.discard();
     throw refusalOf(error);
   }
+}
+
+/** Takes what a body has, one chunk after the other. An iterator would cost as much as writing a small body to memory. */
+async function takeAll(body: Readable, take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onData = (chunk: Uint8Array) => {
+    try {
+      const taking = take(chunk);
+      if (!taking) return;
+      body.pause();
+      taking.then(() => body.resume(), reject);
+    } catch (error) {
+      reject(error);
+    }
+  };
+  const onClose = () => reject(body.errored ?? new EndedEarly('the body has no end'));
+  if (body.destroyed) onClose();
+  body.on('data', onData).once('end', resolve).once('error', reject).once('close', onClose);
+  try {
+    await promise;
+  } finally {
+    body.removeListener('data', onData).removeListener('end', resolve).removeListener('error', reject);
+    body.removeListener('close', onClose);
+  }
+}
+
+class EndedEarly extends Error {
+  readonly code = 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
 function checkRoom(bytes: number, most: number): void {
