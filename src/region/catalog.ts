@@ -16,7 +16,7 @@ import { FileTags } from './file-tags.ts';
 import { isSameFile, type KeptVersions } from './kept-versions.ts';
 import { Listing } from './listing/listing.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
-import { describeRegion, type Region } from './region.ts';
+import { describeRegion, moveRegion, type Region } from './region.ts';
 import { leadsIntoState } from './state-folder.ts';
 import { type RegionStates, type State, stateOfFile } from './states.ts';
 import { unlessFailed, unlessMissing } from './unless-failed.ts';
@@ -256,12 +256,15 @@ export class Catalog {
 
   /** The service has changed a region: gives it at its new version, or time, from now on. */
   moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
-    this.onChange?.(region.name);
+    const isNew = region.state.version !== version || region.state.epoch !== epoch;
+    if (isNew) this.onChange?.(region.name);
+    // Each write would be told of, and mean nothing. The next sweep watches the file again.
+    this.#watcher.unwatch(region.name);
     const current = this.#open.peek(region.name);
     const { size } = region.content.generation;
     const generation = { ...region.content.generation, ...file, size };
     const state = { ...region.state, epoch, version, inPlace: true };
-    const moved = describeRegion(region.name, { generation, epoch, version }, state);
+    const moved = moveRegion(region, { generation, epoch, version }, state);
     const isOpen = current?.content.generation.id === region.content.generation.id;
     if (isOpen) this.#open.set(region.name, moved, { noDisposeOnSet: true });
     return moved;

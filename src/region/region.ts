@@ -30,17 +30,23 @@ export function describeRegion(name: string, content: JudgedContent, state: Stat
   return { ...describeFile(name, content.generation, state), content };
 }
 
+/** Describes a region anew that has moved to another version, or time. */
+export function moveRegion(region: Region, content: JudgedContent, state: State): Region {
+  const { modifiedSeconds } = content.generation;
+  const isAsBefore = modifiedSeconds === region.content.generation.modifiedSeconds;
+  const dates = isAsBefore ? undefined : datesOf(modifiedSeconds);
+  return { ...region, ...dates, content, state, etag: etagOf(state) };
+}
+
 /** Describes a region by its file. */
 export function describeFile(name: string, file: FileIdentity, state: State): Described {
-  const lastModified = dateOf(file.modifiedSeconds);
-  return {
-    name,
-    contentType: state.contentType ?? contentTypeOf(name),
-    state,
-    etag: etagOf(state),
-    lastModified,
-    lastModifiedField: lastModified?.toUTCString(),
-  };
+  const contentType = state.contentType ?? contentTypeOf(name);
+  return { name, contentType, state, etag: etagOf(state), ...datesOf(file.modifiedSeconds) };
+}
+
+function datesOf(modifiedSeconds: number): Pick<Described, 'lastModified' | 'lastModifiedField'> {
+  const lastModified = dateOf(modifiedSeconds);
+  return { lastModified, lastModifiedField: lastModified?.toUTCString() };
 }
 
 /** What a list tells of a region whose content is open. */

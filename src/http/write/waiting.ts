@@ -6,17 +6,27 @@ import { preferredWait } from './prefer.ts';
 const usualWait = 10;
 const longestWait = 300;
 
+type HalfClosed = 'stays' | 'is gone';
+
 /**
  * What a client's patience is: `Prefer: wait=N`, and its connection.
  *
  * @param halfClosed whether one that sends no more (FIN) still waits for its answer. A process that dies looks the same.
  */
-export function patienceOf(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  halfClosed: 'stays' | 'is gone' = 'stays',
-): Patience {
+export function patienceOf(request: FastifyRequest, reply: FastifyReply, halfClosed: HalfClosed = 'stays'): Patience {
   const seconds = Math.min(preferredWait(request.headers) ?? usualWait, longestWait);
+  let gone: AbortController | undefined;
+  return {
+    deadline: performance.now() + seconds * 1000,
+    // Most never wait, and then nobody asks.
+    get signal() {
+      gone ??= watchClient(request, reply, halfClosed);
+      return gone.signal;
+    },
+  };
+}
+
+function watchClient(request: FastifyRequest, reply: FastifyReply, halfClosed: HalfClosed): AbortController {
   const gone = new AbortController();
   const { raw } = reply;
   const { socket } = request.raw;
@@ -30,7 +40,7 @@ export function patienceOf(
     socket.removeListener('end', leave);
     if (!raw.writableFinished) leave();
   });
-  return { deadline: performance.now() + seconds * 1000, signal: gone.signal };
+  return gone;
 }
 
 /** Preference-Applied (RFC 7240 3), where the client said how long it would wait. */

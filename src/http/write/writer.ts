@@ -23,7 +23,7 @@ export type Writer = {
 /**
  * What a request is about. Before its body is read: what can be refused is refused without it.
  *
- * @throws ProblemError `bad-query`, `bad-name`, `method-not-allowed`, `precondition-failed`; Refusal `tree-moved`
+ * @throws ProblemError `bad-query`, `bad-name`, `method-not-allowed`, `precondition-failed`
  */
 export function writeOf(writer: Writer, request: FastifyRequest): Judged {
   refuseVersion(request);
@@ -31,7 +31,6 @@ export function writeOf(writer: Writer, request: FastifyRequest): Judged {
   if (!writer.store.catalog.isOfTree(name)) {
     throw new ProblemError('method-not-allowed', { headers: { allow: 'GET, HEAD, OPTIONS' } });
   }
-  writer.store.tree.check();
   return { name, judge: (region) => judgeWrite(request.method, request.headers, region) };
 }
 

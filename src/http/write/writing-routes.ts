@@ -23,12 +23,12 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     regions.addContentTypeParser('*', (_, payload, done) => done(null, payload));
     regions.put('/regions/*', {
       config: { openapi: putRoute },
-      onRequest: (request) => refuseEarly(() => checkPut(writer, request)),
+      onRequest: (request) => refuseEarly(writer, () => checkPut(writer, request)),
       handler: (request, reply) => putRegion(writer, request, reply),
     });
     regions.delete('/regions/*', {
       config: { openapi: deleteRoute },
-      onRequest: (request) => refuseEarly(async () => void writeOf(writer, request)),
+      onRequest: (request) => refuseEarly(writer, async () => void writeOf(writer, request)),
       handler: (request, reply) => deleteRegion(writer, request, reply),
     });
   });
@@ -43,7 +43,7 @@ export function addWritingRoutes(scope: FastifyInstance, writer: Writer): void {
     );
     patches.patch('/regions/*', {
       config: { openapi: patchRoute },
-      onRequest: (request) => refuseEarly(async () => checkPatch(writer, request)),
+      onRequest: (request) => refuseEarly(writer, async () => checkPatch(writer, request)),
       handler: (request, reply) => patchRegion(writer, request, reply),
     });
   });
@@ -71,8 +71,10 @@ function checkPatch(writer: Writer, request: FastifyRequest): void {
   if (!region) throw new ProblemError('region-not-found');
 }
 
-async function refuseEarly(check: () => Promise<void>): Promise<void> {
+// What is checked here of the tree, each change checks again.
+async function refuseEarly({ store }: Writer, check: () => Promise<void>): Promise<void> {
   try {
+    store.tree.check();
     await check();
   } catch (error) {
     throw problemOfSystem(error);

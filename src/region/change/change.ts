@@ -77,13 +77,19 @@ export class Change {
     return this.#begun !== undefined;
   }
 
-  /** Locks other services out, and opens the region's file. @throws Refusal `other-writer`, `range-busy`; SystemError */
-  async open(): Promise<void> {
+  /**
+   * Locks other services out, and opens the region's file, which it gives as it is then.
+   *
+   * @throws Refusal `other-writer`, `range-busy`; SystemError
+   */
+  async open(): Promise<FileIdentity> {
     assert(!this.#othersAreOut && !this.#isOver, 'the change has opened its file');
     await lockOthersOut(this.#store, this.#asked.patience);
     this.#othersAreOut = true;
     this.#fd = this.#store.relay.openFile(this.#store.tree, this.#region.name);
-    this.#checkIsOf(fileOf(this.#fd));
+    const file = fileOf(this.#fd);
+    this.#checkIsOf(file);
+    return file;
   }
 
   /**
@@ -95,8 +101,8 @@ export class Change {
   async begin(): Promise<void> {
     assert(!this.#begun && !this.#isOver, 'the change has begun');
     try {
-      if (!this.#othersAreOut) await this.open();
-      if (!this.#beginAtOnce()) await this.#store.turns.take(this.#region.name, () => this.#beginInTurn());
+      const file = this.#othersAreOut ? fileOf(this.fd) : await this.open();
+      if (!this.#beginAtOnce(file)) await this.#store.turns.take(this.#region.name, () => this.#beginInTurn());
     } catch (error) {
       this.fail(error);
     }
@@ -201,10 +207,10 @@ export class Change {
 
   // Nothing is waited for where this run has changed the file before, nobody else has since, and nobody is exchanging
   // it. What was judged is judged again only where it has moved.
-  #beginAtOnce(): boolean {
+  #beginAtOnce(file: FileIdentity): boolean {
     const { turns, states, catalog } = this.#store;
     const { name } = this.#region;
-    const epoch = turns.isFree(name) ? states.epochOf(name, fileOf(this.fd)) : undefined;
+    const epoch = turns.isFree(name) ? states.epochOf(name, file) : undefined;
     if (epoch === undefined) return false;
     this.#begin(catalog.isLatest(this.#region) ? this.#region : this.judgeAgain(), epoch);
     return true;

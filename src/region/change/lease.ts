@@ -131,9 +131,11 @@ async function granted(claim: Claim, { deadline, signal }: Patience): Promise<vo
 }
 
 /** Locks other services out, until `readmit`. @throws Refusal `other-writer` */
-export async function lockOthersOut({ tree: { lock } }: Store, { deadline, signal }: Patience): Promise<void> {
+export async function lockOthersOut({ tree: { lock } }: Store, patience: Patience): Promise<void> {
   while (!lock.exclude()) {
-    if (performance.now() > deadline) throw new Refusal('other-writer', 'Another service holds pages of this tree.');
-    await delay(pollMilliseconds, undefined, { signal });
+    if (performance.now() > patience.deadline) {
+      throw new Refusal('other-writer', 'Another service holds pages of this tree.');
+    }
+    await delay(pollMilliseconds, undefined, { signal: patience.signal });
   }
 }
