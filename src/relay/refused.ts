@@ -22,7 +22,7 @@ const seccomp = (call: string) =>
 const costs: Record<NeededCall, string> = {
   openat2: 'paths are gone over name by name, some microseconds more for each look at a file',
   vmsplice: 'huge pages and DAX are copied; other files are sent without it',
-  statx: 'a file on DAX is known by its mapping alone',
+  statx: 'a file on DAX is known by its mapping alone, and who overwrites a file of ext4 or xfs waits for its readers',
   get_mempolicy: 'on machines with several NUMA nodes, move_pages is asked for the nodes of pages, if that is allowed',
   move_pages: 'nothing, as long as get_mempolicy is allowed; else it is not known on which NUMA nodes pages are',
   AF_NETLINK: 'nobody can tell what a peer has read, so every peer gets copies',
