@@ -58,17 +58,14 @@ static int enlarge(struct pr_table *table) {
     return 0;
 }
 
-static struct pr_published *at_path(const struct pr_table *table, struct pr_text path) {
+struct pr_published *pr_published_find(const struct pr_relay *relay, struct pr_text path) {
+    const struct pr_table *table = &relay->http->published;
     if (table->used == 0) return NULL;
     pr_list_each(node, &table->buckets[bucket_at(table, path)]) {
         struct pr_published *published = pr_container(node, struct pr_published, bucket);
         if (pr_text_equal(published->is.path, path)) return published;
     }
     return NULL;
-}
-
-struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path) {
-    return at_path(&relay->http->published, path);
 }
 
 static void give_template(struct pr_template *template) {
@@ -246,7 +243,7 @@ static int enter_open(struct pr_relay *relay, struct pr_published *published) {
     if (!generation || generation->info.size == 0) return -ESTALE;
     if (!pr_published_is_at_version(generation->inode, &published->is)) return -ESTALE;
     if (!pr_generation_follow(generation)) return -ESTALE;
-    struct pr_published *before = at_path(&relay->http->published, published->is.path);
+    struct pr_published *before = pr_published_find(relay, published->is.path);
     published->size = generation->info.size;
     published->modified = generation->info.modified_seconds;
     published->looked_at = pr_now();
@@ -260,7 +257,7 @@ static int enter_open(struct pr_relay *relay, struct pr_published *published) {
 /* Under all locks: nobody has asked for it yet. */
 static int enter_ahead(struct pr_relay *relay, struct pr_published *published) {
     struct pr_table *table = &relay->http->published;
-    struct pr_published *before = at_path(table, published->is.path);
+    struct pr_published *before = pr_published_find(relay, published->is.path);
     const struct pr_generation *open = before ? pr_published_generation(relay, before) : NULL;
     published->size = published->is.file.size;
     published->modified = published->is.file.modified_seconds;
@@ -314,7 +311,7 @@ void pr_published_open(struct pr_relay *relay) {
 
 void pr_changed(struct pr_relay *relay, struct pr_text path) {
     pr_lock(relay);
-    struct pr_published *published = at_path(&relay->http->published, path);
+    struct pr_published *published = pr_published_find(relay, path);
     if (published) published->opens = false;
     if (published && !pr_published_generation(relay, published)) pr_published_withdraw(relay, published);
     pr_unlock(relay);

@@ -127,7 +127,7 @@ void pr_published_withdraw(struct pr_relay *relay, struct pr_published *publishe
 /* The rest is under any lock. */
 
 /* The region at a path, as long as the caller is among those that answer; NULL where none is published. */
-struct pr_published *pr_published_find(struct pr_relay *relay, struct pr_text path);
+struct pr_published *pr_published_find(const struct pr_relay *relay, struct pr_text path);
 
 /* Whether this Host may be asked by, and these credentials may read. */
 bool pr_host_is_known(struct pr_relay *relay, struct pr_text host);

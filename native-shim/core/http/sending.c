@@ -98,14 +98,6 @@ int pr_send_body(struct pr_connection *connection, bool is_last) {
     return result;
 }
 
-static int keep_unsent(struct pr_responder *responder, const char *bytes, size_t length) {
-    responder->unsent = pr_allocate(1, sizeof *responder->unsent + length);
-    if (!responder->unsent) return -ENOMEM;
-    responder->unsent->length = length;
-    memcpy(responder->unsent->bytes, bytes, length);
-    return 0;
-}
-
 /* How many bytes the socket takes: 0 for none now, or -errno. `more`: what follows at once leaves in their packet. */
 static ssize_t send_some(struct pr_connection *connection, const char *bytes, size_t length, bool more) {
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
@@ -125,7 +117,9 @@ int pr_send_head(struct pr_connection *connection, bool is_last) {
     pr_connection_unlock(connection);
     ssize_t sent = send_some(connection, head, length, ends);
     if (sent < 0) return (int)sent;
-    if ((size_t)sent == length || keep_unsent(responder, head + sent, length - (size_t)sent) == 0) return 0;
+    if ((size_t)sent == length) return 0;
+    responder->unsent = pr_unread_new(head + sent, length - (size_t)sent);
+    if (responder->unsent) return 0;
     return sent > 0 ? -EPIPE : -ENOMEM; /* what was begun, nobody else may answer */
 }
 

@@ -12,16 +12,20 @@ static struct pr_window *window_of(const struct pr_connection *connection) {
     return &pr_http_of(connection)->window;
 }
 
-bool pr_window_keep(struct pr_connection *connection) {
-    struct pr_window *window = window_of(connection);
-    size_t length = window->length - window->at;
-    if (length == 0) return true;
-    const char *bytes = window->bytes + window->at;
-    window->at = window->length; /* lost or kept, it is nobody else's */
+struct pr_unread *pr_unread_new(const char *bytes, size_t length) {
     struct pr_unread *unread = pr_allocate(1, sizeof *unread + length);
-    if (!unread) return false;
+    if (!unread) return NULL;
     unread->length = length; /* pr_allocate clears: nothing of it is taken */
     memcpy(unread->bytes, bytes, length);
+    return unread;
+}
+
+bool pr_window_keep(struct pr_connection *connection) {
+    struct pr_window *window = window_of(connection);
+    if (window->at == window->length) return true;
+    struct pr_unread *unread = pr_unread_new(window->bytes + window->at, window->length - window->at);
+    window->at = window->length; /* lost or kept, it is nobody else's */
+    if (!unread) return false;
     pr_connection_lock(connection);
     connection->unread = unread;
     pr_connection_unlock(connection);

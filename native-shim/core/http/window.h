@@ -43,6 +43,9 @@ enum pr_window_sight pr_window_look(struct pr_connection *connection);
 /* More, behind those. */
 enum pr_window_sight pr_window_read_on(struct pr_connection *connection);
 
+/* A copy; NULL: no memory. */
+struct pr_unread *pr_unread_new(const char *bytes, size_t length);
+
 /* Keeps what was not answered with its connection; false: no memory, and it is lost. */
 bool pr_window_keep(struct pr_connection *connection);
 
