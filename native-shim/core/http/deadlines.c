@@ -1,7 +1,5 @@
 #include "http/deadlines.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "http/handover.h"
 #include "http/layer.h"
@@ -46,11 +44,10 @@ static struct pr_connection *take_expired(struct pr_lane *lane, struct pr_list *
 }
 
 static void go_on(struct pr_connection *connection) {
-    bool kept = pr_window_keep(connection);
-    if (!kept) pr_break_off(connection, -ENOMEM);
+    if (!pr_window_keep(connection)) return;
     pr_connection_lock(connection);
-    if (kept) pr_wait_idle(connection);
-    if (kept) pr_poller_ready(connection);
+    pr_wait_idle(connection);
+    pr_poller_ready(connection);
     pr_connection_unlock(connection);
 }
 

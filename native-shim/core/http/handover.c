@@ -137,10 +137,7 @@ static enum pr_return return_for(enum pr_handed why) {
 }
 
 enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_handed why) {
-    if (!pr_window_keep(connection)) {
-        pr_break_off(connection, -ENOMEM);
-        return PR_NEXT_NOTHING;
-    }
+    if (!pr_window_keep(connection)) return PR_NEXT_NOTHING;
     if (connection->listens) pr_poller_listen(connection, 0);
     pr_connection_lock(connection);
     keep_with_node(connection, why);
@@ -159,10 +156,7 @@ enum pr_next pr_responder_feed(struct pr_connection *connection, const struct pr
     if (head->upgrades) return pr_responder_hand_over(connection, PR_HANDED_GRAMMAR);
     /* Before Node can resume it. */
     if (pr_poller_listen(connection, EPOLLRDHUP) < 0) return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
-    if (!pr_window_keep(connection)) {
-        pr_break_off(connection, -ENOMEM);
-        return PR_NEXT_NOTHING;
-    }
+    if (!pr_window_keep(connection)) return PR_NEXT_NOTHING;
     pr_connection_lock(connection);
     connection->fed = head->length;
     pr_part_of(connection)->counters.fed[why]++;

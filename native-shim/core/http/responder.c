@@ -77,7 +77,7 @@ static enum pr_head_kind read_next_head(struct pr_connection *connection, struct
 static enum pr_next wait_for_more(struct pr_connection *connection) {
     if (pr_poller_listen(connection, PR_READING_EVENTS) < 0)
         return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
-    if (!pr_window_keep(connection)) pr_break_off(connection, -ENOMEM);
+    pr_window_keep(connection);
     return PR_NEXT_NOTHING;
 }
 
@@ -92,8 +92,10 @@ static enum pr_next await_rest(struct pr_connection *connection) {
 }
 
 static enum pr_next wait_for_room(struct pr_connection *connection) {
-    bool told = pr_poller_listen(connection, PR_READING_EVENTS | EPOLLOUT) == 0;
-    if (!told || !pr_window_keep(connection)) pr_break_off(connection, -ENOMEM);
+    if (pr_poller_listen(connection, PR_READING_EVENTS | EPOLLOUT) < 0)
+        pr_break_off(connection, -ENOMEM);
+    else
+        pr_window_keep(connection);
     return PR_NEXT_NOTHING;
 }
 

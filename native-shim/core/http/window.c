@@ -25,7 +25,10 @@ bool pr_window_keep(struct pr_connection *connection) {
     if (window->at == window->length) return true;
     struct pr_unread *unread = pr_unread_new(window->bytes + window->at, window->length - window->at);
     window->at = window->length; /* lost or kept, it is nobody else's */
-    if (!unread) return false;
+    if (!unread) {
+        pr_break_off(connection, -ENOMEM);
+        return false;
+    }
     pr_connection_lock(connection);
     connection->unread = unread;
     pr_connection_unlock(connection);

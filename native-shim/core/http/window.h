@@ -46,7 +46,7 @@ enum pr_window_sight pr_window_read_on(struct pr_connection *connection);
 /* A copy; NULL: no memory. */
 struct pr_unread *pr_unread_new(const char *bytes, size_t length);
 
-/* Keeps what was not answered with its connection; false: no memory, and it is lost. */
+/* Keeps what was not answered with its connection; false: no memory, and the connection is broken off. */
 bool pr_window_keep(struct pr_connection *connection);
 
 /* Before a turn, and before a connection is broken off: nobody else shall have what it has asked for. */

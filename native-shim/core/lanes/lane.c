@@ -116,7 +116,7 @@ static void turn(struct pr_connection *connection) {
     lane->now = pr_now();
     int result = connection->abort ? why_aborted(connection) : send_in_turn(connection);
     if (result == PR_PUSHED_ALL) return;
-    if (result >= 0 && !serving->end_turn(connection)) result = -ENOMEM;
+    if (result >= 0 && !serving->end_turn(connection)) return;
     if (result < 0) {
         serving->begin_turn(lane); /* what it still asked for is nobody else's */
         pr_break_off(connection, result);

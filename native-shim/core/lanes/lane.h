@@ -69,7 +69,7 @@ struct pr_serving {
     void (*begin_turn)(struct pr_lane *lane);
     /* With a pin, when the connection has nothing to send, and a responder. */
     enum pr_next (*next)(struct pr_connection *connection);
-    /* A turn ends: keeps what was read and not answered. False: no memory, and it is lost. */
+    /* A turn ends: keeps what was read and not answered. False: no memory, and the connection is broken off. */
     bool (*end_turn)(struct pr_connection *connection);
     /* All have had their turn. */
     void (*end_round)(struct pr_lane *lane);
