@@ -235,10 +235,16 @@ test('what a lane has opened is the service’s, by its name', async (t) => {
   const mebibytes = seededBytes(30 << 20, 5);
   writeFileSync(join(dir, 'b'), mebibytes);
   await get(client, 'a');
-  assert.equal(running.service.catalog.externalChanges.replaced, 0);
+  const { catalog } = running.service;
+  await until(
+    () => catalog.openCount === 2,
+    'the service has taken it over',
+    () => catalog.openCount,
+  );
+  assert.equal(catalog.externalChanges.replaced, 0);
   renameSync(join(dir, 'b'), join(dir, 'a'));
   assert.equal((await get(client, 'a', '0-9')).body.length, 10);
-  await until(() => running.service.catalog.externalChanges.replaced === 1, 'it was seen to be replaced');
+  await until(() => catalog.externalChanges.replaced === 1, 'it was seen to be replaced');
   client.get('/regions/a');
   await until(async () => (await referencesOf(running)).length === 1, 'it is on its way');
   assert.equal((await referencesOf(running))[0]?.region, 'a');
