@@ -1,5 +1,6 @@
 /** Options of the plugin and of one call, and requests from pages of other origins. */
 import assert from 'node:assert/strict';
+import { readFileSync, renameSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import cors from '@fastify/cors';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -213,4 +214,22 @@ test("cors can be on beside an application's own @fastify/cors", async (t) => {
   const regions = await headersOf(app, '/regions', { origin: 'https://reader.example' });
   assert.equal(regions['access-control-allow-origin'], 'https://reader.example');
   assert.equal((await headersOf(app, '/mine', { origin }))['access-control-allow-origin'], origin);
+});
+
+test('with keepVersions a version that was replaced is had by the plugin’s route, and by one’s own that names it', async (t) => {
+  const dir = makeFolder(t, 'tmpfs');
+  const old = writeRegion(dir, 'model.bin', 1000, 94);
+  const content = readFileSync(old.path);
+  const { app } = await startApp(t, { dir, keepVersions: 3600 }, (app) => {
+    app.get<{ Querystring: { tag: string } }>('/mine', ({ query }, reply) =>
+      reply.sendRegion('model.bin', { version: query.tag }),
+    );
+  });
+  const tag = String((await headersOf(app, '/regions/model.bin')).etag).slice(1, -1);
+  renameSync(writeRegion(dir, 'next.bin', 1000, 95).path, old.path);
+  for (const url of [`/regions/model.bin?version=${tag}`, `/mine?tag=${tag}`]) {
+    const answer = await app.inject({ url });
+    assert.ok(answer.statusCode === 200 && answer.rawPayload.equals(content), url);
+  }
+  assert.equal((await app.inject({ url: '/mine?tag=other' })).statusCode, 412);
 });

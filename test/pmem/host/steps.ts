@@ -211,6 +211,7 @@ const unfit = [
   'is reported and dropped, and the service serves',
   'is set aside and logged, and its region served',
   'a restart alone changes no entity-tag',
+  'with few descriptors few versions are kept',
   'after a kill what was changed in place',
   // These take a minute and more there, or nearly as long as they may.
   'regions of one folder that come and go at once',
