@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { truncateSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inTurn } from '../../support/amount.ts';
@@ -12,6 +13,7 @@ import { until } from '../../support/poll.ts';
 import { RawClient } from '../../support/raw.ts';
 import { seededBytes, writeRegion } from '../../support/regions.ts';
 import { ask, askForRange, type Change, overwriting } from '../../support/requests.ts';
+import { setFault } from '../../support/testing-shim.ts';
 import {
   fileIn,
   lastFirst,
@@ -214,3 +216,32 @@ test('what was overwritten many times over is sent by each reader as it was for 
     reader.destroy();
   }
 });
+
+const { EIO, ENOSPC } = constants.errno;
+for (const [call, errno, status] of [
+  ['pwrite', ENOSPC, 507],
+  ['pwrite', EIO, 500],
+  ['fsync', EIO, 500],
+] as const) {
+  test(`where ${call} fails (${errno}) neither the file has changed nor what a reader has in flight`, async (t) => {
+    const running = await start(t, ['ext4']);
+    if (!running) return;
+    const first = await send(t, running, overwriting(path, 0, old.subarray(0, 1), 0));
+    assert.equal(first.status, 204, 'what is written down once in a run is there');
+    let failed = 0;
+    for (;;) {
+      const reader = await unread(t, running, 0, 16 * page - 1);
+      setFault(call, errno, failed, 1);
+      const answer = await send(t, running, overwriting(path, 100, seededBytes(10 * page, 50), 0));
+      setFault(call, 0, 0, 0);
+      assert.ok((await reader.response()).body.equals(old.subarray(0, 16 * page)));
+      reader.destroy();
+      if (answer.status === 204) break;
+      failed++;
+      assert.equal(answer.status, status);
+      assert.ok(fileIn(running, 'file.bin').equals(old));
+    }
+    assert.ok(failed > 0, 'a call was there to fail');
+    assert.ok(!fileIn(running, 'file.bin').equals(old), 'in the end it is done');
+  });
+}
