@@ -239,14 +239,19 @@ export class NativeRelay implements Relay {
   }
 
   /**
-   * Has a lease that needed `nothing` wait for what it does need. Readers who have not been sent bytes of its pages yet go
-   * on with a copy of the old ones, so these are waited for only where that can't be had. It must not end before this
-   * resolves.
+   * Has readers who have not been sent bytes of a lease's pages yet go on with a copy of the old ones, where that can be had.
+   * It needs `nothing` yet, and must not end before this resolves.
+   */
+  async keepUnsent(lease: Claim): Promise<void> {
+    await this.#reads.follow(Promise.resolve(this.#shim.keepUnsent(this.#relay, lease.id)));
+  }
+
+  /**
+   * Has a lease that needed `nothing` wait for what it does need, but for bytes that are kept.
    *
    * @throws SystemError: EBUSY when pages are quarantined, EUSERS when too many wait; the lease is gone then
    */
-  async waitFor(lease: Claim, needs: Needs): Promise<Claim> {
-    await this.#reads.follow(Promise.resolve(this.#shim.keepUnsent(this.#relay, lease.id)));
+  waitFor(lease: Claim, needs: Needs): Claim {
     if (this.#closed) throw new SystemError('EBADF', 'waitFor');
     const result = this.#shim.act(this.#relay, 'waitLease', lease.id, needsNumbers[needs]);
     return this.#asked({ id: lease.id, granted: checked(result, 'waitFor') === 1 });

@@ -3,7 +3,7 @@ import { fileOf, missing } from '../../relay/file-identity.ts';
 import { SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
-import { type Asked, lease, leaseAtOnce } from './lease.ts';
+import { type Asked, lease, leaseFromReaders } from './lease.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -53,7 +53,10 @@ async function cutFile({ relay }: Store, fd: number, size: number): Promise<void
   await relay.files.sync(fd);
 }
 
-/** Cuts a region's file to its logical size as soon as nobody sends what is behind that. */
+/**
+ * Cuts a region's file to its logical size as soon as nobody has in flight what is behind that. Readers who have not been
+ * sent it yet are no reason to wait.
+ */
 export function cutLater(store: Store, name: string, milliseconds = firstMilliseconds): void {
   setTimeout(() => {
     if (store.underway.isClosing) return;
@@ -69,7 +72,7 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
   const region = store.catalog.findAny(name);
   if (!region || region.state.limit === undefined) return true;
   const { size } = region.content.generation;
-  const leased = leaseAtOnce(store, region, behind(region, size));
+  const leased = await leaseFromReaders(store, region, behind(region, size));
   if (!leased) return false;
   let mayBeCut = false;
   try {

@@ -95,29 +95,50 @@ export function leaseAtOnce(
 }
 
 function ask(store: Store, region: Region, { offset, length, needs }: Wanted): Claim | undefined {
-  try {
-    return store.relay.lease(region.content.generation, offset, length, needs);
-  } catch (error) {
-    // Closed meanwhile: find it again.
-    if (error instanceof SystemError && (error.code === 'ESTALE' || error.code === 'EBADF')) return undefined;
-    return refused(error);
-  }
+  return orRefuse(() => {
+    try {
+      return store.relay.lease(region.content.generation, offset, length, needs);
+    } catch (error) {
+      // Closed meanwhile: find it again.
+      if (error instanceof SystemError && (error.code === 'ESTALE' || error.code === 'EBADF')) return undefined;
+      throw error;
+    }
+  });
 }
 
-function refused(error: unknown): never {
-  if (!(error instanceof SystemError)) throw error;
-  if (error.code === 'EBUSY') throw quarantined(error);
-  if (error.code === 'EUSERS') throw new Refusal('range-busy', 'Too many wait for this region already.', error);
-  throw error;
+function orRefuse<Result>(act: () => Result): Result {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code === 'EBUSY') throw quarantined(error);
+    if (error.code === 'EUSERS') throw new Refusal('range-busy', 'Too many wait for this region already.', error);
+    throw error;
+  }
 }
 
 function quarantined(cause?: unknown): Refusal {
   return new Refusal('range-busy', 'Pages of it are quarantined: nobody can tell when they are done.', cause);
 }
 
+/** The same, where readers who have not been sent all of it yet go on with copies. */
+export async function leaseFromReaders(
+  store: Store,
+  region: Region,
+  wanted: Omit<Wanted, 'needs'>,
+): Promise<Leased | undefined> {
+  const idle = leaseAtOnce(store, region, wanted);
+  const behindWriters = idle ? undefined : leaseAtOnce(store, region, wanted, 'nothing');
+  if (!behindWriters) return idle;
+  await store.relay.keepUnsent(behindWriters.claim);
+  store.relay.endLease(behindWriters.claim);
+  return leaseAtOnce(store, region, wanted);
+}
+
 async function waitFor({ relay }: Store, claim: Claim, needs: Needs, { deadline, signal }: Patience): Promise<void> {
   if (needs === 'nothing') return;
-  const waiting = await relay.waitFor(claim, needs).catch(refused);
+  await relay.keepUnsent(claim);
+  const waiting = orRefuse(() => relay.waitFor(claim, needs));
   await granted(waiting, { deadline: Math.max(deadline, performance.now() + turnMilliseconds), signal });
 }
 

@@ -1,5 +1,7 @@
 /** Overwrites of what readers have not been sent yet: nobody waits, every body is whole. */
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Engine } from '../../../src/relay/relay.ts';
 import { inTurn } from '../../support/amount.ts';
@@ -117,6 +119,21 @@ test('a reader of several ranges has them all as they were, in as many pieces as
   await nothingIsKept(running);
   client.destroy();
 });
+
+for (const place of ['tmpfs', 'ext4'] as const) {
+  test(`a file is cut while a reader who does not read has yet to be sent its end, on ${place}`, async (t) => {
+    const running = await start(t, 'sendfile', place);
+    const reader = await readerOfAll(t, running);
+    const fields = { 'content-type': 'application/merge-patch+json' };
+    const body = Buffer.from(JSON.stringify({ size: size - 3 * mebibyte - 5 }));
+    assert.equal((await send(t, running, { method: 'PATCH', path, fields, body })).status, 204);
+    const fileSize = () => statSync(join(running.dir, 'file.bin')).size;
+    await until(() => fileSize() === size - 3 * mebibyte - 5, 'the file is cut', fileSize);
+    assert.equal(await reader.hash(size), oldDigest, 'the reader has what was there');
+    await nothingIsKept(running);
+    reader.destroy();
+  });
+}
 
 test('what was kept for a reader who goes away is kept no longer', async (t) => {
   const running = await start(t, 'sendfile');
