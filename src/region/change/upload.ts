@@ -54,9 +54,10 @@ export async function receive<Into extends Upload>(
 /** Takes what a body has, one chunk after the other. An iterator would cost as much as writing a small body to memory. */
 async function takeAll(body: Readable, take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let taking: Promise<void> | void;
   const onData = (chunk: Uint8Array) => {
     try {
-      const taking = take(chunk);
+      taking = take(chunk);
       if (!taking) return;
       body.pause();
       taking.then(() => body.resume(), reject);
@@ -65,12 +66,18 @@ async function takeAll(body: Readable, take: (chunk: Uint8Array) => Promise<void
     }
   };
   const onClose = () => reject(body.errored ?? new EndedEarly('the body has no end'));
+  // A body that is paused says so all the same, while its last chunk is being taken.
+  const onEnd = () => {
+    body.removeListener('close', onClose);
+    if (taking) taking.then(resolve, reject);
+    else resolve();
+  };
   if (body.destroyed) onClose();
-  body.on('data', onData).once('end', resolve).once('error', reject).once('close', onClose);
+  body.on('data', onData).once('end', onEnd).once('error', reject).once('close', onClose);
   try {
     await promise;
   } finally {
-    body.removeListener('data', onData).removeListener('end', resolve).removeListener('error', reject);
+    body.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', reject);
     body.removeListener('close', onClose);
   }
 }
