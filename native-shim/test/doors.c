@@ -183,6 +183,21 @@ static void and_so_does_a_response_without_a_body(void) {
 
 static const char last_a[] = "GET /regions/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nRange: bytes=7-99\r\n\r\n";
 
+static void and_do_the_last_behind_others_that_were_read(void) {
+    pr_sys.send = seen_send;
+    struct scene scene = scene_open();
+    int guest = visit(&scene);
+    for (unsigned each = 0; each < 3; each++) get(&scene, guest, each, 1000);
+    SAY(guest, last_a);
+    read_begin(&scene, guest, (struct begin){.status = 206, .offset = 7, .length = 93, .closes = true});
+    read_body(guest, 7, 93, 0);
+    expect_end(guest);
+    CHECK_EQUAL(last_flags & MSG_MORE, MSG_MORE);
+    close(guest);
+    scene_close(&scene);
+    pr_sys.send = pr_sys_real.send;
+}
+
 /* A FIN waits until what was sent before is read, and Node sees what has come behind the last request. */
 static void nor_do_the_last_where_their_fin_has_to_wait(void) {
     pr_sys.send = seen_send;
@@ -332,6 +347,7 @@ int main(void) {
     RUN(one_that_asks_at_once_and_closes_is_answered_without_epoll);
     RUN(the_last_bytes_of_a_connection_leave_with_its_fin_and_no_others_wait);
     RUN(and_so_does_a_response_without_a_body);
+    RUN(and_do_the_last_behind_others_that_were_read);
     RUN(nor_do_the_last_where_their_fin_has_to_wait);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
     RUN(only_what_listens_for_streams_is_a_door);

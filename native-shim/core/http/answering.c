@@ -80,6 +80,15 @@ static void leave_to_node(struct pr_connection *connection, enum pr_fed why) {
     pr_connection_unlock(connection);
 }
 
+/*
+ * Under its lane's lock. Before a last answer, so that its bytes can leave with our FIN: mostly its client has read
+ * what it was sent before it asked again.
+ */
+static bool is_to_look(const struct pr_connection *connection, const struct pr_head *head) {
+    bool is_last = !head->keeps_connection && !pr_list_empty(&connection->undone);
+    return is_last || pr_much_is_undone(connection);
+}
+
 /* What its line of the log, and the end of the connection, depend on. */
 static void note_request(struct pr_connection *connection, const struct pr_head *head, struct pr_answer answer) {
     struct pr_responder *responder = connection->responder;
@@ -112,7 +121,7 @@ enum pr_next pr_responder_answer(struct pr_connection *connection, const struct 
     struct pr_answer answer = {0};
     pr_connection_lock(connection);
     enum pr_fed why = find_answer(connection, head, &answer);
-    bool looks = pr_much_is_undone(connection);
+    bool looks = is_to_look(connection, head);
     pr_wait_for_answer(connection);
     responder->in_head = false;
     pr_connection_unlock(connection);
