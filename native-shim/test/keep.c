@@ -318,6 +318,26 @@ static void a_lease_that_waits_again_keeps_its_place(void) {
     scene_close(&scene);
 }
 
+/* What waits is looked at again and again: so many wait, and no more. The last one is gone then. */
+static void too_many_that_wait_again_are_refused(void) {
+    enum { MOST = 128 };
+    struct scene scene = scene_open(1);
+    struct pr_segment all = EXTENT(0, SIZE);
+    struct reader reader = reader_of(&scene, PR_ENGINE_SENDFILE, &all, 1);
+    uint64_t leases[MOST + 1];
+    for (unsigned index = 0; index <= MOST; index++) leases[index] = lease_for(&scene, index * PAGE, PAGE);
+    for (unsigned index = 0; index < MOST; index++)
+        CHECK_EQUAL(pr_lease_wait_for(scene.relay, leases[index], PR_NEEDS_DONE), 0);
+    CHECK_EQUAL(pr_lease_wait_for(scene.relay, leases[MOST], PR_NEEDS_DONE), -EUSERS);
+    CHECK_EQUAL(pr_lease_end(scene.relay, leases[MOST], 0, NULL), -EBADF);
+    CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_CANCELLED), 0);
+    for (unsigned index = 0; index < MOST; index++) expect(&scene, PR_EVENT_GRANTED, leases[index]);
+    for (unsigned index = 0; index < MOST; index++)
+        CHECK_EQUAL(pr_lease_end(scene.relay, leases[index], 0, NULL), 0);
+    reader_close(&scene, &reader);
+    scene_close(&scene);
+}
+
 /* Ends. */
 
 static void what_ends_early_gives_back_what_was_kept(void) {
@@ -571,6 +591,7 @@ int main(void) {
     RUN(one_that_node_reads_is_waited_for);
     RUN(a_lease_that_is_none_or_has_begun_keeps_nothing);
     RUN(a_lease_that_waits_again_keeps_its_place);
+    RUN(too_many_that_wait_again_are_refused);
     RUN(what_ends_early_gives_back_what_was_kept);
     RUN(what_is_quarantined_keeps_nothing);
     RUN(a_relay_ends_with_bytes_kept);
