@@ -332,8 +332,7 @@ static void too_many_that_wait_again_are_refused(void) {
     CHECK_EQUAL(pr_lease_end(scene.relay, leases[MOST], 0, NULL), -EBADF);
     CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_CANCELLED), 0);
     for (unsigned index = 0; index < MOST; index++) expect(&scene, PR_EVENT_GRANTED, leases[index]);
-    for (unsigned index = 0; index < MOST; index++)
-        CHECK_EQUAL(pr_lease_end(scene.relay, leases[index], 0, NULL), 0);
+    for (unsigned index = 0; index < MOST; index++) CHECK_EQUAL(pr_lease_end(scene.relay, leases[index], 0, NULL), 0);
     reader_close(&scene, &reader);
     scene_close(&scene);
 }
