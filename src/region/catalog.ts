@@ -277,19 +277,24 @@ export class Catalog {
     this.#drop(name);
   }
 
+  /** Another file has the name of a region, whose version may be kept. @param file an opening of its own file */
+  keepReplaced(region: Region, file: Generation): void {
+    const generation = this.kept?.take(region, file);
+    if (generation) this.#remember(generation.id, region.name);
+  }
+
   // What is asked for by this name next is opened anew. Where another file has the name, the version may be kept.
   #drop(name: string): void {
     const open = this.kept && this.#open.peek(name);
-    if (open) this.#keepReplaced(name, open);
+    if (open) this.#keepIfReplaced(name, open);
     this.#open.delete(name);
   }
 
-  #keepReplaced(name: string, open: Region | Opened): void {
+  #keepIfReplaced(name: string, open: Region | Opened): void {
     const { tree, path } = this.locate(name);
     try {
       if (isSameFile(this.#relay.identify(tree, path), open.content.generation)) return;
-      const generation = this.kept?.take('state' in open ? open : describeOpened(name, open));
-      if (generation) this.#remember(generation.id, name);
+      this.keepReplaced('state' in open ? open : describeOpened(name, open), open.content.generation);
     } catch (error) {
       if (isMissing(error)) this.kept?.forget(name);
       else if (!(error instanceof SystemError)) throw error;

@@ -61,12 +61,14 @@ export class KeptVersions {
   }
 
   /**
-   * Keeps a region whose name another file has by now, and which the caller is about to close. Gives the generation that
-   * it is kept by; undefined where its file is not as the region was, or there is no room for it.
+   * Keeps a region whose name another file has by now. Gives the generation that it is kept by; undefined where its file is
+   * not as the region was, or there is no room for it.
+   *
+   * @param file an opening of its file, which stays the caller's
    */
-  take(region: Region): Generation | undefined {
+  take(region: Region, file: Generation): Generation | undefined {
     if (this.#isClosed || region.content.generation.size > this.#bytes) return undefined;
-    const generation = unlessFailed(() => this.#relay.openAgain(region.content.generation));
+    const generation = unlessFailed(() => this.#relay.openAgain(file));
     if (!generation) return undefined;
     const { epoch, version } = region.content;
     const content = this.#relay.judge(generation, epoch, version);

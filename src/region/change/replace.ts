@@ -119,7 +119,11 @@ async function giveName(store: Store, place: Place, upload: FileUpload, before: 
     await (kept ? store.old.restore(kept, place.file) : unlink(place.file));
     throw error;
   }
-  if (before && kept) leave(store, before, kept);
+  if (!before || !kept) return;
+  store.catalog.letGoOfFile(before);
+  // The link that the file was given has moved its ctime: whoever has looked since has closed the region.
+  if (kept.generation) store.catalog.keepReplaced(before, kept.generation);
+  leave(store, before, kept);
 }
 
 // The name has gone from it; its pages go when nobody sends them any more. A version that is kept would be taken for one
