@@ -24,18 +24,19 @@ const partBytes = 12 * pageSize;
 /** One writer's part of the region: what was acknowledged, and what was asked for since. */
 type Part = { readonly first: number; known: Buffer; pending: Buffer | undefined };
 
-async function overwriteUntilTheEnd(part: Part, client: RawClient, dice: Dice): Promise<number> {
-  for (let written = 0; ; written++) {
+async function overwriteUntilTheEnd(part: Part, client: RawClient, dice: Dice, onWritten: () => void): Promise<void> {
+  for (;;) {
     part.pending = seededBytes(partBytes, dice(2 ** 31));
     ask(client, overwriting(path, part.first, part.pending, 10));
     try {
       assert.equal((await client.response()).status, 204);
     } catch (error) {
-      if (error instanceof EndedEarly) return written;
+      if (error instanceof EndedEarly) return;
       throw error;
     }
     part.known = part.pending;
     part.pending = undefined;
+    onWritten();
   }
 }
 
@@ -66,14 +67,23 @@ async function startAndCheck(scope: Scope, dir: string, parts: readonly Part[], 
 async function playRound(scope: Scope, dir: string, parts: readonly Part[], dice: Dice, round: number) {
   const { child, port } = await startAndCheck(scope, dir, parts, round);
   const clients = await Promise.all(parts.map(() => RawClient.connect(scope, port)));
+  let written = 0;
+  const isEnough = Promise.withResolvers<void>();
+  const enough = 1 + dice(3 * writerCount);
+  const onWritten = () => {
+    written++;
+    if (written === enough) isEnough.resolve();
+  };
   const writing = parts.map((part, at) => {
     const client = clients[at];
     assert.ok(client);
-    return overwriteUntilTheEnd(part, client, makeDice(dice(2 ** 31)));
+    return overwriteUntilTheEnd(part, client, makeDice(dice(2 ** 31)), onWritten);
   });
-  await atAnyMoment(dice, 150);
+  await Promise.race([isEnough.promise, Promise.all(writing)]);
+  await atAnyMoment(dice, 10);
   await kill(child);
-  return (await Promise.all(writing)).reduce((sum, written) => sum + written, 0);
+  await Promise.all(writing);
+  return written;
 }
 
 async function playRounds(t: TestContext, place: Place, kills: number): Promise<void> {
