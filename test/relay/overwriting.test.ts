@@ -44,6 +44,7 @@ function at(offset: number, length = kibibyte): PlannedOverwrite {
     pageSize: 4096,
     fileSize: 2 ** 30,
     means: 'wait',
+    looks: false,
     note: '',
     heading: '',
   };
