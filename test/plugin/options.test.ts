@@ -120,6 +120,11 @@ test('a cacheControl that is no value of a field is refused when the plugin is r
   }
 });
 
+test('a durability that there is not is a TypeError', async (t) => {
+  const durability = 'fsync' as 'sync';
+  await assert.rejects(start(t, { durability }), { name: 'TypeError', message: /^durability: fsync / });
+});
+
 test('the engine can be chosen', async (t) => {
   const { app, port } = await start(t, { engine: 'stream' });
   const client = await RawClient.connect(t, port);
