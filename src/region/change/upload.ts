@@ -51,13 +51,16 @@ export async function receive<Into extends Upload>(
   }
 }
 
-/** Takes what a body has, one chunk after the other. An iterator would cost as much as writing a small body to memory. */
+/**
+ * Takes what a body has, one chunk after the other. Nothing is being taken any more when it settles. An iterator would
+ * cost as much as writing a small body to memory.
+ */
 async function takeAll(body: Readable, take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let taking: Promise<void> | void;
+  let taking: Promise<void> | undefined;
   const onData = (chunk: Uint8Array) => {
     try {
-      taking = take(chunk);
+      taking = take(chunk) || undefined;
       if (!taking) return;
       body.pause();
       taking.then(() => body.resume(), reject);
@@ -79,6 +82,8 @@ async function takeAll(body: Readable, take: (chunk: Uint8Array) => Promise<void
   } finally {
     body.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', reject);
     body.removeListener('close', onClose);
+    // A body can be cut off while a thread still writes a chunk of it to a descriptor, which must stay open for so long.
+    if (taking) await taking.catch(() => {});
   }
 }
 

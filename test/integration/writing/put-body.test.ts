@@ -1,7 +1,7 @@
 /** The bodies of PUT: how they come, what they are checked by, and what is left of those that end early. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -128,6 +128,38 @@ for (const [framed, frame] of Object.entries(framings)) {
       await untilReturned(running, before);
       assert.equal(running.service.writer?.store.quota.used, old.length);
     });
+  }
+}
+
+test('the file of a body that is cut off stays open until the write to it that is under way has ended', async (t) => {
+  const running = await withOldContent(t);
+  const { files } = running.service.writer?.store.relay ?? assert.fail('it is writable');
+  const write = files.write.bind(files);
+  const [began, goOn] = [Promise.withResolvers<number>(), Promise.withResolvers<void>()];
+  t.after(() => goOn.resolve());
+  t.mock.method(files, 'write', async (fd: number, bytes: Uint8Array, offset: number) => {
+    began.resolve(fd);
+    await goOn.promise;
+    return write(fd, bytes, offset);
+  });
+  const client = await RawClient.connect(t, running.port);
+  begin(client, `Content-Length: ${body.length}\r\n`, body.subarray(0, 1000));
+  const descriptor = await began.promise;
+  const before = inodeOf(descriptor);
+  client.reset();
+  await until(async () => (await connectionsOf(running)) === 0, 'the connection is gone');
+  assert.equal(inodeOf(descriptor), before, 'it is still the same file');
+  goOn.resolve();
+  await checkUntouched(running);
+  assert.notEqual(inodeOf(descriptor), before, 'it is closed then');
+});
+
+/** Of the file that a descriptor is of; undefined where it is closed. */
+function inodeOf(descriptor: number): number | undefined {
+  try {
+    return fstatSync(descriptor).ino;
+  } catch {
+    return undefined;
   }
 }
 
