@@ -25,7 +25,6 @@ import {
   tellPeer,
 } from './internals.ts';
 import { linger } from './lingering.ts';
-import { pipelineOf } from './pipeline.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 import { Room, refusal } from './room.ts';
 
@@ -276,20 +275,8 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
   else takeBytes(socket, how === 'fed' ? 'handed over' : how, bytes);
 }
 
-/**
- * Node reads into it for one connection after the other. It makes a buffer of 64 KiB for each read otherwise, and while
- * bodies come in, collecting these is a fifth of what they cost.
- */
-const readInto = Buffer.allocUnsafeSlow(64 * 1024);
-
 function socketOf(server: Server, { fd, address, port }: Taken): Socket {
-  const callback = (length: number) => {
-    const taken = pipelineOf(socket)?.receiveBorrowed(readInto.subarray(0, length)) ?? 0;
-    if (taken < length && !socket.destroyed) socket.push(Buffer.from(readInto.subarray(taken, length)));
-    return true;
-  };
-  const onread = { buffer: readInto, callback };
-  const socket: Socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true, onread });
+  const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
   if (port > 0) tellPeer(socket, address, port); // A peer by a unix socket has no address.
   countAmong(server, socket);
   return socket;

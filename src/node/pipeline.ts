@@ -93,28 +93,6 @@ export class Pipeline {
     this.#parseOn();
   }
 
-  /**
-   * Parses what it may of bytes whose memory is the caller's again afterwards, for the parser copies what it keeps. Gives
-   * how many that were: the others are for `receive`.
-   */
-  receiveBorrowed(bytes: Buffer): number {
-    let taken = 0;
-    while (taken < bytes.length && this.#unparsed.length === 0 && !this.#isFull && this.#mayParse()) {
-      const rest = bytes.subarray(taken);
-      const length = this.#isInBody ? Math.min(this.#bodyLeft, rest.length) : this.#unparsed.lengthOfHead(rest);
-      if (length === 0) break;
-      if (this.#isInBody) this.#bodyLeft -= length;
-      this.#own.parse(rest.subarray(0, length));
-      taken += length;
-    }
-    return taken;
-  }
-
-  // Of a length that was told.
-  get #isInBody(): boolean {
-    return this.#request?.complete === false && Number.isFinite(this.#bodyLeft);
-  }
-
   // The usual case: one head and nothing else, while no request is under way.
   #isNextAlone(chunk: Buffer): boolean {
     const isFree = !this.#response && this.#request?.complete !== false;
@@ -190,7 +168,7 @@ export class Pipeline {
   }
 
   #take(): Buffer {
-    const isInBody = this.#isInBody;
+    const isInBody = this.#request?.complete === false && Number.isFinite(this.#bodyLeft);
     const piece = this.#unparsed.take(isInBody ? this.#bodyLeft : 0);
     if (isInBody) this.#bodyLeft = Math.max(0, this.#bodyLeft - piece.length);
     return piece;

@@ -37,12 +37,6 @@ export class Unparsed {
     return this.#length === 0 && this.#tail === '' && piece.indexOf(endOfHead) === end && end > 0;
   }
 
-  /** How long the head is that a piece would begin with; 0 where it has no end there. */
-  lengthOfHead(piece: Buffer): number {
-    const end = this.#length === 0 && this.#tail === '' ? piece.indexOf(endOfHead) : -1;
-    return end < 0 ? 0 : end + endOfHead.length;
-  }
-
   push(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#grow(piece.length);

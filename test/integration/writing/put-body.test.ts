@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, fstatSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -10,7 +11,7 @@ import { until } from '../../support/poll.ts';
 import { originOf, start, startCli } from '../../support/process.ts';
 import { RawClient } from '../../support/raw.ts';
 import { seededBytes, sha256, sha256OfFile } from '../../support/regions.ts';
-import { ask, change } from '../../support/requests.ts';
+import { ask, askForRange, change } from '../../support/requests.ts';
 import { makeDice } from '../../support/traffic.ts';
 import { fileIn, kept, makeTree, put, refusalIn, send, startWritable, type Writable } from '../../support/writable.ts';
 
@@ -92,6 +93,74 @@ test('bodies of several connections that come in pieces by turns are taken byte 
     assert.equal(sha256(body), sha256(parts[at] ?? assert.fail()));
   }
   assert.ok(fileIn(running, 'file.bin').equals(Buffer.concat(parts)));
+});
+
+/** A service that writes nothing of a body before it is released, and a client of it. */
+async function withHeldWrites(t: TestContext) {
+  const held = Promise.withResolvers<void>();
+  t.after(() => held.resolve());
+  const running = await startWritable(t);
+  const { files } = running.service.writer?.store.relay ?? assert.fail('it is writable');
+  const { mock } = t.mock.method(files, 'write', async (...written: Parameters<typeof files.write>) => {
+    await held.promise;
+    mock.restore();
+    return files.write(...written);
+  });
+  const sockets: Socket[] = [];
+  running.service.app.server.on('connection', (socket: Socket) => sockets.push(socket));
+  const client = await RawClient.connect(t, running.port);
+  client.socket.setNoDelay(true);
+  begin(client, 'Transfer-Encoding: chunked\r\n', chunk(seededBytes(1000, 3)));
+  await until(() => mock.callCount() > 0, 'the first chunk is being written');
+  return {
+    running,
+    client,
+    bytesRead: () => sockets.reduce((sum, each) => sum + each.bytesRead, 0),
+    release: held.resolve,
+  };
+}
+
+async function turns(count: number): Promise<void> {
+  for (let at = 0; at < count; at++) await turn();
+}
+
+test('a chunked body that comes faster than it is written is not read on', async (t) => {
+  const { running, client, bytesRead, release } = await withHeldWrites(t);
+  const piece = seededBytes(mebibyte, 4);
+  const pieces = 48;
+  for (let at = 0; at < pieces; at++) client.socket.write(chunk(piece));
+  const most = 2 * mebibyte;
+  // Until no more is read, or too much was.
+  for (let before = -1; before !== bytesRead() && before <= most; await turns(500)) before = bytesRead();
+  assert.ok(bytesRead() <= most, `${bytesRead()} bytes were read`);
+  release();
+  client.write('0\r\n\r\n');
+  askForRange(client, path, '-1000');
+  assert.equal((await client.response()).status, 201);
+  assert.ok((await client.response()).body.equals(piece.subarray(-1000)));
+  assert.equal(fileIn(running, 'file.bin').length, 1000 + pieces * mebibyte);
+});
+
+test('chunks that end like a head are taken in their order, however late they are written', async (t) => {
+  const { running, client, release } = await withHeldWrites(t);
+  const parts = Array.from({ length: 20 }, (_, at) => Buffer.concat([seededBytes(20_000, at), Buffer.from('\r\n')]));
+  for (const part of parts) {
+    const bytes = chunk(part);
+    client.socket.write(bytes.subarray(0, 1000));
+    await turns(20);
+    client.socket.write(bytes.subarray(1000));
+    await turns(20);
+  }
+  client.write('0\r\n\r\n');
+  ask(client, { method: 'GET', path });
+  await turns(20);
+  release();
+  assert.equal((await client.response()).status, 201);
+  const { status, body } = await client.response();
+  assert.equal(status, 200);
+  const sent = Buffer.concat([seededBytes(1000, 3), ...parts]);
+  assert.ok(body.equals(sent), 'the request behind it is answered with the body');
+  assert.ok(fileIn(running, 'file.bin').equals(sent), 'the body is in the file');
 });
 
 test('PUT without a body makes an empty region', async (t) => {
