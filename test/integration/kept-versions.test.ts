@@ -232,6 +232,27 @@ test('where the file system is full, versions that were replaced give way to new
   }
 });
 
+test('all who find the file system full while a version gives way wait for its room', async (t) => {
+  const { dir, scope } = makeTree(t, 'tmpfs');
+  if (!mountTmpfs(t, scope, dir, '4m')) return;
+  const running = await startWritable(scope, 'tmpfs', { dir, keepVersions: 3600 });
+  for (const seed of [1, 2]) await put(t, running, name, seededBytes(1_200_000, seed));
+  const { relay } = running.service.writer?.store ?? assert.fail('it is writable');
+  const [write, retire] = [relay.files.write.bind(relay.files), relay.retireGeneration.bind(relay)];
+  const full = new Set<number>();
+  t.mock.method(relay.files, 'write', async (...args: Parameters<typeof write>) => {
+    await write(...args).catch((error) => {
+      full.add(args[0]);
+      throw error;
+    });
+  });
+  t.mock.method(relay, 'retireGeneration', async (...args: Parameters<typeof retire>) => {
+    await until(() => full.size === 2, 'both find no room');
+    await retire(...args);
+  });
+  await Promise.all(['b', 'c'].map((other) => put(t, running, other, seededBytes(1_300_000, 3))));
+});
+
 test('a version is kept although somebody looks at its file between the two steps of replacing it', async (t) => {
   const running = await startKeeping(t);
   const { url } = await currentOf(running);

@@ -39,6 +39,8 @@ export class OldFiles {
   readonly #folder: string;
   readonly #moves: OwnMoves;
   readonly #pending = new Pending();
+  /** Removals of files that are kept for something else than their readers. */
+  readonly #kept = new Set<Promise<void>>();
 
   constructor(relay: NativeRelay, paths: StatePaths, moves: OwnMoves) {
     this.#relay = relay;
@@ -82,7 +84,10 @@ export class OldFiles {
 
   /** Removes a kept link when no reference to any page of its file is left. @param until what else it is kept for */
   letGo(kept: Kept, until?: Promise<void>): void {
-    void this.#pending.follow(this.#letGo(kept, until));
+    const gone = this.#pending.follow(this.#letGo(kept, until));
+    if (!until) return;
+    this.#kept.add(gone);
+    void until.then(() => this.#kept.delete(gone));
   }
 
   async #letGo(kept: Kept, until: Promise<void> | undefined): Promise<void> {
@@ -107,6 +112,11 @@ export class OldFiles {
     }
     this.#close(kept);
     return true;
+  }
+
+  /** Resolves when the files are gone that are kept for something else than their readers now. */
+  async endOfKept(): Promise<void> {
+    await Promise.allSettled(this.#kept);
   }
 
   /** Resolves when none is kept, or those that are can't go before the relay does. */

@@ -13,6 +13,7 @@ import type { TreeLock } from '../tree-lock.ts';
 import { DirectWrites } from './direct-writes.ts';
 import { OldFiles } from './old-files.ts';
 import type { Quota } from './quota.ts';
+import { Room } from './room.ts';
 import { temporaryName } from './temporary-name.ts';
 import { Turns } from './turns.ts';
 import { Underway } from './underway.ts';
@@ -43,6 +44,7 @@ export type Store = {
   readonly tree: WritableTree;
   readonly quota: Quota;
   readonly old: OldFiles;
+  readonly room: Room;
   /** What concerns one name, one after the other. */
   readonly turns: Turns;
   readonly underway: Underway;
@@ -72,10 +74,12 @@ export function makeStore(
   durability: Durability,
 ): Store {
   const { relay, states } = parts;
+  const old = new OldFiles(relay, tree.paths, states.moves);
   return {
     ...parts,
     tree: { ...tree, ...witnessMeans(relay, tree) },
-    old: new OldFiles(relay, tree.paths, states.moves),
+    old,
+    room: new Room(parts.catalog.kept, old),
     turns: new Turns(),
     underway: new Underway(),
     directWrites: new DirectWrites(),

@@ -2,8 +2,7 @@
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { within } from '../within.ts';
-import { isFull, Refusal, refusalOf } from './refusal.ts';
+import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
 
@@ -139,17 +138,6 @@ class MemoryUpload implements Upload {
   }
 }
 
-/** Milliseconds that readers of versions which were replaced are waited for. */
-const longestWait = 1000;
-
-// Such versions give way to new content. Whether there were any.
-async function makeRoom({ catalog: { kept }, old }: Store): Promise<boolean> {
-  if (!kept || kept.count === 0) return false;
-  kept.clear();
-  await within(old.settled(), longestWait);
-  return true;
-}
-
 /** A body in a file of its own, which no one else knows. */
 export class FileUpload implements Upload {
   readonly path: string;
@@ -176,11 +164,7 @@ export class FileUpload implements Upload {
     else checkRoom(this.#length + chunk.length, this.#most);
     const at = this.#length;
     this.#length += chunk.length;
-    const write = () => this.#store.relay.files.write(this.source, chunk, at);
-    await write().catch(async (error) => {
-      if (!isFull(error) || !(await makeRoom(this.#store))) throw error;
-      await write();
-    });
+    await this.#store.room.take(() => this.#store.relay.files.write(this.source, chunk, at));
   }
 
   #count(bytes: number): void {
