@@ -8,6 +8,7 @@
 #include "call.h"
 #include "pages/direct.h"
 #include "pages/file.h"
+#include "pages/folios.h"
 #include "pages/overwrite.h"
 #include "wire/keep.h"
 
@@ -111,6 +112,8 @@ static bool want_offset(struct call *call, size_t place, const char *name, uint6
     ON_FILE(sync, 0, pr_file_sync(fd))                                                                                 \
     ON_FILE(cut, 1, pr_file_cut(fd, n[0]))                                                                             \
     ON_FILE(extend, 1, pr_file_extend(fd, n[0]))                                                                       \
+    ON_FILE(hasSmallFolios, 2, pr_folios_are_small(fd, n[0], n[1]))                                                    \
+    ON_FILE(fitsDirect, 2, pr_direct_fits(fd, n[0], n[1]))                                                             \
     ON_FILE(copy, 4, n[1] <= INT32_MAX ? pr_file_copy(fd, n[0], (int)n[1], n[2], n[3]) : -EBADF)
 
 #define CONSTANT(name, count, call) DO_##name,
@@ -213,7 +216,6 @@ static bool want_place(napi_env env, napi_value object, struct pr_overwrite *wha
         !integer_property(env, object, "fileSize", MOST_INTEGER, &what->file_size) ||
         !want_property(env, object, "means", &means) ||
         !want_name(env, means, "means", names, PR_MEANS_COUNT, &place) ||
-        !boolean_property(env, object, "looks", &what->looks) ||
         !boolean_property(env, object, "unsynced", &what->unsynced))
         return false;
     what->to = (int)to;

@@ -42,6 +42,22 @@ export class Files {
   }
 
   /**
+   * Whether each page of a range is known to be a folio of its own, so that a hole takes it out of the file whoever still
+   * refers to it. True for as long as pages of it are in flight: ask under a lease. Moves the descriptor's position.
+   */
+  async hasSmallFolios(fd: number, offset: number, length: number): Promise<boolean> {
+    return (await this.#shim.onFile('hasSmallFolios', fd, offset, length)) === 1;
+  }
+
+  /**
+   * Whether direct writes of the whole pages that cover a range are known to leave pages in flight as they are. Ask under
+   * a lease; nobody may store to the file through a mapping.
+   */
+  async fitsDirect(fd: number, offset: number, length: number): Promise<boolean> {
+    return (await this.#shim.onFile('fitsDirect', fd, offset, length)) === 1;
+  }
+
+  /**
    * Overwrites pages of one file in place, and makes all of them durable by one flush; only under leases. Gives how each
    * ended. Does not reject.
    */

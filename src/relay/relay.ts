@@ -75,8 +75,6 @@ export type Overwrite = {
   readonly pageSize: number;
   readonly fileSize: number;
   readonly means: Means;
-  /** Others may have pages of it: where the means would change these it fails with EBUSY, and has done nothing. */
-  readonly looks: boolean;
   /** The kernel may write the bytes to their medium whenever it likes. */
   readonly unsynced: boolean;
   /** The path of a file that holds `heading`, and behind that the old bytes, for as long as they may be needed. */

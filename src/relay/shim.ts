@@ -97,6 +97,8 @@ export type FileJobs = {
   sync: [];
   cut: [size: number];
   extend: [size: number];
+  hasSmallFolios: [offset: number, length: number];
+  fitsDirect: [offset: number, length: number];
   copy: [fromOffset: number, to: number, toOffset: number, length: number];
 };
 

@@ -44,7 +44,6 @@ function at(offset: number, length = kibibyte): PlannedOverwrite {
     pageSize: 4096,
     fileSize: 2 ** 30,
     means: 'wait',
-    looks: false,
     note: '',
     heading: '',
   };

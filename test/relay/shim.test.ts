@@ -394,7 +394,6 @@ test('an overwrite that is not whole, or not inside its file, is a TypeError', a
     pageSize: 4096,
     fileSize: 10_000,
     means: 'punch',
-    looks: false,
     unsynced: false,
   } as const;
   const right = { ...place, from: new Uint8Array(100), note: `${folder}/note`, heading: 'x\n' };
@@ -445,7 +444,8 @@ test('work on files, and what needs no relay, takes what it is meant for', () =>
     ['onFile', 'write', 0, 0, 'x'],
     ['onFile', 'write', 0, new Uint8Array(1), 0],
     ['onFile', 'cut', 0],
-    ['onFile', 'hasSmallFolios', 0, 0, 0],
+    ['onFile', 'hasSmallFolios', 0, 0],
+    ['onFile', 'fitsDirect', 0, 0],
     ['onFile', 'copy', 0, 0, 0, 0],
     ['onFile', 'copy', 0, 0, 0.5, 0, 0],
     ['createMemfd', 'name'],

@@ -45,7 +45,7 @@ const pretending: Shim = {
     return typeof said === 'boolean' ? Number(said) : testing.witness(...asked);
   }) as Shim['witness'],
   fileOverwrite(overwrites) {
-    const waiting = () => overwrites.map((overwrite) => ({ ...overwrite, means: 'wait', looks: false }) as const);
+    const waiting = () => overwrites.map((overwrite) => ({ ...overwrite, means: 'wait' }) as const);
     return testing.fileOverwrite(pretence.overwritesPages ? waiting() : overwrites);
   },
 };

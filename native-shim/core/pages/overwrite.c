@@ -13,7 +13,6 @@
 #include "base/sys.h"
 #include "pages/direct.h"
 #include "pages/file.h"
-#include "pages/folios.h"
 
 /* What is written at a time; where pages are punched out, also what is zeros for a moment. */
 enum { CHUNK = 256 << 10 };
@@ -198,20 +197,12 @@ static int open_direct(struct work *work) {
     return work->direct < 0 ? work->direct : 0;
 }
 
-/* Whether pages that others have stay as they are. In a large folio a hole would be zeros there. */
-static bool leaves_others_alone(const struct pr_overwrite *overwrite) {
-    uint64_t offset = overwrite->offset, length = overwrite->length;
-    if (overwrite->means == PR_MEANS_WAIT) return false;
-    bool direct = overwrite->means == PR_MEANS_DIRECT;
-    return (direct ? pr_direct_fits : pr_folios_are_small)(overwrite->to, offset, length) == 1;
-}
-
 /* Up to where the new bytes are in the file, but not durable. */
 static int begin_overwrite(struct work *work, const struct pr_overwrite *overwrite) {
     *work = (struct work){.overwrite = overwrite, .note_fd = -1, .direct = -1};
     pr_overwrite_span(overwrite, &work->first, &work->end);
     work->changed = work->first;
-    int result = overwrite->looks && !leaves_others_alone(overwrite) ? -EBUSY : open_direct(work);
+    int result = open_direct(work);
     if (result == 0) result = keep_old(work);
     if (result == 0 && overwrite->means == PR_MEANS_PUNCH) result = write_note(work);
     return result == 0 ? write_new(work) : result;

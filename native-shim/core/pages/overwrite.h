@@ -27,7 +27,6 @@ struct pr_overwrite {
     uint64_t page_size, file_size;
     /* By punching and direct writes whole pages are written: the rest of a partly written one is carried over. */
     enum pr_means means;
-    bool looks; /* others may have pages of it: -EBUSY, before anything is done, where the means would change these */
     bool unsynced; /* it is left to the kernel when the bytes reach the medium; alike in all that go together */
     /*
      * A file that holds `heading` and then the old bytes of the span, from when it is there at all: while pages are

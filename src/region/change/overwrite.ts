@@ -1,5 +1,4 @@
 /** Bytes of a region that are overwritten in place. @module */
-import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
 import type { Means } from '../../relay/means.ts';
@@ -39,21 +38,17 @@ async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: U
   const leased = await lease(store, asked, (region) => ({ ...pages, needs: needsOf(region) }));
   const means = meansUnder(store, leased);
   const written = await withChange(store, asked, leased, async (change) => {
-    // Under the lease: no reader can get other pages now, and what is in flight stays as it is.
-    const looks = leased.needs === 'accepted';
-    if (looks && !mayFit(leased.region, pages, means)) return undefined;
-    const act = () => write(store, change, { ...pages, means, looks }, upload);
+    if (leased.needs === 'accepted') {
+      await change.open();
+      // Under the lease: no reader can get other pages now, and what is in flight stays as it is.
+      if (!(await isFit(store, change, pages, means))) return undefined;
+    }
+    const act = () => write(store, change, pages, means, upload);
     return means === 'direct' ? store.directWrites.write(inodeOf(leased.region), act) : act();
   });
   if (written) return written;
   const done = await lease(store, asked, () => ({ ...pages, needs: 'done' }));
-  const way = { ...pages, means: 'wait', looks: false } as const;
-  return assured(await withChange(store, asked, done, (change) => write(store, change, way, upload)));
-}
-
-function assured(written: Region | undefined): Region {
-  assert(written, 'an overwrite that does not look is not given up');
-  return written;
+  return withChange(store, asked, done, (change) => write(store, change, pages, 'wait', upload));
 }
 
 function inodeOf({ content }: Region): number {
@@ -72,26 +67,23 @@ function meansUnder(store: Store, { region, needs }: Leased): Means {
   return means === 'direct' && needs === 'done' ? 'wait' : means;
 }
 
-/** Whether these pages may be such that they can be written while others are in flight: the shim looks closer. */
-function mayFit({ content }: Region, { offset, length }: Bytes, means: Means): boolean {
-  const { pageSize, size } = content.generation;
-  // A file may be longer than its region, until it is cut.
-  return means === 'punch' || (means === 'direct' && Math.ceil((offset + length) / pageSize) * pageSize <= size);
+/** Whether these pages can be written by means that leave others in flight. In a large folio a hole would be zeros there. */
+async function isFit({ relay: { files } }: Store, { fd, region }: Change, { offset, length }: Bytes, means: Means) {
+  if (means === 'wait') return false;
+  if (means === 'punch') return files.hasSmallFolios(fd, offset, length);
+  const { pageSize, size } = region.content.generation;
+  // The file may be longer than its region, until it is cut.
+  const isWhole = Math.ceil((offset + length) / pageSize) * pageSize <= size;
+  return isWhole && files.fitsDirect(fd, offset, length);
 }
 
 type Bytes = { readonly offset: number; readonly length: number };
-type Way = Bytes & Pick<PlannedOverwrite, 'means' | 'looks'>;
 
-/** Undefined where it looks, and the pages do not fit after all. */
-async function write(store: Store, change: Change, way: Way, upload: Upload): Promise<Region | undefined> {
+async function write(store: Store, change: Change, pages: Bytes, means: Means, upload: Upload): Promise<Region> {
   await change.begin();
   const { generation } = change.region.content;
-  const ended = await store.overwriting.run(generation, planOf(store, change, way, upload));
+  const ended = await store.overwriting.run(generation, planOf(store, change, pages, means, upload));
   if (!ended.error) return change.commit();
-  if (way.looks && ended.error.code === 'EBUSY') {
-    change.undo();
-    return undefined;
-  }
   if (!ended.undone) {
     change.abandon();
     const { name } = change.region;
@@ -100,9 +92,15 @@ async function write(store: Store, change: Change, way: Way, upload: Upload): Pr
   throw ended.error;
 }
 
-function planOf(store: Store, { region, fd }: Change, way: Way, { source }: Upload): PlannedOverwrite {
+function planOf(
+  store: Store,
+  { region, fd }: Change,
+  pages: Bytes,
+  means: Means,
+  { source }: Upload,
+): PlannedOverwrite {
   const { inode, pageSize, size: fileSize } = region.content.generation;
-  const place = { to: fd, ...way, pageSize, fileSize };
+  const place = { to: fd, ...pages, pageSize, fileSize, means };
   const heading = writeHeading({ name: region.name, inode, ...spanOf(place) });
   return { ...place, from: source, note: join(store.tree.paths.uploads, temporaryName() + noteEnding), heading };
 }
