@@ -1,5 +1,5 @@
 /** One relay over one catalog, and all that answering with its regions needs. @module */
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { followTree } from './followed-tree.ts';
@@ -14,7 +14,8 @@ import { Leases } from './region/change/leases.ts';
 import { Quota } from './region/change/quota.ts';
 import { Refusal } from './region/change/refusal.ts';
 import { Start } from './region/change/start.ts';
-import { checkWritable, makeStore, NotWritable, type Report, type Store } from './region/change/store.ts';
+import { checkWritable, makeStore, NotWritable, type Report } from './region/change/store.ts';
+import { syncRegion } from './region/change/sync-region.ts';
 import { makeDemo } from './region/demo.ts';
 import { DescribedFiles } from './region/described-files.ts';
 import { Digests } from './region/digest.ts';
@@ -26,11 +27,9 @@ import { sidecarFolder, statePaths } from './region/state-folder.ts';
 import { RegionStates } from './region/states.ts';
 import { TreeLock } from './region/tree-lock.ts';
 import { TreeWatch } from './region/tree-watch.ts';
-import { unlessFailed } from './region/unless-failed.ts';
 import { within } from './region/within.ts';
 import { type AddressBlock, blockListOf } from './relay/address-block.ts';
 import type { EngineChoice, EngineOfSources } from './relay/engine.ts';
-import { missing } from './relay/file-identity.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import { openRelay, type RelayOptions } from './relay/open-relay.ts';
 import type { Durability } from './relay/overwriting.ts';
@@ -277,24 +276,13 @@ async function stop({ store, leases, start }: Writer, deadline: number): Promise
   await within(store.underway.ended(), latest - performance.now());
   await within(store.old.settled(), latest - performance.now());
   try {
-    if (store.overwriting.isUnsynced) await syncChanged(store);
+    if (store.overwriting.isUnsynced) {
+      for (const name of store.states.changedInPlace()) await syncRegion(store, name);
+    }
     await store.states.close();
   } catch (error) {
     store.report('versions of regions could not be written down: the next start takes this for a crash', {
       err: error,
     });
-  }
-}
-
-// A version that is written down stands for these bytes, after a crash of the machine too.
-async function syncChanged({ relay, tree, states }: Store): Promise<void> {
-  for (const name of states.changedInPlace()) {
-    const fd = unlessFailed(() => relay.openFile(tree, name), missing);
-    if (fd === undefined) continue;
-    try {
-      await relay.files.sync(fd);
-    } finally {
-      closeSync(fd);
-    }
   }
 }

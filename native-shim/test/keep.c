@@ -337,6 +337,27 @@ static void too_many_that_wait_again_are_refused(void) {
     scene_close(&scene);
 }
 
+/* The oldest writer has its place, however many wait behind it. */
+static void who_is_first_is_not_refused_for_those_behind(void) {
+    enum { MOST = 128 };
+    struct scene scene = scene_open(1);
+    struct pr_segment all = EXTENT(0, SIZE);
+    struct reader reader = reader_of(&scene, PR_ENGINE_SENDFILE, &all, 1);
+    uint64_t behind[MOST], first = lease_for(&scene, 0, PAGE);
+    for (unsigned index = 0; index < MOST; index++)
+        CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, 0, PAGE, PR_NEEDS_NOTHING, true, &behind[index]), 0);
+    CHECK_EQUAL(pr_lease_wait_for(scene.relay, first, PR_NEEDS_DONE), 0);
+    CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_CANCELLED), 0);
+    expect(&scene, PR_EVENT_GRANTED, first);
+    CHECK_EQUAL(pr_lease_end(scene.relay, first, 0, NULL), 0);
+    for (unsigned index = 0; index < MOST; index++) {
+        expect(&scene, PR_EVENT_GRANTED, behind[index]);
+        CHECK_EQUAL(pr_lease_end(scene.relay, behind[index], 0, NULL), 0);
+    }
+    reader_close(&scene, &reader);
+    scene_close(&scene);
+}
+
 /* Ends. */
 
 static void what_ends_early_gives_back_what_was_kept(void) {
@@ -591,6 +612,7 @@ int main(void) {
     RUN(a_lease_that_is_none_or_has_begun_keeps_nothing);
     RUN(a_lease_that_waits_again_keeps_its_place);
     RUN(too_many_that_wait_again_are_refused);
+    RUN(who_is_first_is_not_refused_for_those_behind);
     RUN(what_ends_early_gives_back_what_was_kept);
     RUN(what_is_quarantined_keeps_nothing);
     RUN(a_relay_ends_with_bytes_kept);

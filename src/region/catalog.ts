@@ -74,7 +74,7 @@ const mostTries = 8;
 
 /** Finds regions by name, and keeps the generation of each open for the next request. */
 export class Catalog {
-  /** Is told of each region that the service itself changes, before and after. */
+  /** Is told of each region whose version the service itself moves, or that it lets go of. */
   onChange: ((name: string) => void) | undefined;
   /** How often others have changed the files of open regions. */
   readonly externalChanges: Record<ExternalChange, number> = { replaced: 0, changed: 0, removed: 0 };

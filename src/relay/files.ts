@@ -6,7 +6,7 @@ import { errnoName, type Shim } from './shim.ts';
 /** How an overwrite ended: well, or so that its old bytes are there again, or so that nobody knows what is. */
 export type Overwritten =
   | { readonly error: undefined }
-  | { readonly error: SystemError /** Else its note is for the next start. */; readonly undone: boolean };
+  | { readonly error: NodeJS.ErrnoException /** Else its note is for the next start. */; readonly undone: boolean };
 
 /** Descriptors belong to the caller. Every call but one rejects with a SystemError. */
 export class Files {
@@ -59,7 +59,7 @@ export class Files {
 
   /**
    * Overwrites pages of one file in place, and makes all of them durable by one flush; only under leases. Gives how each
-   * ended. Does not reject.
+   * ended. Rejects when the shim does not take it, so that none has begun.
    */
   async overwrite(overwrites: readonly Overwrite[]): Promise<Overwritten[]> {
     const ended = await this.#shim.fileOverwrite(overwrites);

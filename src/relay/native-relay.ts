@@ -243,6 +243,7 @@ export class NativeRelay implements Relay {
    * It needs `nothing` yet, and must not end before this resolves.
    */
   async keepUnsent(lease: Claim): Promise<void> {
+    if (this.#closed) return; // `waitFor` says so.
     await this.#reads.follow(Promise.resolve(this.#shim.keepUnsent(this.#relay, lease.id)));
   }
 

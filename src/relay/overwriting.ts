@@ -1,5 +1,4 @@
 /** When the bytes of an overwrite are on their medium. @module */
-import assert from 'node:assert/strict';
 import type { Files, Overwritten } from './files.ts';
 import type { Generation, Overwrite } from './relay.ts';
 
@@ -33,7 +32,7 @@ export class Overwriting {
     return this.#durability === 'none';
   }
 
-  /** Only under a lease. Does not reject. */
+  /** Only under a lease. Does not reject: an overwrite that the shim does not take has not begun. */
   run({ device, inode }: Generation, plan: PlannedOverwrite): Promise<Overwritten> {
     const { promise, resolve } = Promise.withResolvers<Overwritten>();
     const one = { overwrite: { ...plan, unsynced: this.isUnsynced }, resolve };
@@ -61,12 +60,11 @@ export class Overwriting {
   }
 
   async #write(some: readonly Waiting[]): Promise<void> {
-    const ended = await this.#files.overwrite(some.map(({ overwrite }) => overwrite));
-    some.forEach(({ resolve }, at) => {
-      const end = ended[at];
-      assert(end);
-      resolve(end);
-    });
+    const ended = await this.#files.overwrite(some.map(({ overwrite }) => overwrite)).catch((error) => error as Error);
+    // None has begun, for the shim refuses one of them.
+    if (ended instanceof Error && some.length > 1) for (const one of some) await this.#write([one]);
+    else if (ended instanceof Error) some[0]?.resolve({ error: ended, undone: true });
+    else for (const [at, end] of ended.entries()) some[at]?.resolve(end);
   }
 }
 

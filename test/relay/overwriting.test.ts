@@ -111,3 +111,23 @@ test('with sync each overwrite has a flush of its own, and with none it has none
     );
   }
 });
+
+test('what the shim refuses fails alone, and has not begun', async () => {
+  const refused = (list: readonly Overwrite[]) => list.some(({ offset }) => offset === 2);
+  const fileOverwrite = async (list: readonly Overwrite[]) => {
+    if (refused(list)) throw new TypeError('the overwrite must lie inside the file');
+    return list.map(() => ({ errno: 0, undone: false }));
+  };
+  for (const durability of ['sync', 'group', 'none'] as const) {
+    const overwriting = new Overwriting(new Files({ fileOverwrite } as unknown as Shim), durability);
+    const [first, ...others] = await Promise.all([0, 1, 2, 3].map((offset) => overwriting.run(file(1), at(offset))));
+    assert.equal(first?.error, undefined);
+    assert.deepEqual(
+      others.map(({ error }) => error?.constructor),
+      [undefined, TypeError, undefined],
+    );
+    const [, bad] = others;
+    assert.ok(bad?.error && bad.undone);
+    assert.equal((await overwriting.run(file(1), at(4))).error, undefined, 'those that come later are written');
+  }
+});

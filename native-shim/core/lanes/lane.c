@@ -361,15 +361,16 @@ int pr_lanes_start(struct pr_relay *relay, unsigned count) {
 }
 
 void pr_lanes_stop(struct pr_relay *relay) {
-    for (unsigned index = 0; index < relay->lanes->count; index++) {
-        struct pr_lane *lane = &relay->lanes->list[index];
-        lane->stop = true;
-        if (lane->started) {
-            pr_poller_wake(&lane->poller);
-            pthread_join(lane->thread, NULL);
-        }
-        pr_poller_close(&lane->poller);
+    struct pr_lane *lanes = relay->lanes->list;
+    unsigned count = relay->lanes->count;
+    for (unsigned index = 0; index < count; index++) {
+        lanes[index].stop = true;
+        if (lanes[index].started) pr_poller_wake(&lanes[index].poller);
     }
+    for (unsigned index = 0; index < count; index++)
+        if (lanes[index].started) pthread_join(lanes[index].thread, NULL);
+    /* Only now: until they end, lanes wake one another. */
+    for (unsigned index = 0; index < count; index++) pr_poller_close(&lanes[index].poller);
 }
 
 /* Telling. */

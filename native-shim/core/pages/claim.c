@@ -119,6 +119,7 @@ static void count_waiting(const struct pr_claim *claim, int change) {
     *count += (uint64_t)(int64_t)change;
     if (claim->writer) inode->waiting_writers += (unsigned)change;
     if (claim->writer && claim->needs == PR_NEEDS_ACCEPTED) inode->waiting_for_sockets += (unsigned)change;
+    if (claim->again) inode->waiting_again += (unsigned)change;
 }
 
 /* Nobody who has bytes of it is left without them. */
@@ -281,10 +282,12 @@ int pr_lease_wait(struct pr_relay *relay, uint64_t id, enum pr_needs needs) {
     int result = !claim || claim->begun ? -EBADF : pr_events_reserve(relay, 1); /* it was granted before */
     if (result == 0) {
         struct pr_inode *inode = claim->generation->inode;
-        bool crowded = inode->waiting_writers >= MOST_WAITING;
+        /* Not those behind it: who is first in the queue is not refused for their sake. */
+        bool crowded = inode->waiting_again >= MOST_WAITING;
         pr_node_part(relay)->counters.leases--;
         claim->granted = false;
         claim->needs = needs;
+        claim->again = true;
         count_waiting(claim, 1);
         result = admit(claim, !crowded);
         if (result == -EAGAIN) result = -EUSERS;

@@ -76,6 +76,7 @@ struct pr_claim {
     struct pr_generation *generation; /* kept open by it */
     bool writer, granted;
     bool begun; /* the file may change now */
+    bool again; /* it was granted for nothing before */
     enum pr_needs needs;
     struct pr_kept *kept; /* for those who have not sent bytes of it yet, until it is granted again; or NULL */
     struct pr_list queue; /* of its inode */

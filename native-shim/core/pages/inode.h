@@ -20,6 +20,7 @@ struct pr_inode {
     unsigned changing;                             /* leases under which the file may change now */
     uint64_t retired;                              /* the generation whose end shall be told, or 0 */
     unsigned waiting_writers, waiting_for_sockets; /* of these, those whose needs are PR_NEEDS_ACCEPTED */
+    unsigned waiting_again;                        /* of these, those that had their lease for nothing before */
     struct pr_list claims;                         /* in the order of asking */
     struct pr_list claimed;                        /* of the relay, while there are any */
     struct pr_list bucket;                         /* of those whose hashes are alike */

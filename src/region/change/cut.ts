@@ -3,7 +3,7 @@ import { fileOf, missing } from '../../relay/file-identity.ts';
 import { SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
-import { type Asked, lease, leaseFromReaders } from './lease.ts';
+import { type Asked, lease, leaseAtOnce, leaseFromReaders } from './lease.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -72,7 +72,10 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
   const region = store.catalog.findAny(name);
   if (!region || region.state.limit === undefined) return true;
   const { size } = region.content.generation;
-  const leased = await leaseFromReaders(store, region, behind(region, size));
+  const wanted = behind(region, size);
+  // On fsdax it is the whole file: readers of what stays would get copies each time that it is tried.
+  const leased =
+    wanted.offset === 0 ? leaseAtOnce(store, region, wanted) : await leaseFromReaders(store, region, wanted);
   if (!leased) return false;
   let mayBeCut = false;
   try {

@@ -13,8 +13,8 @@ import { noteEnding, writeHeading } from './undo.ts';
 import type { Upload } from './upload.ts';
 
 /**
- * Overwrites a range with what was received, once nobody sends its pages. It is durable when this resolves; the old
- * bytes are there when it rejects. The upload is used up.
+ * Overwrites a range with what was received, once nobody sends its pages. When this resolves the new bytes
+ * are as durable as `--durability` says; the old ones are there when it rejects. The upload is used up.
  *
  * @throws Refusal; what `judge` throws
  */

@@ -18,6 +18,7 @@ import { unlessFailed } from '../unless-failed.ts';
 import { cutLater } from './cut.ts';
 import { whileNudging } from './old-files.ts';
 import type { Store } from './store.ts';
+import { syncRegion } from './sync-region.ts';
 import { type Note, noteEnding, readNote } from './undo.ts';
 
 /** Peers of the last run may still read the pages of files without a name; after so long they are gone or never go. */
@@ -135,6 +136,8 @@ async function settle(store: Store, sidecar: Sidecar): Promise<void> {
   }
   const { version, run, changed } = description;
   if (version === undefined || run !== undefined || changed === undefined || isMoved(store, file, changed)) {
+    // Without it, a power cut could leave older bytes that fit what is written down.
+    if (version === undefined || run !== undefined) await syncRegion(store, name);
     const settled = { ...description, ...stateOf(description) };
     await store.states.settle(name, settled, file, description.cut);
     store.catalog.letGo(name); // Whoever has read it meanwhile has it by another tag.
