@@ -70,7 +70,7 @@ export type PagerelayOptions = {
   readonly express?: PluginExpress;
   /** Bytes: shorter bodies are copied. Default 0. */
   readonly copyBelow?: number;
-  /** Bytes: shorter bodies are copied by lanes that are the first on their connections. Default 16,384; 0: none is. */
+  /** Bytes: shorter bodies are copied by lanes that are the first on their connections. Default 0. */
   readonly copyFirstBelow?: number;
   /** Native threads. Default cores - 1, at least 1. */
   readonly lanes?: number;
@@ -203,7 +203,7 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     engine: options.engine ?? 'auto',
     express: readExpress(options.express),
     copyBelow: options.copyBelow ?? 0,
-    copyFirstBelow: options.copyFirstBelow ?? 16_384,
+    copyFirstBelow: options.copyFirstBelow ?? 0,
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
     unaskable: (options.unaskable ?? []).map(readBlock),

@@ -151,7 +151,7 @@ export const flags = {
   copyFirstBelow: named(
     'copy-first-below',
     'copy the first body of a connection where it is shorter',
-    bytesOrNone('16KiB', 16_384),
+    bytesOrNone('0', 0),
   ),
   lanes: named('lanes', 'native threads that carry responses', lanes),
   unaskable: named(
