@@ -57,7 +57,7 @@ test('nothing given means the defaults', () => {
     engine: 'auto',
     noExpress: false,
     copyBelow: 0,
-    copyFirstBelow: 16_384,
+    copyFirstBelow: 0,
     lanes: Math.min(256, Math.max(1, availableParallelism() - 1)),
     unaskable: [],
     maxHold: 300,
@@ -133,7 +133,13 @@ const spellings: readonly Spelling[] = [
   ['copyBelow', ['--copy-below', '16384'], ['PAGERELAY_COPY_BELOW', '16384'], { copyBelow: 16_384 }, 16_384],
   ['copyBelow', ['--copy-below', '16KiB'], ['PAGERELAY_COPY_BELOW', '16KiB'], { copyBelow: '16KiB' }, 16_384],
   ['copyBelow', ['--copy-below', '0'], ['PAGERELAY_COPY_BELOW', '0'], { copyBelow: 0 }, 0],
-  ['copyFirstBelow', ['--copy-first-below', '0'], ['PAGERELAY_COPY_FIRST_BELOW', '0'], { copyFirstBelow: 0 }, 0],
+  [
+    'copyFirstBelow',
+    ['--copy-first-below', '16KiB'],
+    ['PAGERELAY_COPY_FIRST_BELOW', '16384'],
+    { copyFirstBelow: 16_384 },
+    16_384,
+  ],
   ['lanes', ['--lanes', '256'], ['PAGERELAY_LANES', '256'], { lanes: 256 }, 256],
   [
     'unaskable',
