@@ -71,8 +71,8 @@ export class KeptVersions {
     const generation = unlessFailed(() => this.#relay.openAgain(file));
     if (!generation) return undefined;
     const { epoch, version } = region.content;
-    const content = this.#relay.judge(generation, epoch, version);
-    if (!isSameContent(region.content, content) || !this.#relay.isSettled(content)) {
+    const content = unlessFailed(() => this.#relay.judge(generation, epoch, version));
+    if (!content || !isSameContent(region.content, content) || !this.#relay.isSettled(content)) {
       this.#relay.closeGeneration(generation);
       return undefined;
     }

@@ -169,6 +169,29 @@ for (const [kind, openOne] of Object.entries(relays)) {
     assert.ok(catalog.recall('a'), 'what is current stays open');
   });
 
+  test(`${kind}: keeping a version does not fail where its file can't be judged, and leaves nothing open`, (t) => {
+    const { dir, relay, kept } = open(t, openOne);
+    writeFileSync(join(dir, 'a'), 'one');
+    const catalog = new Catalog(relay, { tree: relay.openTree(dir), files: [], states: undefined });
+    t.after(() => catalog.close());
+    const region = catalog.find('a');
+    const closing = t.mock.method(relay, 'closeGeneration', relay.closeGeneration);
+    const opening = t.mock.method(relay, 'openAgain', relay.openAgain);
+    const judging = t.mock.method(relay, 'judge', relay.judge);
+    judging.mock.mockImplementationOnce(() => {
+      throw new SystemError('EBADF', 'judge');
+    });
+    assert.equal(kept.take(region, region.content.generation), undefined);
+    const opened = opening.mock.calls.map(({ result }) => result);
+    assert.equal(opened.length, 1);
+    assert.deepEqual(
+      closing.mock.calls.map(({ arguments: [generation] }) => generation),
+      opened,
+    );
+    assert.equal(kept.count, 0);
+    assert.ok(kept.take(region, region.content.generation), 'it could have been kept');
+  });
+
   test(`${kind}: whoever waits for the end of a file's versions hears of it`, async (t) => {
     const scene = open(t, openOne);
     const { content } = replace(scene, 'a', 'one');
