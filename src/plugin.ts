@@ -82,10 +82,10 @@ export type PagerelayOptions = {
   readonly unaskable?: readonly string[];
   /**
    * Seconds that a version goes on being served under its own URL after the region was replaced (docs/writing.md).
-   * Default 0: not at all.
+   * At most 2,147,483. Default 0: not at all.
    */
   readonly keepVersions?: number;
-  /** Bytes that the versions which were replaced have together at most. Default 1 GiB. */
+  /** Bytes that the versions which were replaced have together at most: a whole number from 1 on. Default 1 GiB. */
   readonly keepBytes?: number;
   /**
    * Whether the regions of `dir` can be changed, by the plugin's own routes: PUT, PATCH, DELETE, and leases. Default
@@ -207,8 +207,8 @@ function openOptions(app: FastifyInstance, options: PagerelayOptions): OpenOptio
     lanes: options.lanes ?? Math.max(1, availableParallelism() - 1),
     maxHold: options.maxHold ?? 300,
     unaskable: (options.unaskable ?? []).map(readBlock),
-    keepVersions: options.keepVersions ?? 0,
-    keepBytes: options.keepBytes ?? 2 ** 30,
+    keepVersions: readKeepVersions(options.keepVersions),
+    keepBytes: readKeepBytes(options.keepBytes),
     writable: options.writable ?? false,
     breakHolds: options.breakHolds,
     maxWait: options.maxWait ?? 30,
@@ -245,6 +245,19 @@ function readDurability(given = 'sync'): Durability {
   const mode = durabilities.find((each) => each === given);
   if (!mode) throw new TypeError(`durability: ${given} is none of ${durabilities.join(', ')}`);
   return mode;
+}
+
+// Node fires a timer of 2^31 milliseconds or more at once.
+const maxSeconds = 2_147_483;
+
+function readKeepVersions(given = 0): number {
+  if (typeof given === 'number' && given >= 0 && given <= maxSeconds) return given;
+  throw new TypeError(`keepVersions: ${given} is no number of seconds from 0 to ${maxSeconds}`);
+}
+
+function readKeepBytes(given = 2 ** 30): number {
+  if (Number.isSafeInteger(given) && given > 0) return given;
+  throw new TypeError(`keepBytes: ${given} is no whole number of bytes from 1 to 2^53 - 1`);
 }
 
 function readBlock(text: string) {

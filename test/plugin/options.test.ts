@@ -125,6 +125,18 @@ test('a durability that there is not is a TypeError', async (t) => {
   await assert.rejects(start(t, { durability }), { name: 'TypeError', message: /^durability: fsync / });
 });
 
+test('keepVersions and keepBytes that can not be are refused when the plugin is registered', async (t) => {
+  for (const keepVersions of [-1, Number.NaN, 2_147_484, Number.POSITIVE_INFINITY]) {
+    await assert.rejects(start(t, { keepVersions }), { name: 'TypeError', message: /^keepVersions: .* seconds/ });
+  }
+  for (const keepBytes of [0, -1, 1.5, Number.NaN, 2 ** 53]) {
+    const started = start(t, { keepVersions: 1, keepBytes });
+    await assert.rejects(started, { name: 'TypeError', message: /^keepBytes: .* bytes/ });
+  }
+  const { app } = await start(t, { keepVersions: 2_147_483, keepBytes: 1 });
+  assert.equal((await app.inject({ url: '/mine' })).statusCode, 200);
+});
+
 test('the engine can be chosen', async (t) => {
   const { app, port } = await start(t, { engine: 'stream' });
   const client = await RawClient.connect(t, port);
