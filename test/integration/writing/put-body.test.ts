@@ -223,6 +223,35 @@ test('the file of a body that is cut off stays open until the write to it that i
   assert.notEqual(inodeOf(descriptor), before, 'it is closed then');
 });
 
+test('a body that is cut off while room is made for it is written to no other file then', async (t) => {
+  const running = await withOldContent(t);
+  const { relay, room } = running.service.writer?.store ?? assert.fail('it is writable');
+  const write = relay.files.write.bind(relay.files);
+  const [isFull, made] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  t.after(() => made.resolve());
+  const inodes: (number | undefined)[] = [];
+  t.mock.method(relay.files, 'write', (fd: number, bytes: Uint8Array, offset: number) => {
+    inodes.push(inodeOf(fd));
+    isFull.resolve();
+    return write(fd, bytes, offset);
+  });
+  t.mock.method(room, 'take', async (act: () => Promise<void>) => {
+    await act();
+    await made.promise;
+    await act();
+  });
+  const client = await RawClient.connect(t, running.port);
+  begin(client, `Content-Length: ${body.length}\r\n`, body.subarray(0, 1000));
+  await isFull.promise;
+  client.reset();
+  await until(async () => (await connectionsOf(running)) === 0, 'the connection is gone');
+  made.resolve();
+  await checkUntouched(running);
+  assert.equal(inodes.length, 2);
+  assert.notEqual(inodes[0], undefined);
+  assert.equal(inodes[1], inodes[0], 'the second try is for the same file');
+});
+
 /** Of the file that a descriptor is of; undefined where it is closed. */
 function inodeOf(descriptor: number): number | undefined {
   try {
