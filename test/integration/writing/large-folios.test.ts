@@ -51,13 +51,21 @@ async function unread(t: TestContext, running: Writable, range: string, nth = 1)
   return reader;
 }
 
+async function etagOf(t: TestContext, running: Writable): Promise<string> {
+  const { fields } = await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-0' } });
+  return fields.get('etag') ?? assert.fail('an entity-tag');
+}
+
 async function waitsForTheReader(t: TestContext, running: Writable): Promise<void> {
   const reader = await unread(t, running, `${hugePage}-${hugePage + length - 1}`);
+  const etag = await etagOf(t, running);
   const refused = await send(t, running, overwriting(path, hugePage, changed, 0));
   assert.deepEqual(refusalIn(refused), [409, 'range-busy']);
   assert.ok(fileIn(running, 'file.bin').equals(old), 'nothing has changed');
+  assert.equal(await etagOf(t, running), etag);
   const writer = await RawClient.connect(t, running.port);
-  ask(writer, overwriting(path, hugePage, changed, 15));
+  const { fields, ...request } = overwriting(path, hugePage, changed, 15);
+  ask(writer, { ...request, fields: { ...fields, 'if-match': etag } });
   await untilWaiting(running, 1);
   assert.ok((await reader.response()).body.equals(inHuge), 'the reader has what was there');
   assert.equal((await writer.response()).status, 204);
