@@ -69,11 +69,12 @@ test('pages that the socket could not deliver yet are held until it has', async 
 test('no notice is left for Node to spin on', async (t) => {
   const { client } = await start(t);
   for (let round = 0; round < 5; round++) await readWhole(client);
-  const before = process.cpuUsage();
+  // Not processor time, of which the test runner takes some for whatever ran in this process before.
+  const turns = () => performance.nodeTiming.uvMetricsInfo.loopCount;
+  const before = turns();
   const from = performance.now();
   await until(() => performance.now() - from > 500, 'half a second of idling');
-  const { user, system } = process.cpuUsage(before);
-  assert.ok((user + system) / 1000 < 250, `${(user + system) / 1000} ms of processor time while idle`);
+  assert.ok(turns() - before < 2000, `${turns() - before} turns of the event loop while idle`);
 });
 
 test('a client that vanishes in mid-body ends it', async (t) => {
