@@ -129,7 +129,6 @@ async function giveName(store: Store, place: Place, upload: FileUpload, before: 
 // The name has gone from it; its pages go when nobody sends them any more. A version that is kept would be taken for one
 // that others have touched if its link went before it: that moves its ctime.
 function leave(store: Store, region: Region, kept: Kept): void {
-  store.catalog.letGoOfFile(region);
   store.old.letGo(kept, store.catalog.kept?.endOf(region.content.generation));
 }
 
@@ -174,5 +173,6 @@ async function removeName(store: Store, place: Place, region: Region): Promise<v
     await store.old.restore(kept, place.file).catch(() => {});
     throw error;
   }
+  store.catalog.letGoOfFile(region);
   leave(store, region, kept);
 }
