@@ -1,7 +1,7 @@
 /** Which regions there are, and which generation each is now. @module */
 import { LRUCache } from 'lru-cache';
 import { descriptorLimit } from '../relay/descriptors.ts';
-import { isSameChange, missing } from '../relay/file-identity.ts';
+import { isSameChange, isSameFile, missing } from '../relay/file-identity.ts';
 import {
   type FileIdentity,
   type FilePlace,
@@ -13,7 +13,7 @@ import {
 } from '../relay/relay.ts';
 import { contentTypeOf } from './content-type.ts';
 import { FileTags } from './file-tags.ts';
-import { isSameFile, type KeptVersions } from './kept-versions.ts';
+import type { KeptVersions } from './kept-versions.ts';
 import { Listing } from './listing/listing.ts';
 import { type Dotfiles, isRegionName } from './name.ts';
 import { describeRegion, moveRegion, type Region } from './region.ts';

@@ -1,7 +1,7 @@
 /** Versions of regions that were replaced, and go on being served under their own URLs for a while. @module */
 import { LRUCache } from 'lru-cache';
 import { descriptorLimit } from '../relay/descriptors.ts';
-import { modifiedAt } from '../relay/file-identity.ts';
+import { isSameFile, modifiedAt } from '../relay/file-identity.ts';
 import type { FileIdentity, Generation, JudgedContent, Relay } from '../relay/relay.ts';
 import type { Region } from './region.ts';
 import { unlessFailed } from './unless-failed.ts';
@@ -124,11 +124,6 @@ export class KeptVersions {
 
 function keyOf(name: string, etag: string): string {
   return `${etag} ${name}`;
-}
-
-/** Whether two looks saw one inode. */
-export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
-  return one.inode === other.inode && one.device === other.device;
 }
 
 // Its ctime has moved when it lost its name; and a region that is shorter than its file is to be cut.

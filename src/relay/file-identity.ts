@@ -23,6 +23,11 @@ export function fileOf(fd: number): FileIdentity {
   return identityOf(fstatSync(fd, { bigint: true }));
 }
 
+/** Whether two looks saw one inode. */
+export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
+  return one.inode === other.inode && one.device === other.device;
+}
+
 /**
  * Whether two looks saw one inode, and nothing was done to it between them: neither its mtime nor its ctime has moved.
  * Sizes are not compared, for that of a generation can be less than its file's.
