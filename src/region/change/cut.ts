@@ -1,6 +1,6 @@
 /** Files that are cut: to the size that their region has already, or before anything else where there is no room. @module */
 import { fileOf, missing } from '../../relay/file-identity.ts';
-import { SystemError } from '../../relay/relay.ts';
+import { type Generation, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
 import { type Asked, lease, leaseAtOnce, leaseFromReaders } from './lease.ts';
@@ -12,7 +12,11 @@ const lastMilliseconds = 2000;
 
 /** What must not be in flight when the file is cut. On fsdax the kernel waits for references to any page of it. */
 export function behind({ content: { generation } }: Region, size: number): { offset: number; length: number } {
-  return { offset: generation.backing === 'fsdax' ? 0 : size, length: Number.POSITIVE_INFINITY };
+  return { offset: isOnFsdax(generation) ? 0 : size, length: Number.POSITIVE_INFINITY };
+}
+
+function isOnFsdax({ backing }: Generation): boolean {
+  return backing === 'fsdax';
 }
 
 /**
@@ -72,10 +76,9 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
   const region = store.catalog.findAny(name);
   if (!region || region.state.limit === undefined) return true;
   const { size } = region.content.generation;
-  const wanted = behind(region, size);
-  // On fsdax it is the whole file: readers of what stays would get copies each time that it is tried.
-  const leased =
-    wanted.offset === 0 ? leaseAtOnce(store, region, wanted) : await leaseFromReaders(store, region, wanted);
+  // On fsdax that is the whole file: readers of what stays would get copies each time that it is tried.
+  const take = isOnFsdax(region.content.generation) ? leaseAtOnce : leaseFromReaders;
+  const leased = await take(store, region, behind(region, size));
   if (!leased) return false;
   let mayBeCut = false;
   try {
