@@ -21,6 +21,7 @@ import { isTraced } from './observe/tracing.ts';
 import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
 import { type Dotfiles, dotfileRules } from './region/name.ts';
+import { maxSeconds } from './region/within.ts';
 import { parseAddressBlock } from './relay/address-block.ts';
 import type { EngineChoice } from './relay/engine.ts';
 import { NativeRelay } from './relay/native-relay.ts';
@@ -246,9 +247,6 @@ function readDurability(given = 'sync'): Durability {
   if (!mode) throw new TypeError(`durability: ${given} is none of ${durabilities.join(', ')}`);
   return mode;
 }
-
-// Node fires a timer of 2^31 milliseconds or more at once.
-const maxSeconds = 2_147_483;
 
 function readKeepVersions(given = 0): number {
   if (typeof given === 'number' && given >= 0 && given <= maxSeconds) return given;

@@ -1,4 +1,5 @@
 /** The kinds of flags: how values of each are written and read. @module */
+import { maxSeconds } from '../region/within.ts';
 
 type JsonType = 'string' | 'number' | 'boolean';
 
@@ -99,9 +100,6 @@ export function whole<Fallback extends number | undefined>(
   const rule = `a whole number from ${least} to ${most}`;
   return { ...one<number | Fallback>({ placeholder, rule, read }, fallback), json: ['number'] };
 }
-
-// Node fires a timer of 2^31 milliseconds or more at once.
-const maxSeconds = 2_147_483;
 
 /** Seconds, with fractions. */
 export function seconds(fallback: number): Kind<number> {

@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Node fires a timer of 2^31 milliseconds or more at once. */
+export const maxSeconds = 2_147_483;
+
 /** What a promise resolves to; undefined where that takes longer, or the signal says that nobody waits any more. */
 export async function within<Result>(
   promise: Promise<Result>,
