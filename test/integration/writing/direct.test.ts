@@ -7,23 +7,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { inTurn } from '../../support/amount.ts';
 import { copyFreeEngines, holdingEngine } from '../../support/engines.ts';
-import { outcomesOf } from '../../support/holds.ts';
 import { mountLoop } from '../../support/mounts.ts';
 import { until } from '../../support/poll.ts';
-import { RawClient } from '../../support/raw.ts';
 import { seededBytes, writeRegion } from '../../support/regions.ts';
-import { ask, askForRange, type Change, overwriting } from '../../support/requests.ts';
+import { type Change, overwriting } from '../../support/requests.ts';
 import { setFault } from '../../support/testing-shim.ts';
-import {
-  fileIn,
-  lastFirst,
-  put,
-  refusalIn,
-  send,
-  startWritable,
-  untilWaiting,
-  type Writable,
-} from '../../support/writable.ts';
+import { unread, waitsForReader } from '../../support/unread.ts';
+import { fileIn, lastFirst, put, refusalIn, send, startWritable, type Writable } from '../../support/writable.ts';
 
 const page = 4096;
 const size = 100 * page + 123;
@@ -43,15 +33,6 @@ async function start(t: TestContext, [type, how]: Mount, options: Parameters<typ
   }
   writeRegion(mounted.folder, 'file.bin', size, 1);
   return startWritable(scope, 'tmpfs', { engine: holdingEngine, dir: mounted.folder, ...options });
-}
-
-/** A reader whose bytes are all with its socket, and that it does not read. */
-async function unread(t: TestContext, running: Writable, first: number, last: number): Promise<RawClient> {
-  const reader = await RawClient.connect(t, running.port);
-  const { complete = 0 } = outcomesOf(running.service);
-  askForRange(reader, path, `${first}-${last}`);
-  await until(() => (outcomesOf(running.service).complete ?? 0) > complete, 'all is sent');
-  return reader;
 }
 
 async function meansIn(t: TestContext, running: Writable): Promise<unknown> {
@@ -106,29 +87,10 @@ test('an overwrite of blocks that two files share waits for no reader, and leave
   assert.ok(fileIn(running, 'other.bin').equals(old));
 });
 
-/** It waits until the reader has read, and then writes. */
-async function waitsForReader(t: TestContext, running: Writable, first: number, length: number): Promise<void> {
-  const before = fileIn(running, 'file.bin').subarray(first, first + length);
-  const reader = await unread(t, running, first, first + length - 1);
-  const body = seededBytes(length, 30);
-  assert.deepEqual(refusalIn(await send(t, running, overwriting(path, first, body, 0))), [409, 'range-busy']);
-  const writer = await RawClient.connect(t, running.port);
-  ask(writer, overwriting(path, first, body, 15));
-  await untilWaiting(running, 1);
-  assert.ok((await reader.response()).body.equals(before));
-  assert.equal((await writer.response()).status, 204);
-  assert.ok(
-    fileIn(running, 'file.bin')
-      .subarray(first, first + length)
-      .equals(body),
-  );
-  for (const client of [reader, writer]) client.destroy();
-}
-
 for (const type of ['ext4', 'xfs'] as const) {
   test(`it waits for readers of a last page that is not whole, on ${type}`, async (t) => {
     const running = await start(t, [type]);
-    if (running) await waitsForReader(t, running, 99 * page, page + 123);
+    if (running) await waitsForReader(t, running, 99 * page, seededBytes(page + 123, 30));
   });
 }
 
@@ -167,7 +129,7 @@ for (const [name, mount] of Object.entries(waiting)) {
     const running = await start(t, mount);
     if (!running) return;
     assert.equal(await meansIn(t, running), 'wait');
-    await waitsForReader(t, running, page, 2 * page);
+    await waitsForReader(t, running, page, seededBytes(2 * page, 30));
   });
 }
 
@@ -187,7 +149,7 @@ test('it waits for readers while a process has a lease on other pages of the fil
   if (!running) return;
   const ids = [await lease(t, running, 50 * page, 51 * page - 1), await lease(t, running, 60 * page, 61 * page - 1)];
   for (const id of ids) {
-    await waitsForReader(t, running, page, 2 * page);
+    await waitsForReader(t, running, page, seededBytes(2 * page, 30));
     assert.equal((await send(t, running, { method: 'DELETE', path: `/leases/${id}` })).status, 204);
   }
   await put(t, running, 'file.bin', old);

@@ -6,21 +6,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { copyFreeEngines, holdingEngine } from '../../support/engines.ts';
-import { outcomesOf } from '../../support/holds.ts';
 import { collapse, hugePage, mountTmpfs } from '../../support/large-folios.ts';
 import { until } from '../../support/poll.ts';
-import { RawClient } from '../../support/raw.ts';
 import { type Place, seededBytes, writeRegion } from '../../support/regions.ts';
-import { ask, askForRange, type Change, overwriting } from '../../support/requests.ts';
-import {
-  fileIn,
-  lastFirst,
-  refusalIn,
-  send,
-  startWritable,
-  untilWaiting,
-  type Writable,
-} from '../../support/writable.ts';
+import { type Change, overwriting } from '../../support/requests.ts';
+import { unread, waitsForReader } from '../../support/unread.ts';
+import { fileIn, lastFirst, send, startWritable, type Writable } from '../../support/writable.ts';
 
 const size = 2 * hugePage;
 const length = 65_536;
@@ -43,44 +34,10 @@ async function startCollapsed(t: TestContext, options: Parameters<typeof startWr
   return error === 0 ? running : undefined;
 }
 
-/** A reader whose bytes are all with its socket, and that it does not read. */
-async function unread(t: TestContext, running: Writable, range: string, nth = 1): Promise<RawClient> {
-  const reader = await RawClient.connect(t, running.port);
-  askForRange(reader, path, range);
-  await until(() => outcomesOf(running.service).complete === nth, 'all is sent');
-  return reader;
-}
-
-async function etagOf(t: TestContext, running: Writable): Promise<string> {
-  const { fields } = await send(t, running, { method: 'GET', path, fields: { range: 'bytes=0-0' } });
-  return fields.get('etag') ?? assert.fail('an entity-tag');
-}
-
-async function waitsForTheReader(t: TestContext, running: Writable): Promise<void> {
-  const reader = await unread(t, running, `${hugePage}-${hugePage + length - 1}`);
-  const etag = await etagOf(t, running);
-  const refused = await send(t, running, overwriting(path, hugePage, changed, 0));
-  assert.deepEqual(refusalIn(refused), [409, 'range-busy']);
-  assert.ok(fileIn(running, 'file.bin').equals(old), 'nothing has changed');
-  assert.equal(await etagOf(t, running), etag);
-  const writer = await RawClient.connect(t, running.port);
-  const { fields, ...request } = overwriting(path, hugePage, changed, 15);
-  ask(writer, { ...request, fields: { ...fields, 'if-match': etag } });
-  await untilWaiting(running, 1);
-  assert.ok((await reader.response()).body.equals(inHuge), 'the reader has what was there');
-  assert.equal((await writer.response()).status, 204);
-  assert.ok(
-    fileIn(running, 'file.bin')
-      .subarray(hugePage, hugePage + length)
-      .equals(changed),
-  );
-  for (const client of [reader, writer]) client.destroy();
-}
-
 for (const engine of copyFreeEngines) {
   test(`an overwrite waits for readers of a huge page that somebody has collapsed, by ${engine}`, async (t) => {
     const running = await startCollapsed(t, { engine });
-    if (running) await waitsForTheReader(t, running);
+    if (running) await waitsForReader(t, running, hugePage, changed);
   });
 }
 
@@ -92,14 +49,14 @@ for (const option of ['always', 'within_size', 'advise'] as const) {
     const running = await startWritable(scope, 'tmpfs', { engine: holdingEngine, dir: mounted.folder });
     writeRegion(running.dir, 'file.bin', size, 1);
     if (option === 'advise') assert.deepEqual(collapse(join(running.dir, 'file.bin'), hugePage), [0]);
-    await waitsForTheReader(t, running);
+    await waitsForReader(t, running, hugePage, changed);
   });
 }
 
 test('an overwrite waits for no reader of small folios of a file that has a huge page too', async (t) => {
   const running = await startCollapsed(t, { engine: holdingEngine });
   if (!running) return;
-  const reader = await unread(t, running, `0-${length - 1}`);
+  const reader = await unread(t, running, 0, length - 1);
   assert.equal((await send(t, running, overwriting(path, 0, changed, 0))).status, 204);
   assert.ok((await reader.response()).body.equals(old.subarray(0, length)));
   reader.destroy();
@@ -108,7 +65,7 @@ test('an overwrite waits for no reader of small folios of a file that has a huge
 test('an overwrite of a huge page that nobody reads waits for nothing', async (t) => {
   const running = await startCollapsed(t);
   if (!running) return;
-  const reader = await unread(t, running, `${hugePage + length}-${hugePage + 2 * length - 1}`);
+  const reader = await unread(t, running, hugePage + length, hugePage + 2 * length - 1);
   assert.equal((await send(t, running, overwriting(path, hugePage, changed, 0))).status, 204);
   const { body } = await reader.response();
   assert.ok(body.equals(old.subarray(hugePage + length, hugePage + 2 * length)), 'nor is what others read changed');
@@ -117,8 +74,8 @@ test('an overwrite of a huge page that nobody reads waits for nothing', async (t
 
 async function shrinksBehind(t: TestContext, running: Writable): Promise<void> {
   const end = hugePage + 8192; // References are on whole pages.
-  const across = await unread(t, running, `${hugePage}-${hugePage + length - 1}`);
-  const inFront = await unread(t, running, `${hugePage}-${end - 1}`, 2);
+  const across = await unread(t, running, hugePage, hugePage + length - 1);
+  const inFront = await unread(t, running, hugePage, end - 1);
   assert.equal((await send(t, running, resizing(end))).status, 204);
   assert.ok((await across.response()).body.equals(inHuge), 'what is cut off is as it was for who has it');
   await until(() => fileIn(running, 'file.bin').length === end, 'the file is cut when nobody has what is behind it');
