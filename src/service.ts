@@ -15,6 +15,7 @@ import { ProblemError } from './http/problem/problems.ts';
 import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
 import type { GivenFields } from './http/read/region-headers.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
+import { type GivenLimits, settleLimits } from './limits/limits.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
 import { reportMissing } from './node/feature-test.ts';
@@ -36,31 +37,30 @@ import { NativeRelay } from './relay/native-relay.ts';
 const http = process.getBuiltinModule('node:http');
 
 /** What a service serves, and how. Times in seconds. */
-export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines'> & {
-  /** Whether lanes answer requests by themselves (docs/express.md). */
-  readonly express: boolean;
-  /** How long `close` waits for what is in flight. */
-  readonly drain: number;
-  /** How many connections may be open; undefined: as many as there are descriptors for. */
-  readonly maxConnections: number | undefined;
-  /** How long the body of a request may bring no byte before the connection is closed. */
-  readonly bodyTimeout: number;
-  readonly logLevel: string;
-  /** The Cache-Control of every answer of a region. */
-  readonly cacheControl: string;
-  readonly headers: readonly GivenField[];
-  /** Where messages go; undefined: to standard output, which blocks where that does. */
-  readonly log?: LogOutput | undefined;
-  /** Where a line for each request goes; undefined: nowhere. */
-  readonly accessLog?: AccessLog | undefined;
-  /** Origins whose pages may read regions; `*` is any. */
-  readonly cors: readonly string[];
-  /** By which hosts it may be asked on a loopback address, beside those of the loopback; `*` is any. */
-  readonly allowHosts: readonly string[];
-  /** Files of bearer tokens; undefined: nobody is asked for one. */
-  readonly readTokenFile: string | undefined;
-  readonly writeTokenFile: string | undefined;
-};
+export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines' | 'limits'> &
+  GivenLimits & {
+    /** Whether lanes answer requests by themselves (docs/express.md). */
+    readonly express: boolean;
+    /** How long `close` waits for what is in flight. */
+    readonly drain: number;
+    /** How long the body of a request may bring no byte before the connection is closed. */
+    readonly bodyTimeout: number;
+    readonly logLevel: string;
+    /** The Cache-Control of every answer of a region. */
+    readonly cacheControl: string;
+    readonly headers: readonly GivenField[];
+    /** Where messages go; undefined: to standard output, which blocks where that does. */
+    readonly log?: LogOutput | undefined;
+    /** Where a line for each request goes; undefined: nowhere. */
+    readonly accessLog?: AccessLog | undefined;
+    /** Origins whose pages may read regions; `*` is any. */
+    readonly cors: readonly string[];
+    /** By which hosts it may be asked on a loopback address, beside those of the loopback; `*` is any. */
+    readonly allowHosts: readonly string[];
+    /** Files of bearer tokens; undefined: nobody is asked for one. */
+    readonly readTokenFile: string | undefined;
+    readonly writeTokenFile: string | undefined;
+  };
 
 /** A service that is ready to listen. */
 export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
@@ -84,9 +84,11 @@ export function createService(options: ServiceOptions): Service {
   let log: FastifyInstance['log'] | undefined;
   // Lanes do not tell of the steps of a transmission.
   const express = options.express && !isTraced() ? { mayRead: readingBy(guards) } : undefined;
+  const limits = settleLimits(options);
   const opened = openPagerelay({
     ...options,
     express,
+    limits,
     report: (message, details) => log?.warn(details, message),
     lostLines: () => options.accessLog?.output.lost ?? 0,
   });

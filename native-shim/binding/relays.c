@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/events.h"
+#include "base/shared.h"
 #include "base/sys.h"
 #include "call.h"
 #include "relay.h"
@@ -131,8 +132,27 @@ static napi_value close_relay(napi_env env, napi_callback_info info) {
     return NULL;
 }
 
+#define WANT_LIMIT(field, name) good = good && integer_property(env, object, name, MOST_INTEGER, &limits->field);
+
+static bool want_limits(napi_env env, napi_value object, struct pr_limits *limits) {
+    bool good = true;
+    PR_LIMITS(WANT_LIMIT)
+    return good;
+}
+
+static napi_value limit(napi_env env, napi_callback_info info) {
+    struct call call;
+    struct pr_limits limits[PR_PLACES] = {0};
+    if (!open_call(env, info, &call) || !want_limits(env, call.arguments[1], &limits[PR_ELSEWHERE]) ||
+        !want_limits(env, call.arguments[2], &limits[PR_HERE]))
+        return NULL;
+    pr_limit(call.relay, limits);
+    return NULL;
+}
+
 static const struct export list[] = {
     {"createRelay", create_relay},
     {"closeRelay", close_relay},
+    {"limit", limit},
 };
 const struct exports relay_exports = EXPORTS(list);

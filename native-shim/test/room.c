@@ -7,9 +7,9 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\ncontent-lengt
 
 static struct scene scene_for(unsigned lanes, struct pr_limits limits) {
     struct pr_responding responding = patient();
-    responding.limits = limits;
     responding.refusal = text_of(refusal);
     struct scene scene = scene_with(options_with(lanes), responding, LARGE, 0);
+    pr_limit(scene.relay, (struct pr_limits[PR_PLACES]){limits, limits});
     publish(&scene, PR_ENGINE_SENDFILE);
     return scene;
 }
@@ -60,8 +60,8 @@ static void the_one_closes_that_was_idle_longest(void) {
     for (int each = 0; each < 5; each++)
         if (each != 1 && each != 2) get(&scene, guests[each], 9, 100);
     struct pr_counters counters = counted(scene.relay);
-    CHECK_EQUAL(counters.closed_for_room, 2);
-    CHECK_EQUAL(counters.refused_connections, 0);
+    CHECK_EQUAL(counters.limited[PR_LIMITED_IDLE_CLOSED], 2);
+    CHECK_EQUAL(counters.limited[PR_LIMITED_CONNECTIONS], 0);
     CHECK_EQUAL(counters.connections, 3);
     close_all(guests, 5);
     scene_close(&scene);
@@ -85,7 +85,7 @@ static void it_may_be_another_lanes(void) {
         guests[each] = visit_and_get(&scene);
         if (each >= 6) expect_end(guests[each - 6]);
     }
-    CHECK_EQUAL(counted(scene.relay).closed_for_room, 18);
+    CHECK_EQUAL(counted(scene.relay).limited[PR_LIMITED_IDLE_CLOSED], 18);
     close_all(guests, 24);
     scene_close(&scene);
 }
@@ -108,7 +108,7 @@ static void where_none_is_idle_the_new_one_is_refused(void) {
     SAY(guests[3], get_a); /* what it has asked is read, or its end would be a reset */
     expect_refusal(guests[2]);
     expect_refusal(guests[3]);
-    CHECK_EQUAL(counted(scene.relay).refused_connections, 2);
+    CHECK_EQUAL(counted(scene.relay).limited[PR_LIMITED_CONNECTIONS], 2);
     CHECK_EQUAL(counted(scene.relay).connections, 2);
     read_range(&scene, guests[0], 0, LARGE); /* it goes on, and is idle then */
     int again = visit_and_get(&scene);
@@ -175,7 +175,7 @@ static void where_there_is_no_descriptor_left_the_spare_one_is_for_who_comes(voi
     int second = visit_and_get(&scene);
     expect_end(first);
     get(&scene, second, 5, 100);
-    CHECK_EQUAL(counted(scene.relay).closed_for_room, 1);
+    CHECK_EQUAL(counted(scene.relay).limited[PR_LIMITED_IDLE_CLOSED], 1);
     close(first);
     close(second);
     scene_close(&scene);

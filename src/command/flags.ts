@@ -25,6 +25,7 @@ import {
   secondsAboveZero,
   whole,
 } from './flag-kinds.ts';
+import { limitFlags } from './limit-flags.ts';
 import { socketPathOf } from './listen.ts';
 
 const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
@@ -91,11 +92,6 @@ const addressBlocks = many({
   rule: 'an IPv4 or IPv6 address with a prefix length, such as 10.0.0.0/8 or fd00::/8',
   read: parseAddressBlock,
 });
-
-const connections = {
-  ...whole('N', 1, 999_999_999, undefined),
-  shownDefault: 'as many as there are descriptors for',
-};
 
 const logFile = one({ placeholder: 'PATH', rule: '-, off, or a path that is not empty', read: readPath }, '-');
 
@@ -165,11 +161,7 @@ export const flags = {
     'how long a writer waits for an older response before that is broken off',
     secondsAboveZero(30),
   ),
-  maxConnections: named(
-    'max-connections',
-    'how many connections may be open; beyond, the one closes that was idle longest',
-    connections,
-  ),
+  ...limitFlags,
   bodyTimeout: named(
     'body-timeout',
     'how long the body of a request may bring no byte before the connection is closed',

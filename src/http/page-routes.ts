@@ -1,6 +1,7 @@
 /** The page to watch, and what it shows. @module */
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Metrics } from '../observe/metrics.ts';
 import { type Asset, readAssets } from '../page/assets.ts';
 import { Feed } from '../page/feed.ts';
 import { Snapshots } from '../page/snapshot.ts';
@@ -41,6 +42,7 @@ export type Watched = {
   readonly relay: Relay;
   readonly catalog: Catalog;
   readonly outgoing: Outgoing;
+  readonly metrics: Metrics;
   /** Undefined where nothing can be changed. */
   readonly writer: Writer | undefined;
 };
@@ -51,10 +53,11 @@ export type Watched = {
  *
  * @returns what feeds it, which ends with the application
  */
-export function addPageRoutes(scope: FastifyInstance, { relay, catalog, outgoing, writer }: Watched): Feed {
+export function addPageRoutes(scope: FastifyInstance, { relay, catalog, outgoing, metrics, writer }: Watched): Feed {
   const snapshots = new Snapshots({
     relay,
     catalog,
+    limited: (now) => metrics.limited(now),
     engineOf: (region) => outgoing.engineOf(region).engine,
     leases: () => writer?.leases.list() ?? [],
   });

@@ -107,9 +107,12 @@ export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptio
   const responding = {
     ...answering,
     ...{ keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) },
-    ...{ refusal, mostConnections: maxConnections ?? server.maxConnections ?? 0 },
-    mostDescriptors: Math.max(1, usableDescriptors() - openDescriptors() + relay.counters().openFiles),
+    refusal,
   };
+  relay.limit({
+    maxConnections: maxConnections ?? server.maxConnections ?? 0,
+    mostDescriptors: Math.max(1, usableDescriptors() - openDescriptors() + relay.counters().openFiles),
+  });
   const onArrival = (arrival: Arrival) => receive(server, relay, arrival);
   const listener = relay.openListener(fd, responding, onArrival, (isMakingRoom) => {
     if (!isMakingRoom) room.closeIdle();

@@ -8,7 +8,7 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { LimitedOutcome } from '../observe/metrics.ts';
+import type { LimitReason } from '../limits/limits.ts';
 import { onceEnded } from '../observe/response-end.ts';
 import { usableDescriptors } from '../relay/descriptors.ts';
 import { isAnswering } from './internals.ts';
@@ -33,7 +33,7 @@ export type ConnectionLimit = {
 /** The connections that Node has of one server. */
 export class Room {
   readonly #server: Server;
-  readonly #tell: (what: LimitedOutcome) => void;
+  readonly #tell: (what: LimitReason) => void;
   readonly #open = new Set<Socket>();
   /** Those on which no request is under way, the one that has been so for longest first. */
   readonly #idle = new Set<Socket>();
@@ -41,7 +41,7 @@ export class Room {
   #limit: ConnectionLimit | undefined;
 
   /** @param tell is told of each connection that Node closes for want of room */
-  constructor(server: Server, tell: (what: LimitedOutcome) => void) {
+  constructor(server: Server, tell: (what: LimitReason) => void) {
     this.#server = server;
     this.#tell = tell;
     server.on('connection', (socket: Socket) => this.#arrived(socket));
@@ -104,7 +104,7 @@ export class Room {
   }
 
   #refuse(socket: Socket): void {
-    this.#tell('refused');
+    this.#tell('connections');
     socket.write(refusal);
     socket.destroySoon();
   }

@@ -1,4 +1,5 @@
 /** What Prometheus scrapes: what the relay and the regions have counted, read once a scrape, and the process's own. @module */
+import { type LimitReason, limitReasons } from '../limits/limits.ts';
 import type { BackingEngine } from '../relay/engine.ts';
 import type { Counters, Engine, Relay } from '../relay/relay.ts';
 import { buildFamily } from './build-info.ts';
@@ -30,9 +31,6 @@ export type Exposition = { readonly contentType: string; readonly body: Buffer }
  */
 export type ClosedFor = 'unread' | 'silent' | 'rest' | 'pipelining';
 
-/** What becomes of a connection where there are as many as may be. */
-export type LimitedOutcome = 'idle_closed' | 'refused';
-
 type Counted = {
   readonly method: string;
   readonly status: number | undefined;
@@ -54,7 +52,7 @@ export class Metrics {
   /** Most requests are counted like the one before. */
   #last: Counted = { method: '', status: undefined, engine: undefined, count: { value: 0 } };
 
-  readonly #limited: Record<LimitedOutcome, number> = { idle_closed: 0, refused: 0 };
+  readonly #limited = new Map<LimitReason, number>();
   readonly #closed: Record<ClosedFor, number> = { unread: 0, silent: 0, rest: 0, pipelining: 0 };
 
   constructor(relay: Relay, observed: Observed) {
@@ -80,17 +78,12 @@ export class Metrics {
   async families(): Promise<Family[]> {
     const now = this.#relay.counters();
     const misuse = 'Connections that Node has closed on clients that misuse them, by why.';
-    const noRoom =
-      'Connections that were closed for want of room: idle ones for new ones, and new ones that none made room for.';
-    const limited = {
-      idle_closed: this.#limited.idle_closed + now.closedForRoom,
-      refused: this.#limited.refused + now.refusedConnections,
-    };
+    const limited = 'How often a client was beyond a limit, by why (docs/operations.md).';
     return [
       this.#build,
       this.#requestFamily(now),
       byLabel('pagerelay_closed_connections_total', misuse, 'misuse', this.#closed),
-      byLabel('pagerelay_limited_connections_total', noRoom, 'outcome', limited),
+      byLabel('pagerelay_limited_total', limited, 'reason', this.limited(now)),
       ...relayFamilies(now, this.#relay.lanes()),
       engineFamily(this.#observed.engines()),
       this.#regions.family(this.#observed.regions()),
@@ -113,9 +106,15 @@ export class Metrics {
     this.#last.count.value++;
   }
 
-  /** A connection is closed by Node for want of room: an idle one for a new one, or the new one. */
-  countLimited(outcome: LimitedOutcome): void {
-    this.#limited[outcome]++;
+  /** How often a client was beyond a limit, in lanes and here. */
+  limited(now: Counters): Readonly<Record<LimitReason, number>> {
+    const counts = reasons.map((reason) => [reason, now.limited[reason] + (this.#limited.get(reason) ?? 0)]);
+    return Object.fromEntries(counts);
+  }
+
+  /** Node has limited a client. */
+  countLimited(reason: LimitReason): void {
+    this.#limited.set(reason, (this.#limited.get(reason) ?? 0) + 1);
   }
 
   /** A connection is closed by Node because of what its client does. */
@@ -158,6 +157,8 @@ function logFamilies(lostLines: (() => number) | undefined): Family[] {
     'Lines of the access log, and what shares its file, that were lost: it could not be written, or not fast enough.';
   return [single('pagerelay_access_log_dropped_lines_total', help, lostLines())];
 }
+
+const reasons = Object.keys(limitReasons) as readonly LimitReason[];
 
 const alarming = ['404', '416', '500', '503'];
 

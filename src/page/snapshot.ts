@@ -68,6 +68,8 @@ export type Totals = Pick<Counters, (typeof shownCounters)[number]> & {
   /** Response bodies that ended, and those of them that a lane answered by itself. */
   readonly responses: number;
   readonly express: number;
+  /** How often a client was beyond a limit, by why. */
+  readonly limited: Readonly<Record<string, number>>;
 };
 
 /** What a snapshot is taken of. */
@@ -77,6 +79,8 @@ export type Shown = {
   /** How a region's bytes reach a socket. */
   engineOf(region: Region): Engine;
   leases(): readonly Lease[];
+  /** How often a client was beyond a limit, by why. */
+  limited(now: Counters): Totals['limited'];
 };
 
 /** Takes snapshots; costs nothing while none is taken. */
@@ -97,8 +101,9 @@ export class Snapshots {
     const holds = new Holds(mostHolds);
     for await (const references of referencePages(relay)) holds.add(references);
     const leases = this.#shown.leases();
+    const now = relay.counters();
     return {
-      totals: totalsOf(relay.counters()),
+      totals: { ...totalsOf(now), limited: this.#shown.limited(now) },
       regions: this.#drawRegions(holds.byName(catalog, leases)),
       holds: shownHolds(holds, catalog),
       leases: firstToEnd(leases),
@@ -150,7 +155,7 @@ function firstToEnd(leases: readonly Lease[]): Some<ShownLease> {
   return { list, more: leases.length - list.length };
 }
 
-function totalsOf(counters: Counters): Totals {
+function totalsOf(counters: Counters): Omit<Totals, 'limited'> {
   const shown = Object.fromEntries(shownCounters.map((name) => [name, counters[name]]));
   const byEngine = Object.values(counters.transmissions);
   return {

@@ -12,6 +12,7 @@ export const distinctions = {
   answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified', 'failed', 'headFailed', 'unsatisfiable' ] },
   fed: { label: 'reason', values: [ 'unpublished', 'request', 'guard', 'changed', 'writer', 'failed' ] },
   handed: { label: 'reason', values: [ 'grammar', 'end', 'late', 'last', 'closing' ] },
+  limited: { label: 'reason', values: [ 'connections', 'idle_closed' ] },
 } as const;
 
 export type Distinction = keyof typeof distinctions;
@@ -80,10 +81,8 @@ export type Counted = {
   readonly looks: number;
   /** Connections that lanes have accepted, in place of Node. */
   readonly acceptedConnections: number;
-  /** Idle connections that lanes have closed to make room. */
-  readonly closedForRoom: number;
-  /** New ones that they have refused for want of it. */
-  readonly refusedConnections: number;
+  /** How often lanes have limited somebody, by why. */
+  readonly limited: By<'limited', number>;
   /** Connections whose requests lanes read now. */
   readonly reading: number;
   /** Regions that lanes answer for by themselves. */
@@ -144,8 +143,7 @@ export const counterRows: readonly CounterRow[] = [
   { name: 'laneSends', by: [], times: false, metric: 'pagerelay_lane_sends_total', help: 'Bodies that a lane carried.' },
   { name: 'looks', by: [], times: false, metric: 'pagerelay_looks_total', help: 'Looks at whether a connection is done.' },
   { name: 'acceptedConnections', by: [], times: false, metric: 'pagerelay_express_accepted_total', help: 'Connections that lanes have accepted, in place of Node.' },
-  { name: 'closedForRoom', by: [], times: false, metric: '', help: 'Idle connections that lanes have closed to make room.' },
-  { name: 'refusedConnections', by: [], times: false, metric: '', help: 'New ones that they have refused for want of it.' },
+  { name: 'limited', by: [ 'limited' ], times: false, metric: '', help: 'How often lanes have limited somebody, by why.' },
   { name: 'reading', by: [], times: false, metric: 'pagerelay_express_connections', help: 'Connections whose requests lanes read now.' },
   { name: 'published', by: [], times: false, metric: 'pagerelay_published_regions', help: 'Regions that lanes answer for by themselves.' },
   { name: 'answers', by: [ 'answered' ], times: false, metric: '', help: 'What lanes have answered by themselves.' },

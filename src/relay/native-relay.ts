@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { isAbsolute } from 'node:path';
+import { type LimitsByPlace, unlimited } from '../limits/limits.ts';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { missing } from './file-identity.ts';
@@ -39,6 +40,7 @@ import {
   type Shim,
   type ShimClaim,
   type ShimEvents,
+  type ShimLimits,
   type ShimOptions,
   type ShimRelay,
   type Taken,
@@ -99,6 +101,7 @@ export class NativeRelay implements Relay {
   readonly #looks = new Looks();
   readonly #opened = new OpenedFiles();
   readonly #press: Press;
+  readonly #limits: LimitsByPlace;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
   #isSuspended = false;
@@ -111,13 +114,22 @@ export class NativeRelay implements Relay {
    * @param breakHolds seconds that a writer waits for a reference before it is broken off
    * @param claims for tests: what the witness says, whatever it sees
    */
-  constructor(shim: Shim, options: ShimOptions, breakHolds: number) {
+  constructor(shim: Shim, options: ShimOptions, breakHolds: number, limits: LimitsByPlace = unlimited) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
     this.#press = new Press(() => shim.act(this.#relay, 'press', Math.ceil(breakHolds * 1000)));
+    this.#limits = limits;
+    this.limit({});
     this.files = new Files(shim);
     this.witness = new Witness(shim);
     this.refused = tryCalls(shim);
+  }
+
+  /** From now on the limits that it was opened with hold, but for these. */
+  limit(others: Partial<ShimLimits>): void {
+    const { elsewhere, here } = this.#limits;
+    const all = { mostDescriptors: 0, ...others };
+    if (!this.#closed) this.#shim.limit(this.#relay, { ...elsewhere, ...all }, { ...here, ...all });
   }
 
   openTree(path: string): Tree {

@@ -1,3 +1,4 @@
+import type { LimitsByPlace } from '../limits/limits.ts';
 import { NativeRelay } from './native-relay.ts';
 import { PortableRelay } from './portable-relay.ts';
 import { loadShim } from './shim.ts';
@@ -15,6 +16,8 @@ export type RelayOptions = {
    * the oldest is reset, and its bytes are quarantined.
    */
   readonly maxBrokenOff?: number | undefined;
+  /** What clients may cost; undefined: anything. */
+  readonly limits?: LimitsByPlace | undefined;
 };
 
 const defaultMaxBrokenOff = 1024;
@@ -29,5 +32,5 @@ export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
     maxHoldSeconds: options.maxHold,
     maxBrokenOff: options.maxBrokenOff ?? defaultMaxBrokenOff,
   };
-  return new NativeRelay(verdict.shim, shimOptions, options.breakHolds ?? defaultBreakHolds);
+  return new NativeRelay(verdict.shim, shimOptions, options.breakHolds ?? defaultBreakHolds, options.limits);
 }

@@ -62,10 +62,6 @@ export type Responding = {
   readonly behindTime: string;
   /** What a client is told that is not let in. */
   readonly refusal: string;
-  /** Connections that are open at most; 0 for any number. */
-  readonly mostConnections: number;
-  /** Descriptors that connections and open files may have together. */
-  readonly mostDescriptors: number;
 };
 
 /**

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import type { Limits } from '../limits/limits.ts';
 import type { Counted } from './counters.ts';
 import type { Means } from './means.ts';
 import type { Publication, PublicationAhead, Responding } from './publication.ts';
@@ -37,6 +38,9 @@ export type ShimOptions = {
   readonly maxHoldSeconds: number;
   readonly maxBrokenOff: number;
 };
+
+/** The limits that the shim enforces, and its own: descriptors that connections and open files may have together. */
+export type ShimLimits = Limits & { readonly mostDescriptors: number };
 
 /** What is opened; what was seen of its kind is added to it. */
 export type OpenedFile = Omit<Generation, 'seen'>;
@@ -105,6 +109,8 @@ export type FileJobs = {
 export type Shim = {
   createRelay(options: ShimOptions, onEvents: (events: ShimEvents) => void): ShimRelay;
   closeRelay(relay: ShimRelay): void;
+  /** From now on these hold: for clients from elsewhere, and for those of this machine. */
+  limit(relay: ShimRelay, elsewhere: ShimLimits, here: ShimLimits): void;
   act<Name extends keyof Acts>(relay: ShimRelay, name: Name, ...numbers: Acts[Name]): number;
   /** A tree; or in one, which is 0 otherwise, a descriptor of a folder, or of a file to be written. */
   open(relay: ShimRelay, tree: number, path: string, kind: 'tree' | 'folder' | 'file'): number;

@@ -1,3 +1,3 @@
 import { batch } from '../support/batch.ts';
 
-batch('shipped', '{command,http,native-shim,node,package,pmem,prove,range,region,relay,support}/**/*.test.ts');
+batch('shipped', '{command,http,limits,native-shim,node,package,pmem,prove,range,region,relay,support}/**/*.test.ts');

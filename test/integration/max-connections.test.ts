@@ -40,8 +40,8 @@ async function askRange(client: RawClient): Promise<void> {
 
 async function limitedIn({ origin }: Running): Promise<Record<string, number>> {
   const text = await (await fetch(`${origin}/metrics`)).text();
-  const lines = text.matchAll(/^pagerelay_limited_connections_total\{outcome="(\w+)"\} (\d+)$/gm);
-  return Object.fromEntries([...lines].map(([, outcome = '', count]) => [outcome, Number(count)]));
+  const lines = text.matchAll(/^pagerelay_limited_total\{reason="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries([...lines].map(([, reason = '', count]) => [reason, Number(count)]));
 }
 
 for (const [who, express] of Object.entries(whoAccepts)) {
@@ -57,7 +57,7 @@ for (const [who, express] of Object.entries(whoAccepts)) {
     assert.equal((await third.rest()).bytes, 0);
     for (const client of [first, fourth, fifth]) await askRange(client);
     for (const client of [first, fourth, fifth]) client.destroy();
-    const { idle_closed: closed = 0, refused } = await limitedIn(running);
+    const { idle_closed: closed = 0, connections: refused } = await limitedIn(running);
     assert.ok(closed >= 2 && closed <= 3, `${closed} were closed, for the scrape maybe one of them`);
     assert.equal(refused, 0);
   });
@@ -80,7 +80,7 @@ for (const [who, express] of Object.entries(whoAccepts)) {
     for (const client of busy) assert.ok((await client.take(file.size)).equals(bytesOf(file.path, 0, file.size - 1)));
     const next = await visit(t, running);
     for (const client of [...busy, next]) client.destroy();
-    assert.equal((await limitedIn(running)).refused, 3);
+    assert.equal((await limitedIn(running)).connections, 3);
   });
 }
 
@@ -113,9 +113,9 @@ for (const [descriptors, flags] of [
     assert.deepEqual([list.status, regions.length], [200, files.length]);
     last.get('/metrics');
     const metrics = (await last.response()).body.toString();
-    const closed = /^pagerelay_limited_connections_total\{outcome="idle_closed"\} (\d+)$/m.exec(metrics)?.[1];
+    const closed = /^pagerelay_limited_total\{reason="idle_closed"\} (\d+)$/m.exec(metrics)?.[1];
     assert.ok(Number(closed) >= 300 - descriptors, `${closed} idle connections were closed`);
-    assert.match(metrics, /^pagerelay_limited_connections_total\{outcome="refused"\} 0$/m);
+    assert.match(metrics, /^pagerelay_limited_total\{reason="connections"\} 0$/m);
     await until(() => child.stdout().includes('no room for a new connection'), 'it is logged', child.stdout);
     await assert.rejects(
       (clients[0] ?? assert.fail()).take(1),

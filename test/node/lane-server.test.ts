@@ -6,6 +6,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { giveToLanes, type LaneOptions } from '../../src/node/lane-server.ts';
 import { NativeRelay } from '../../src/relay/native-relay.ts';
+import { nothingCounted } from '../../src/relay/nothing-counted.ts';
 import { openRelay } from '../../src/relay/open-relay.ts';
 import { until } from '../support/poll.ts';
 import { start } from '../support/process.ts';
@@ -218,10 +219,10 @@ test('a server’s maxConnections is kept by lanes, which close the one that was
       if (answer !== '') clients.push(client);
       return answer === `GET /${each} `;
     }, 'the newcomer is answered');
-    await until(() => relay.counters().reading === each + 1 - relay.counters().closedForRoom, 'it is idle');
+    await until(() => relay.counters().reading === each + 1 - relay.counters().limited.idle_closed, 'it is idle');
   }
   // Who takes long to close, on a busy machine, has another one asked for room.
-  const { closedForRoom: closed } = relay.counters();
+  const { idle_closed: closed } = relay.counters().limited;
   assert.ok(closed === 3 || closed === 4, `${closed} were closed`);
   for (const client of clients.slice(0, closed)) assert.equal((await client.rest()).bytes, 0);
   for (const client of clients.slice(closed)) assert.equal(await ask(client, '/again'), 'GET /again ');
@@ -238,7 +239,7 @@ test('a connection that Node was given for good, and is idle, makes room where l
   const second = await RawClient.connect(t, port);
   assert.equal(await ask(second, '/b'), 'GET /b ');
   assert.equal((await first.rest()).bytes, 0);
-  assert.deepEqual([relay.counters().closedForRoom, relay.counters().refusedConnections], [0, 0]);
+  assert.deepEqual(relay.counters().limited, nothingCounted.limited);
 });
 
 const left: Readonly<Record<string, (server: Server) => void>> = {

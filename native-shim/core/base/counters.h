@@ -41,7 +41,8 @@ struct pr_durations {
     BY(answered, PR_ANSWERED_COUNT, "", "whole", "ranged", "head", "notModified", "headNotModified", "failed",         \
        "headFailed", "unsatisfiable")                                                                                  \
     BY(fed, PR_FED_COUNT, "reason", "unpublished", "request", "guard", "changed", "writer", "failed")                  \
-    BY(handed, PR_HANDED_COUNT, "reason", "grammar", "end", "late", "last", "closing")
+    BY(handed, PR_HANDED_COUNT, "reason", "grammar", "end", "late", "last", "closing")            \
+    BY(limited, PR_LIMITED_COUNT, "reason", "connections", "idle_closed")
 
 /*
  * The counters: ONE number of a type, numbers BY a distinction or by TWO, and TIMES; its field; its name, its metric, and
@@ -100,8 +101,7 @@ struct pr_durations {
     ONE(uint64_t, looks, "looks", "pagerelay_looks_total", "Looks at whether a connection is done.")                   \
     ONE(uint64_t, accepted_connections, "acceptedConnections", "pagerelay_express_accepted_total",                     \
        "Connections that lanes have accepted, in place of Node.")                                                      \
-    ONE(uint64_t, closed_for_room, "closedForRoom", "", "Idle connections that lanes have closed to make room.")        \
-    ONE(uint64_t, refused_connections, "refusedConnections", "", "New ones that they have refused for want of it.")    \
+    BY(limited, limited, "limited", "", "How often lanes have limited somebody, by why.")                              \
     ONE(uint64_t, reading, "reading", "pagerelay_express_connections", "Connections whose requests lanes read now.")   \
     ONE(uint64_t, published, "published", "pagerelay_published_regions",                                               \
        "Regions that lanes answer for by themselves.")                                                                 \

@@ -1,5 +1,7 @@
 #include "base/shared.h"
 
+#include <string.h>
+
 #include "base/sys.h"
 
 static void dispose_all(struct pr_list *garbage) {
@@ -77,6 +79,12 @@ void pr_unlock(struct pr_relay *relay) {
     settle_parts(relay);
     for (unsigned index = relay->part_count; index > 0; index--) leave(&relay->parts[index - 1], &garbage);
     after_leaving(relay, &garbage, false);
+}
+
+void pr_limit(struct pr_relay *relay, const struct pr_limits limits[PR_PLACES]) {
+    pr_lock(relay);
+    memcpy(relay->limits, limits, sizeof relay->limits);
+    pr_unlock(relay);
 }
 
 void pr_shared_open(struct pr_relay *relay, void (*notify)(void *context), void *context) {

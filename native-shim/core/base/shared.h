@@ -25,6 +25,7 @@
 
 #include "base/counters.h"
 #include "base/events.h"
+#include "base/limits.h"
 #include "base/list.h"
 #include "base/slots.h"
 
@@ -51,6 +52,7 @@ struct pr_relay {
     struct pr_part *parts; /* Node's, and behind it those of lanes */
     unsigned part_count;
     struct pr_slots slots;
+    struct pr_limits limits[PR_PLACES];     /* changed under all locks, by pr_limit */
     void (*settle)(struct pr_relay *relay); /* under all locks, after parts were unsettled */
     void (*notify)(void *context);          /* any thread, without locks: events became readable; may be NULL */
     void *context;
@@ -97,6 +99,9 @@ static inline bool pr_is_garbage(const struct pr_garbage *garbage) {
 static inline void pr_discard_later(struct pr_part *part, struct pr_garbage *garbage) {
     pr_list_append(&part->garbage, &garbage->list);
 }
+
+/* From now on these limits hold. */
+void pr_limit(struct pr_relay *relay, const struct pr_limits limits[PR_PLACES]);
 
 /* Of a relay that is all zeros, but for its parts' memory. */
 void pr_shared_open(struct pr_relay *relay, void (*notify)(void *context), void *context);

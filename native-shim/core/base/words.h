@@ -66,6 +66,9 @@ enum pr_handed {
     PR_HANDED_COUNT
 };
 
+/* Why a lane has limited somebody: the reasons of src/limits/limits.ts, in their order. */
+enum pr_limited { PR_LIMITED_CONNECTIONS, PR_LIMITED_IDLE_CLOSED, PR_LIMITED_COUNT };
+
 /* What becomes of a connection that a lane has read. */
 enum pr_return {
     PR_RETURN_FED,    /* Node answers one request, and the lane reads on then */

@@ -47,7 +47,7 @@ bool pr_makes_room(struct pr_connection *connection) {
     pr_connection_lock(connection);
     connection->makes_room = closes;
     if (closes)
-        counters->closed_for_room++;
+        counters->limited[PR_LIMITED_IDLE_CLOSED]++;
     else
         counters->leaving--;
     pr_connection_unlock(connection);

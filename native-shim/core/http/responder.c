@@ -45,7 +45,6 @@ int pr_respond(struct pr_relay *relay, const struct pr_responding *given) {
     pr_lock(relay);
     struct pr_responding last = relay->http->responding;
     relay->http->responding = kept;
-    relay->lanes->limits = given->limits;
     pr_unlock(relay);
     pr_responding_free(&last);
     return 0;

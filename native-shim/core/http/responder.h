@@ -25,7 +25,6 @@ struct pr_responding {
     bool combined;                           /* lines are of the combined format, else of JSON */
     struct pr_text before_time, behind_time; /* what stands in one of JSON before and behind the time */
     struct pr_text refusal;                  /* the response to who is not let in; may be empty */
-    struct pr_limits limits;
 };
 
 /* Before a door is opened. The strings are copied; the log is kept until the relay is destroyed. 0 or -ENOMEM. */

@@ -14,7 +14,6 @@ struct pr_lanes_layer {
     uint64_t max_hold; /* ns */
     unsigned presses;  /* so far */
     struct pr_list doors;
-    struct pr_limits limits;
     atomic_int spare;       /* a descriptor, for when there are no others; -1 while a lane uses it, or without */
     uint64_t room_asked_at; /* ns: when an idle connection was last asked to close */
     const struct pr_serving *serving; /* what a layer above has registered */

@@ -54,7 +54,7 @@ static uint64_t of_all_parts(const struct pr_relay *relay, bool shared) {
 
 /* Under all locks. */
 static bool there_is_room(const struct pr_relay *relay) {
-    const struct pr_limits *limits = &relay->lanes->limits;
+    const struct pr_limits *limits = &relay->limits[PR_ELSEWHERE]; /* alike for all places */
     const struct pr_counters *now = &pr_node_part(relay)->counters;
     uint64_t descriptors = now->connections + of_all_parts(relay, true) + now->files;
     if (limits->descriptors > 0 && descriptors >= limits->descriptors) return false;
@@ -87,7 +87,7 @@ static void refuse(struct pr_lane *lane) {
     int fd = lane->newcomer;
     lane->newcomer = -1;
     pr_lock_part(lane->poller.part);
-    lane->poller.part->counters.refused_connections++;
+    lane->poller.part->counters.limited[PR_LIMITED_CONNECTIONS]++;
     pr_unlock_part(lane->poller.part);
     relay->lanes->serving->refuse(relay, fd);
 }

@@ -6,16 +6,9 @@
 #define PR_ROOM_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct pr_lane;
 struct pr_relay;
-
-/* Up to where lanes let connections in. */
-struct pr_limits {
-    uint64_t connections; /* that are open at most; 0: any number */
-    uint64_t descriptors; /* of connections and open files; 0: any number */
-};
 
 /*
  * The lane: accepts one connection of a listening socket, with the spare descriptor where there is no other. -1 with

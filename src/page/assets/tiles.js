@@ -6,7 +6,7 @@ export class Tiles {
   #tiles;
 
   constructor(list) {
-    const names = ['Throughput', 'Responses', 'In flight', 'Held', 'Copied', 'Waiting'];
+    const names = ['Throughput', 'Responses', 'In flight', 'Held', 'Copied', 'Waiting', 'Limited'];
     this.#tiles = new Map(names.map((name) => [name, new Tile(list, name)]));
   }
 
@@ -34,6 +34,10 @@ export class Tiles {
     this.#set('Copied', copied, copiedUnit, share, copiedBytes === 0 && sent > 0 ? 'good' : '');
     const who = `${counted(totals.waitingWriters, 'writer')}, ${counted(totals.waitingReaders, 'reader')}`;
     this.#set('Waiting', count(waiting), '', who);
+    const [most, ...others] = Object.entries(totals.limited).sort(([, one], [, other]) => other - one);
+    const limited = [most, ...others].reduce((sum, [, times]) => sum + times, 0);
+    const why = limited > 0 ? `${count(most[1])} for ${most[0].replaceAll('_', ' ')}` : 'nobody beyond a limit';
+    this.#set('Limited', count(limited), '', why);
   }
 
   #set(name, ...shown) {

@@ -1,0 +1,24 @@
+/*
+ * The limits that the core enforces, out of the one table (src/limits/limits.ts), by the names that they have there.
+ * LIMIT(its field, its name). A value of 0 is no limit.
+ */
+#ifndef PR_LIMITS_H
+#define PR_LIMITS_H
+
+#include <stdint.h>
+
+/* clang-format off */
+#define PR_LIMITS(LIMIT)                                                                                               \
+    LIMIT(connections, "maxConnections")   /* that are open */                                                         \
+    LIMIT(descriptors, "mostDescriptors")  /* of connections and open files */
+/* clang-format on */
+
+#define PR_LIMIT_FIELD(field, name) uint64_t field;
+struct pr_limits {
+    PR_LIMITS(PR_LIMIT_FIELD)
+};
+
+/* Clients of this machine, on the loopback or a unix socket, are limited by what is given for them alone. */
+enum pr_place { PR_ELSEWHERE, PR_HERE, PR_PLACES };
+
+#endif

@@ -1,0 +1,76 @@
+/** The one table of limits: the shim, the metric, the flags and the docs have what stands in it. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { limitFlags } from '../../src/command/limit-flags.ts';
+import { parseServeOptions, UsageError } from '../../src/command/options.ts';
+import { limitReasons, limitRows, settleLimits } from '../../src/limits/limits.ts';
+import { distinctions } from '../../src/relay/counters.ts';
+import { makeRelay } from '../support/shim.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+test('the shim counts under the reasons of the table, in their order', () => {
+  assert.deepEqual(distinctions.limited.values, Object.keys(limitReasons));
+});
+
+test('each reason is that of some limit', () => {
+  const used = new Set(limitRows.flatMap(([, { reasons }]) => reasons));
+  assert.deepEqual([...used].sort(), Object.keys(limitReasons).sort());
+});
+
+/** The names of the limits that the shim enforces. */
+const ofShim = [...read('native-shim/core/base/limits.h').matchAll(/^ {4}LIMIT\(\w+, "(\w+)"\)/gm)].map(
+  ([, name = '']) => name,
+);
+
+test('the limits that the shim enforces are of the table, but for the descriptors that are left', () => {
+  assert.ok(ofShim.length > 1, 'they were found');
+  const names: string[] = limitRows.map(([name]) => name);
+  assert.deepEqual(
+    ofShim.filter((name) => !names.includes(name)),
+    ['mostDescriptors'],
+  );
+});
+
+test('the shim takes whole numbers for its limits, and nothing else', (t) => {
+  const { shim, relay } = makeRelay(t);
+  const limits = { ...settleLimits({}).elsewhere, mostDescriptors: 0 };
+  shim.limit(relay, limits, limits);
+  for (const name of ofShim) {
+    for (const wrong of ['1', -1, 0.5, undefined]) {
+      const given = { ...limits, [name]: wrong } as typeof limits;
+      assert.throws(() => shim.limit(relay, given, limits), TypeError, `${name}: ${wrong}`);
+      assert.throws(() => shim.limit(relay, limits, given), TypeError, `${name}: ${wrong}`);
+    }
+  }
+});
+
+test('each limit is a flag, a variable and a key of the file, by one name', () => {
+  for (const [name, { flag, least = 0 }] of limitRows) {
+    const asKey = flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    assert.equal(asKey, name);
+    const variable = `PAGERELAY_${flag.replaceAll('-', '_').toUpperCase()}`;
+    for (const [argv, env] of [[[`--${flag}`, '7'], {}] as const, [[], { [variable]: '7' }] as const]) {
+      const command = parseServeOptions(argv, env);
+      assert.equal(command.kind === 'serve' && command.options[name], 7);
+    }
+    if (least > 0) assert.throws(() => parseServeOptions([`--${flag}`, '0'], {}), UsageError);
+    else assert.doesNotThrow(() => parseServeOptions([`--${flag}`, '0'], {}));
+    assert.throws(() => parseServeOptions([`--${flag}`, 'many'], {}), UsageError);
+  }
+});
+
+test('the docs have each limit with its default, what a client gets beyond it, and the reason that counts it', () => {
+  const [, section = ''] = read('docs/operations.md').split('\n## Limits\n');
+  const rows = [...section.matchAll(/^\| `--([a-z0-9-]+) \w+` \| (.*) \| (.*) \| (.*) \|$/gm)].map((row) =>
+    row.slice(1),
+  );
+  const expected = limitRows.map(([name, { flag, answer, reasons }]) => [
+    flag,
+    limitFlags[name].shownDefault,
+    answer,
+    reasons.map((reason) => `\`${reason}\``).join(', '),
+  ]);
+  assert.deepEqual(rows, expected);
+});
