@@ -7,9 +7,9 @@ import { accessLogFormats } from '../observe/access-log.ts';
 import type { NamedFile } from '../region/catalog.ts';
 import { dotfileRules, isRegionName } from '../region/name.ts';
 import { parseAddressBlock } from '../relay/address-block.ts';
-import type { EngineChoice } from '../relay/engine.ts';
+import { engineChoices } from '../relay/engine.ts';
+import { maxLanes } from '../relay/open-relay.ts';
 import { durabilities } from '../relay/overwriting.ts';
-import { engines as everyEngine } from '../relay/relay.ts';
 import {
   bytes,
   bytesOrNone,
@@ -28,9 +28,7 @@ import {
 import { limitFlags } from './limit-flags.ts';
 import { socketPathOf } from './listen.ts';
 
-const engines: readonly EngineChoice[] = ['auto', ...everyEngine];
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-const maxLanes = 256;
 const longestSocketPath = 107; // struct sockaddr_un, with a NUL behind it
 
 /** What `pagerelay serve` runs with: the value of each flag. Times in seconds. */
@@ -137,7 +135,7 @@ export const flags = {
   ),
   cacheControl: named('cache-control', 'Cache-Control of every answer of a region', one(fieldValue, 'no-cache')),
   headers: named('header', 'a field that every answer of a region has as well', fields),
-  engine: named('engine', 'how bytes reach the socket', oneOf('ENGINE', engines, 'auto')),
+  engine: named('engine', 'how bytes reach the socket', oneOf('ENGINE', engineChoices, 'auto')),
   noExpress: named(
     'no-express',
     'answer every request in Node: lanes accept no connections and read no requests',

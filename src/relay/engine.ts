@@ -1,9 +1,10 @@
 import type { RefusedCalls } from './refused.ts';
-import type { Backing, Engine, PeerKind } from './relay.ts';
+import { type Backing, type Engine, engines, type PeerKind } from './relay.ts';
 import type { Seen, Verdict, Verdicts } from './witness.ts';
 
 /** `auto`, or an engine that is used wherever it is safe. */
-export type EngineChoice = Engine | 'auto';
+export const engineChoices = ['auto', ...engines] as const;
+export type EngineChoice = (typeof engineChoices)[number];
 
 /** The engine that a backing is sent by, whether it copies from there, and why it was chosen. */
 export type BackingEngine = Chosen & { readonly backing: Backing; readonly copyFree: Verdict };

@@ -3,6 +3,9 @@ import { NativeRelay } from './native-relay.ts';
 import { PortableRelay } from './portable-relay.ts';
 import { loadShim } from './shim.ts';
 
+/** Native threads of one relay, at most. */
+export const maxLanes = 256;
+
 /** What a relay is opened with. */
 export type RelayOptions = {
   /** Native threads that carry transmissions. */

@@ -125,15 +125,48 @@ test('a durability that there is not is a TypeError', async (t) => {
   await assert.rejects(start(t, { durability }), { name: 'TypeError', message: /^durability: fsync / });
 });
 
-test('keepVersions and keepBytes that can not be are refused when the plugin is registered', async (t) => {
-  for (const keepVersions of [-1, Number.NaN, 2_147_484, Number.POSITIVE_INFINITY]) {
-    await assert.rejects(start(t, { keepVersions }), { name: 'TypeError', message: /^keepVersions: .* seconds/ });
-  }
-  for (const keepBytes of [0, -1, 1.5, Number.NaN, 2 ** 53]) {
-    const started = start(t, { keepVersions: 1, keepBytes });
-    await assert.rejects(started, { name: 'TypeError', message: /^keepBytes: .* bytes/ });
-  }
-  const { app } = await start(t, { keepVersions: 2_147_483, keepBytes: 1 });
+const no = {
+  seconds: [-1, Number.NaN, 2_147_484, Number.POSITIVE_INFINITY, '1'],
+  bytes: [-1, 1.5, Number.NaN, 2 ** 53],
+};
+const impossible: Readonly<Record<string, readonly unknown[]>> = {
+  copyBelow: no.bytes,
+  copyFirstBelow: no.bytes,
+  lanes: [0, -1, 1.5, Number.NaN, 257, '2'],
+  maxHold: [0, ...no.seconds],
+  drain: no.seconds,
+  keepVersions: no.seconds,
+  keepBytes: [0, ...no.bytes],
+  breakHolds: [0, ...no.seconds],
+  bodyTimeout: [0, ...no.seconds],
+  maxWait: no.seconds,
+  maxPartial: [0, ...no.bytes],
+  maxDigestBytes: no.bytes,
+  maxBytes: [0, ...no.bytes],
+  engine: ['fast', ''],
+  dotfiles: ['allowed'],
+};
+
+for (const [option, values] of Object.entries(impossible)) {
+  test(`${option} that can not be is refused when the plugin is registered, by name`, async (t) => {
+    for (const value of values) {
+      const message = new RegExp(`^${option}: ${value} is (not|none of) `);
+      await assert.rejects(start(t, { [option]: value }), { name: 'TypeError', message }, String(value));
+    }
+  });
+}
+
+test('numbers at the edge of what options may be are taken', async (t) => {
+  const seconds = { keepVersions: 2_147_483, maxHold: 2_147_483, breakHolds: 0.1, bodyTimeout: 2_147_483, maxWait: 0 };
+  const bytes = {
+    copyBelow: 0,
+    copyFirstBelow: 0,
+    keepBytes: 1,
+    maxPartial: 1,
+    maxDigestBytes: 0,
+    maxBytes: 2 ** 53 - 1,
+  };
+  const { app } = await start(t, { ...seconds, ...bytes, drain: 0 });
   assert.equal((await app.inject({ url: '/mine' })).statusCode, 200);
 });
 
