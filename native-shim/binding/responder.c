@@ -150,7 +150,7 @@ static napi_value take_opened(napi_env env, napi_callback_info info) {
     napi_create_array(env, &texts);
     for (uint32_t at = 0; at < count / OPENED_NUMBERS && pr_take_opened(call.relay, &opened) == 0; at++) {
         const struct pr_publication *is = &opened.published->is;
-        const struct pr_text told[OPENED_TEXTS] = {is->name, is->etag, is->content_type};
+        const struct pr_text told[OPENED_TEXTS] = {is->name, is->etag, opened.published->template->content_type};
         tell_numbers(&opened, numbers + (size_t)at * OPENED_NUMBERS);
         for (uint32_t each = 0; each < OPENED_TEXTS; each++)
             napi_set_element(env, texts, OPENED_TEXTS * at + each, text(env, told[each]));

@@ -324,10 +324,18 @@ static void if_range_by_a_strong_tag(void) {
 
 /* Heads. */
 
+static struct pr_template template_of(const struct pr_publication *is) {
+    return (struct pr_template){.fields = is->fields,
+                                .content_type = is->content_type,
+                                .others = is->others,
+                                .origin_fields = is->origin_fields};
+}
+
 /* Every field that differs: nobody can foresee the date but by asking for it twice. */
 static void expect_head_of(const struct pr_publication *is, const struct pr_answer *answer, bool keeps,
                            unsigned keep_alive, const char *before_date, const char *behind, const char *problem) {
-    const struct pr_published published = {.size = 1000, .is = *is};
+    struct pr_template template = template_of(is);
+    const struct pr_published published = {.size = 1000, .template = &template, .is = *is};
     const struct pr_validators validators = {.etag = region.etag, .last_modified = region.last_modified};
     char into[PR_LONGEST_ANSWER], expected[2048], now[64];
     struct pr_head_end end = {0};
@@ -413,15 +421,16 @@ static void the_longest_head_has_room(void) {
     memset(fields, 'a', sizeof fields);
     static char tag[sizeof((struct pr_validators *)NULL)->made_etag];
     const struct pr_text none = TEXT("");
-    struct pr_published published = {.size = UINT64_MAX, .is = {.content_type = none, .others = none}};
+    struct pr_template template = {.content_type = none, .others = none};
+    struct pr_published published = {.size = UINT64_MAX, .template = &template};
     struct pr_validators now = {.etag = {.at = tag, .length = sizeof now.made_etag}, .last_modified = TEXT(date)};
     /* The published tag was the longest one, once as such and once in the link, and there was no date. */
-    published.is.fields = (struct pr_text){.at = fields, .length = sizeof fields - 2 * PR_LONGEST_TAG};
+    template.fields = (struct pr_text){.at = fields, .length = sizeof fields - 2 * PR_LONGEST_TAG};
     struct pr_answer answer = {.status = PR_STATUS_PARTIAL, .has_body = true, .offset = UINT64_MAX - 10, .length = 10};
     struct pr_head_end end = {0};
     CHECK(pr_answer_head(into, &published, &now, &answer, true, UINT32_MAX, &end) <= sizeof into);
     published.is.path = (struct pr_text){.at = path, .length = sizeof path};
-    published.is.origin_fields = published.is.fields;
+    template.origin_fields = template.fields;
     answer = (struct pr_answer){.status = PR_STATUS_FAILED, .has_problem = true, .length = UINT64_MAX};
     CHECK(pr_answer_head(into, &published, &now, &answer, true, UINT32_MAX, &end) <= sizeof into);
     answer.status = PR_STATUS_UNSATISFIABLE;
@@ -430,7 +439,8 @@ static void the_longest_head_has_room(void) {
 
 static void a_file_that_was_written_just_now_is_not_of_the_future(void) {
     struct pr_validators now = {.dated = 0};
-    struct pr_published published = {.size = 1000, .modified = 784111777, .is = region};
+    struct pr_template template = template_of(&region);
+    struct pr_published published = {.size = 1000, .modified = 784111777, .template = &template, .is = region};
     struct pr_answer answer = {.status = PR_STATUS_NOT_MODIFIED};
     struct pr_head_end end = {.second = pr_second() - 1};
     struct pr_generation written = {.cut = false};

@@ -115,9 +115,9 @@ static void its_strings_are_copies(void) {
     CHECK(published);
     CHECK_EQUAL(published->size, SIZE);
     CHECK(says(published->is.path, "/regions/a") && says(published->is.etag, "\"1\""));
-    CHECK(says(published->is.last_modified, "a date") && says(published->is.fields, "f\r\n"));
-    CHECK(says(published->is.content_type, "t\r\n") && says(published->is.others, "o\r\n"));
-    CHECK(says(published->is.origin_fields, "v\r\n"));
+    CHECK(says(published->is.last_modified, "a date") && says(published->template->fields, "f\r\n"));
+    CHECK(says(published->template->content_type, "t\r\n") && says(published->template->others, "o\r\n"));
+    CHECK(says(published->template->origin_fields, "v\r\n"));
     CHECK(strcmp(published->is.name.at, "/tmp/a") == 0); /* for a system call */
     scene_close(&scene);
 }

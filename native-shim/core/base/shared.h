@@ -38,6 +38,11 @@ struct pr_http_layer;
 /* Processors fetch lines by pairs. */
 enum { PR_CACHE_LINE = 128 };
 
+/* Memory that is read soon: the processor fetches all of its lines at once, not one after the other. */
+static inline void pr_fetch(const void *from, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += PR_CACHE_LINE / 2) __builtin_prefetch((const char *)from + at);
+}
+
 struct pr_part {
     pthread_mutex_t lock;
     struct pr_relay *relay;

@@ -213,14 +213,14 @@ static char *write_link(char *at, struct pr_text etag) {
 
 /* RFC 9110 8.6, 14.4. */
 static char *write_content(char *at, const struct pr_published *region, const struct pr_answer *answer) {
-    at = write_text(at, region->is.content_type);
+    at = write_text(at, region->template->content_type);
     at = write_number(WRITE(at, "content-length: "), answer->length);
     if (answer->status == PR_STATUS_PARTIAL) {
         at = write_number(WRITE(at, "\r\ncontent-range: bytes "), answer->offset);
         at = write_number(WRITE(at, "-"), answer->offset + answer->length - 1);
         at = write_number(WRITE(at, "/"), region->size);
     }
-    return write_text(WRITE(at, "\r\n"), region->is.others);
+    return write_text(WRITE(at, "\r\n"), region->template->others);
 }
 
 static bool is_problem(unsigned status) {
@@ -230,7 +230,7 @@ static bool is_problem(unsigned status) {
 /* What the problem is about, as of RFC 9110 14.4 and 15.5.13, and the document. */
 static char *write_problem_fields(char *at, const struct pr_published *region, const struct pr_validators *now,
                                   const struct pr_answer *answer) {
-    at = write_text(at, region->is.origin_fields);
+    at = write_text(at, region->template->origin_fields);
     if (answer->status == PR_STATUS_FAILED)
         at = write_etag(at, now);
     else
@@ -244,7 +244,7 @@ static char *write_fields(char *at, const struct pr_published *region, const str
     if (is_problem(answer->status)) return write_problem_fields(at, region, now, answer);
     at = write_validators(at, now);
     if (!region->is.one_version) at = write_link(at, now->etag);
-    at = write_text(at, region->is.fields);
+    at = write_text(at, region->template->fields);
     return answer->status == PR_STATUS_NOT_MODIFIED ? at : write_content(at, region, answer);
 }
 

@@ -29,9 +29,19 @@ enum { FIRST_BUCKETS = 64 };
 
 enum { LEAST_TO_SWEEP = 16 };
 
+/* What every answer reads of a region, and its texts. */
+static void fetch_region(const struct pr_published *published) {
+    pr_fetch(published, offsetof(struct pr_published, is.file));
+    pr_fetch(&published[1], PR_CACHE_LINE);
+}
+
 /* By a hash that nobody outside can compute: clients can't choose paths that collide. */
-static size_t bucket_at(const struct pr_table *table, struct pr_text path) {
-    return (size_t)pr_siphash(table->key, path.at, path.length) & (table->capacity - 1);
+static uint32_t hash_of(const struct pr_table *table, struct pr_text path) {
+    return (uint32_t)pr_siphash(table->key, path.at, path.length);
+}
+
+static struct pr_list *bucket_by(const struct pr_table *table, uint32_t hash) {
+    return &table->buckets[hash & (table->capacity - 1)];
 }
 
 static struct pr_list *new_buckets(size_t count) {
@@ -52,7 +62,7 @@ static int enlarge(struct pr_table *table) {
     for (size_t at = 0; at < count; at++) pr_list_each(node, &before[at]) {
             struct pr_published *published = pr_container(node, struct pr_published, bucket);
             pr_list_remove(node);
-            pr_list_append(&buckets[bucket_at(table, published->is.path)], node);
+            pr_list_append(bucket_by(table, published->hash), node);
         }
     pr_free(before);
     return 0;
@@ -61,9 +71,11 @@ static int enlarge(struct pr_table *table) {
 struct pr_published *pr_published_find(const struct pr_relay *relay, struct pr_text path) {
     const struct pr_table *table = &relay->http->published;
     if (table->used == 0) return NULL;
-    pr_list_each(node, &table->buckets[bucket_at(table, path)]) {
+    const uint32_t hash = hash_of(table, path);
+    pr_list_each(node, bucket_by(table, hash)) {
         struct pr_published *published = pr_container(node, struct pr_published, bucket);
-        if (pr_text_equal(published->is.path, path)) return published;
+        fetch_region(published);
+        if (published->hash == hash && pr_text_equal(published->is.path, path)) return published;
     }
     return NULL;
 }
@@ -175,10 +187,7 @@ static int take_template(struct pr_table *table, struct pr_published *published)
     if (!published->template) published->template = new_template(table, is);
     if (!published->template) return -ENOMEM;
     published->template->uses++;
-    is->fields = published->template->fields;
-    is->content_type = published->template->content_type;
-    is->others = published->template->others;
-    is->origin_fields = published->template->origin_fields;
+    is->fields = is->content_type = is->others = is->origin_fields = (struct pr_text){0};
     return 0;
 }
 
@@ -231,7 +240,8 @@ static int enter(struct pr_relay *relay, struct pr_published *published, struct 
     if (result < 0) return result;
     if (before) pr_published_withdraw(relay, before);
     if (table->used >= MOST_PUBLISHED) make_room(relay);
-    pr_list_append(&table->buckets[bucket_at(table, published->is.path)], &published->bucket);
+    published->hash = hash_of(table, published->is.path);
+    pr_list_append(bucket_by(table, published->hash), &published->bucket);
     table->used++;
     pr_node_part(relay)->counters.published++;
     return 0;

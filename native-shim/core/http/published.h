@@ -20,22 +20,22 @@ struct pr_relay;
 
 /* A region that lanes answer for. Strings are copied. */
 struct pr_publication {
-    struct pr_text path;      /* as it stands in a request for it, percent-encoded */
-    uint64_t generation;      /* 0: a lane opens the file when it is asked for, if it is still as it was seen */
-    struct pr_seen_file file; /* without a generation */
+    struct pr_text path; /* as it stands in a request for it, percent-encoded */
+    uint64_t generation; /* 0: a lane opens the file when it is asked for, if it is still as it was seen */
+    struct pr_text etag, last_modified; /* values; the second may be empty */
     uint64_t epoch, version;
-    uint64_t tree;                       /* in which `name` is, or 0 */
-    struct pr_text name;                 /* the path of its file: lanes look whether that is still the generation's */
-    struct pr_text etag, last_modified;  /* values; the second may be empty */
-    struct pr_text fields;               /* of every answer, behind those two: whole lines */
+    enum pr_engine engine;           /* sendfile, splice or copy */
+    enum pr_engine large;            /* the same, for bodies of `large_from` bytes and more */
+    uint64_t copy_below, large_from; /* bytes: shorter bodies are copied; 0: there is no `large` */
+    uint64_t copy_first_below;       /* the same of what is the first that is sent on its connection */
+    bool any_origin;                 /* the answer is the same to a request with Origin; else that is Node's */
+    bool one_version;    /* `path` names this version, and Node answers for any other; else answers link to its URL */
+    uint64_t tree;       /* in which `name` is, or 0 */
+    struct pr_text name; /* the path of its file: lanes look whether that is still the generation's */
+    struct pr_seen_file file;            /* without a generation */
+    struct pr_text fields;               /* of every answer, behind the validators: whole lines */
     struct pr_text content_type, others; /* lines before and behind Content-Length and Content-Range */
     struct pr_text origin_fields;        /* lines of answers that are problems, before the others */
-    enum pr_engine engine;               /* sendfile, splice or copy */
-    enum pr_engine large;                /* the same, for bodies of `large_from` bytes and more */
-    uint64_t copy_below, large_from;     /* bytes: shorter bodies are copied; 0: there is no `large` */
-    uint64_t copy_first_below;           /* the same of what is the first that is sent on its connection */
-    bool any_origin;                     /* the answer is the same to a request with Origin; else that is Node's */
-    bool one_version; /* `path` names this version, and Node answers for any other; else answers link to its URL */
 };
 
 /* The longest fields of one region, bytes. */
@@ -82,18 +82,21 @@ struct pr_template {
     struct pr_text fields, content_type, others, origin_fields;
 };
 
+/* What every answer reads comes first and is together: of many regions a few are in the processor's cache. */
 struct pr_published {
     struct pr_list bucket; /* of the table; or with the others that are withdrawn */
-    struct pr_list opened; /* a lane has opened it, and Node does not know yet (http/opening.h) */
-    unsigned uses;         /* by Node (struct pr_opened) */
+    uint32_t hash;         /* of its path */
     bool is_withdrawn;
-    uint64_t seen;                  /* the last sweep that found an answer under way by it */
     bool opens;                     /* lanes may open its file: it was published without a generation */
     uint64_t size;                  /* of the region, bytes; not 0 */
     int64_t modified;               /* second: the file's, when this was published */
     atomic_uint_fast64_t looked_at; /* ns: when its path was last looked at; lanes read and set it without a lock */
     struct pr_template *template;
-    struct pr_publication is; /* `generation` changes, under all locks; the strings of its own follow the struct */
+    struct pr_publication is; /* without the template's texts; `generation` changes, under all locks; the strings of
+                                 its own follow the struct */
+    struct pr_list opened;    /* a lane has opened it, and Node does not know yet (http/opening.h) */
+    unsigned uses;            /* by Node (struct pr_opened) */
+    uint64_t seen;            /* the last sweep that found an answer under way by it */
 };
 
 /*

@@ -13,10 +13,10 @@
 
 struct pr_generation_info {
     struct pr_backing_info backing;
-    struct pr_nodes nodes; /* where its pages are, as far as they are there; `backing.node` is where most are */
     uint64_t device, inode, size, links;
     int64_t modified_seconds, modified_nanoseconds; /* mtime: of the bytes; anybody can set it */
     int64_t changed_seconds, changed_nanoseconds;   /* ctime: of anything about the inode; nobody can set it */
+    struct pr_nodes nodes; /* where its pages are, as far as they are there; `backing.node` is where most are */
 };
 
 /* A file as it was when it was looked at: one that is alike in all of this was not changed since. */
@@ -33,28 +33,31 @@ struct pr_held {
     char apart[2 * PR_CACHE_LINE - sizeof(struct pr_list)]; /* it can begin anywhere in a line */
 };
 
-/* A descriptor and, of huge pages and DAX, a mapping of so many bytes. */
+/*
+ * A descriptor and, of huge pages and DAX, a mapping of so many bytes. What every answer, and every look at its path,
+ * reads comes first and is together.
+ */
 struct pr_generation {
     uint64_t id;
-    struct pr_relay *relay;
     struct pr_inode *inode;
-    struct pr_list of_inode; /* all generations of that */
     int fd;
-    const char *address; /* NULL: it is not mapped (pages/mapping.h) */
-    unsigned copying;    /* engines that a witness has seen copy from here, by bit */
-    bool mincore_tells;  /* of this file, to this process */
-    uint64_t file_size;  /* may be more than is served: a shrunk region's file is cut later */
-    struct pr_generation_info info;
-    unsigned claims;
+    unsigned copying; /* engines that a witness has seen copy from here, by bit */
     bool closed;
-    bool cut;               /* others cut the file while it was sent: its size is not `info.size` any more */
-    struct pr_list closing; /* of the relay, once it is closed */
-    struct pr_garbage garbage;
+    bool cut;                /* others cut the file while it was sent: its size is not `info.size` any more */
     bool followed;           /* somebody answers from it, by the validator that it has at */
+    bool mincore_tells;      /* of this file, to this process */
     uint64_t epoch, version; /* this version: its inode's, unless that was changed by another name of the file */
-    uint64_t tree;           /* in which it was opened, or 0 */
-    const char *path;        /* by which */
-    struct pr_held held[];   /* by each part of the relay */
+    uint64_t file_size;      /* may be more than is served: a shrunk region's file is cut later */
+    struct pr_generation_info info;
+    struct pr_relay *relay;
+    const char *address; /* NULL: it is not mapped (pages/mapping.h) */
+    unsigned claims;
+    struct pr_list of_inode; /* all generations of that */
+    struct pr_list closing;  /* of the relay, once it is closed */
+    struct pr_garbage garbage;
+    uint64_t tree;         /* in which it was opened, or 0 */
+    const char *path;      /* by which */
+    struct pr_held held[]; /* by each part of the relay */
 };
 
 /* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */

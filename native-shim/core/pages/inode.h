@@ -13,17 +13,17 @@ struct pr_relay;
  * file's number can't become another's.
  */
 struct pr_inode {
-    uint64_t device, number;
-    struct pr_relay *relay;
-    struct pr_list generations; /* open ones, and closed ones with references; one at least */
     uint64_t epoch, version;
     unsigned changing;                             /* leases under which the file may change now */
-    uint64_t retired;                              /* the generation whose end shall be told, or 0 */
     unsigned waiting_writers, waiting_for_sockets; /* of these, those whose needs are PR_NEEDS_ACCEPTED */
     unsigned waiting_again;                        /* of these, those that had their lease for nothing before */
     struct pr_list claims;                         /* in the order of asking */
-    struct pr_list claimed;                        /* of the relay, while there are any */
-    struct pr_list bucket;                         /* of those whose hashes are alike */
+    uint64_t device, number;
+    struct pr_relay *relay;
+    struct pr_list generations; /* open ones, and closed ones with references; one at least */
+    uint64_t retired;           /* the generation whose end shall be told, or 0 */
+    struct pr_list claimed;     /* of the relay, while there are any */
+    struct pr_list bucket;      /* of those whose hashes are alike */
 };
 
 /* Buckets of inodes: a few inodes in each when as many files are open as a service keeps. */
