@@ -42,7 +42,7 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(beginLease, 2, begin_lease(relay, n[0], n[1]))                                                                 \
     ACT(touchLease, 1, pr_lease_touch(relay, n[0]))                                                                    \
     ACT(waitLease, 2, n[1] > PR_NEEDS_NOTHING ? -EINVAL : pr_lease_wait_for(relay, n[0], (enum pr_needs)n[1]))         \
-    ACT(endLease, 2, pr_lease_end(relay, n[0], n[1], NULL))                                                            \
+    ACT(endLease, 2, pr_lease_end(relay, n[0], n[1] != 0, NULL))                                                       \
     ACT(press, 1, pr_press(relay, (double)n[0] / 1e3))                                                                 \
     ACT(endPlace, 1, pr_place_end(relay, n[0]))                                                                        \
     ACT(nudge, 0, pr_nudge())                                                                                          \

@@ -63,7 +63,7 @@ static void a_change_under_a_lease_is_none_by_others(void) {
     change(&folder);
     CHECK_EQUAL(is_at(&folder), 1);
     CHECK_EQUAL(try_hold(scene, PAGE, PAGE), 0);
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, scene->region.generation, &info), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, &info), 0);
     struct stat now;
     MUST(fstat(folder.file, &now));
     CHECK_EQUAL(info.modified_seconds, now.st_mtim.tv_sec);
@@ -77,6 +77,21 @@ static void a_change_under_a_lease_is_none_by_others(void) {
     folder_close(&folder);
 }
 
+static void a_change_is_our_own_though_its_opening_was_closed_meanwhile(void) {
+    struct folder folder;
+    folder_open(&folder);
+    struct scene *scene = &folder.scene;
+    uint64_t again = region_open(scene->relay, folder.file).generation, version;
+    uint64_t lease = leased(scene, 0, 1);
+    CHECK_EQUAL(pr_lease_begin(scene->relay, lease, 1, &version), 0);
+    CHECK_EQUAL(pr_generation_close(scene->relay, scene->region.generation), 0);
+    scene->region.generation = again;
+    change(&folder);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, NULL), 0);
+    CHECK_EQUAL(is_at(&folder), 1);
+    folder_close(&folder);
+}
+
 static void growing_under_a_lease_is_no_change_of_what_is_served(void) {
     struct folder folder;
     folder_open(&folder);
@@ -87,7 +102,7 @@ static void growing_under_a_lease_is_no_change_of_what_is_served(void) {
     CHECK_EQUAL(pr_generation_is_settled(scene->relay, scene->region.generation, 0, 0), 0);
     MUST(ftruncate(folder.file, SIZE + 4 * PAGE));
     CHECK_EQUAL(is_at(&folder), 1);
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, scene->region.generation, &info), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, &info), 0);
     CHECK_EQUAL(info.size, SIZE); /* this opening maps no more */
     CHECK_EQUAL(is_at(&folder), 1);
     CHECK_EQUAL(pr_generation_is_settled(scene->relay, scene->region.generation, 0, 0), 1);
@@ -107,7 +122,7 @@ static void a_change_by_others_is_seen(void) {
     /* Not by a lease under which nothing was to change. */
     uint64_t lease = leased(scene, 0, 1);
     CHECK_EQUAL(try_hold(scene, PAGE, PAGE), -ESTALE);
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, scene->region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, NULL), 0);
     CHECK_EQUAL(is_at(&folder), 0);
     CHECK_EQUAL(try_hold(scene, 0, PAGE), -ESTALE);
     folder_close(&folder);
@@ -120,7 +135,7 @@ static void a_cut_by_others_is_seen_even_after_a_change_of_our_own(void) {
     uint64_t lease = leased(scene, 0, 1), version;
     CHECK_EQUAL(pr_lease_begin(scene->relay, lease, 1, &version), 0);
     MUST(ftruncate(folder.file, SIZE - PAGE));
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, scene->region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, NULL), 0);
     CHECK_EQUAL(is_at(&folder), 0);
     CHECK_EQUAL(try_hold(scene, 0, PAGE), -ESTALE);
     folder_close(&folder);
@@ -190,6 +205,7 @@ static void a_lock_is_shared_or_not_between_relays(void) {
 
 int main(void) {
     RUN(a_change_under_a_lease_is_none_by_others);
+    RUN(a_change_is_our_own_though_its_opening_was_closed_meanwhile);
     RUN(growing_under_a_lease_is_no_change_of_what_is_served);
     RUN(a_change_by_others_is_seen);
     RUN(a_cut_by_others_is_seen_even_after_a_change_of_our_own);

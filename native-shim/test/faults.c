@@ -240,7 +240,7 @@ static void a_claim_without_memory_is_refused_alone(void) {
     CHECK_EQUAL(counted(relay).claims, 0);
     CHECK_EQUAL(pr_lease(relay, region.generation, 0, 1, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_place(relay, region.generation, &extent, 1, &place), 0);
-    CHECK_EQUAL(pr_lease_end(relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(relay, lease, false, NULL), 0);
     CHECK_EQUAL(next_event(relay).id, place);
     /* A granted place ends with the hold that fails. */
     pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);

@@ -103,7 +103,7 @@ static void write_under(struct scene *scene, uint64_t lease, uint64_t offset, ui
     CHECK_EQUAL(pr_lease_begin(scene->relay, lease, 1, &version), 0);
     MUST(fallocate(scene->region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(end - first)));
     region_write(&scene->region, first, end - first, ++scene->revision);
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, scene->region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, NULL), 0);
 }
 
 /* A lane that is sending just then points to what is kept at the end of its turn, which an event tells of. */
@@ -240,7 +240,7 @@ static void kept_bytes_hold_no_pages(void) {
     CHECK_EQUAL(counted(scene.relay).kept_bytes, SIZE / 2);
     uint64_t lease;
     CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, SIZE / 2, SIZE / 2, PR_NEEDS_DONE, false, &lease), 1);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     uint64_t copied = counted(scene.relay).copied_bytes[PR_ENGINE_SENDFILE];
     read_all(&scene, &reader);
     struct pr_counters counters = counted(scene.relay);
@@ -265,7 +265,7 @@ static void one_that_has_not_begun_is_waited_for_until_its_first_turn(void) {
         begin(&scene, &reader);
         expect(&scene, PR_EVENT_GRANTED, lease);
         CHECK_EQUAL(counted(scene.relay).waiting_writers, 0);
-        CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+        CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
         read_all(&scene, &reader);
     }
     scene_close(&scene);
@@ -282,7 +282,7 @@ static void one_that_node_reads_is_waited_for(void) {
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, lease, PR_NEEDS_ACCEPTED), 0);
     CHECK_EQUAL(pr_advance(scene.relay, reader.transmission, SIZE), 0);
     expect(&scene, PR_EVENT_GRANTED, lease);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_COMPLETE), 0);
     reader_close(&scene, &reader);
     scene_close(&scene);
@@ -296,7 +296,7 @@ static void a_lease_that_is_none_or_has_begun_keeps_nothing(void) {
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
     CHECK_EQUAL(pr_lease_keep(scene.relay, lease), -EBADF);
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, lease, PR_NEEDS_ACCEPTED), -EBADF);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     scene_close(&scene);
 }
 
@@ -311,9 +311,9 @@ static void a_lease_that_waits_again_keeps_its_place(void) {
     CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_CANCELLED), 0);
     expect(&scene, PR_EVENT_GRANTED, first);
     CHECK(no_event(scene.relay));
-    CHECK_EQUAL(pr_lease_end(scene.relay, first, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, first, false, NULL), 0);
     expect(&scene, PR_EVENT_GRANTED, second);
-    CHECK_EQUAL(pr_lease_end(scene.relay, second, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, second, false, NULL), 0);
     reader_close(&scene, &reader);
     scene_close(&scene);
 }
@@ -329,10 +329,11 @@ static void too_many_that_wait_again_are_refused(void) {
     for (unsigned index = 0; index < MOST; index++)
         CHECK_EQUAL(pr_lease_wait_for(scene.relay, leases[index], PR_NEEDS_DONE), 0);
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, leases[MOST], PR_NEEDS_DONE), -EUSERS);
-    CHECK_EQUAL(pr_lease_end(scene.relay, leases[MOST], 0, NULL), -EBADF);
+    CHECK_EQUAL(pr_lease_end(scene.relay, leases[MOST], false, NULL), -EBADF);
     CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_CANCELLED), 0);
     for (unsigned index = 0; index < MOST; index++) expect(&scene, PR_EVENT_GRANTED, leases[index]);
-    for (unsigned index = 0; index < MOST; index++) CHECK_EQUAL(pr_lease_end(scene.relay, leases[index], 0, NULL), 0);
+    for (unsigned index = 0; index < MOST; index++)
+        CHECK_EQUAL(pr_lease_end(scene.relay, leases[index], false, NULL), 0);
     reader_close(&scene, &reader);
     scene_close(&scene);
 }
@@ -349,10 +350,10 @@ static void who_is_first_is_not_refused_for_those_behind(void) {
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, first, PR_NEEDS_DONE), 0);
     CHECK_EQUAL(pr_release(scene.relay, reader.transmission, PR_OUTCOME_CANCELLED), 0);
     expect(&scene, PR_EVENT_GRANTED, first);
-    CHECK_EQUAL(pr_lease_end(scene.relay, first, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, first, false, NULL), 0);
     for (unsigned index = 0; index < MOST; index++) {
         expect(&scene, PR_EVENT_GRANTED, behind[index]);
-        CHECK_EQUAL(pr_lease_end(scene.relay, behind[index], 0, NULL), 0);
+        CHECK_EQUAL(pr_lease_end(scene.relay, behind[index], false, NULL), 0);
     }
     reader_close(&scene, &reader);
     scene_close(&scene);
@@ -415,7 +416,7 @@ static void check_waits(struct scene *scene, struct reader *reader, uint64_t lea
     bool in_order = first.kind == PR_EVENT_GRANTED;
     CHECK_EQUAL((in_order ? second : first).kind, PR_EVENT_ACCEPTED);
     CHECK_EQUAL((in_order ? first : second).kind, PR_EVENT_GRANTED);
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, false, NULL), 0);
     reader_close(scene, reader);
     check_nothing_kept(scene);
 }

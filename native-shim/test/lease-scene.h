@@ -36,7 +36,7 @@ static inline void scene_close(struct scene *scene) {
 static inline int try_lease(struct scene *scene, unsigned page, unsigned pages, enum pr_needs needs) {
     uint64_t id;
     int result = pr_lease(scene->relay, scene->region.generation, page * PAGE, pages * PAGE, needs, false, &id);
-    if (result == 1) CHECK_EQUAL(pr_lease_end(scene->relay, id, 0, NULL), 0);
+    if (result == 1) CHECK_EQUAL(pr_lease_end(scene->relay, id, false, NULL), 0);
     return result;
 }
 
@@ -90,7 +90,7 @@ static inline void release(struct scene *scene, uint64_t id) {
 }
 
 static inline void end_lease(struct scene *scene, uint64_t id) {
-    CHECK_EQUAL(pr_lease_end(scene->relay, id, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, id, false, NULL), 0);
 }
 
 static inline void end_place(struct scene *scene, uint64_t id) {

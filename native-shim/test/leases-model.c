@@ -306,14 +306,14 @@ static void move_version(struct job *job) {
 
 static void end_writing(struct worker *worker, struct job *job) {
     unmark_writer(job);
-    CHECK_EQUAL(pr_lease_end(relay, job->id, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(relay, job->id, false, NULL), 0);
     job->stage = FREE;
     worker->writes++;
 }
 
 static void give_lease_up(struct job *job) {
     give_up(job);
-    CHECK_EQUAL(pr_lease_end(relay, job->id, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(relay, job->id, false, NULL), 0);
     job->stage = FREE;
 }
 

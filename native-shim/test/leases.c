@@ -31,7 +31,7 @@ static void free_pages_are_leased_at_once(void) {
     CHECK_EQUAL(try_lease(&scene, 0, 3, PR_NEEDS_DONE), 1);
     CHECK_EQUAL(try_lease(&scene, 5, 3, PR_NEEDS_DONE), 1);
     end_lease(&scene, id);
-    CHECK_EQUAL(pr_lease_end(scene.relay, id, 0, NULL), -EBADF);
+    CHECK_EQUAL(pr_lease_end(scene.relay, id, false, NULL), -EBADF);
     CHECK_EQUAL(try_lease(&scene, 4, 1, PR_NEEDS_DONE), 1);
     scene_close(&scene);
 }
@@ -62,7 +62,7 @@ static void what_cannot_be_leased_is_refused(void) {
     for (size_t index = 0; index < sizeof wrong / sizeof *wrong; index++) {
         CHECK_EQUAL(pr_lease_begin(scene.relay, wrong[index], 1, &version), -EBADF);
         CHECK_EQUAL(pr_lease_touch(scene.relay, wrong[index]), -EBADF);
-        CHECK_EQUAL(pr_lease_end(scene.relay, wrong[index], 0, NULL), -EBADF);
+        CHECK_EQUAL(pr_lease_end(scene.relay, wrong[index], false, NULL), -EBADF);
     }
     CHECK_EQUAL(pr_place_end(scene.relay, lease), -EBADF);
     CHECK_EQUAL(pr_lease(scene.relay, lease, 0, PAGE, PR_NEEDS_DONE, true, &id), -EBADF);
@@ -491,7 +491,7 @@ static void a_lease_outlives_the_closing_of_its_opening(void) {
     CHECK_EQUAL(epoch, 1); /* what the file's first opening has left */
     CHECK_EQUAL(try_hold(&again, PAGE, 1), -EAGAIN);
     CHECK_EQUAL(test_descriptors(), descriptors + 1);
-    CHECK_EQUAL(pr_lease_end(scene.relay, other, scene.region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, other, true, NULL), 0);
     CHECK_EQUAL(test_descriptors(), descriptors);
     scene_close(&again);
 }
@@ -573,7 +573,7 @@ static void pages_that_nobody_can_tell_of_are_busy(void) {
     expect_event(scene.relay, PR_EVENT_GRANTED, behind, EBUSY);
     expect_granted(&scene, free_ones); /* what was behind the refused goes on */
     expect_granted(&scene, place);
-    CHECK_EQUAL(pr_lease_end(scene.relay, changed, 0, NULL), -EBADF);
+    CHECK_EQUAL(pr_lease_end(scene.relay, changed, false, NULL), -EBADF);
     CHECK_EQUAL(pr_press(scene.relay, 0), 1); /* of the one behind the lease; nothing can be done about it */
     CHECK(no_event(scene.relay));
     CHECK_EQUAL(counted(scene.relay).breaks, 0);

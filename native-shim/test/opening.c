@@ -275,7 +275,7 @@ static void what_is_changed_in_place_is_nodes(void) {
     CHECK_EQUAL(pr_lease(scene.relay, open, 0, BYTES, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
     CHECK_EQUAL(look("/regions/a", &generation), -ESTALE);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, open, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
     CHECK_EQUAL(look("/regions/a", &generation), -ESTALE);
     let_go(open);
     end();
@@ -290,7 +290,7 @@ static void what_is_changed_before_node_knows_is_closed(void) {
     CHECK_EQUAL(pr_generation_open(scene.relay, tree, "a", UINT64_MAX, &open, &info), 0);
     CHECK_EQUAL(pr_lease(scene.relay, open, 0, BYTES, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, open, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
     CHECK_EQUAL(take_over(), 0);
     CHECK(!is_open(generation) && is_open(open));
     let_go(open);
@@ -318,7 +318,7 @@ static void change_under_lease(uint64_t generation, uint64_t epoch) {
     uint64_t lease, version;
     CHECK_EQUAL(pr_lease(scene.relay, generation, 0, 10, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, epoch, &version), 0);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
 }
 
 static bool is_tagged(const char *etag) {
@@ -423,7 +423,7 @@ static void the_time_of_a_change_is_told_unless_it_is_ahead(void) {
         CHECK_EQUAL(pr_lease(scene.relay, open, 0, 10, PR_NEEDS_DONE, true, &lease), 1);
         CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 7, &version), 0);
         MUST(utimensat(AT_FDCWD, path_of("a"), times, 0));
-        CHECK_EQUAL(pr_lease_end(scene.relay, lease, open, NULL), 0);
+        CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
         CHECK_EQUAL(look(path_a, &generation), 0);
         snprintf(date, sizeof date, "Tue, 29 Feb 2000 00:00:%02d GMT", (int)seconds);
         CHECK(pr_text_equal(found.last_modified, text_of(date)));
@@ -433,7 +433,7 @@ static void the_time_of_a_change_is_told_unless_it_is_ahead(void) {
     CHECK_EQUAL(pr_lease(scene.relay, open, 0, 10, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 7, &version), 0);
     MUST(utimensat(AT_FDCWD, path_of("a"), ahead, 0));
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, open, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
     CHECK_EQUAL(look(path_a, &generation), -ESTALE);
     let_go(open);
     end();
@@ -448,7 +448,7 @@ static void what_is_being_changed_is_not_published(void) {
     CHECK_EQUAL(pr_lease(scene.relay, open, 0, BYTES, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
     CHECK_EQUAL(pr_publish(scene.relay, &given), -ESTALE);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, open, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
     CHECK_EQUAL(pr_publish(scene.relay, &given), -ESTALE);
     given.epoch = 1;
     given.version = version;

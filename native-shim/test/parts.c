@@ -184,7 +184,7 @@ static void write_once(struct writer *writer) {
     CHECK_EQUAL(pr_lease_begin(relay, lease, writer->epoch, &version), 0);
     for (uint64_t word = first * WORDS; word < (first + count) * WORDS; word++) memory[word] = version;
     log_change(version, first, count);
-    CHECK_EQUAL(pr_lease_end(relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(relay, lease, false, NULL), 0);
     writer->writes++;
 }
 

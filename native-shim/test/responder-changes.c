@@ -55,7 +55,7 @@ static void pages_that_a_writer_has_or_waits_for_are_fed(void) {
     say(guest, request, length);
     expect_return(&scene, &side, PR_RETURN_FED, request, length);
     node_answers(&scene, &side, guest);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     get(&scene, guest, 1, PAGE);
     check_quiet(&scene);
 
@@ -68,7 +68,7 @@ static void pages_that_a_writer_has_or_waits_for_are_fed(void) {
     expect_return(&scene, &side, PR_RETURN_FED, request, length);
     CHECK_EQUAL(counted(scene.relay).fed[PR_FED_WRITER], 2);
     CHECK_EQUAL(counted(scene.relay).published, 1);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     CHECK_EQUAL(pr_release(scene.relay, held, PR_OUTCOME_CANCELLED), 0);
     node_answers(&scene, &side, guest);
     get(&scene, guest, 0, 10);
@@ -99,7 +99,7 @@ static void a_waiting_writer_breaks_off_an_answer_and_an_idle_client_that_does_n
             wait_until(was_pressed(&scene), 8000);
             expect_end(guest);
         }
-        CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+        CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
         close(guest);
         scene_close(&scene);
     }

@@ -174,7 +174,7 @@ static void write_all(struct house *house) {
     unsigned revision = atomic_load(&written) + 1;
     CHECK_EQUAL(house->version, revision);
     region_write(&house->scene.region, 0, SHARED, revision);
-    CHECK_EQUAL(pr_lease_end(house->scene.relay, house->lease, house->scene.region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(house->scene.relay, house->lease, true, NULL), 0);
     atomic_store(&written, revision);
     house->lease = 0;
     house->writes++;
@@ -245,7 +245,7 @@ static void visitors_get_snapshots_whoever_answers(void) {
         visits += visitors[each].visits;
     }
     stop_listening(&house.scene);
-    if (house.lease) CHECK_EQUAL(pr_lease_end(house.scene.relay, house.lease, 0, NULL), 0);
+    if (house.lease) CHECK_EQUAL(pr_lease_end(house.scene.relay, house.lease, false, NULL), 0);
     house.lease = 0; /* it may have been granted just before, as an event tells */
     for (uint64_t end = pr_now() + 10000000000u; counted(house.scene.relay).connections > 0 && pr_now() < end;) {
         hear_all(&house);

@@ -320,7 +320,7 @@ static void change_last_page(const struct scene *scene) {
     uint64_t lease, version, generation = scene->region.generation;
     CHECK_EQUAL(pr_lease(scene->relay, generation, SIZE - PAGE, PAGE, PR_NEEDS_DONE, true, &lease), 1);
     CHECK_EQUAL(pr_lease_begin(scene->relay, lease, 1, &version), 0);
-    CHECK_EQUAL(pr_lease_end(scene->relay, lease, generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene->relay, lease, true, NULL), 0);
 }
 
 static int moving_statx(int fd, const char *path, int flags, unsigned mask, struct statx *status) {
@@ -415,7 +415,7 @@ static void pages_beside_a_lease_are_answered_and_those_under_it_are_nodes(void)
         expect_tag(guest, "\"a.1.1\"");
         read_body(guest, beside[each], PAGE, 0);
     }
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, scene.region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
     say(guest, request, length);
     expect_tag(guest, "\"a.1.1\"");
     read_body(guest, PAGE - 1, 2, 0);

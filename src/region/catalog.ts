@@ -267,6 +267,8 @@ export class Catalog {
     const moved = moveRegion(region, { generation, epoch, version }, state);
     const isOpen = current?.content.generation.id === region.content.generation.id;
     if (isOpen) this.#open.set(region.name, moved, { noDisposeOnSet: true });
+    // It was opened while the change went on, with the time that the file had then.
+    else if (file && current && isSameFile(current.content.generation, file)) this.#open.delete(region.name);
     return moved;
   }
 

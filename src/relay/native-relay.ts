@@ -280,13 +280,11 @@ export class NativeRelay implements Relay {
     checked(this.#shim.act(this.#relay, 'touchLease', lease.id), 'touchLease');
   }
 
-  /** Ends a lease. What was changed under it is not taken for a change by others. */
-  endLease(lease: Claim, generation?: Generation): void {
+  /** Ends a lease. With `isOurs`, what was done to the file under it is not taken for a change by others. */
+  endLease(lease: Claim, isOurs = false): void {
     this.#settleClaim(lease.id, false);
     if (this.#closed) return;
-    const result = this.#shim.act(this.#relay, 'endLease', lease.id, generation?.id ?? 0);
-    // Where the file can't be looked at, what was changed is taken for others' doing; the pages are free all the same.
-    if (result < 0 && generation) this.#shim.act(this.#relay, 'endLease', lease.id, 0);
+    this.#shim.act(this.#relay, 'endLease', lease.id, isOurs ? 1 : 0);
   }
 
   /** A folder inside the tree: a descriptor for paths relative to it; the caller closes it. @throws SystemError */

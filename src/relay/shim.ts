@@ -70,7 +70,7 @@ export type Acts = {
   /** A lease that has not begun waits for more, in its old place: 1 when it has that, 0 when an event will tell. */
   waitLease: [lease: number, needs: number];
   /** The file of a generation, if that is not 0, was changed by nobody else meanwhile. */
-  endLease: [lease: number, generation: number];
+  endLease: [lease: number, isOurs: number];
   endPlace: [place: number];
   /** Looks at what is in the way of waiting writers, and breaks off what they have waited for so long. */
   press: [breakMilliseconds: number];

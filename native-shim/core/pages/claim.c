@@ -327,9 +327,12 @@ int pr_lease_begin(struct pr_relay *relay, uint64_t id, uint64_t epoch, uint64_t
     return claim ? 0 : -EBADF;
 }
 
-int pr_lease_end(struct pr_relay *relay, uint64_t id, uint64_t generation_id, struct pr_generation_info *info) {
-    /* When that fails, the file counts as one that others have changed, and is opened anew. */
-    if (generation_id) pr_generation_refresh(relay, generation_id, info);
+int pr_lease_end(struct pr_relay *relay, uint64_t id, bool ours, struct pr_generation_info *info) {
+    pr_lock(relay);
+    const struct pr_claim *claim = ours ? pr_lease_find(relay, id) : NULL;
+    pr_unlock(relay);
+    /* Where the file can't be looked at, it counts as one that others have changed, and is opened anew. */
+    if (claim) pr_generation_refresh(claim->generation, info);
     return end(relay, id, true);
 }
 

@@ -54,10 +54,10 @@ int pr_lease_begin(struct pr_relay *relay, uint64_t lease, uint64_t epoch, uint6
 int pr_lease_touch(struct pr_relay *relay, uint64_t lease);
 
 /*
- * Ends a lease, or the waiting for one. Where bytes could change under it, what `generation` (may be 0) knows of its
- * file's time is brought up to date first; `info` (may be NULL) tells.
+ * Ends a lease, or the waiting for one. With `ours`, what was done to the file under it is not taken for
+ * others' doing: every opening of the file knows its time of now; `info` (may be NULL) tells.
  */
-int pr_lease_end(struct pr_relay *relay, uint64_t lease, uint64_t generation, struct pr_generation_info *info);
+int pr_lease_end(struct pr_relay *relay, uint64_t lease, bool ours, struct pr_generation_info *info);
 
 /* A reader's place in the queue, for pr_hold; results as of pr_lease. */
 int pr_place(struct pr_relay *relay, uint64_t generation, const struct pr_segment *segments, size_t count,

@@ -141,22 +141,19 @@ static bool is_by_same_name(const struct pr_generation *one, const struct pr_gen
     return one->tree == other->tree && strcmp(one->path, other->path) == 0;
 }
 
-int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info) {
+void pr_generation_refresh(const struct pr_generation *generation, struct pr_generation_info *info) {
+    struct pr_relay *relay = generation->relay;
     struct pr_generation_info now;
-    int result = stat_open(relay, id, &now);
-    if (result == -ESTALE) return 0;
-    if (result < 0) return result;
+    int result = stat_descriptor(generation->fd, &now, NULL);
     pr_lock(relay);
-    struct pr_generation *generation = pr_slots_find(&relay->slots, PR_KIND_GENERATION, id);
-    if (generation && generation->inode->changing > 0) {
+    if (result == 0 && generation->inode->changing > 0) {
         pr_list_each(node, &generation->inode->generations) {
             struct pr_generation *other = pr_container(node, struct pr_generation, of_inode);
             if (is_by_same_name(other, generation)) adopt(other, &now);
         }
     }
-    if (generation && info) *info = generation->info;
+    if (info) *info = generation->info;
     pr_unlock(relay);
-    return generation ? 0 : -EBADF;
 }
 
 /* Closing. */

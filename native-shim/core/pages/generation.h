@@ -131,8 +131,11 @@ int pr_copy_mapped(const char *from, void *into, size_t length);
 
 /* 0, or -ESTALE when it is closed, or its file was changed by others. */
 int pr_generation_check(struct pr_relay *relay, uint64_t id);
-/* What the openings of its file by its name know of its time and size, brought up to date after a change of our own. */
-int pr_generation_refresh(struct pr_relay *relay, uint64_t id, struct pr_generation_info *info);
+/*
+ * Brings up to date, after a change of our own, what all openings of its file by its name know of its time and size.
+ * It may be closed, as long as a claim keeps it. `info` (may be NULL) tells what it knows now.
+ */
+void pr_generation_refresh(const struct pr_generation *generation, struct pr_generation_info *info);
 /*
  * Under any lock: whether the version of its file is the one that it has. It is not where the file was changed by
  * another name, which has a validator of its own.

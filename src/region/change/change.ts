@@ -256,8 +256,7 @@ export class Change {
     this.#begun = undefined;
     this.#isOver = true;
     try {
-      const { generation } = this.#region.content;
-      this.#store.relay.endLease(this.#leased.claim, this.#isOurs ? generation : undefined);
+      this.#store.relay.endLease(this.#leased.claim, this.#isOurs);
       if (this.#fd !== undefined) closeSync(this.#fd);
     } finally {
       if (this.#othersAreOut) this.#store.tree.lock.readmit();

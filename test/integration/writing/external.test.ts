@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -122,6 +123,28 @@ test('a file that becomes a link out of the tree is not served any more', async 
 });
 
 for (const place of places) {
+  test(`a store under a lease is no change by others, though the region was opened anew meanwhile, on ${place}`, async (t) => {
+    const running = await startWritable(t, place);
+    const { path: file } = writeRegion(running.dir, 'file.bin', size, 1);
+    const json = { 'content-type': 'application/json' };
+    const asked = Buffer.from(JSON.stringify({ region: 'file.bin', first: 0, last: 9, ttlSeconds: 60 }));
+    const lease = await send(t, running, { method: 'POST', path: '/leases', fields: json, body: asked });
+    assert.equal(lease.status, 201);
+    const fields = { 'content-type': 'application/merge-patch+json' };
+    const body = Buffer.from(JSON.stringify({ size: size - 50_000 }));
+    assert.equal((await send(t, running, { method: 'PATCH', path, fields, body })).status, 204);
+    await until(() => statSync(file).size === size - 50_000, 'the file is cut');
+    await send(t, running, { method: 'GET', path, fields: { range: 'bytes=20000-20009' } });
+    const { mtimeNs } = statSync(file, { bigint: true });
+    const store = () => overwrite(file, 0, Buffer.from('from a process that has a lease'));
+    const hasMoved = () => statSync(file, { bigint: true }).mtimeNs !== mtimeNs;
+    await until(() => [store(), hasMoved()][1] === true, 'the time of the file has moved');
+    const released = await send(t, running, { method: 'DELETE', path: lease.fields.get('location') ?? '' });
+    assert.equal(released.status, 204);
+    await read(t, running, 'file.bin');
+    assert.equal(externalChangesIn(running), 0, JSON.stringify(running.service.catalog.externalChanges));
+  });
+
   test(`what the service does itself is not taken for others' doing, on ${place}`, async (t) => {
     const running = await startWritable(t, place);
     writeRegion(running.dir, 'file.bin', size, 1);
