@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
-import { addCors, corsOfOrigins, fieldsWithoutOrigin, withOriginFields } from './http/cors.ts';
+import { addCors, corsOfOrigins } from './http/cors.ts';
 import { AllowedHosts } from './http/guard/allowed-hosts.ts';
 import { Tokens } from './http/guard/bearer.ts';
 import { type Guards, refusalOf } from './http/guard/guard.ts';
@@ -13,16 +13,17 @@ import { addPageRoutes } from './http/page-routes.ts';
 import { answerError, answerErrors } from './http/problem/errors.ts';
 import { ProblemError } from './http/problem/problems.ts';
 import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
-import type { GivenFields } from './http/read/region-headers.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
+
+import { acceptInLanes } from './lanes.ts';
 import { type GivenLimits, settleLimits } from './limits/limits.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { allowHalfOpen } from './node/internals.ts';
-import { giveToLanes, type LaneOptions } from './node/lane-server.ts';
+import { type ListenAt, type Listener, Listeners } from './node/listeners.ts';
 import { answerInTurn } from './node/turn.ts';
-import { type AccessLog, logOfLanes, watchRequest } from './observe/access-log.ts';
+import { type AccessLog, watchRequest } from './observe/access-log.ts';
 import { logEngines, logMeans, logRefused } from './observe/engine-log.ts';
 import type { LogOutput } from './observe/log-output.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -30,6 +31,7 @@ import { isTraced } from './observe/tracing.ts';
 import { type Express, type OpenOptions, openPagerelay, type Pagerelay } from './pagerelay.ts';
 import { decorate } from './plugin.ts';
 import { mostOpen } from './region/catalog.ts';
+import type { Report } from './region/change/store.ts';
 import { mostDescriptors } from './region/kept-versions.ts';
 import { openDescriptors } from './relay/descriptors.ts';
 import { NativeRelay } from './relay/native-relay.ts';
@@ -65,6 +67,10 @@ export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines
 /** A service that is ready to listen. */
 export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
   readonly app: FastifyInstance;
+  /** Where it listens. */
+  readonly listeners: () => readonly Listener[];
+  /** Listens at all of these places. @throws Error with a `code` when one can't be had */
+  listen(places: readonly ListenAt[]): Promise<void>;
   /** Reads the token files again, changed or not. */
   reload(): Promise<void>;
   /**
@@ -85,16 +91,19 @@ export function createService(options: ServiceOptions): Service {
   // Lanes do not tell of the steps of a transmission.
   const express = options.express && !isTraced() ? { mayRead: readingBy(guards) } : undefined;
   const limits = settleLimits(options);
+  const report: Report = (message, details) => log?.warn(details, message);
   const opened = openPagerelay({
     ...options,
     express,
     limits,
-    report: (message, details) => log?.warn(details, message),
+    report,
     lostLines: () => options.accessLog?.output.lost ?? 0,
   });
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options, metrics);
   log = app.log;
+  const listeners = new Listeners(app.server, relay);
+  app.addHook('preClose', async () => void listeners.close());
   const onCrowd = warnOfCrowd(log);
   const room = boundConnections(app.server, metrics, options, onCrowd);
   const fields = { cacheControl: options.cacheControl, shared: true, others: fieldsOf(options.headers) };
@@ -107,12 +116,8 @@ export function createService(options: ServiceOptions): Service {
     const others = () => own + Math.max(catalog.openCount, relay.counters().openFiles);
     const mostOthers = own + mostOpen + (catalog.kept ? mostDescriptors : 0);
     room.limit({ most: options.maxConnections, others, mostOthers });
-    // Lanes do not have the list of peers that may be in this kernel without being seen.
-    const logs = !options.accessLog || options.accessLog.output.native !== undefined;
-    const may = opened.publisher && options.unaskable.length === 0 && logs;
-    if (!may || !(relay instanceof NativeRelay)) return;
-    const lanes = { ...laneOptions(options, express), room, onCrowd };
-    if (giveToLanes(app.server, relay, lanes)) fillAhead(opened, fields, options.cors);
+    const guarded = express?.mayRead !== undefined;
+    acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, report });
   });
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
@@ -145,6 +150,8 @@ export function createService(options: ServiceOptions): Service {
     relay,
     catalog,
     writer,
+    listeners: () => listeners.all,
+    listen: (places) => listeners.open(app, places),
     async reload() {
       await Promise.all([guards.readTokens?.reload(), guards.writeTokens?.reload()]);
     },
@@ -154,7 +161,7 @@ export function createService(options: ServiceOptions): Service {
       opened.publisher?.close();
       guards.readTokens?.close();
       guards.writeTokens?.close();
-      return close(app, opened, options.drain);
+      return close(app, listeners, opened, options.drain);
     },
   };
 }
@@ -169,10 +176,6 @@ function openGuards({ allowHosts, readTokenFile, writeTokenFile }: ServiceOption
 function readingBy({ readTokens, writeTokens }: Guards): Express['mayRead'] {
   if (!readTokens) return undefined;
   return (authorization) => readTokens.accepts(authorization) || writeTokens?.accepts(authorization) === true;
-}
-
-function laneOptions({ accessLog, maxConnections }: ServiceOptions, express: Express | undefined): LaneOptions {
-  return { guarded: express?.mayRead !== undefined, maxConnections, ...logOfLanes(accessLog) };
 }
 
 /** Milliseconds between two warnings of the same kind. */
@@ -199,18 +202,6 @@ function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['
 
 /** A name has at most 1,024 bytes, each of which may come as three. */
 const longestParameter = 4096;
-
-// All answers of this server's route for regions have these fields, and nothing that the request would change.
-function fillAhead({ publisher, catalog, outgoing }: Pagerelay, fields: GivenFields, cors: readonly string[]): void {
-  const forOrigin = fieldsWithoutOrigin(cors);
-  publisher?.fillAhead(
-    () => catalog.list.unopened(),
-    '/regions/',
-    withOriginFields(fields, forOrigin),
-    (seen) => outgoing.engineFor(seen),
-    forOrigin,
-  );
-}
 
 function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstance {
   const app = fastify({
@@ -281,10 +272,10 @@ function whileDraining(request: FastifyRequest, draining: boolean): ProblemError
 
 const pollMilliseconds = 20;
 
-async function close(app: FastifyInstance, opened: Pagerelay, drain: number): Promise<boolean> {
+async function close(app: FastifyInstance, listeners: Listeners, opened: Pagerelay, drain: number): Promise<boolean> {
   const deadline = performance.now() + drain * 1000;
   let closed = false;
-  const closing = app.close().then(() => {
+  const closing = Promise.all([app.close(), listeners.close()]).then(() => {
     closed = true;
   });
   const inFlight = () => !closed || opened.inFlight();

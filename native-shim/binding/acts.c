@@ -13,11 +13,14 @@
 #include "wire/hold.h"
 #include "wire/keep.h"
 
-enum { MOST_NUMBERS = 3 };
+enum { MOST_NUMBERS = 4 };
 
-static double open_door(struct pr_relay *relay, uint64_t fd) {
+static double open_door(struct pr_relay *relay, uint64_t fd, uint64_t number, bool any_host, uint64_t nodes) {
+    const struct pr_door_options options = {.node = (int)nodes - 1, .number = (unsigned)number, .any_host = any_host};
     uint64_t door;
-    int result = fd <= INT32_MAX ? pr_door_open(relay, (int)fd, &door) : -EBADF;
+    if (fd > INT32_MAX) return -EBADF;
+    if (number >= PR_MOST_DOORS || nodes > INT32_MAX) return -EINVAL;
+    int result = pr_door_open(relay, (int)fd, &options, &door);
     return result < 0 ? result : (double)door;
 }
 
@@ -46,7 +49,7 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(press, 1, pr_press(relay, (double)n[0] / 1e3))                                                                 \
     ACT(endPlace, 1, pr_place_end(relay, n[0]))                                                                        \
     ACT(nudge, 0, pr_nudge())                                                                                          \
-    ACT(openDoor, 1, open_door(relay, n[0]))                                                                           \
+    ACT(openDoor, 4, open_door(relay, n[0], n[1], n[2] != 0, n[3]))                                                    \
     ACT(closeDoor, 1, pr_door_close(relay, n[0]))                                                                      \
     ACT(finish, 1, pr_connection_finish(relay, n[0]))                                                                  \
     ACT(breakOff, 1, pr_connection_break(relay, n[0]))                                                                 \

@@ -28,8 +28,8 @@ static napi_value take_connection(napi_env env, napi_callback_info info) {
     bool forgotten;
     if (!open_call(env, info, &call) || !want_id(&call, 1, "connection", &connection)) return NULL;
     char client[PR_ADDRESS_TEXT] = "";
-    unsigned port = 0;
-    pr_connection_client(call.relay, connection, client, &port); /* taken, the relay may forget it */
+    unsigned port = 0, door = 0;
+    pr_connection_client(call.relay, connection, client, &port, &door); /* taken, the relay may forget it */
     int fd = pr_connection_take(call.relay, connection, &kind, &forgotten);
     if (fd < 0) return number(env, fd);
     napi_value object;
@@ -37,6 +37,7 @@ static napi_value take_connection(napi_env env, napi_callback_info info) {
     set_number(env, object, "fd", fd);
     set(env, object, "address", string(env, client));
     set_number(env, object, "port", port);
+    set_number(env, object, "door", door);
     if (!forgotten) set(env, object, "peerKind", string(env, peer_names[kind]));
     return object;
 }

@@ -1,11 +1,14 @@
 /* What needs no relay. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/needed.h"
 #include "base/sys.h"
 #include "call.h"
+#include "lanes/listening.h"
 #include "wire/witness.h"
 
 static napi_value create_memfd(napi_env env, napi_callback_info info) {
@@ -73,7 +76,42 @@ static napi_value witness(napi_env env, napi_callback_info info) {
     return question == BACKING && result >= 0 ? string(env, backing_names[result]) : number(env, result);
 }
 
+/* Of a listening socket that was inherited: its path, empty where it has none; or -errno. */
+static napi_value path_of_listener(napi_env env, napi_callback_info info) {
+    struct call call;
+    uint64_t fd;
+    char path[PR_UNIX_PATH];
+    if (!take_arguments(env, info, &call) || !want_integer(env, call.arguments[0], "fd", INT32_MAX, &fd)) return NULL;
+    int family = pr_listening_family((int)fd);
+    if (family < 0) return number(env, family);
+    pr_listening_path((int)fd, path);
+    return string(env, path);
+}
+
+/* The descriptor, or -errno. */
+static napi_value listen_by(napi_env env, napi_callback_info info) {
+    struct call call;
+    char device[IF_NAMESIZE], text[INET6_ADDRSTRLEN];
+    uint64_t port;
+    union pr_address address = {0};
+    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "device", device, sizeof device) ||
+        !want_string(env, call.arguments[1], "address", text, sizeof text) ||
+        !want_integer(env, call.arguments[2], "port", UINT16_MAX, &port))
+        return NULL;
+    address.six.sin6_port = htons((uint16_t)port); /* where an IPv4 address has it too */
+    if (inet_pton(AF_INET, text, &address.four.sin_addr) == 1) {
+        address.any.sa_family = AF_INET;
+    } else if (inet_pton(AF_INET6, text, &address.six.sin6_addr) == 1) {
+        address.any.sa_family = AF_INET6;
+    } else {
+        return number(env, -EINVAL);
+    }
+    return number(env, pr_listen_by(device, &address));
+}
+
 static const struct export list[] = {
+    {"pathOfListener", path_of_listener},
+    {"listenBy", listen_by},
     {"createMemfd", create_memfd},
     {"witness", witness},
 };

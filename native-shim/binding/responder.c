@@ -161,18 +161,18 @@ static napi_value take_opened(napi_env env, napi_callback_info info) {
 
 /* Who may be answered, by what Node has let pass; or the path of a region that is changed. */
 static napi_value tell(napi_env env, napi_callback_info info) {
-    static const char *const kinds[] = {"host", "reader", "changed"};
-    enum { HOST, READER };
+    static const char *const kinds[] = {"host", "anyHost", "reader", "changed"};
+    enum { HOST, ANY_HOST, READER };
     struct call call;
     struct texts texts;
     struct pr_text text;
     int kind;
     texts.used = 0;
-    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 3, &kind) ||
+    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 4, &kind) ||
         !want_text(env, call.arguments[2], "text", &texts, &text))
         return NULL;
-    if (kind == HOST || kind == READER)
-        return number(env, (kind == HOST ? pr_allow_host : pr_allow_reader)(call.relay, text));
+    if (kind == READER) return number(env, pr_allow_reader(call.relay, text));
+    if (kind == HOST || kind == ANY_HOST) return number(env, pr_allow_host(call.relay, kind == ANY_HOST, text));
     pr_changed(call.relay, text);
     return number(env, 0);
 }

@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include "lanes/listening.h"
+
 /* What accepts on `address` when it was told to use `asked`, once it is a door. */
 static void expect_congestion_control(const struct sockaddr *address, socklen_t size, const char *asked,
                                       const char *expected) {
@@ -14,7 +16,7 @@ static void expect_congestion_control(const struct sockaddr *address, socklen_t 
     MUST(setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, asked, (socklen_t)strlen(asked)));
     MUST(bind(listener, address, size));
     MUST(listen(listener, 1));
-    CHECK_EQUAL(pr_door_open(relay, listener, &door), 0);
+    CHECK_EQUAL(open_plain_door(relay, listener, &door), 0);
     MUST(getsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, name, &length));
     CHECK(strcmp(name, expected) == 0);
     CHECK_EQUAL(pr_door_close(relay, door), 0);
@@ -248,15 +250,128 @@ static void only_what_listens_for_streams_is_a_door(void) {
     struct sockaddr any = {.sa_family = AF_UNIX};
     MUST(bind(packets, &any, sizeof any.sa_family));
     MUST(listen(packets, 1));
-    CHECK_EQUAL(pr_door_open(scene.relay, packets, &door), -EINVAL);
+    CHECK_EQUAL(open_plain_door(scene.relay, packets, &door), -EINVAL);
     close(packets);
-    CHECK_EQUAL(pr_door_open(scene.relay, guest, &door), -EINVAL);
-    CHECK(pr_door_open(scene.relay, datagrams, &door) < 0);
-    CHECK_EQUAL(pr_door_open(scene.relay, scene.region.fd, &door), -ENOTSOCK);
-    CHECK_EQUAL(pr_door_open(scene.relay, 99999, &door), -EBADF);
+    CHECK_EQUAL(open_plain_door(scene.relay, guest, &door), -EINVAL);
+    CHECK(open_plain_door(scene.relay, datagrams, &door) < 0);
+    CHECK_EQUAL(open_plain_door(scene.relay, scene.region.fd, &door), -ENOTSOCK);
+    CHECK_EQUAL(open_plain_door(scene.relay, 99999, &door), -EBADF);
     close(datagrams);
     close(guest);
     scene_close(&scene);
+}
+
+static int listener_of(union pr_address *address, socklen_t *length) {
+    int fd = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    *length = sizeof *address;
+    address->four = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    MUST(bind(fd, &address->any, sizeof address->four));
+    MUST(listen(fd, 16));
+    MUST(getsockname(fd, &address->any, length));
+    return fd;
+}
+
+static void the_lanes_of_a_doors_node_accept_from_it_and_no_others(void) {
+    struct scene scene = scene_with(options_with(3), patient(), SIZE, 0);
+    publish(&scene, PR_ENGINE_SENDFILE);
+    union pr_address address;
+    socklen_t length;
+    uint64_t door, none;
+    int listener = listener_of(&address, &length), guests[20];
+    struct pr_lane_info lanes[3];
+    scene.relay->lanes->list[1].poller.node = 7;
+    CHECK_EQUAL(open_plain_door(scene.relay, listener, &none), -EXDEV);
+    const struct pr_door_options nowhere = {.node = 5}, seven = {.node = 7, .number = 3};
+    CHECK_EQUAL(pr_door_open(scene.relay, listener, &nowhere, &none), -ENODEV);
+    CHECK_EQUAL(pr_door_open(scene.relay, listener, &seven, &door), 0);
+    for (int each = 0; each < 20; each++) {
+        guests[each] = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        MUST(connect(guests[each], &address.any, length));
+        get(&scene, guests[each], 0, 100);
+    }
+    pr_lanes(scene.relay, lanes, 3);
+    for (unsigned each = 0; each < 3; each++) CHECK_EQUAL(lanes[each].connections, each == 1 ? 20 : 0);
+    for (int each = 0; each < 20; each++) close(guests[each]);
+    scene.relay->lanes->list[1].poller.node = scene.relay->lanes->list[0].poller.node;
+    CHECK_EQUAL(pr_door_close(scene.relay, door), 0);
+    close(listener);
+    scene_close(&scene);
+}
+
+static void there_are_so_many_doors_and_no_more(void) {
+    struct scene scene = scene_open(); /* with one */
+    uint64_t doors[PR_MOST_DOORS], late;
+    for (int each = 1; each < PR_MOST_DOORS; each++)
+        CHECK_EQUAL(open_plain_door(scene.relay, scene.listener, &doors[each]), 0);
+    CHECK_EQUAL(open_plain_door(scene.relay, scene.listener, &late), -ENOSPC);
+    CHECK_EQUAL(pr_door_close(scene.relay, doors[1]), 0);
+    CHECK_EQUAL(open_plain_door(scene.relay, scene.listener, &doors[1]), 0);
+    int guest = visit(&scene);
+    get(&scene, guest, 0, 100);
+    close(guest);
+    for (int each = 1; each < PR_MOST_DOORS; each++) CHECK_EQUAL(pr_door_close(scene.relay, doors[each]), 0);
+    scene_close(&scene);
+}
+
+static void a_host_that_may_be_asked_at_one_kind_of_door_is_not_known_at_the_other(void) {
+    struct scene scene = scene_open();
+    union pr_address address;
+    socklen_t length;
+    uint64_t door;
+    char client[PR_ADDRESS_TEXT];
+    unsigned port, number;
+    int listener = listener_of(&address, &length), guest = (int)MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const struct pr_door_options outer = {.node = -1, .number = 9, .any_host = true};
+    CHECK_EQUAL(pr_door_open(scene.relay, listener, &outer, &door), 0);
+    MUST(connect(guest, &address.any, length));
+    SAY(guest, get_a);
+    struct side side = expect_arrival(&scene, PR_RETURN_FED, get_a, sizeof get_a - 1);
+    CHECK_EQUAL(pr_connection_client(scene.relay, side.id, client, &port, &number), 0);
+    CHECK_EQUAL(number, 9);
+    CHECK_EQUAL(pr_allow_host(scene.relay, true, text_of("a")), 0);
+    node_answers(&scene, &side, guest);
+    get(&scene, guest, 0, 100);
+    CHECK_EQUAL(pr_door_close(scene.relay, door), 0);
+    close(listener);
+    finish(&scene, guest, &side);
+}
+
+static void a_device_is_listened_by_or_there_is_none(void) {
+    union pr_address address = {.four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+    char path[PR_UNIX_PATH] = "?", device[16] = "";
+    socklen_t length = sizeof device;
+    int fd = pr_listen_by("lo", &address);
+    if (fd == -EPERM) test_skip("this kernel binds to a device for root alone");
+    CHECK_EQUAL(pr_listening_family(fd), AF_INET);
+    MUST(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &length));
+    CHECK(strcmp(device, "lo") == 0);
+    pr_listening_path(fd, path);
+    CHECK(path[0] == '\0');
+    length = sizeof address;
+    MUST(getsockname(fd, &address.any, &length));
+    CHECK_EQUAL(pr_listen_by("lo", &address), -EADDRINUSE);
+    close(fd);
+    CHECK_EQUAL(pr_listen_by("no-such-device", &address), -ENODEV);
+}
+
+static void the_path_of_a_unix_socket_is_told_up_to_its_longest(void) {
+    char path[PR_UNIX_PATH], folder[] = "/tmp/doorsXXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CHECK(mkdtemp(folder) != NULL);
+    memset(address.sun_path, 'a', sizeof address.sun_path); /* it need not end */
+    memcpy(address.sun_path, folder, sizeof folder - 1);
+    address.sun_path[sizeof folder - 1] = '/';
+    int fd = (int)MUST(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    MUST(bind(fd, (struct sockaddr *)&address, sizeof address));
+    CHECK_EQUAL(pr_listening_family(fd), -EINVAL);
+    MUST(listen(fd, 1));
+    CHECK_EQUAL(pr_listening_family(fd), AF_UNIX);
+    pr_listening_path(fd, path);
+    CHECK_EQUAL(strlen(path), sizeof address.sun_path);
+    CHECK(memcmp(path, address.sun_path, sizeof address.sun_path) == 0);
+    close(fd);
+    MUST(unlink(path));
+    MUST(rmdir(folder));
 }
 
 static void guests_are_spread_over_lanes(void) {
@@ -351,6 +466,11 @@ int main(void) {
     RUN(nor_do_the_last_where_their_fin_has_to_wait);
     RUN(a_door_that_is_closed_lets_nobody_in_and_nobody_out);
     RUN(only_what_listens_for_streams_is_a_door);
+    RUN(the_lanes_of_a_doors_node_accept_from_it_and_no_others);
+    RUN(there_are_so_many_doors_and_no_more);
+    RUN(a_host_that_may_be_asked_at_one_kind_of_door_is_not_known_at_the_other);
+    RUN(a_device_is_listened_by_or_there_is_none);
+    RUN(the_path_of_a_unix_socket_is_told_up_to_its_longest);
     RUN(guests_are_spread_over_lanes);
     RUN(urgent_data_in_a_head_is_neither_answered_nor_fatal);
     pr_faults_enable();

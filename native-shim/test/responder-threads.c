@@ -136,7 +136,7 @@ static void publish_again(struct house *house) {
     given.copy_below = test_below(&house->random, 3) * 4096;
     given.copy_first_below = test_below(&house->random, 3) * 4096;
     CHECK_EQUAL(pr_publish(house->scene.relay, &given), 0);
-    CHECK_EQUAL(pr_allow_host(house->scene.relay, text_of("a")), 0);
+    CHECK_EQUAL(pr_allow_host(house->scene.relay, false, text_of("a")), 0);
 }
 
 static void answer(struct house *house, struct side *side, enum pr_return how) {

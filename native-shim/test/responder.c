@@ -252,7 +252,7 @@ static void only_hosts_that_node_has_allowed_are_answered(void) {
         expect_return(&scene, &side, PR_RETURN_CLOSED, NULL, 0);
         node_closes(&scene, &side);
     }
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("b")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("b")), 0);
     int guest = visit(&scene);
     say(guest, heads[0], strlen(heads[0]));
     read_whole(&scene, guest);
@@ -280,7 +280,7 @@ static void two_users_of_one_connection_are_two_users(void) {
     read_range(&scene, guest, 0, 10);
     CHECK_EQUAL(counted(scene.relay).fed[PR_FED_GUARD], 2);
     pr_forget_allowed(scene.relay); /* a token is revoked: Node is asked for everybody's */
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("a")), 0);
     char request[256];
     size_t length = write_request(request, "Authorization: Bearer x\r\n");
     say(guest, request, length);

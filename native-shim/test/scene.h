@@ -78,6 +78,11 @@ static inline void respond_with(struct scene *scene, struct pr_responding respon
     CHECK_EQUAL(pr_respond(scene->relay, &responding), 0);
 }
 
+static inline int open_plain_door(struct pr_relay *relay, int fd, uint64_t *door) {
+    const struct pr_door_options plain = {.node = -1};
+    return pr_door_open(relay, fd, &plain, door);
+}
+
 /* Any port of TCP, or any name of AF_UNIX. */
 static inline void listen_at_all(struct scene *scene, int family, int send_buffer) {
     socklen_t length = family == AF_UNIX ? sizeof(sa_family_t) : sizeof scene->address.four;
@@ -90,7 +95,7 @@ static inline void listen_at_all(struct scene *scene, int family, int send_buffe
     MUST(listen(scene->listener, 511));
     scene->address_length = sizeof scene->address;
     MUST(getsockname(scene->listener, &scene->address.any, &scene->address_length));
-    CHECK_EQUAL(pr_door_open(scene->relay, scene->listener, &scene->door), 0);
+    CHECK_EQUAL(open_plain_door(scene->relay, scene->listener, &scene->door), 0);
 }
 
 static inline struct scene scene_by(int family, struct pr_options options, struct pr_responding responding,
@@ -99,7 +104,7 @@ static inline struct scene scene_by(int family, struct pr_options options, struc
     scene.region = region_create(scene.relay, size);
     snprintf(scene.name, sizeof scene.name, "/proc/self/fd/%d", scene.region.fd);
     respond_with(&scene, responding);
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("a")), 0);
     listen_at_all(&scene, family, send_buffer);
     return scene;
 }

@@ -50,9 +50,9 @@ static void what_is_nodes_is_fed_and_given_back_or_handed_over(void) {
     struct scene scene = open_unix(SIZE);
     int guest = visit(&scene);
     char client[PR_ADDRESS_TEXT];
-    unsigned port = 1;
+    unsigned port = 1, door;
     struct side side = introduce(&scene, guest);
-    CHECK_EQUAL(pr_connection_client(scene.relay, side.id, client, &port), 0);
+    CHECK_EQUAL(pr_connection_client(scene.relay, side.id, client, &port, &door), 0);
     CHECK(strcmp(client, "unix:") == 0 && port == 0);
     get(&scene, guest, 3, 70000);
     SAY(guest, get_b);

@@ -14,7 +14,7 @@ export type Flag<Value> = {
   readonly shownDefault: string;
   readonly repeatable: boolean;
   /** What parts the values of one environment variable; by default a comma. */
-  readonly separator?: string;
+  readonly separator?: string | RegExp;
   /** What the configuration file may write the value as. */
   readonly json: readonly JsonType[];
   readonly fallback: Value;

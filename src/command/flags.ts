@@ -26,10 +26,9 @@ import {
   whole,
 } from './flag-kinds.ts';
 import { limitFlags } from './limit-flags.ts';
-import { socketPathOf } from './listen.ts';
+import { isSocketPath, listenRule, mostListeners, readListen, socketPathOf, socketPathRule } from './listen-flag.ts';
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-const longestSocketPath = 107; // struct sockaddr_un, with a NUL behind it
 
 /** What `pagerelay serve` runs with: the value of each flag. Times in seconds. */
 export type ServeOptions = {
@@ -38,8 +37,16 @@ export type ServeOptions = {
 
 const host = {
   placeholder: 'HOST',
-  rule: `a host name, an address, or unix: and a path of at most ${longestSocketPath} bytes`,
+  rule: `a host name, an address, or unix: and a path of ${socketPathRule}`,
   read: readHost,
+};
+
+const places = many({ placeholder: 'WHERE', rule: listenRule, read: readListen });
+const listen = {
+  ...places,
+  separator: /\s+/,
+  rule: `at most ${mostListeners} places: ${listenRule}`,
+  read: (texts: readonly string[]) => (texts.length <= mostListeners ? places.read(texts) : undefined),
 };
 
 const socketMode = {
@@ -97,6 +104,11 @@ const logFile = one({ placeholder: 'PATH', rule: '-, off, or a path that is not 
 export const flags = {
   host: named('host', 'address to listen on, or unix:PATH for a unix socket', one(host, '127.0.0.1')),
   port: named('port', 'port to listen on; 0 picks one', whole('PORT', 0, 65_535, 8080)),
+  listen: named(
+    'listen',
+    'where to listen, in place of --host and --port: HOST:PORT, unix:PATH or fd:N, with ,device=NAME and ,node=N',
+    listen,
+  ),
   socketMode: named('socket-mode', 'who may connect to a unix socket', socketMode),
   dir: named('dir', 'a tree of regions', onePath),
   dotfiles: named(
@@ -185,9 +197,8 @@ export const flags = {
 
 function readHost(text: string): string | undefined {
   const path = socketPathOf(text);
-  if (path === undefined) return /^[^\s/]+$/.test(text) ? text : undefined;
-  const isPath = path !== '' && !path.includes('\0') && Buffer.byteLength(path) <= longestSocketPath;
-  return isPath ? text : undefined;
+  const isRight = path === undefined ? /^[^\s/]+$/.test(text) : isSocketPath(path);
+  return isRight ? text : undefined;
 }
 
 function readMode(text: string): number | undefined {

@@ -1,65 +1,52 @@
-/** Where the service listens: at an address, or at a unix socket. @module */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import { type AddressInfo, connect } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+/** Where the service listens. @module */
+import { fstatSync } from 'node:fs';
+import type { ListenAt, Listener } from '../node/listeners.ts';
+import { NativeRelay } from '../relay/native-relay.ts';
+import type { Service } from '../service.ts';
 import type { ServeOptions } from './flags.ts';
-
-const scheme = 'unix:';
-
-/** The path of the unix socket that a host names, as in `unix:/run/pagerelay.sock`; undefined for an address. */
-export function socketPathOf(host: string): string | undefined {
-  return host.startsWith(scheme) ? host.slice(scheme.length) : undefined;
-}
+import { socketPathOf } from './listen-flag.ts';
+import { UsageError } from './usage-error.ts';
 
 /**
- * Listens. It replaces the file of a unix socket that nobody listens on; its own goes when the server is closed.
+ * Has a service listen at all places that were asked for. It replaces the file of a unix socket that nobody listens on;
+ * its own goes when the service is closed.
  *
- * @throws Error when the address can't be had, or the path is something else
+ * @throws Error when an address can't be had, or a path is something else; UsageError when a descriptor was inherited that
+ * nobody can listen by
  */
-export async function listen(app: FastifyInstance, { host, port, socketMode }: ListenOptions): Promise<void> {
+export async function listen(service: Service, options: ListenOptions): Promise<void> {
+  const places = placesOf(options);
+  for (const { place } of places) if ('fd' in place) checkInherited(service, place.fd);
+  await service.listen(places);
+}
+
+type ListenOptions = Pick<ServeOptions, 'host' | 'port' | 'listen' | 'socketMode'>;
+
+function placesOf({ host, port, listen, socketMode: mode }: ListenOptions): readonly ListenAt[] {
   const path = socketPathOf(host);
-  if (path === undefined) {
-    await app.listen({ host, port });
-    return;
+  if (listen.length === 0) return [{ place: path === undefined ? { host, port } : { path, mode }, text: host }];
+  return listen.map((at) => ('path' in at.place ? { ...at, place: { ...at.place, mode } } : at));
+}
+
+// Node would have any socket listen that is bound, and says nothing of others but EINVAL.
+function checkInherited({ relay }: Service, fd: number): void {
+  try {
+    if (relay instanceof NativeRelay) relay.pathOfListener(fd);
+    else if (!fstatSync(fd).isSocket()) throw new Error('no socket');
+  } catch (cause) {
+    throw new UsageError(`--listen fd:${fd}: it must be a stream socket that was inherited, and listens`, { cause });
   }
-  await removeStale(path);
-  await app.listen({ path });
-  if (socketMode !== undefined) chmodSync(path, socketMode);
 }
 
-type ListenOptions = Pick<ServeOptions, 'host' | 'port' | 'socketMode'>;
-
-/** How a client finds a server that listens: what curl needs before the URL, and what its URLs begin with. */
-export function wayTo(app: FastifyInstance): {
-  readonly where: string;
-  readonly curl: string;
-  readonly origin: string;
-} {
-  const address = app.server.address() as AddressInfo | string;
-  if (typeof address === 'string') {
-    return { where: `${scheme}${address}`, curl: `curl --unix-socket ${address}`, origin: 'http://localhost' };
-  }
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  const origin = `http://${host}:${address.port}`;
-  return { where: origin, curl: 'curl', origin };
+/** How a client finds a listener: what curl needs before the URL, and what its URLs begin with. */
+export function wayTo({ where }: Listener): { readonly curl: string; readonly origin: string } {
+  const path = socketPathOf(where);
+  return path === undefined
+    ? { curl: 'curl', origin: where }
+    : { curl: `curl --unix-socket ${path}`, origin: 'http://localhost' };
 }
 
-async function removeStale(path: string): Promise<void> {
-  const there = lstatSync(path, { throwIfNoEntry: false });
-  if (!there) return;
-  if (!there.isSocket()) throw new Error(`${scheme}${path}: there is a file that is no socket`);
-  if (await isListenedTo(path)) throw new Error(`${scheme}${path}: another process listens there`);
-  // Another service may have begun to listen there meanwhile.
-  if (lstatSync(path, { throwIfNoEntry: false })?.ino === there.ino) unlinkSync(path);
-}
-
-// Only a socket that nobody listens on refuses. It is left as it is where that can't be seen, and listening fails.
-function isListenedTo(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
-  });
+/** A listener, as the log names it. */
+export function nameOf({ where, at: { device, node } }: Listener): string {
+  return [where, ...(device ? [`device=${device}`] : []), ...(node === undefined ? [] : [`node=${node}`])].join(',');
 }

@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
+import type { ListenAt } from '../node/listeners.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Flag } from './flag-kinds.ts';
 import { flags, type ServeOptions } from './flags.ts';
-import { socketPathOf } from './listen.ts';
+import { socketPathOf } from './listen-flag.ts';
+import { UsageError } from './usage-error.ts';
 
 export type { ServeOptions } from './flags.ts';
+export { UsageError } from './usage-error.ts';
 
 /** What a command line asks for. */
 export type ServeCommand =
@@ -14,14 +17,10 @@ export type ServeCommand =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
 
-/** A command line, environment variable or configuration file that breaks a rule; the message names both. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
 type AnyFlag = Flag<unknown>;
 type Environment = Readonly<Record<string, string | undefined>>;
-type Source = { readonly label: string; readonly texts: readonly string[] };
+/** `rank`: 0 is the command line, which wins over the environment (1), and that over the file. */
+type Source = { readonly label: string; readonly texts: readonly string[]; readonly rank: number };
 
 // These steer the reading itself, so no configuration file holds them.
 const steering = [
@@ -48,11 +47,13 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
   if (given.has('version')) return { kind: 'version' };
   const path = given.get('config')?.at(-1) ?? (env[variableName('config')] || undefined);
   const file = path === undefined ? undefined : readConfigFile(path);
-  const settle = (flag: AnyFlag) => {
-    const source = fromFlag(flag, given) ?? fromVariable(flag, env) ?? file?.get(flag.flag);
-    return source === undefined ? flag.fallback : judge(flag, source);
-  };
-  const settled = Object.entries(flags).map(([option, flag]) => [option, settle(flag)]);
+  const sourceOf = (flag: AnyFlag) => fromFlag(flag, given) ?? fromVariable(flag, env) ?? file?.get(flag.flag);
+  const sources = new Map(Object.values(flags).map((flag) => [flag as AnyFlag, sourceOf(flag)]));
+  dropShortForm(sources);
+  const settled = Object.entries(flags).map(([option, flag]) => {
+    const source = sources.get(flag);
+    return [option, source === undefined ? flag.fallback : judge(flag, source)];
+  });
   const options = Object.fromEntries(settled) as ServeOptions;
   refuseUnsafeWriting(options);
   refuseDeniedNames(options);
@@ -74,25 +75,44 @@ export function usage(): string {
     ...lines,
     '',
     `Every flag but --help and --version can also be an environment variable (--max-hold is`,
-    `${variableName('max-hold')}; lists are split at commas, --header at line ends; ${variableName('writable')} is 1 or 0), and all of these`,
+    `${variableName('max-hold')}; lists are split at commas, --listen at spaces,
+--header at line ends; ${variableName('writable')} is 1 or 0), and all of these`,
     `but --config a key of the JSON file (${configKey('max-hold')}; lists are arrays). Flags win over variables, and`,
     'variables over the file.',
     '',
   ].join('\n');
 }
 
-function refuseUnsafeWriting({ writable, dir, host, writeTokenFile }: ServeOptions): void {
+// Of --listen and its short form, --host and --port, the one counts that is given at the higher rank.
+function dropShortForm(sources: Map<AnyFlag, Source | undefined>): void {
+  const long = sources.get(flags.listen);
+  for (const flag of [flags.host, flags.port]) {
+    const short = sources.get(flag);
+    if (!long || !short) continue;
+    if (long.rank === short.rank)
+      throw new UsageError(`${short.label} is a short form of --listen: only one of them can be given`);
+    sources.delete(long.rank < short.rank ? flag : flags.listen);
+  }
+}
+
+function refuseUnsafeWriting({ writable, dir, host, listen, writeTokenFile }: ServeOptions): void {
   if (!writable) return;
   if (dir === undefined) throw new UsageError('--writable needs --dir: only a tree of regions can be written to');
-  // Names below localhost may lead anywhere where the system's resolver does not know them.
-  if (
-    isLoopbackAddress(host) ||
-    socketPathOf(host) !== undefined ||
-    host.toLowerCase() === 'localhost' ||
-    writeTokenFile !== undefined
-  )
-    return;
-  throw new UsageError(`--writable on --host ${host}, beyond loopback, needs --write-token-file`);
+  if (writeTokenFile !== undefined) return;
+  const open = listen.length > 0 ? listen.find(isBeyondLoopback)?.text : isLocalHost(host) ? undefined : host;
+  if (open === undefined) return;
+  const flag = listen.length > 0 ? '--listen' : '--host';
+  throw new UsageError(`--writable on ${flag} ${open}, beyond loopback, needs --write-token-file`);
+}
+
+// Who has passed on a descriptor may have it listen anywhere.
+function isBeyondLoopback({ place }: ListenAt): boolean {
+  return 'fd' in place || ('host' in place && !isLocalHost(place.host));
+}
+
+// Names below localhost may lead anywhere where the system's resolver does not know them.
+function isLocalHost(host: string): boolean {
+  return isLoopbackAddress(host) || socketPathOf(host) !== undefined || host.toLowerCase() === 'localhost';
 }
 
 function refuseDeniedNames({ regions, dotfiles }: ServeOptions): void {
@@ -132,15 +152,20 @@ function parseFlags(argv: readonly string[]): ReadonlyMap<string, readonly strin
 
 function fromFlag(flag: AnyFlag, given: ReadonlyMap<string, readonly string[]>): Source | undefined {
   const texts = given.get(flag.flag);
-  return texts && { label: `--${flag.flag}`, texts };
+  return texts && { label: `--${flag.flag}`, texts, rank: 0 };
 }
 
 function fromVariable(flag: AnyFlag, env: Environment): Source | undefined {
   const variable = variableName(flag.flag);
   const text = env[variable];
   if (text === undefined || text === '') return undefined;
-  const texts = flag.repeatable ? text.split(flag.separator ?? ',').map((part) => part.trim()) : [text];
-  return { label: `--${flag.flag} (from ${variable})`, texts };
+  const texts = flag.repeatable
+    ? text
+        .trim()
+        .split(flag.separator ?? ',')
+        .map((part) => part.trim())
+    : [text];
+  return { label: `--${flag.flag} (from ${variable})`, texts, rank: 1 };
 }
 
 function judge(flag: AnyFlag, source: Source): unknown {
@@ -159,7 +184,7 @@ function readConfigFile(path: string): ReadonlyMap<string, Source> {
       throw new UsageError(`--config ${path}: unknown key "${key}"; known are ${[...byKey.keys()].join(', ')}`);
     }
     const label = `--${flag.flag} (from "${key}" in ${path})`;
-    sources.set(flag.flag, { label, texts: configTexts(flag, value, label) });
+    sources.set(flag.flag, { label, texts: configTexts(flag, value, label), rank: 2 });
   }
   return sources;
 }

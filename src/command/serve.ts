@@ -3,7 +3,7 @@ import { LogOutput } from '../observe/log-output.ts';
 import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
 import { exitNow, flush, leave } from './ending.ts';
-import { listen, wayTo } from './listen.ts';
+import { listen, nameOf, wayTo } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { errors, output, outputs } from './streams.ts';
 
@@ -42,7 +42,7 @@ function openAccessLog({ accessLog, accessLogFormat, logLevel }: ServeOptions): 
 async function start(options: ServeOptions, accessLog: AccessLog | undefined): Promise<Service> {
   const service = createService({ ...options, accessLog, express: !options.noExpress, log: output });
   try {
-    await listen(service.app, options);
+    await listen(service, options);
     return service;
   } catch (error) {
     await service.close();
@@ -71,10 +71,11 @@ async function drain({ app, close }: Service, { drain: seconds }: ServeOptions):
 }
 
 function greeting(service: Service, options: ServeOptions): string {
-  const { where, curl, origin } = wayTo(service.app);
+  const listeners = service.listeners();
+  const { curl, origin } = listeners[0] ? wayTo(listeners[0]) : { curl: 'curl', origin: '' };
   const name = options.dir === undefined ? (options.regions[0]?.name ?? 'demo') : undefined;
   const lines = [
-    `pagerelay listens on ${where}`,
+    ...listeners.map((listener) => `pagerelay listens on ${nameOf(listener)}`),
     ...(name ? [`  ${curl} -r 4096-8191 ${origin}/regions/${encodeName(name)}`] : []),
     `  ${origin}/ (a page to watch)`,
     `  ${curl} ${origin}/regions`,

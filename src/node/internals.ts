@@ -5,7 +5,7 @@
  * @module
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { type AddressInfo, isIPv6, Socket } from 'node:net';
+import { type AddressInfo, isIPv6, type Server as NetServer, Socket } from 'node:net';
 
 const http = process.getBuiltinModule('node:http');
 
@@ -170,7 +170,7 @@ export function isKnownListener(handle: object | null | undefined): handle is Re
 }
 
 /** The handle that a server listens by. */
-export function listeningHandleOf(server: Server): ListeningHandle | undefined {
+export function listeningHandleOf(server: NetServer): ListeningHandle | undefined {
   return serverInternals(server)._handle ?? undefined;
 }
 
@@ -180,7 +180,7 @@ export function countsConnections(server: Server): boolean {
 }
 
 /** Has a server close, and tell its address, by another handle. */
-export function replaceListeningHandle(server: Server, handle: ListeningHandle): void {
+export function replaceListeningHandle(server: NetServer, handle: ListeningHandle): void {
   serverInternals(server)._handle = handle;
 }
 

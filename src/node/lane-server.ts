@@ -6,7 +6,8 @@
  */
 import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { type AddressInfo, Socket } from 'node:net';
+import { Socket } from 'node:net';
+import { noteArrival } from '../http/guard/arrived-by.ts';
 import { onceEnded } from '../observe/response-end.ts';
 import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
@@ -25,8 +26,10 @@ import {
   tellPeer,
 } from './internals.ts';
 import { linger } from './lingering.ts';
+import { describe, type Listener } from './listeners.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 import { Room, refusal } from './room.ts';
+import { removeSocket } from './unix-path.ts';
 
 const longest = 2 ** 31 - 1; // of a timer, milliseconds
 
@@ -45,14 +48,13 @@ class LanesHandle implements ListeningHandle {
   /** As of Node's handles, one of a unix socket has none: the server knows the path. */
   readonly getsockname: ((into: object) => number) | undefined;
 
-  constructor(relay: NativeRelay, listener: number, address: AddressInfo | string) {
+  constructor(relay: NativeRelay, listener: number, { server, path }: Listener) {
     this.#relay = relay;
     this.#listener = listener;
-    this.#path = pathOf(address);
-    if (this.#path !== undefined) {
-      this.#inode = statSync(this.#path, { throwIfNoEntry: false })?.ino;
-      return;
-    }
+    this.#path = path;
+    if (path !== undefined) this.#inode = statSync(path, { throwIfNoEntry: false })?.ino;
+    const address = server.address();
+    if (typeof address === 'string') return;
     this.getsockname = (into) => {
       Object.assign(into, address);
       return 0;
@@ -93,16 +95,18 @@ export type LaneOptions = Pick<Responding, 'guarded' | 'log' | 'combined' | 'bef
  * Has a relay's lanes accept and read the connections of a server that listens. Where they can't, Node goes on accepting.
  *
  * @param server one that speaks HTTP/1 over plain TCP, or a unix socket with a file
- * @returns whether they do; not where the server limits the requests of each connection, nor in a release of Node whose
- * servers are made otherwise
+ * @param listeners where its connections come from
+ * @returns those of them that lanes accept from; none where the server limits the requests of each connection, nor in a
+ * release of Node whose servers are made otherwise
  */
-export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptions): boolean {
-  const handle = canAcceptInLanes() ? listeningHandleOf(server) : undefined;
-  const { fd = -1 } = handle ?? {};
-  const address = server.address();
+export function giveToLanes(
+  server: Server,
+  relay: NativeRelay,
+  lanes: LaneOptions,
+  listeners: readonly Listener[] = server.listening ? [describe(server, undefined)] : [],
+): readonly Listener[] {
   // Node would count the requests of each connection; a lane does not.
-  if (!handle || fd < 0 || !address || (server.maxRequestsPerSocket ?? 0) > 0) return false;
-  if (pathOf(address)?.startsWith('\0')) return false; // A unix socket without a file.
+  if (!canAcceptInLanes() || listeners.length === 0 || (server.maxRequestsPerSocket ?? 0) > 0) return [];
   const { room = new Room(server, () => {}), maxConnections, onCrowd, ...answering } = lanes;
   const responding = {
     ...answering,
@@ -113,32 +117,33 @@ export function giveToLanes(server: Server, relay: NativeRelay, lanes: LaneOptio
     maxConnections: maxConnections ?? server.maxConnections ?? 0,
     mostDescriptors: Math.max(1, usableDescriptors() - openDescriptors() + relay.counters().openFiles),
   });
-  const onArrival = (arrival: Arrival) => receive(server, relay, arrival);
-  const listener = relay.openListener(fd, responding, onArrival, (isMakingRoom) => {
-    if (!isMakingRoom) room.closeIdle();
-    onCrowd?.();
-  });
-  if (listener === undefined) return false;
-  room.leaveToLanes();
+  const isReady = relay.respond(
+    responding,
+    (arrival) => receive({ server, relay, listeners }, arrival),
+    (isMakingRoom) => {
+      if (!isMakingRoom) room.closeIdle();
+      onCrowd?.();
+    },
+  );
+  if (!isReady) return [];
+  const given = listeners.filter((listener, number) => give(relay, listener, number));
+  if (given.length === 0) return [];
   // Before others: what they do to a response shall find the connection followed.
   server.prependListener('request', follow);
-  replaceListeningHandle(server, new LanesHandle(relay, listener, address));
-  closeHandle(handle, pathOf(address));
+  if (given.length === listeners.length) room.leaveToLanes();
+  return given;
+}
+
+// Whether lanes accept from it.
+function give(relay: NativeRelay, listener: Listener, number: number): boolean {
+  const { server, path, isLoopback, at } = listener;
+  const handle = listeningHandleOf(server);
+  if (!handle || (handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false; // The last is a unix socket without a file.
+  const door = relay.openListener(handle.fd ?? -1, { number, anyHost: !isLoopback, node: at.node });
+  if (door === undefined) return false;
+  replaceListeningHandle(server, new LanesHandle(relay, door, listener));
+  closeHandle(handle, path);
   return true;
-}
-
-// Another service's is left alone; one that can't be removed is taken for stale by the next service.
-function removeSocket(path: string, inode: number | undefined): void {
-  try {
-    if (statSync(path).ino === inode) unlinkSync(path);
-  } catch {
-    // It is gone, or its folder is not ours to change.
-  }
-}
-
-// Of a unix socket.
-function pathOf(address: AddressInfo | string): string | undefined {
-  return typeof address === 'string' ? address : undefined;
 }
 
 // The relay has a descriptor of its own. libuv removes the file of a unix socket that it closes: it shall not find it.
@@ -251,15 +256,18 @@ function late(): NodeJS.ErrnoException {
   return Object.assign(new Error('the head of a request took too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 }
 
-function receive(server: Server, relay: NativeRelay, arrival: Arrival): void {
+/** The server that has what lanes accept, and from where that comes. */
+type Accepting = { readonly server: Server; readonly relay: NativeRelay; readonly listeners: readonly Listener[] };
+
+function receive(accepting: Accepting, arrival: Arrival): void {
   try {
-    welcome(server, relay, arrival);
+    welcome(accepting, arrival);
   } catch {
-    relay.closeConnection(arrival.id); // The others are to arrive.
+    accepting.relay.closeConnection(arrival.id); // The others are to arrive.
   }
 }
 
-function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void {
+function welcome({ server, relay, listeners }: Accepting, { id, how }: Arrival): void {
   const bytes = relay.unread(id);
   // Who has asked for nothing comes when lanes answer no more, which may be before the server is closed. Node would not
   // take it for idle, and wait for it.
@@ -271,6 +279,8 @@ function welcome(server: Server, relay: NativeRelay, { id, how }: Arrival): void
   if (!taken) return;
   const { peerKind } = taken;
   const socket = socketOf(server, taken);
+  const listener = listeners[taken.door];
+  if (listener) noteArrival(socket, listener);
   // Where descriptors are short, the relay has forgotten it: it is like any that Node has accepted.
   const known = peerKind && new ReadByLane(relay, socket, id, new Connection(relay, socket, { id, peerKind }));
   server.emit('connection', socket);

@@ -10,7 +10,14 @@ import { type MeansOfBacking, meansOn } from './means.ts';
 import { OpenedFiles } from './opened.ts';
 import { mostItems, type Page } from './page.ts';
 import { Press } from './press.ts';
-import { type Publication, type PublicationAhead, type Responding, type Return, returns } from './publication.ts';
+import {
+  type DoorOptions,
+  type Publication,
+  type PublicationAhead,
+  type Responding,
+  type Return,
+  returns,
+} from './publication.ts';
 import { Reads } from './reads.ts';
 import { type RefusedCalls, tryCalls } from './refused.ts';
 import {
@@ -408,18 +415,43 @@ export class NativeRelay implements Relay {
    * @param onCrowd is told when a new connection waits for room, and whether lanes close an idle one for it
    * @returns undefined where they can't: there is one such socket already, or lanes sit on several NUMA nodes
    */
-  openListener(
-    fd: number,
+  respond(
     responding: Responding,
     onArrival: (arrival: Arrival) => void,
     onCrowd: (isMakingRoom: boolean) => void,
-  ): number | undefined {
-    if (this.#onArrival || this.#shim.respond(this.#relay, responding) < 0) return undefined;
-    const listener = this.#shim.act(this.#relay, 'openDoor', fd);
-    if (listener < 0) return undefined;
+  ): boolean {
+    if (this.#onArrival || this.#shim.respond(this.#relay, responding) < 0) return false;
     this.#onArrival = onArrival;
     this.#onCrowd = onCrowd;
-    return listener;
+    return true;
+  }
+
+  /**
+   * Has lanes accept the connections of a listening socket, after `respond`. Gives what it is closed by; undefined where
+   * they can't.
+   */
+  openListener(fd: number, { number, anyHost, node }: DoorOptions): number | undefined {
+    const door = this.#shim.act(
+      this.#relay,
+      'openDoor',
+      fd,
+      number,
+      Number(anyHost),
+      node === undefined ? 0 : node + 1,
+    );
+    return door < 0 ? undefined : door;
+  }
+
+  /** The path of a listening stream socket, empty where it has none. @throws SystemError EINVAL for any other */
+  pathOfListener(fd: number): string {
+    const path = this.#shim.pathOfListener(fd);
+    if (typeof path === 'number') throw new SystemError(errnoName(path), 'listen');
+    return path;
+  }
+
+  /** A socket that listens for TCP by one network device alone; the caller closes it. @throws SystemError */
+  listenBy(device: string, address: string, port: number): number {
+    return checked(this.#shim.listenBy(device, address, port), `listen by ${device} at ${address}:${port}`);
   }
 
   /** Nobody can connect any more, once other descriptors of the socket are closed too. */
@@ -474,8 +506,8 @@ export class NativeRelay implements Relay {
   }
 
   /** Has lanes answer requests with this Host, which was judged; undoes it by `forgetAllowed`. At most 1,024. */
-  allowHost(host: string): void {
-    if (!this.#closed) this.#shim.tell(this.#relay, 'host', host);
+  allowHost(host: string, anyHost: boolean): void {
+    if (!this.#closed) this.#shim.tell(this.#relay, anyHost ? 'anyHost' : 'host', host);
   }
 
   /** The same with this Authorization, where not everybody's requests are answered. */

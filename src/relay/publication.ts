@@ -64,6 +64,16 @@ export type Responding = {
   readonly refusal: string;
 };
 
+/** What a listener is to those who come by it. */
+export type DoorOptions = {
+  /** What it is called when a connection of it is taken: a number below 16. */
+  readonly number: number;
+  /** Whether it may be asked by any Host, so that which are known to be right is another matter than elsewhere. */
+  readonly anyHost: boolean;
+  /** The NUMA node whose lanes accept; undefined for all of them. */
+  readonly node: number | undefined;
+};
+
 /**
  * What becomes of a connection that a lane has read: Node is `fed` the head of one request, or it is Node's for good
  * (`handed over`; `late`: its head took too long; `last`: its last response is sent, and the client still sends), or it

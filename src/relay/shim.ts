@@ -75,8 +75,11 @@ export type Acts = {
   /** Looks at what is in the way of waiting writers, and breaks off what they have waited for so long. */
   press: [breakMilliseconds: number];
   nudge: [];
-  /** Has lanes accept the connections of a listening socket; gives the door. */
-  openDoor: [fd: number];
+  /**
+   * Has lanes accept the connections of a listening socket, those of one NUMA node (`nodes` is that and 1) or, by 0, all;
+   * gives the door.
+   */
+  openDoor: [fd: number, number: number, anyHost: number, nodes: number];
   closeDoor: [door: number];
   finish: [connection: number];
   breakOff: [connection: number];
@@ -177,10 +180,10 @@ export type Shim = {
    */
   takeOpened(relay: ShimRelay, numbers: Float64Array): readonly string[];
   /**
-   * Requests by a Host, or with an Authorization, may be answered: -ENOSPC when 1,024 are known. Or the region at this path
-   * is not what was published ahead any more.
+   * Requests by a Host, at doors of the loopback or at others (`anyHost`), or with an Authorization, may be answered:
+   * -ENOSPC when 1,024 are known. Or the region at this path is not what was published ahead any more.
    */
-  tell(relay: ShimRelay, what: 'host' | 'reader' | 'changed', text: string): number;
+  tell(relay: ShimRelay, what: 'host' | 'anyHost' | 'reader' | 'changed', text: string): number;
   /** How lanes answer; before a socket is given to them. */
   respond(relay: ShimRelay, responding: Responding): number;
   /** What Node shall read of a connection that a lane gives to it. */
@@ -190,6 +193,10 @@ export type Shim = {
   onFile<Name extends keyof FileJobs>(name: Name, fd: number, ...by: FileJobs[Name]): Promise<number> | number;
   /** Of one file. */
   fileOverwrite(overwrites: readonly Overwrite[]): Promise<readonly ShimOverwritten[] | number> | number;
+  /** The path of a listening socket that was inherited, empty where it has none; -EINVAL for what is no such socket. */
+  pathOfListener(fd: number): string | number;
+  /** Listens for TCP by one network device; gives the descriptor. */
+  listenBy(device: string, address: string, port: number): number;
   /** Of so many bytes of huge pages, set aside, where that is not 0; -ENOSPC where too few are free. */
   createMemfd(name: string, hugeBytes: number): number;
   /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
@@ -229,6 +236,8 @@ export type Taken = {
   readonly fd: number;
   readonly address: string;
   readonly port: number;
+  /** The number of the door that it came by. */
+  readonly door: number;
   readonly peerKind?: PeerKind;
 };
 

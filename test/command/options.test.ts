@@ -39,6 +39,7 @@ test('nothing given means the defaults', () => {
   assert.deepEqual(optionsOf([]), {
     host: '127.0.0.1',
     port: 8080,
+    listen: [],
     socketMode: undefined,
     dir: undefined,
     dotfiles: 'allow',
@@ -96,6 +97,27 @@ const spellings: readonly Spelling[] = [
     ['PAGERELAY_HOST', 'unix:/run/a b.sock'],
     { host: 'unix:/run/a b.sock' },
     'unix:/run/a b.sock',
+  ],
+  [
+    'listen',
+    ['--listen', '0.0.0.0:80,device=eth1,node=1', '--listen', '[::1]:0', '--listen', 'unix:/run/a.sock'],
+    ['PAGERELAY_LISTEN', ' 0.0.0.0:80,device=eth1,node=1 [::1]:0\n unix:/run/a.sock'],
+    { listen: ['0.0.0.0:80,device=eth1,node=1', '[::1]:0', 'unix:/run/a.sock'] },
+    [
+      { text: '0.0.0.0:80,device=eth1,node=1', place: { host: '0.0.0.0', port: 80 }, device: 'eth1', node: 1 },
+      { text: '[::1]:0', place: { host: '::1', port: 0 } },
+      { text: 'unix:/run/a.sock', place: { path: '/run/a.sock' } },
+    ],
+  ],
+  [
+    'listen',
+    ['--listen', 'fd:3,node=0', '--listen', 'files.example:65535'],
+    ['PAGERELAY_LISTEN', 'fd:3,node=0 files.example:65535'],
+    { listen: ['fd:3,node=0', 'files.example:65535'] },
+    [
+      { text: 'fd:3,node=0', place: { fd: 3 }, node: 0 },
+      { text: 'files.example:65535', place: { host: 'files.example', port: 65_535 } },
+    ],
   ],
   ['socketMode', ['--socket-mode', '660'], ['PAGERELAY_SOCKET_MODE', '0660'], { socketMode: '660' }, 0o660],
   ['dir', ['--dir', '/srv/a b'], ['PAGERELAY_DIR', '/srv/a b'], { dir: '/srv/a b' }, '/srv/a b'],
@@ -278,6 +300,26 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
   [/^--host must be/, ['--host', 'http://a']],
   [/^--host must be/, ['--host', 'unix:']],
   [/^--host must be/, ['--host', `unix:/${'a'.repeat(107)}`]],
+  ...[
+    ...[
+      '',
+      '8080',
+      ':8080',
+      '127.0.0.1',
+      '127.0.0.1:',
+      '127.0.0.1:65536',
+      '::1:80',
+      '[::1]',
+      '[127.0.0.1]:80',
+      'a b:80',
+    ],
+    ...['http://a:80', 'a/b:80', 'unix:', `unix:/${'a'.repeat(107)}`, 'unix:/a,b', 'fd:', 'fd:-1', 'fd:x', 'fd:3:4'],
+    ...['a:80,', 'a:80,device', 'a:80,device=', 'a:80,device=a/b', `a:80,device=${'d'.repeat(16)}`, 'a:80,node=-1'],
+    ...['a:80,node=1,node=2', 'a:80,node=1024', 'a:80,other=1', 'unix:/a,device=eth1', 'fd:3,device=eth1'],
+  ].map((text) => [/^--listen must be at most 16 places: HOST:PORT, /, ['--listen', text]] as const),
+  [/^--port is a short form of --listen: only one of them can be given$/, ['--listen', 'a:80', '--port', '81']],
+  [/^--host is a short form of --listen/, ['--host', 'a', '--listen', 'a:80']],
+  [/^--listen must be at most 16 places/, Array.from({ length: 17 }, (_, port) => ['--listen', `a:${port}`]).flat()],
   [/^--socket-mode must be/, ['--socket-mode', '688']],
   [/^--cors must be/, ['--cors', 'app.example']],
   [/^--cors must be/, ['--cors', 'https://app.example/']],
@@ -425,6 +467,28 @@ for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org', 'localhost.exam
     assert.equal(optionsOf(['--dir', 'x', '--host', host]).writable, false);
   });
 }
+
+for (const [places, open] of [
+  [['127.0.0.1:1', 'localhost:2', '[::1]:3', 'unix:/run/a.sock'], undefined],
+  [['127.0.0.1:1', '0.0.0.0:2'], '0.0.0.0:2'],
+  [['fd:3'], 'fd:3'],
+] as const) {
+  test(`at ${places.join(' and ')} writing ${open ? 'needs a file of write tokens' : 'needs no tokens'}`, () => {
+    const argv = ['--dir', 'x', '--writable', ...places.flatMap((place) => ['--listen', place])];
+    const rule = new RegExp(`^--writable on --listen ${open}, beyond loopback, needs --write-token-file$`);
+    if (open) refuses(rule, argv);
+    assert.equal(optionsOf([...argv, ...(open ? ['--write-token-file', 'w'] : [])]).writable, true);
+  });
+}
+
+test('of --listen and its short form the one counts that stands higher: flags, variables, the file', () => {
+  const listen = { PAGERELAY_LISTEN: '127.0.0.1:1' };
+  const short = optionsOf(['--port', '2'], listen);
+  assert.deepEqual([short.port, short.listen], [2, []]);
+  const long = optionsOf(['--listen', 'a:3', '--config', configFile({ host: '0.0.0.0' })], { PAGERELAY_PORT: '2' });
+  assert.deepEqual([long.host, long.port, long.listen.length], ['127.0.0.1', 8080, 1]);
+  refuses(/^--port \(from PAGERELAY_PORT\) is a short form/, [], { ...listen, PAGERELAY_PORT: '2' });
+});
 
 const wrongFiles: readonly (readonly [message: RegExp, content: unknown])[] = [
   [/unknown key "max-hold"; known are host, port,.*maxHold/, { 'max-hold': 1 }],

@@ -314,7 +314,7 @@ void pr_published_open(struct pr_relay *relay) {
     pr_list_init(&http->published.withdrawn);
     http->published.sweep_at = LEAST_TO_SWEEP;
     for (size_t at = 0; at < PR_KNOWN_BUCKETS; at++) {
-        pr_list_init(&http->hosts.buckets[at]);
+        for (int any = 0; any < 2; any++) pr_list_init(&http->hosts[any].buckets[at]);
         pr_list_init(&http->readers.buckets[at]);
     }
 }
@@ -353,10 +353,14 @@ bool pr_is_idle(struct pr_relay *relay) {
     return idle;
 }
 
+static void forget_everybody(struct pr_http_layer *http) {
+    for (int any = 0; any < 2; any++) forget_all(&http->hosts[any]);
+    forget_all(&http->readers);
+}
+
 void pr_forget_allowed(struct pr_relay *relay) {
     pr_lock(relay);
-    forget_all(&relay->http->hosts);
-    forget_all(&relay->http->readers);
+    forget_everybody(relay->http);
     pr_unlock(relay);
 }
 
@@ -405,16 +409,16 @@ static int remember(struct pr_relay *relay, struct pr_known_set *set, struct pr_
     return full ? -ENOSPC : 0;
 }
 
-int pr_allow_host(struct pr_relay *relay, struct pr_text host) {
-    return remember(relay, &relay->http->hosts, host);
+int pr_allow_host(struct pr_relay *relay, bool any_host, struct pr_text host) {
+    return remember(relay, &relay->http->hosts[any_host], host);
 }
 
 int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization) {
     return remember(relay, &relay->http->readers, authorization);
 }
 
-bool pr_host_is_known(struct pr_relay *relay, struct pr_text host) {
-    return is_among(relay, &relay->http->hosts, host);
+bool pr_host_is_known(struct pr_relay *relay, bool any_host, struct pr_text host) {
+    return is_among(relay, &relay->http->hosts[any_host], host);
 }
 
 bool pr_may_read(struct pr_relay *relay, struct pr_text authorization) {
@@ -424,7 +428,6 @@ bool pr_may_read(struct pr_relay *relay, struct pr_text authorization) {
 
 void pr_published_close(struct pr_relay *relay) {
     withdraw_all(relay);
-    forget_all(&relay->http->hosts);
-    forget_all(&relay->http->readers);
+    forget_everybody(relay->http);
     pr_free(relay->http->published.buckets);
 }

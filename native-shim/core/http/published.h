@@ -64,8 +64,11 @@ void pr_suspend(struct pr_relay *relay);
 /* Whether no page is held, and lanes have answered nothing since this was asked before. */
 bool pr_is_idle(struct pr_relay *relay);
 
-/* Requests with this Host may be answered: Node has judged it. -ENOSPC when too many are known. */
-int pr_allow_host(struct pr_relay *relay, struct pr_text host);
+/*
+ * Requests with this Host may be answered that come by doors of the loopback alone, or by any others: Node has judged
+ * it. -ENOSPC when too many are known.
+ */
+int pr_allow_host(struct pr_relay *relay, bool any_host, struct pr_text host);
 
 /* Requests with this Authorization may be answered, where not everybody's may. The same. */
 int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization);
@@ -133,7 +136,7 @@ void pr_published_withdraw(struct pr_relay *relay, struct pr_published *publishe
 struct pr_published *pr_published_find(const struct pr_relay *relay, struct pr_text path);
 
 /* Whether this Host may be asked by, and these credentials may read. */
-bool pr_host_is_known(struct pr_relay *relay, struct pr_text host);
+bool pr_host_is_known(struct pr_relay *relay, bool any_host, struct pr_text host);
 bool pr_may_read(struct pr_relay *relay, struct pr_text authorization);
 
 /* Frees all of it, when no lane runs any more. */

@@ -13,9 +13,20 @@
 struct pr_lane;
 struct pr_relay;
 
+/* Of one relay. */
+enum { PR_MOST_DOORS = 16 };
+
+/* What a door is to those who come by it. */
+struct pr_door_options {
+    int node;        /* the lanes of this NUMA node accept from it; -1: all, which must be of one node then */
+    unsigned number; /* what Node calls it, below PR_MOST_DOORS */
+    bool any_host;   /* not of the loopback alone: by which hosts it may be asked is judged apart (pr_allow_host) */
+};
+
 struct pr_door {
     uint64_t id;
     struct pr_relay *relay;
+    struct pr_door_options options;
     int fd;
     unsigned pins; /* lanes that accept from it */
     bool closed;
@@ -23,11 +34,12 @@ struct pr_door {
 };
 
 /*
- * Has the lanes accept the connections of a listening socket, and read their requests. Duplicates the descriptor.
- * -EINVAL when it does not listen, or for neither TCP nor streams of AF_UNIX; -EXDEV where lanes sit on several NUMA
- * nodes: which one a connection belongs to is known with its first request.
+ * Has lanes accept the connections of a listening socket, and read their requests. Duplicates the descriptor. -EINVAL
+ * when it does not listen, or for neither TCP nor streams of AF_UNIX; -EXDEV where its lanes sit on several NUMA nodes:
+ * which one a connection belongs to is known with its first request; -ENODEV where no lane sits on its node; -ENOSPC
+ * where there are PR_MOST_DOORS.
  */
-int pr_door_open(struct pr_relay *relay, int fd, uint64_t *door);
+int pr_door_open(struct pr_relay *relay, int fd, const struct pr_door_options *options, uint64_t *door);
 
 /* Closes that duplicate: when it is the last descriptor, nobody can connect any more. */
 int pr_door_close(struct pr_relay *relay, uint64_t door);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/shared.h"
+#include "lanes/door.h"
 #include "wire/connection.h"
 #include "wire/poller.h"
 
@@ -26,6 +27,7 @@ struct pr_lane {
     uint64_t accept_at;        /* ns: when doors are to be looked at without having been heard of */
     int newcomer;              /* what it has accepted and there is no room for yet; -1 when none */
     struct pr_peer newcomer_peer;
+    struct pr_door_options newcomer_by;
     uint64_t newcomer_at; /* ns: when it did */
     uint64_t stalled_at;  /* ns: when that connection in flight moved that waits longest, at the last look */
     bool started;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "lanes/door.h"
 #include "lanes/layer.h"
 
 /* Node needs some milliseconds to close an idle connection of its own. */
@@ -27,19 +28,20 @@ static bool has_spare(struct pr_lanes_layer *lanes) {
     return true;
 }
 
-int pr_accept_newcomer(struct pr_lane *lane, int listener) {
-    int fd = pr_peer_accept(listener, &lane->newcomer_peer);
+int pr_accept_newcomer(struct pr_lane *lane, const struct pr_door *door) {
+    int fd = pr_peer_accept(door->fd, &lane->newcomer_peer);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
         int spare = atomic_exchange(&lane->relay->lanes->spare, -1);
         if (spare < 0) return -1;
         close(spare);
-        fd = pr_peer_accept(listener, &lane->newcomer_peer);
+        fd = pr_peer_accept(door->fd, &lane->newcomer_peer);
         int error = errno;
         if (fd < 0) has_spare(lane->relay->lanes);
         errno = error;
     }
     if (fd < 0) return fd;
     lane->newcomer = fd;
+    lane->newcomer_by = door->options;
     lane->newcomer_at = pr_now();
     return fd;
 }
@@ -78,8 +80,11 @@ static void let_in(struct pr_lane *lane) {
     /* Which peers may be in this kernel without being seen is Node's to say: it has no doors then. */
     if (pr_connection_new(lane->relay, fd, &lane->newcomer_peer, lane->poller.node, &connection) < 0)
         close(fd); /* there is no memory */
-    else
+    else {
+        connection->door = (uint8_t)lane->newcomer_by.number;
+        connection->any_host = lane->newcomer_by.any_host;
         lane->relay->lanes->serving->let_in(connection);
+    }
 }
 
 static void refuse(struct pr_lane *lane) {

@@ -7,14 +7,15 @@
 
 #include <stdbool.h>
 
+struct pr_door;
 struct pr_lane;
 struct pr_relay;
 
 /*
- * The lane: accepts one connection of a listening socket, with the spare descriptor where there is no other. -1 with
+ * The lane: accepts one connection by a door, with the spare descriptor where there is no other. -1 with
  * errno, EMFILE where another lane is using that.
  */
-int pr_accept_newcomer(struct pr_lane *lane, int listener);
+int pr_accept_newcomer(struct pr_lane *lane, const struct pr_door *door);
 
 /* The lane: lets in what it has accepted last, or refuses it when it has waited long enough. False: it waits on. */
 bool pr_settle_newcomer(struct pr_lane *lane);

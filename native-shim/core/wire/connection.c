@@ -199,10 +199,12 @@ int pr_connection_take(struct pr_relay *relay, uint64_t id, enum pr_peer_kind *k
     return fd < 0 ? -error : fd;
 }
 
-int pr_connection_client(struct pr_relay *relay, uint64_t id, char text[PR_ADDRESS_TEXT], unsigned *port) {
+int pr_connection_client(struct pr_relay *relay, uint64_t id, char text[PR_ADDRESS_TEXT], unsigned *port,
+                         unsigned *door) {
     struct pr_connection *connection = pr_connection_find(relay, id);
     if (!connection) return -EBADF;
     *port = pr_peer_address(&connection->peer, text);
+    *door = connection->door;
     pr_connection_unlock_both(connection);
     return 0;
 }

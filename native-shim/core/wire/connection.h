@@ -86,6 +86,8 @@ struct pr_connection {
     atomic_bool makes_room; /* its lane shall close it, if nothing was asked on it; changed under its lock */
     bool ended_at_door;     /* its client has ended meanwhile, which who takes it is told */
     bool all_read;          /* up to its client's FIN, by its lane */
+    uint8_t door;           /* what Node calls the door that it came by */
+    bool any_host;          /* that is not of the loopback alone */
     bool classified;        /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
     bool in_turn; /* its owner is sending on it, without a lock; changed under its lock (wire/keep.h) */
@@ -111,8 +113,9 @@ struct pr_answering {
  */
 int pr_connection_take(struct pr_relay *relay, uint64_t connection, enum pr_peer_kind *kind, bool *forgotten);
 
-/* The address of a connection's client as text, and its port. -EBADF. */
-int pr_connection_client(struct pr_relay *relay, uint64_t connection, char text[PR_ADDRESS_TEXT], unsigned *port);
+/* The address of a connection's client as text, its port, and the number of the door that it came by. -EBADF. */
+int pr_connection_client(struct pr_relay *relay, uint64_t connection, char text[PR_ADDRESS_TEXT], unsigned *port,
+                         unsigned *door);
 
 /* Duplicates the descriptor, finds out who the peer is, gives it a lane (on `node`, where one is). */
 int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,

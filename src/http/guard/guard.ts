@@ -1,10 +1,9 @@
 /** Who may ask for what. @module */
-import type { AddressInfo } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { ProblemError } from '../problem/problems.ts';
 import type { AllowedHosts } from './allowed-hosts.ts';
+import { arrivedBy } from './arrived-by.ts';
 import type { Tokens } from './bearer.ts';
-import { isLoopbackAddress } from './loopback-host.ts';
 
 /** What a service is guarded by. */
 export type Guards = {
@@ -47,20 +46,11 @@ function misdirected({ hosts }: Guards, request: FastifyRequest): ProblemError |
   return new ProblemError('misdirected', { detail });
 }
 
-function isBoundToLoopback(request: FastifyRequest): boolean {
-  const { server } = request.server;
-  const known = boundToLoopback.get(server);
-  if (known !== undefined) return known;
-  const address = server.address() as AddressInfo | string | null;
-  if (address === null) return true;
-  // No browser asks a unix socket; who does is a proxy, or has chosen what it sends as Host.
-  const isLoopback = typeof address !== 'string' && isLoopbackAddress(address.address);
-  boundToLoopback.set(server, isLoopback);
-  return isLoopback;
+// No browser asks a unix socket; who does is a proxy, or has chosen what it sends as Host. What has come by no listener
+// is a test's.
+function isBoundToLoopback({ raw }: FastifyRequest): boolean {
+  return arrivedBy(raw.socket)?.isLoopback ?? true;
 }
-
-/** Of servers that listen, and do so at one address: asking for it is a system call. */
-const boundToLoopback = new WeakMap<object, boolean>();
 
 function unauthorized(guards: Guards, request: FastifyRequest): ProblemError | undefined {
   const { readTokens, writeTokens } = guards;

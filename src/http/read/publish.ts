@@ -8,6 +8,7 @@ import type { NativeRelay } from '../../relay/native-relay.ts';
 import type { Engine, Tree } from '../../relay/relay.ts';
 import { copyingIn } from '../../relay/witness.ts';
 import { isForAnyOrigin } from '../cors.ts';
+import { arrivedBy } from '../guard/arrived-by.ts';
 import { Filling } from './fill.ts';
 import { contentFields, type Fields, type GivenFields, validatorFields } from './region-headers.ts';
 import { versionUrl } from './version-url.ts';
@@ -178,7 +179,7 @@ export class Publisher {
   }
 
   // Whether lanes may answer whoever asks like this. Tokens are asked for again: they may have been exchanged since.
-  #introduce({ headers }: FastifyRequest): boolean {
+  #introduce({ headers, raw }: FastifyRequest): boolean {
     const { mayRead } = this.#options;
     const { host, authorization } = headers;
     if (mayRead && !mayRead(authorization)) return false;
@@ -186,7 +187,8 @@ export class Publisher {
     if (mayRead && authorization !== undefined && isNew(this.#readers, authorization)) {
       this.#relay.allowReader(authorization);
     }
-    if (host !== undefined && isNew(this.#hosts, host)) this.#relay.allowHost(host);
+    const anyHost = arrivedBy(raw.socket)?.isLoopback === false;
+    if (host !== undefined && isNew(this.#hosts, `${anyHost} ${host}`)) this.#relay.allowHost(host, anyHost);
     return true;
   }
 

@@ -87,6 +87,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'kept-versions': 'has twenty tests of many requests each, for which the guest takes six minutes',
   'version-url': 'is about which version an address names, whatever holds the pages',
   'unix-socket': 'is about where a service listens',
+  listeners: 'is about where a service listens',
   cors: 'is about fields that are the same on every backing',
   'max-connections': 'is about how many connections there are',
   'lanes-accept': 'is about who accepts a connection',
