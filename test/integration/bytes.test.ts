@@ -15,7 +15,7 @@ import {
 import { startService } from '../support/service.ts';
 
 const mebibyte = 1 << 20;
-const largeSize = amount(32 * mebibyte, 1 << 30);
+const largeSize = amount(16 * mebibyte, 1 << 30);
 
 /** First and last byte; what each case is there for. */
 type Case = { readonly why: string; readonly first: number; readonly last: number };

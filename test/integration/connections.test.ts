@@ -10,7 +10,7 @@ import { startService } from '../support/service.ts';
 
 const mebibyte = 1 << 20;
 const turns = amount(100, 1000);
-const many = amount(100, 200);
+const many = amount(50, 200);
 const slowSize = amount(16, 50) * mebibyte;
 
 /** One request of a mix, and what is right for it. */

@@ -393,7 +393,7 @@ for (const options of [
     const never = () => Object.entries(lanes.service.relay.counters().answers).filter(([, count]) => count === 0);
     const deadline = performance.now() + patience;
     // What is rare can be missing among so few.
-    do await fc.assert(property, { numRuns: amount(15, 400) });
+    do await fc.assert(property, { numRuns: amount(10, 400) });
     while (never().length > 0 && performance.now() < deadline);
     const { answers, fed, handedOver } = lanes.service.relay.counters();
     t.diagnostic(`${streams} streams; by lanes: ${JSON.stringify({ answers, fed, handedOver })}`);

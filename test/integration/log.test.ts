@@ -133,7 +133,7 @@ test('a reader that has gone stops neither', async (t) => {
 test('of a pipe that nobody reads lines beyond a mebibyte are lost and counted', async (t) => {
   const pipe = new UnreadPipe(t);
   const served = await serveOn(t, [pipe.end, pipe.end], { args: ['--no-express'] });
-  const count = 800;
+  const count = 500;
   await askOften(t, served, count);
   await checkServing(t, served);
   const dropped = await droppedLines(t, served);

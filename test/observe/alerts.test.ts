@@ -13,7 +13,7 @@ import { makeFolder, writeRegion } from '../support/regions.ts';
 import { type Running, startService } from '../support/service.ts';
 
 const folder = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
-const size = 64 << 20;
+const size = 32 << 20;
 const stuck = 'PagerelayStuckHolds';
 
 for (const args of ['check rules rules.yml', 'check config prometheus.yml', 'test rules rules.test.yml']) {
@@ -51,7 +51,7 @@ test('a stalled download fires an alert, until its client has vanished', async (
   await untilQuiet(scene);
 });
 
-/** A client has asked for 64 MiB and reads none of it; this is seen wherever it can be. */
+/** A client has asked for 32 MiB and reads none of it; this is seen wherever it can be. */
 async function stall(t: TestContext): Promise<Scene> {
   const dir = makeFolder(t, 'tmpfs');
   writeRegion(dir, 'region.bin', size);

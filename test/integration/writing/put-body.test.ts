@@ -352,7 +352,7 @@ test('a large body does not go through memory as a whole', async (t) => {
     most = Math.max(most, memory() - before);
   }, 5);
   scope.after(() => clearInterval(sampler));
-  const large = seededBytes(192 * mebibyte, 5);
+  const large = seededBytes(128 * mebibyte, 5);
   assert.equal((await change(client, { method: 'PUT', path, body: large })).status, 204);
   clearInterval(sampler);
   client.destroy();

@@ -126,13 +126,13 @@ test('readers and replacements at once: every response is one whole content', as
     client.destroy();
     return seen;
   });
-  for (let turn = 1; turn <= 20; turn++)
+  for (let turn = 1; turn <= 10; turn++)
     known.set(await put(t, running, 'file.bin', bodyOf(turn)), sha256(bodyOf(turn)));
   writing = false;
   const seen = (await Promise.all(readers)).flat();
   for (const { etag, sha256 } of seen) assert.equal(sha256, known.get(etag), etag);
   assert.ok(seen.length > 6);
-  assert.equal(known.size, 21);
+  assert.equal(known.size, 11);
   assert.ok((await read(t, running, 'file.bin')).etag !== '');
   await untilOldIsGone(running);
   assert.equal(externalChangesIn(running), 0, 'none of it was done by others');
