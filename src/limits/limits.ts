@@ -9,6 +9,10 @@
 export const limitReasons = {
   connections: 'a new connection was refused: there were as many as may be, and none was idle',
   idle_closed: 'an idle connection was closed to make room for a new one',
+  min_rate: 'a connection was broken off whose client took too few bytes',
+  bandwidth: 'a body had to wait, for its connection or its region had the bandwidth that it may have',
+  transmissions: 'a request was refused: as many bodies were on their way as may be',
+  held_bytes: 'a request was refused: bodies on their way held as many bytes as they may',
 } as const;
 
 /** Why somebody was limited. */
@@ -55,6 +59,55 @@ export const limits = {
     reasons: ['connections', 'idle_closed'],
     answer: 'the connection that was idle longest is closed; where none is idle, the new one gets 503 without a body',
   },
+  minRate: {
+    flag: 'min-rate',
+    unit: 'bytes',
+    meaning: 'how many bytes a second a reader has to take that takes any, over each --min-rate-grace',
+    fallback: 256,
+    reasons: ['min_rate'],
+    answer: 'the connection is broken off, short of its Content-Length',
+  },
+  minRateGrace: {
+    flag: 'min-rate-grace',
+    unit: 'seconds',
+    meaning: 'over how long a time --min-rate is judged, from the first byte that is taken',
+    fallback: 60,
+    least: 1,
+    reasons: ['min_rate'],
+    answer: 'see `--min-rate`',
+  },
+  bandwidthPerConnection: {
+    flag: 'bandwidth-per-connection',
+    unit: 'bytes',
+    meaning: 'how many bytes of bodies a second go out by one connection',
+    fallback: undefined,
+    reasons: ['bandwidth'],
+    answer: 'its body takes longer',
+  },
+  bandwidthPerRegion: {
+    flag: 'bandwidth-per-region',
+    unit: 'bytes',
+    meaning: 'how many bytes a second go out of one region',
+    fallback: undefined,
+    reasons: ['bandwidth'],
+    answer: 'its body takes longer',
+  },
+  maxTransmissions: {
+    flag: 'max-transmissions',
+    unit: 'count',
+    meaning: 'how many bodies may be on their way, until their clients have read them',
+    fallback: 100_000,
+    reasons: ['transmissions'],
+    answer: '503 `overloaded` with Retry-After',
+  },
+  maxHeldBytes: {
+    flag: 'max-held-bytes',
+    unit: 'bytes',
+    meaning: 'how many bytes bodies on their way may hold together; one that is larger counts half of it',
+    fallback: undefined,
+    reasons: ['held_bytes'],
+    answer: '503 `overloaded` with Retry-After',
+  },
 } as const satisfies Record<string, Limit>;
 
 /** The name of a limit's option. */
@@ -91,4 +144,13 @@ export function settleLimits(given: GivenLimits, fallbackOf: (limit: Limit) => n
 
 function usualFallback({ fallback }: Limit): number {
   return fallback ?? 0;
+}
+
+/** The same with whole milliseconds in place of seconds, as the shim has it. */
+export function inMilliseconds(given: Limits): Limits {
+  const values = limitRows.map(([name, { unit }]) => [
+    name,
+    unit === 'seconds' ? Math.ceil(given[name] * 1000) : given[name],
+  ]);
+  return Object.fromEntries(values) as Limits;
 }

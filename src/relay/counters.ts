@@ -12,7 +12,7 @@ export const distinctions = {
   answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified', 'failed', 'headFailed', 'unsatisfiable' ] },
   fed: { label: 'reason', values: [ 'unpublished', 'request', 'guard', 'changed', 'writer', 'failed' ] },
   handed: { label: 'reason', values: [ 'grammar', 'end', 'late', 'last', 'closing' ] },
-  limited: { label: 'reason', values: [ 'connections', 'idle_closed' ] },
+  limited: { label: 'reason', values: [ 'connections', 'idle_closed', 'min_rate', 'bandwidth', 'transmissions', 'held_bytes' ] },
 } as const;
 
 export type Distinction = keyof typeof distinctions;

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { isAbsolute } from 'node:path';
-import { type LimitsByPlace, unlimited } from '../limits/limits.ts';
+import { inMilliseconds, type LimitsByPlace, unlimited } from '../limits/limits.ts';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { missing } from './file-identity.ts';
@@ -136,7 +136,8 @@ export class NativeRelay implements Relay {
   limit(others: Partial<ShimLimits>): void {
     const { elsewhere, here } = this.#limits;
     const all = { mostDescriptors: 0, ...others };
-    if (!this.#closed) this.#shim.limit(this.#relay, { ...elsewhere, ...all }, { ...here, ...all });
+    if (!this.#closed)
+      this.#shim.limit(this.#relay, { ...inMilliseconds(elsewhere), ...all }, { ...inMilliseconds(here), ...all });
   }
 
   openTree(path: string): Tree {

@@ -264,6 +264,9 @@ const errnoNames = new Map(
     .map(([name, errno]) => [-errno, name]),
 );
 
+// What neither of them knows (Linux).
+for (const [name, errno] of Object.entries({ EUSERS: 87, ETOOMANYREFS: 109 })) errnoNames.set(-errno, name);
+
 /** The name of a negated errno: `'ENOENT'` for -2. */
 export function errnoName(result: number): string {
   return errnoNames.get(result) ?? getSystemErrorName(result);

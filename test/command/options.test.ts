@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseServeOptions, type ServeOptions, UsageError, usage } from '../../src/command/options.ts';
 import { ownFields } from '../../src/http/read/given-fields.ts';
+import { limitRows } from '../../src/limits/limits.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pagerelay-options-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -63,7 +64,7 @@ test('nothing given means the defaults', () => {
     unaskable: [],
     maxHold: 300,
     breakHolds: 30,
-    maxConnections: undefined,
+    ...Object.fromEntries(limitRows.map(([name]) => [name, undefined])),
     bodyTimeout: 60,
     maxWait: 30,
     maxPartial: 67_108_864,
@@ -185,7 +186,6 @@ const spellings: readonly Spelling[] = [
     ['https://a.example', 'http://localhost:8080'],
   ],
   ['maxHold', ['--max-hold', '0.5'], ['PAGERELAY_MAX_HOLD', '0.5'], { maxHold: 0.5 }, 0.5],
-  ['maxConnections', ['--max-connections', '5'], ['PAGERELAY_MAX_CONNECTIONS', '5'], { maxConnections: 5 }, 5],
   ['bodyTimeout', ['--body-timeout', '0.5'], ['PAGERELAY_BODY_TIMEOUT', '0.5'], { bodyTimeout: 0.5 }, 0.5],
   ['maxWait', ['--max-wait', '0'], ['PAGERELAY_MAX_WAIT', '0'], { maxWait: 0 }, 0],
   ['breakHolds', ['--break-holds', '0.5'], ['PAGERELAY_BREAK_HOLDS', '0.5'], { breakHolds: 0.5 }, 0.5],
@@ -248,7 +248,8 @@ for (const [key, argv, [variable, text], file, value] of spellings) {
 }
 
 test('every option can be spelled in all three ways', () => {
-  const spelled = new Set(spellings.map(([key]) => key));
+  const limits = limitRows.map(([name]) => name); // test/limits/limits.test.ts
+  const spelled = new Set([...spellings.map(([key]) => key), ...limits]);
   assert.deepEqual([...spelled].sort(), Object.keys(optionsOf([])).sort());
 });
 

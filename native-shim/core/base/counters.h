@@ -42,7 +42,8 @@ struct pr_durations {
        "headFailed", "unsatisfiable")                                                                                  \
     BY(fed, PR_FED_COUNT, "reason", "unpublished", "request", "guard", "changed", "writer", "failed")                  \
     BY(handed, PR_HANDED_COUNT, "reason", "grammar", "end", "late", "last", "closing")            \
-    BY(limited, PR_LIMITED_COUNT, "reason", "connections", "idle_closed")
+    BY(limited, PR_LIMITED_COUNT, "reason", "connections", "idle_closed", "min_rate", "bandwidth", "transmissions",    \
+       "held_bytes")
 
 /*
  * The counters: ONE number of a type, numbers BY a distinction or by TWO, and TIMES; its field; its name, its metric, and

@@ -1,6 +1,6 @@
 /*
  * The limits that the core enforces, out of the one table (src/limits/limits.ts), by the names that they have there.
- * LIMIT(its field, its name). A value of 0 is no limit.
+ * LIMIT(its field, its name). A value of 0 is no limit. Times are in milliseconds.
  */
 #ifndef PR_LIMITS_H
 #define PR_LIMITS_H
@@ -9,8 +9,14 @@
 
 /* clang-format off */
 #define PR_LIMITS(LIMIT)                                                                                               \
-    LIMIT(connections, "maxConnections")   /* that are open */                                                         \
-    LIMIT(descriptors, "mostDescriptors")  /* of connections and open files */
+    LIMIT(connections, "maxConnections")                /* that are open */                                            \
+    LIMIT(descriptors, "mostDescriptors")               /* of connections and open files */                            \
+    LIMIT(least_rate, "minRate")                        /* bytes a second that who takes any has to take */            \
+    LIMIT(rate_grace, "minRateGrace")                   /* over so long a time */                                      \
+    LIMIT(rate_of_connection, "bandwidthPerConnection") /* bytes a second, at most */                                  \
+    LIMIT(rate_of_region, "bandwidthPerRegion")                                                                        \
+    LIMIT(transmissions, "maxTransmissions")            /* that are in flight */                                       \
+    LIMIT(held_bytes, "maxHeldBytes")                   /* under references */
 /* clang-format on */
 
 #define PR_LIMIT_FIELD(field, name) uint64_t field;

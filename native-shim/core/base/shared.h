@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/allowance.h"
 #include "base/counters.h"
 #include "base/events.h"
 #include "base/limits.h"
@@ -50,7 +51,8 @@ struct pr_part {
     bool unsettled; /* something of it has changed that what the parts have in common depends on */
     struct pr_list garbage;
     struct pr_counters counters;
-    char apart[PR_CACHE_LINE]; /* two parts have no line in common */
+    struct pr_share transmissions, held_bytes; /* of the relay's allowances */
+    char apart[PR_CACHE_LINE];                 /* two parts have no line in common */
 };
 
 struct pr_relay {
@@ -68,6 +70,7 @@ struct pr_relay {
     atomic_bool notify_due;
     char apart[PR_CACHE_LINE];
     struct pr_ring ring;
+    struct pr_allowance transmissions, held_bytes; /* that may be in flight; used only where they are limited */
 };
 
 /* Node's part, in which is also counted what lanes have in common. */

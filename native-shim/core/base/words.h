@@ -67,7 +67,15 @@ enum pr_handed {
 };
 
 /* Why a lane has limited somebody: the reasons of src/limits/limits.ts, in their order. */
-enum pr_limited { PR_LIMITED_CONNECTIONS, PR_LIMITED_IDLE_CLOSED, PR_LIMITED_COUNT };
+enum pr_limited {
+    PR_LIMITED_CONNECTIONS,
+    PR_LIMITED_IDLE_CLOSED,
+    PR_LIMITED_MIN_RATE,
+    PR_LIMITED_BANDWIDTH,
+    PR_LIMITED_TRANSMISSIONS,
+    PR_LIMITED_HELD_BYTES,
+    PR_LIMITED_COUNT
+};
 
 /* What becomes of a connection that a lane has read. */
 enum pr_return {

@@ -83,6 +83,12 @@ static void turn_again(struct pr_connection *connection) {
     pr_connection_unlock(connection);
 }
 
+static void wait_for_bandwidth(struct pr_connection *connection) {
+    pr_connection_lock(connection);
+    pr_pace_wait(connection);
+    pr_connection_unlock(connection);
+}
+
 static enum pr_next begin_next(struct pr_connection *connection) {
     if (connection->current) return PR_NEXT_BEGUN;
     return connection->responder ? connection->relay->lanes->serving->next(connection) : PR_NEXT_NOTHING;
@@ -122,6 +128,8 @@ static void turn(struct pr_connection *connection) {
         pr_break_off(connection, result);
     } else if (result == PR_PUSHED_BUDGET) { /* of PR_PUSHED_FULL epoll will tell */
         turn_again(connection);
+    } else if (result == PR_PUSHED_PACED) {
+        wait_for_bandwidth(connection);
     }
 }
 
@@ -143,6 +151,7 @@ static struct pr_connection *take_ready(struct pr_lane *lane, struct pr_connecti
     while (!taken && !pr_list_empty(&lane->poller.ready)) {
         struct pr_connection *connection = pr_container(lane->poller.ready.next, struct pr_connection, ready);
         pr_list_remove(&connection->ready);
+        pr_list_remove(&connection->paced);
         if (!pr_is_with_lane(connection)) continue;
         pr_pin(connection);
         pr_begin_turn(connection);
@@ -181,9 +190,18 @@ static bool stalled(const struct pr_connection *connection, uint64_t now) {
            now > connection->progress_at + connection->relay->lanes->max_hold;
 }
 
+/* Under the lane's lock. What waits for its turn is not kept waiting by its client. */
+static bool reads_too_slowly(struct pr_connection *connection, uint64_t now) {
+    bool counts = in_flight(connection) && !pr_is_broken(connection) && pr_list_empty(&connection->ready) &&
+                  pr_list_empty(&connection->paced);
+    if (!counts || connection->stall_reported || !pr_rate_is_too_low(connection, now)) return false;
+    pr_part_of(connection)->counters.limited[PR_LIMITED_MIN_RATE]++;
+    return true;
+}
+
 /* Under the lane's lock. What Node owns is Node's to break: it is told, once. */
 static bool lane_breaks(struct pr_connection *connection, uint64_t now) {
-    if (!stalled(connection, now)) return false;
+    if (!stalled(connection, now) && !reads_too_slowly(connection, now)) return false;
     if (connection->phase != PR_PHASE_NODE) return true;
     if (!connection->stall_reported) {
         connection->stall_reported = true;
@@ -266,6 +284,8 @@ static int fall_asleep(struct pr_lane *lane) {
     uint64_t now = pr_now(), until = lane->poller.connections > 0 ? now + TICK : UINT64_MAX;
     if (lane->poller.next_look < until) until = lane->poller.next_look;
     if (lane->accept_at < until) until = lane->accept_at;
+    uint64_t paced_until = pr_pace_end_waits(&lane->poller, now);
+    if (paced_until < until) until = paced_until;
     lane->poller.asleep = pr_list_empty(&lane->poller.ready);
     int timeout = !lane->poller.asleep  ? 0
                   : until == UINT64_MAX ? -1

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/bucket.h"
 #include "base/list.h"
 
 struct pr_relay;
@@ -24,6 +25,7 @@ struct pr_inode {
     uint64_t retired;           /* the generation whose end shall be told, or 0 */
     struct pr_list claimed;     /* of the relay, while there are any */
     struct pr_list bucket;      /* of those whose hashes are alike */
+    struct pr_bucket sent;      /* what goes out of it, where that is limited */
 };
 
 /* Buckets of inodes: a few inodes in each when as many files are open as a service keeps. */

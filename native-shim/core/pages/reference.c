@@ -151,6 +151,7 @@ void pr_reference_shrink(struct pr_reference *reference, uint64_t done) {
     reference->released = released;
     check_order(reference);
     count_pages(reference);
+    pr_admission_shrink(reference);
     unsettle(reference, reference->generation->inode->waiting_writers);
 }
 
@@ -166,6 +167,7 @@ void pr_reference_cut(struct pr_reference *reference) {
     reference->total = reference->sent;
     check_order(reference);
     count_pages(reference);
+    pr_admission_shrink(reference);
     unsettle(reference, reference->generation->inode->waiting_writers);
 }
 
@@ -204,6 +206,7 @@ void pr_reference_give(struct pr_reference *reference, uint64_t now) {
     counters->by_state[reference->state]--;
     counters->held_pages -= reference->pages;
     pr_reference_count_duration(reference, now, &counters->holds);
+    pr_admission_end(reference);
     pr_list_remove(&reference->references);
     unsettle(reference, generation->inode->waiting_writers + generation->closed);
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "pages/admission.h"
 #include "pages/claim.h"
 #include "pages/generation.h"
 
@@ -42,9 +43,10 @@ struct pr_reference {
     struct pr_list references; /* of these two */
     size_t segment_count;
     const struct pr_segment *segments;
-    uint64_t total, sent;   /* bytes of the body */
-    uint64_t released;      /* of them given back, from the front, by whole pages; released <= sent <= total */
-    uint64_t pages;         /* that it holds */
+    uint64_t total, sent; /* bytes of the body */
+    uint64_t released;    /* of them given back, from the front, by whole pages; released <= sent <= total */
+    uint64_t pages;       /* that it holds */
+    struct pr_admission admission;
     uint64_t held_since;    /* ns */
     uint64_t waited_for;    /* ns: how long writers have waited for its pages, all in all */
     uint64_t waited_for_at; /* ns: when one was last seen to wait */

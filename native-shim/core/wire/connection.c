@@ -76,6 +76,12 @@ struct pr_transmission *pr_connection_carries(const struct pr_connection *connec
     return NULL;
 }
 
+/* Limits. */
+
+const struct pr_limits *pr_limits_of(const struct pr_connection *connection) {
+    return &connection->relay->limits[pr_is_of_this_machine(&connection->peer) ? PR_HERE : PR_ELSEWHERE];
+}
+
 /* Opening. */
 
 static struct pr_connection *allocate(struct pr_relay *relay) {
@@ -86,6 +92,7 @@ static struct pr_connection *allocate(struct pr_relay *relay) {
     connection->fd = -1;
     pr_list_init(&connection->undone);
     pr_list_init(&connection->ready);
+    pr_list_init(&connection->paced);
     pr_list_init(&connection->watch);
     pr_list_init(&connection->broken_off);
     pr_garbage_init(&connection->garbage, dispose_unused_connection);
@@ -117,6 +124,7 @@ static int register_connection(struct pr_connection *connection, int node) {
     pr_node_part(relay)->counters.connections++;
     connection->poller = pr_poller_for(relay, node);
     connection->poller->connections++;
+    pr_pace_begin(connection);
     return 0;
 }
 
@@ -259,6 +267,7 @@ void pr_connection_settle(struct pr_connection *connection) {
     pr_list_remove(&connection->watch);
     if (!pr_node_has_closed(connection) || connection->pins > 0 || pr_is_garbage(&connection->garbage)) return;
     pr_list_remove(&connection->ready);
+    pr_list_remove(&connection->paced);
     if (connection->responder) connection->relay->wire->answering->ended(connection, PR_RETURN_CLOSED);
     if (connection->makes_room) pr_part_of(connection)->counters.leaving--;
     pr_discard_later(pr_part_of(connection), &connection->garbage);

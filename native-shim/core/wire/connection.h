@@ -32,8 +32,10 @@
 #include "base/assert.h"
 #include "base/shared.h"
 #include "base/words.h"
+#include "wire/pace.h"
 #include "wire/peer.h"
 #include "wire/poller.h"
+#include "wire/rate.h"
 #include "wire/transmission.h"
 
 struct pr_ledger;
@@ -90,8 +92,10 @@ struct pr_connection {
     bool any_host;          /* that is not of the loopback alone */
     bool classified;        /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
-    bool in_turn; /* its owner is sending on it, without a lock; changed under its lock (wire/keep.h) */
-    struct pr_list ready, watch, broken_off;
+    bool in_turn;        /* its owner is sending on it, without a lock; changed under its lock (wire/keep.h) */
+    struct pr_pace pace; /* its owner's */
+    struct pr_rate rate;
+    struct pr_list ready, paced, watch, broken_off;
     struct pr_garbage garbage;
 };
 
@@ -158,6 +162,9 @@ static inline void pr_connection_lock_both(struct pr_connection *connection) {
 static inline void pr_connection_unlock_both(struct pr_connection *connection) {
     pr_unlock_both(pr_node_part(connection->relay), pr_part_of(connection));
 }
+
+/* Under any lock: those that hold for its client. */
+const struct pr_limits *pr_limits_of(const struct pr_connection *connection);
 
 /* With both locks; NULL, and no lock, where there is none of this id. */
 struct pr_connection *pr_connection_find(struct pr_relay *relay, uint64_t id);

@@ -237,6 +237,7 @@ void pr_look_soon(struct pr_connection *connection) {
 void pr_watch(struct pr_connection *connection) {
     if (!pr_list_empty(&connection->watch)) return;
     pr_list_append(&connection->poller->watch, &connection->watch);
+    pr_rate_begin(connection);
     pr_look_soon(connection);
 }
 

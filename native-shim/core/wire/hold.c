@@ -37,12 +37,23 @@ struct pr_transmission *pr_hold_new(enum pr_engine engine, const struct pr_segme
     return transmission;
 }
 
+/* What a lane may not take is Node's to refuse. */
+static int refuse_reference(struct pr_part *part, enum pr_limited limited) {
+    if (part->index == 0) part->counters.limited[limited]++;
+    return -ETOOMANYREFS;
+}
+
 /* All that can fail, under the lock in which the reference is taken. */
 static int prepare(struct pr_part *part, const struct pr_generation *generation, uint64_t epoch, uint64_t version,
                    const struct pr_claim *place, struct pr_transmission *transmission) {
     int result = pr_reference_check(&transmission->reference, generation, epoch, version, place);
-    if (result < 0 || transmission->engine != PR_ENGINE_SPLICE) return result;
-    return pr_pipe_take(&pr_wire_part(part)->pipes, &transmission->pipe);
+    if (result < 0) return result;
+    enum pr_limited limited = pr_admit(&transmission->reference, part);
+    if (limited != PR_LIMITED_COUNT) return refuse_reference(part, limited);
+    if (transmission->engine != PR_ENGINE_SPLICE) return 0;
+    result = pr_pipe_take(&pr_wire_part(part)->pipes, &transmission->pipe);
+    if (result < 0) pr_admission_end(&transmission->reference);
+    return result;
 }
 
 /* It can be found by its id, and tell that it is unwanted, until a connection carries it. */
@@ -64,10 +75,12 @@ static int take_for_node(struct pr_relay *relay, struct pr_generation *generatio
     int result = prepare(part, generation, epoch, version, place, transmission);
     if (result < 0) return result;
     result = enter_held(relay, transmission);
-    if (result == 0)
+    if (result == 0) {
         pr_reference_take(&transmission->reference, generation, part);
-    else if (transmission->pipe)
-        pr_pipe_give(transmission->pipe);
+        return 0;
+    }
+    pr_admission_end(&transmission->reference);
+    if (transmission->pipe) pr_pipe_give(transmission->pipe);
     return result;
 }
 

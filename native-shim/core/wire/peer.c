@@ -79,6 +79,12 @@ static size_t address_bytes(const union pr_address *address, void *bytes, uint16
     return 16;
 }
 
+bool pr_is_of_this_machine(const struct pr_peer *peer) {
+    const union pr_address *there = &peer->there;
+    if (there->any.sa_family == AF_INET) return ntohl(there->four.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return pr_is_unix(peer) || IN6_IS_ADDR_LOOPBACK(&there->six.sin6_addr);
+}
+
 static const char name_of_unix[] = "unix:";
 
 unsigned pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT]) {

@@ -44,6 +44,9 @@ static inline bool pr_is_unix(const struct pr_peer *peer) {
     return peer->there.any.sa_family == AF_UNIX;
 }
 
+/* By the loopback, or a unix socket. */
+bool pr_is_of_this_machine(const struct pr_peer *peer);
+
 /* The family of a socket of TCP, or of a stream of AF_UNIX; -EPROTOTYPE of any other. */
 int pr_stream_family(int fd);
 

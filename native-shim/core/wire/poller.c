@@ -13,6 +13,7 @@ void pr_poller_init(struct pr_poller *poller, struct pr_part *part, int node) {
     poller->next_look = UINT64_MAX;
     pr_list_init(&poller->ready);
     pr_list_init(&poller->watch);
+    pr_list_init(&poller->paced);
     pr_list_append(&part->relay->wire->pollers, &poller->pollers);
 }
 

@@ -19,6 +19,7 @@ struct pr_poller {
     int epoll, wake, node;
     struct pr_prober prober;
     struct pr_list ready, watch; /* connections: to be sent on; in flight */
+    struct pr_list paced;        /* those that have to wait before they are sent on (wire/pace.h) */
     uint64_t next_look;          /* ns: when the first of `watch` is due */
     unsigned connections;
     bool asleep;

@@ -180,7 +180,7 @@ static int pushed_all(struct pr_connection *connection, struct pr_transmission *
     return all ? PR_PUSHED_ALL : PR_PUSHED_FULL;
 }
 
-int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
+static int push_allowed(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
     if (transmission->reference.total >= CORK_FROM && transmission->reference.sent == 0)
         cork(connection, transmission, 1);
     int head = is_small_copy(transmission) ? push_small_copy(connection, transmission) : PR_PUSHED_ALL;
@@ -197,6 +197,25 @@ int pr_push(struct pr_connection *connection, struct pr_transmission *transmissi
         budget -= (uint64_t)sent < budget ? (uint64_t)sent : budget;
     }
     return pushed_all(connection, transmission);
+}
+
+/* What waits in the socket for more to fill a packet would wait as long as what is to come. */
+static void flush(const struct pr_connection *connection, struct pr_transmission *transmission) {
+    int off = 0;
+    transmission->corked = false;
+    if (transmission->reference.sent == 0 || pr_is_unix(&connection->peer)) return;
+    pr_sys.setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off); /* should that fail, it is later */
+}
+
+int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
+    uint64_t allowed = pr_pace_allow(connection, budget), before = transmission->reference.sent;
+    if (allowed == 0 && budget > 0) {
+        flush(connection, transmission);
+        return PR_PUSHED_PACED;
+    }
+    int result = push_allowed(connection, transmission, allowed);
+    pr_pace_charge(connection, transmission->reference.sent - before);
+    return result;
 }
 
 void pr_give_pipe_back(struct pr_transmission *transmission) {

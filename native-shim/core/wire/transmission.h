@@ -27,6 +27,7 @@ struct pr_transmission {
     bool tells;                   /* room for an event of it is set aside */
     bool break_told, acknowledged;
     bool ends;     /* its connection is closed behind it: its last bytes may wait for the FIN */
+    bool paced;    /* it had to wait for bandwidth */
     bool corked;   /* its socket: bytes wait until they fill a packet */
     char peer[64]; /* of a quarantined one, whose connection is gone */
     enum pr_peer_kind peer_kind;
@@ -58,8 +59,10 @@ enum pr_outcome pr_outcome_of(int error);
 /* For the other parts of the core. */
 
 bool pr_holds_until_done(const struct pr_transmission *transmission);
-enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL };
-/* The owner, in its turn, without a lock: sends until all, the budget or the socket is spent, or -errno. */
+/* PACED: it has to wait before more may go out. */
+enum pr_pushed { PR_PUSHED_ALL, PR_PUSHED_BUDGET, PR_PUSHED_FULL, PR_PUSHED_PACED };
+/* The owner, in its turn, without a lock: sends until all, the budget, its bandwidth or the socket is spent, or -errno.
+ */
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget);
 /* Under the lock of its lane: it goes out on this connection, after a head, which has to outlive the first push. */
 void pr_begin(struct pr_connection *connection, struct pr_transmission *transmission, const char *head,

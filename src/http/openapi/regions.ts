@@ -109,6 +109,7 @@ export const readRoute: RouteDocument = {
       'range-not-satisfiable',
       'misdirected',
       'busy',
+      'overloaded',
       'draining',
       'region-leased',
       'region-unstable',

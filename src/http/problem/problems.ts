@@ -31,6 +31,7 @@ export const problems = {
   'headers-too-large': { status: 431, title: 'The header fields are larger than is accepted here.' },
   internal: { status: 500, title: 'The service failed to answer.' },
   busy: { status: 503, title: 'The service is short of descriptors or memory.', retryAfter: 1 },
+  overloaded: { status: 503, title: 'As many bodies are on their way as may be.', retryAfter: 1 },
   draining: { status: 503, title: 'The service is shutting down.', retryAfter: 5 },
   starting: { status: 503, title: 'The service has not looked at all regions yet.', retryAfter: 1 },
   'other-writer': { status: 503, title: 'Another service holds pages of this tree.', retryAfter: 1 },

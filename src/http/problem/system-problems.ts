@@ -20,6 +20,7 @@ const codes: Record<string, ProblemCode> = {
   ENOMEM: 'busy',
   ENOBUFS: 'busy',
   EAGAIN: 'busy',
+  ETOOMANYREFS: 'overloaded', // what more may not be held
   ENOSPC: 'no-space',
   EDQUOT: 'no-space',
 };

@@ -34,6 +34,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   'headers-too-large': 431,
   internal: 500,
   busy: 503,
+  overloaded: 503,
   draining: 503,
   starting: 503,
   'other-writer': 503,

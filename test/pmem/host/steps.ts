@@ -89,6 +89,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'unix-socket': 'is about where a service listens',
   listeners: 'is about where a service listens',
   cors: 'is about fields that are the same on every backing',
+  'sending-limits': 'is about how much is sent, whatever holds the pages',
   'max-connections': 'is about how many connections there are',
   'lanes-accept': 'is about who accepts a connection',
   bytes: 'has a region of 1 GiB, and an NVDIMM has half of that',
