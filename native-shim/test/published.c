@@ -307,11 +307,15 @@ static void nor_is_an_empty_region(void) {
     scene_close(&scene);
 }
 
-static bool knows(const struct scene *scene, const char *host) {
+static bool knows_by(const struct scene *scene, bool any_host, const char *host) {
     pr_lock(scene->relay);
-    bool known = pr_host_is_known(scene->relay, text_of(host));
+    bool known = pr_host_is_known(scene->relay, any_host, text_of(host));
     pr_unlock(scene->relay);
     return known;
+}
+
+static bool knows(const struct scene *scene, const char *host) {
+    return knows_by(scene, false, host);
 }
 
 static bool may_read(const struct scene *scene, const char *authorization) {
@@ -324,12 +328,12 @@ static bool may_read(const struct scene *scene, const char *authorization) {
 static void hosts_are_known_byte_for_byte(void) {
     struct scene scene = scene_open();
     CHECK(!knows(&scene, "a") && !knows(&scene, ""));
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a.example:80")), 0);
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("b")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("a.example:80")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("b")), 0);
     CHECK(knows(&scene, "a.example:80") && knows(&scene, "b"));
     CHECK(!knows(&scene, "A.example:80") && !knows(&scene, "a.example") && !knows(&scene, "a.example:8080"));
     CHECK(!knows(&scene, ""));
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("")), 0);
     CHECK(knows(&scene, ""));
     pr_withdraw(scene.relay);
     CHECK(knows(&scene, "b"));
@@ -347,12 +351,23 @@ static void everybody_may_read_until_it_is_guarded(void) {
     CHECK(may_read(&scene, "Bearer x"));
     CHECK(!may_read(&scene, NULL) && !may_read(&scene, "") && !may_read(&scene, "Bearer y"));
     CHECK(!may_read(&scene, "Bearer ") && !may_read(&scene, "Bearer xx") && !may_read(&scene, "bearer x"));
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("Bearer y")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("Bearer y")), 0);
     CHECK(!may_read(&scene, "Bearer y")); /* a host is no reader */
     pr_withdraw(scene.relay);
     CHECK(may_read(&scene, "Bearer x"));
     pr_forget_allowed(scene.relay);
     CHECK(!may_read(&scene, "Bearer x")); /* who was revoked */
+    scene_close(&scene);
+}
+
+static void a_host_is_known_by_the_doors_that_it_was_judged_for(void) {
+    struct scene scene = scene_open();
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("a")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, true, text_of("b")), 0);
+    CHECK(knows_by(&scene, false, "a") && !knows_by(&scene, true, "a"));
+    CHECK(knows_by(&scene, true, "b") && !knows_by(&scene, false, "b"));
+    pr_forget_allowed(scene.relay);
+    CHECK(!knows_by(&scene, false, "a") && !knows_by(&scene, true, "b"));
     scene_close(&scene);
 }
 
@@ -363,17 +378,17 @@ static void so_many_are_known_at_most(void) {
     char host[32];
     for (unsigned number = 0; number < MOST; number++) {
         sprintf(host, "host-%u", number);
-        for (int twice = 0; twice < 2; twice++) CHECK_EQUAL(pr_allow_host(scene.relay, text_of(host)), 0);
+        for (int twice = 0; twice < 2; twice++) CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of(host)), 0);
     }
     size_t allocated = pr_allocated_bytes();
     CHECK(knows(&scene, "host-0") && knows(&scene, "host-1023"));
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("one more")), -ENOSPC);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("one more")), -ENOSPC);
     CHECK(!knows(&scene, "one more") && knows(&scene, "host-0"));
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("host-5")), 0); /* which is known */
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("host-5")), 0); /* which is known */
     CHECK_EQUAL(pr_allow_reader(scene.relay, text_of("one more")), 0);
     pr_forget_allowed(scene.relay);
     CHECK(pr_allocated_bytes() < allocated);
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("one more")), 0);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("one more")), 0);
     CHECK(knows(&scene, "one more"));
     scene_close(&scene);
 }
@@ -387,7 +402,7 @@ static void without_memory_nothing_changes(void) {
         CHECK(!is_published(&scene, "/regions/a"));
     }
     pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);
-    CHECK_EQUAL(pr_allow_host(scene.relay, text_of("a")), -ENOMEM);
+    CHECK_EQUAL(pr_allow_host(scene.relay, false, text_of("a")), -ENOMEM);
     pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);
     CHECK_EQUAL(pr_allow_reader(scene.relay, text_of("a")), -ENOMEM);
     pr_fault_set(PR_CALL_ALLOCATE, ENOMEM, 0, 1);
@@ -415,6 +430,7 @@ int main(void) {
     RUN(nor_is_an_empty_region);
     RUN(hosts_are_known_byte_for_byte);
     RUN(everybody_may_read_until_it_is_guarded);
+    RUN(a_host_is_known_by_the_doors_that_it_was_judged_for);
     RUN(so_many_are_known_at_most);
     pr_faults_enable();
     RUN(without_memory_nothing_changes);
