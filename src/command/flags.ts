@@ -26,7 +26,7 @@ import {
   whole,
 } from './flag-kinds.ts';
 import { limitFlags } from './limit-flags.ts';
-import { isSocketPath, listenRule, mostListeners, readListen, socketPathOf, socketPathRule } from './listen-flag.ts';
+import { isSocketPath, listenRule, readListen, socketPathOf, socketPathRule } from './listen-flag.ts';
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -41,12 +41,9 @@ const host = {
   read: readHost,
 };
 
-const places = many({ placeholder: 'WHERE', rule: listenRule, read: readListen });
 const listen = {
-  ...places,
+  ...many({ placeholder: 'WHERE', rule: listenRule, read: readListen }),
   separator: /\s+/,
-  rule: `at most ${mostListeners} places: ${listenRule}`,
-  read: (texts: readonly string[]) => (texts.length <= mostListeners ? places.read(texts) : undefined),
 };
 
 const socketMode = {
@@ -107,6 +104,11 @@ export const flags = {
   listen: named(
     'listen',
     'where to listen, in place of --host and --port: HOST:PORT, unix:PATH or fd:N, with ,device=NAME and ,node=N',
+    listen,
+  ),
+  adminListen: named(
+    'admin-listen',
+    'where all but regions is served, and no more at the other places: metrics, references, leases, the page',
     listen,
   ),
   socketMode: named('socket-mode', 'who may connect to a unix socket', socketMode),

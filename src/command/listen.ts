@@ -20,12 +20,13 @@ export async function listen(service: Service, options: ListenOptions): Promise<
   await service.listen(places);
 }
 
-type ListenOptions = Pick<ServeOptions, 'host' | 'port' | 'listen' | 'socketMode'>;
+type ListenOptions = Pick<ServeOptions, 'host' | 'port' | 'listen' | 'adminListen' | 'socketMode'>;
 
-function placesOf({ host, port, listen, socketMode: mode }: ListenOptions): readonly ListenAt[] {
+function placesOf({ host, port, listen, adminListen, socketMode: mode }: ListenOptions): readonly ListenAt[] {
   const path = socketPathOf(host);
-  if (listen.length === 0) return [{ place: path === undefined ? { host, port } : { path, mode }, text: host }];
-  return listen.map((at) => ('path' in at.place ? { ...at, place: { ...at.place, mode } } : at));
+  const short: ListenAt = { place: path === undefined ? { host, port } : { path }, text: host };
+  const places = [...(listen.length > 0 ? listen : [short]), ...adminListen.map((at) => ({ ...at, isAdmin: true }))];
+  return places.map((at) => ('path' in at.place ? { ...at, place: { ...at.place, mode } } : at));
 }
 
 // Node would have any socket listen that is bound, and says nothing of others but EINVAL.
@@ -39,7 +40,8 @@ function checkInherited({ relay }: Service, fd: number): void {
 }
 
 /** How a client finds a listener: what curl needs before the URL, and what its URLs begin with. */
-export function wayTo({ where }: Listener): { readonly curl: string; readonly origin: string } {
+export function wayTo(listener: Listener | undefined): { readonly curl: string; readonly origin: string } {
+  const { where = '' } = listener ?? {};
   const path = socketPathOf(where);
   return path === undefined
     ? { curl: 'curl', origin: where }
@@ -47,6 +49,7 @@ export function wayTo({ where }: Listener): { readonly curl: string; readonly or
 }
 
 /** A listener, as the log names it. */
-export function nameOf({ where, at: { device, node } }: Listener): string {
-  return [where, ...(device ? [`device=${device}`] : []), ...(node === undefined ? [] : [`node=${node}`])].join(',');
+export function nameOf({ where, at: { device, node, isAdmin } }: Listener): string {
+  const options = [...(device ? [`device=${device}`] : []), ...(node === undefined ? [] : [`node=${node}`])];
+  return `${[where, ...options].join(',')}${isAdmin ? ' (admin)' : ''}`;
 }

@@ -5,7 +5,7 @@ import type { ListenAt } from '../node/listeners.ts';
 import { isRegionName } from '../region/name.ts';
 import type { Flag } from './flag-kinds.ts';
 import { flags, type ServeOptions } from './flags.ts';
-import { socketPathOf } from './listen-flag.ts';
+import { mostListeners, socketPathOf } from './listen-flag.ts';
 import { UsageError } from './usage-error.ts';
 
 export type { ServeOptions } from './flags.ts';
@@ -55,6 +55,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
     return [option, source === undefined ? flag.fallback : judge(flag, source)];
   });
   const options = Object.fromEntries(settled) as ServeOptions;
+  refuseTooManyPlaces(options);
   refuseUnsafeWriting(options);
   refuseDeniedNames(options);
   return { kind: 'serve', options };
@@ -95,14 +96,22 @@ function dropShortForm(sources: Map<AnyFlag, Source | undefined>): void {
   }
 }
 
-function refuseUnsafeWriting({ writable, dir, host, listen, writeTokenFile }: ServeOptions): void {
+function refuseTooManyPlaces({ listen, adminListen }: ServeOptions): void {
+  if (Math.max(1, listen.length) + adminListen.length > mostListeners)
+    throw new UsageError(`--listen and --admin-listen take at most ${mostListeners} places together`);
+}
+
+function refuseUnsafeWriting(options: ServeOptions): void {
+  const { writable, dir, host, listen, adminListen, writeTokenFile } = options;
   if (!writable) return;
   if (dir === undefined) throw new UsageError('--writable needs --dir: only a tree of regions can be written to');
   if (writeTokenFile !== undefined) return;
-  const open = listen.length > 0 ? listen.find(isBeyondLoopback)?.text : isLocalHost(host) ? undefined : host;
-  if (open === undefined) return;
-  const flag = listen.length > 0 ? '--listen' : '--host';
-  throw new UsageError(`--writable on ${flag} ${open}, beyond loopback, needs --write-token-file`);
+  const open = [
+    ...(listen.length > 0 || isLocalHost(host) ? [] : [`--host ${host}`]),
+    ...listen.filter(isBeyondLoopback).map(({ text }) => `--listen ${text}`),
+    ...adminListen.filter(isBeyondLoopback).map(({ text }) => `--admin-listen ${text}`),
+  ][0];
+  if (open) throw new UsageError(`--writable on ${open}, beyond loopback, needs --write-token-file`);
 }
 
 // Who has passed on a descriptor may have it listen anywhere.

@@ -72,15 +72,16 @@ async function drain({ app, close }: Service, { drain: seconds }: ServeOptions):
 
 function greeting(service: Service, options: ServeOptions): string {
   const listeners = service.listeners();
-  const { curl, origin } = listeners[0] ? wayTo(listeners[0]) : { curl: 'curl', origin: '' };
+  const { curl, origin } = wayTo(listeners[0]);
+  const watched = wayTo(listeners.find(({ servesAll }) => servesAll));
   const name = options.dir === undefined ? (options.regions[0]?.name ?? 'demo') : undefined;
   const lines = [
     ...listeners.map((listener) => `pagerelay listens on ${nameOf(listener)}`),
     ...(name ? [`  ${curl} -r 4096-8191 ${origin}/regions/${encodeName(name)}`] : []),
-    `  ${origin}/ (a page to watch)`,
     `  ${curl} ${origin}/regions`,
-    `  ${curl} ${origin}/references`,
-    `  ${curl} ${origin}/metrics`,
+    `  ${watched.origin}/ (a page to watch)`,
+    `  ${watched.curl} ${watched.origin}/references`,
+    `  ${watched.curl} ${watched.origin}/metrics`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -31,6 +31,8 @@ export type ListenAt = {
   readonly device?: string | undefined;
   /** The NUMA node whose lanes accept there. */
   readonly node?: number | undefined;
+  /** Whether it is for those who watch and administer. Where there is such a place, all others serve regions and health alone. */
+  readonly isAdmin?: boolean | undefined;
 };
 
 /** A listener that is open. */
@@ -49,6 +51,7 @@ export class Listeners {
   readonly #relay: Relay;
   readonly #others: Listener[] = [];
   #first: Listener | undefined;
+  #hasAdmin = false;
   #closed: Promise<unknown> | undefined;
 
   constructor(server: Server, relay: Relay) {
@@ -76,6 +79,7 @@ export class Listeners {
     await app.ready();
     const [first, ...others] = await resolveNames(places);
     if (!first) return;
+    this.#hasAdmin = places.some(({ isAdmin }) => isAdmin);
     for (const at of others) {
       await this.#add(at).catch((error: NodeJS.ErrnoException) => {
         if (!at.mayMiss || !missing.has(error.code)) throw error;
@@ -84,7 +88,7 @@ export class Listeners {
     const options = await this.#optionsFor(first);
     this.#tellPath(this.#server, first);
     this.#server.once('listening', () => {
-      this.#first = describe(this.#server, first);
+      this.#first = describe(this.#server, first, this.#servesAll(first));
     });
     // Where no host is named, Fastify would listen at every address of `localhost`; a descriptor needs none.
     const listen = 'path' in options ? options : { host: '127.0.0.1', ...options };
@@ -104,13 +108,17 @@ export class Listeners {
     const options = await this.#optionsFor(at);
     this.#tellPath(server, at);
     await once(server.listen(options), 'listening');
-    const listener = describe(server, at);
+    const listener = describe(server, at, this.#servesAll(at));
     this.#others.push(listener);
     setMode(at);
     server.on('connection', (socket) => {
       noteArrival(socket, listener);
       this.#server.emit('connection', socket);
     });
+  }
+
+  #servesAll({ isAdmin }: ListenAt): boolean {
+    return isAdmin === true || !this.#hasAdmin;
   }
 
   async #optionsFor({ place, device }: ListenAt): Promise<ListenOptions & { fd?: number }> {
@@ -134,14 +142,14 @@ export class Listeners {
 }
 
 /** What a server that listens is as a listener. @param at undefined where it was had listen by somebody else */
-export function describe(server: NetServer, at: ListenAt | undefined): Listener {
+export function describe(server: NetServer, at: ListenAt | undefined, servesAll = true): Listener {
   const address = server.address();
   const isPath = typeof address === 'string';
   const where = isPath ? `unix:${address}` : originOf(address as AddressInfo);
   const isLoopback = !isPath && isLoopbackAddress((address as AddressInfo).address);
   const path = isPath && !(at && 'fd' in at.place) ? address : undefined;
   const place = isPath ? { path: address } : { host: '', port: 0 };
-  return { server, at: at ?? { place, text: where }, where, isLoopback, path };
+  return { server, at: at ?? { place, text: where }, where, isLoopback, servesAll, path };
 }
 
 function originOf({ address, port, family }: AddressInfo): string {

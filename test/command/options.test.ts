@@ -41,6 +41,7 @@ test('nothing given means the defaults', () => {
     host: '127.0.0.1',
     port: 8080,
     listen: [],
+    adminListen: [],
     socketMode: undefined,
     dir: undefined,
     dotfiles: 'allow',
@@ -108,6 +109,16 @@ const spellings: readonly Spelling[] = [
       { text: '0.0.0.0:80,device=eth1,node=1', place: { host: '0.0.0.0', port: 80 }, device: 'eth1', node: 1 },
       { text: '[::1]:0', place: { host: '::1', port: 0 } },
       { text: 'unix:/run/a.sock', place: { path: '/run/a.sock' } },
+    ],
+  ],
+  [
+    'adminListen',
+    ['--admin-listen', '10.0.0.1:9090', '--admin-listen', 'unix:/run/admin.sock'],
+    ['PAGERELAY_ADMIN_LISTEN', '10.0.0.1:9090 unix:/run/admin.sock'],
+    { adminListen: ['10.0.0.1:9090', 'unix:/run/admin.sock'] },
+    [
+      { text: '10.0.0.1:9090', place: { host: '10.0.0.1', port: 9090 } },
+      { text: 'unix:/run/admin.sock', place: { path: '/run/admin.sock' } },
     ],
   ],
   [
@@ -317,10 +328,14 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
     ...['http://a:80', 'a/b:80', 'unix:', `unix:/${'a'.repeat(107)}`, 'unix:/a,b', 'fd:', 'fd:-1', 'fd:x', 'fd:3:4'],
     ...['a:80,', 'a:80,device', 'a:80,device=', 'a:80,device=a/b', `a:80,device=${'d'.repeat(16)}`, 'a:80,node=-1'],
     ...['a:80,node=1,node=2', 'a:80,node=1024', 'a:80,other=1', 'unix:/a,device=eth1', 'fd:3,device=eth1'],
-  ].map((text) => [/^--listen must be at most 16 places: HOST:PORT, /, ['--listen', text]] as const),
+  ].map((text) => [/^--listen must be HOST:PORT, /, ['--listen', text]] as const),
   [/^--port is a short form of --listen: only one of them can be given$/, ['--listen', 'a:80', '--port', '81']],
   [/^--host is a short form of --listen/, ['--host', 'a', '--listen', 'a:80']],
-  [/^--listen must be at most 16 places/, Array.from({ length: 17 }, (_, port) => ['--listen', `a:${port}`]).flat()],
+  [
+    /^--listen and --admin-listen take at most 16 places together$/,
+    Array.from({ length: 17 }, (_, port) => [port % 2 ? '--listen' : '--admin-listen', `a:${port}`]).flat(),
+  ],
+  [/^--admin-listen must be HOST:PORT, /, ['--admin-listen', '9090']],
   [/^--socket-mode must be/, ['--socket-mode', '688']],
   [/^--cors must be/, ['--cors', 'app.example']],
   [/^--cors must be/, ['--cors', 'https://app.example/']],
@@ -481,6 +496,12 @@ for (const [places, open] of [
     assert.equal(optionsOf([...argv, ...(open ? ['--write-token-file', 'w'] : [])]).writable, true);
   });
 }
+
+test('at an address of --admin-listen beyond the loopback writing needs a file of write tokens, too', () => {
+  const argv = ['--dir', 'x', '--writable', '--admin-listen'];
+  refuses(/^--writable on --admin-listen 10\.0\.0\.1:9090, beyond loopback, needs/, [...argv, '10.0.0.1:9090']);
+  assert.equal(optionsOf([...argv, '127.0.0.1:9090']).writable, true);
+});
 
 test('of --listen and its short form the one counts that stands higher: flags, variables, the file', () => {
   const listen = { PAGERELAY_LISTEN: '127.0.0.1:1' };

@@ -12,7 +12,7 @@ import { RawClient } from '../support/raw.ts';
 import { bytesOf, makeFolder, type RegionFile, writeRegion } from '../support/regions.ts';
 
 const inherit = fileURLToPath(new URL('../support/inherit.py', import.meta.url));
-const listening = /^pagerelay listens on (\S+)$/gm;
+const listening = /^pagerelay listens on (\S+)(?: \(admin\))?$/gm;
 
 function makeRegion(t: TestContext): { readonly folder: string; readonly file: RegionFile; readonly flags: string[] } {
   const folder = makeFolder(t, 'tmpfs');
@@ -89,6 +89,56 @@ test('what the loopback guards is not let pass because another listener has let 
     assert.equal(await statusOf(t, loopback, '/regions/file.bin', 'outer.example'), 421);
     assert.equal(await statusOf(t, loopback, '/regions/file.bin'), 200);
   }
+});
+
+test('with admin listeners the others serve regions and health alone, by lanes and Node alike', async (t) => {
+  const { folder, file, flags } = makeRegion(t);
+  const admin = join(folder, 'admin.sock');
+  const args = ['serve', '--listen', '127.0.0.1:0', '--listen', '127.0.0.1:0', '--admin-listen', `unix:${admin}`];
+  const child = startCli(t, [...args, ...flags, '--dir', makeFolder(t, 'tmpfs'), '--writable']);
+  const [one = '', other = '', watched] = await placesOf(child, 3);
+  assert.equal(watched, `unix:${admin}`);
+  assert.match(child.stderr(), new RegExp(`^pagerelay listens on unix:${admin} \\(admin\\)$`, 'm'));
+  const hidden = [
+    '/',
+    '/metrics',
+    '/references',
+    '/leases',
+    '/openapi.json',
+    '/page/live',
+    '/page/page.css',
+    '/nothing',
+  ];
+  for (const place of [one, other]) {
+    for (const path of ['/regions', '/regions/file.bin', '/healthz', '/readyz'])
+      assert.equal(await statusOf(t, place, path), 200);
+    for (const path of hidden) {
+      const client = await clientOf(t, place);
+      client.get(path);
+      const { status, fields, body } = await client.response();
+      assert.deepEqual([status, fields.get('content-type')], [404, 'application/problem+json'], path);
+      assert.equal(JSON.parse(body.toString()).code, 'route-not-found');
+      // It says no more about an address that there is elsewhere than about one that there is nowhere.
+      client.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`);
+      const posted = await client.response();
+      assert.deepEqual([posted.status, posted.fields.get('allow')], [404, undefined], path);
+      client.get('/regions/file.bin', '5-104');
+      assert.ok((await client.response()).body.equals(bytesOf(file.path, 5, 104)), 'a lane reads on');
+      client.destroy();
+    }
+  }
+  for (const path of [
+    '/',
+    '/metrics',
+    '/references',
+    '/leases',
+    '/openapi.json',
+    '/regions',
+    '/regions/file.bin',
+    '/readyz',
+  ])
+    assert.equal(await statusOf(t, `unix:${admin}`, path), 200, path);
+  assert.equal(await statusOf(t, `unix:${admin}`, '/nothing'), 404);
 });
 
 test('where one place can not be had, it ends with 1, says which, and leaves no socket', async (t) => {

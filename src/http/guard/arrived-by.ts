@@ -4,6 +4,8 @@
 export type ArrivedBy = {
   /** Whether it listens at an address of the loopback alone. */
   readonly isLoopback: boolean;
+  /** Whether all is served there; else regions and health alone, for the rest has listeners of its own. */
+  readonly servesAll: boolean;
 };
 
 const listeners = new WeakMap<object, ArrivedBy>();

@@ -26,13 +26,22 @@ const guarded: ReadonlySet<string> = new Set([
   '/page/live',
 ]);
 
+/** What every listener serves: regions, and what load balancers ask for. */
+const everywhere: ReadonlySet<string> = new Set(['/regions', '/regions/*', '/healthz', '/readyz']);
+
 /**
  * What a request is refused with.
  *
- * @returns `unauthorized`, `misdirected`; undefined when it may go on
+ * @returns `misdirected`, `route-not-found`, `unauthorized`; undefined when it may go on
  */
 export function refusalOf(guards: Guards, request: FastifyRequest): ProblemError | undefined {
-  return misdirected(guards, request) ?? unauthorized(guards, request);
+  return misdirected(guards, request) ?? notHere(request) ?? unauthorized(guards, request);
+}
+
+// As of an address that nothing is served at: whoever asks is not told that there is anything elsewhere.
+function notHere({ raw, routeOptions }: FastifyRequest): ProblemError | undefined {
+  const isServed = arrivedBy(raw.socket)?.servesAll ?? true;
+  return isServed || everywhere.has(routeOptions.url ?? '') ? undefined : new ProblemError('route-not-found');
 }
 
 /** What load balancers ask, by whatever host; it tells of nothing that the page of a stranger may not know. */
