@@ -43,8 +43,8 @@ static const struct {
 } faults[] = {
     {PR_CALL_ALLOCATE, ENOMEM, {3, 3, 3}},      /* the list; what is kept; a buffer */
     {PR_CALL_PREAD, EIO, {4, 4, 4}},            /* the old bytes; the source for each chunk */
-    {PR_CALL_OPEN, EMFILE, {0, 1, 1}},          /* the note; the file past the page cache */
-    {PR_CALL_PWRITE, ENOSPC, {3, 4, 3}},        /* the note, and the chunks */
+    {PR_CALL_OPEN, EMFILE, {1, 1, 2}},          /* the note; the file past the page cache */
+    {PR_CALL_PWRITE, ENOSPC, {4, 4, 4}},        /* the note, and the chunks */
     {PR_CALL_FALLOCATE, EOPNOTSUPP, {0, 3, 0}}, /* a chunk */
     {PR_CALL_FSYNC, EIO, {1, 1, 1}},
 };
@@ -236,15 +236,19 @@ static int look_and_punch(int fd, int mode, off_t offset, off_t length) {
 }
 
 static int look_and_sync(int fd) {
-    if (seen->what.means == PR_MEANS_PUNCH)
-        check_note(seen, note);
-    else
-        check_no_note();
+    check_note(seen, note);
     times_seen++;
     return real.fsync(fd);
 }
 
-static void while_pages_are_punched_out_there_is_a_whole_note(void) {
+static ssize_t look_and_write(int fd, const void *bytes, size_t length, off_t offset) {
+    bool is_note = offset == 0; /* no chunk begins there */
+    if (!is_note) check_note(seen, note);
+    times_seen += !is_note;
+    return real.pwrite(fd, bytes, length, offset);
+}
+
+static void from_before_the_first_byte_changes_there_is_a_whole_note(void) {
     bool undone;
     real = pr_sys;
     EACH_MEANS(means) {
@@ -253,9 +257,10 @@ static void while_pages_are_punched_out_there_is_a_whole_note(void) {
         times_seen = 0;
         pr_sys.fallocate = look_and_punch;
         pr_sys.fsync = look_and_sync;
+        pr_sys.pwrite = look_and_write;
         CHECK_EQUAL(overwrite_one(&scene.what, &undone), 0);
         pr_sys = real;
-        CHECK_EQUAL(times_seen, means == PR_MEANS_PUNCH ? 4 : 1);
+        CHECK_EQUAL(times_seen, means == PR_MEANS_PUNCH ? 7 : 4); /* three chunks, and the flush */
         check_no_note();
         take_down(&scene);
     }
@@ -264,12 +269,10 @@ static void while_pages_are_punched_out_there_is_a_whole_note(void) {
 static void what_cannot_be_put_back_is_left_in_a_note(void) {
     EACH_MEANS(means) {
         struct scene scene = set_up(means, true);
-        bool punches = means == PR_MEANS_PUNCH; /* then a write fails that comes after that of the note */
-        enum pr_call call = punches ? PR_CALL_PWRITE : PR_CALL_FSYNC;
         bool undone;
-        pr_fault_set(call, EIO, punches ? 3 : 0, 100);
+        pr_fault_set(PR_CALL_PWRITE, EIO, 2, 100); /* behind the note and the first chunk */
         CHECK_EQUAL(overwrite_one(&scene.what, &undone), -EIO);
-        pr_fault_set(call, 0, 0, 0);
+        pr_fault_set(PR_CALL_PWRITE, 0, 0, 0);
         CHECK(!undone);
         check_note(&scene, note);
         MUST(unlink(note));
@@ -277,16 +280,18 @@ static void what_cannot_be_put_back_is_left_in_a_note(void) {
     }
 }
 
-static void where_no_note_can_be_written_either_there_is_none(void) {
-    struct scene scene = set_up(PR_MEANS_WAIT, true);
-    bool undone;
-    pr_fault_set(PR_CALL_FSYNC, EIO, 0, 100);
-    pr_fault_set(PR_CALL_OPEN, EMFILE, 0, 1);
-    CHECK_EQUAL(overwrite_one(&scene.what, &undone), -EIO);
-    pr_fault_set(PR_CALL_FSYNC, 0, 0, 0);
-    CHECK(!undone);
-    check_no_note();
-    take_down(&scene);
+static void without_a_note_nothing_is_changed(void) {
+    EACH_MEANS(means) {
+        struct scene scene = set_up(means, true);
+        bool undone;
+        MUST(mkdir(note, 0700)); /* in its place */
+        CHECK_EQUAL(overwrite_one(&scene.what, &undone), -EISDIR);
+        CHECK(undone);
+        MUST(rmdir(note));
+        file_check(scene.to, old_bytes, SIZE);
+        check_no_note();
+        take_down(&scene);
+    }
 }
 
 /*
@@ -375,9 +380,9 @@ int main(void) {
     RUN(when_their_flush_fails_all_of_them_are_undone);
     RUN(one_of_them_that_fails_leaves_the_others_alone);
     RUN(without_memory_for_the_list_none_is_begun);
-    RUN(while_pages_are_punched_out_there_is_a_whole_note);
+    RUN(from_before_the_first_byte_changes_there_is_a_whole_note);
     RUN(what_cannot_be_put_back_is_left_in_a_note);
-    RUN(where_no_note_can_be_written_either_there_is_none);
+    RUN(without_a_note_nothing_is_changed);
     RUN(a_disk_that_is_full_from_the_start_needs_no_undoing);
     RUN(holes_of_a_full_tmpfs_are_not_filled_with_their_zeros);
     RUN(a_note_that_cannot_be_removed_is_emptied);

@@ -5,8 +5,7 @@
  * answer has come; the service may be killed in between:
  *
  * - Nothing pending: the region is what was acknowledged or seen last (`known`). No acknowledged change is lost.
- * - A whole change is pending (create, replace, resize, delete): it is the old or the new state, complete.
- * - An overwriting change is pending: each page has the old or the new bytes.
+ * - A change is pending: it is the old or the new state, complete.
  *
  * What is seen after the restart is known from then on. Entity-tags, over all restarts:
  *
@@ -17,7 +16,6 @@
  * @module
  */
 import { sha256 } from './regions.ts';
-import { pageSize } from './self-describing.ts';
 
 /** All bytes; undefined when there is no such region. */
 export type Content = Buffer | undefined;
@@ -39,10 +37,7 @@ export type Ending = 'stopped' | 'killed';
 /** Whether `found` may be what a crash leaves of `known` and a change that was under way. */
 export function mayBe(found: Content, known: Content, pending?: Pending): boolean {
   if (isSame(found, known)) return true;
-  if (pending === undefined) return false;
-  if (isSame(found, pending.next)) return true;
-  if (pending.kind !== 'overwritten' || found === undefined || known === undefined) return false;
-  return found.length === known.length && isOfPages(found, known, pending.next);
+  return pending !== undefined && isSame(found, pending.next);
 }
 
 /** One region over many runs of the service. Its methods return what is wrong. */
@@ -131,12 +126,4 @@ export class RegionModel {
 
 function isSame(one: Content, other: Content): boolean {
   return one === undefined || other === undefined ? one === other : one.equals(other);
-}
-
-function isOfPages(found: Buffer, old: Buffer, next: Buffer): boolean {
-  for (let at = 0; at < found.length; at += pageSize) {
-    const page = (bytes: Buffer) => bytes.subarray(at, at + pageSize);
-    if (!page(found).equals(page(old)) && !page(found).equals(page(next))) return false;
-  }
-  return true;
 }

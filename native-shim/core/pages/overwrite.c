@@ -30,7 +30,7 @@ struct work {
     uint64_t changed;    /* from `first` up to here the file may hold other bytes than the old ones */
     char *note;          /* as it is written: the heading, and behind it */
     char *old;           /* the old bytes of the span */
-    int note_fd;         /* -1: there is no note */
+    int note_fd;         /* -1: there is no note, and nothing was changed */
     int direct;          /* the file past the page cache; -1: only for direct writes it is opened so */
 };
 
@@ -180,9 +180,7 @@ static bool put_back(const struct work *work) {
 }
 
 static bool undo(struct work *work) {
-    if (put_back(work) && drop_note(work) == 0) return true;
-    if (work->note_fd < 0) write_note(work);
-    return false;
+    return put_back(work) && drop_note(work) == 0;
 }
 
 /*
@@ -204,7 +202,7 @@ static int begin_overwrite(struct work *work, const struct pr_overwrite *overwri
     work->changed = work->first;
     int result = open_direct(work);
     if (result == 0) result = keep_old(work);
-    if (result == 0 && overwrite->means == PR_MEANS_PUNCH) result = write_note(work);
+    if (result == 0) result = write_note(work);
     return result == 0 ? write_new(work) : result;
 }
 

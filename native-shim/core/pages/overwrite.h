@@ -29,8 +29,9 @@ struct pr_overwrite {
     enum pr_means means;
     bool unsynced; /* it is left to the kernel when the bytes reach the medium; alike in all that go together */
     /*
-     * A file that holds `heading` and then the old bytes of the span, from when it is there at all: while pages are
-     * punched out, and for good where the old bytes could not be put back. Not synced: it is for this process's death.
+     * A file that holds `heading` and then the old bytes of the span while they are overwritten, from when it is there
+     * at all, and for good where they could not be put back. It is not synced: it is for the death of this process, and
+     * one that the machine's death has brought back must not undo what is durable.
      */
     const char *note;
     const char *heading;
@@ -41,7 +42,7 @@ void pr_overwrite_span(const struct pr_overwrite *overwrite, uint64_t *first, ui
 
 /*
  * 0: the new bytes are there, and durable unless `unsynced`. -errno: `undone` says whether the old ones are; else the
- * span holds old and new bytes and zeros, and the note is to be written back, unless there was no way to write one.
+ * span holds old and new bytes and zeros, and the note is to be written back.
  */
 struct pr_overwritten {
     int result;

@@ -9,7 +9,7 @@ import { type Asked, type Leased, lease } from './lease.ts';
 import { refusalOf } from './refusal.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
-import { noteEnding, writeHeading } from './undo.ts';
+import { makeLasting, noteEnding, writeHeading } from './undo.ts';
 import type { Upload } from './upload.ts';
 
 /**
@@ -82,14 +82,24 @@ type Bytes = { readonly offset: number; readonly length: number };
 async function write(store: Store, change: Change, pages: Bytes, means: Means, upload: Upload): Promise<Region> {
   await change.begin();
   const { generation } = change.region.content;
-  const ended = await store.overwriting.run(generation, planOf(store, change, pages, means, upload));
+  const plan = planOf(store, change, pages, means, upload);
+  const ended = await store.overwriting.run(generation, plan);
   if (!ended.error) return change.commit();
   if (!ended.undone) {
     change.abandon();
     const { name } = change.region;
     store.report('an overwrite failed and could not be undone: its pages are kept from readers', { region: name });
+    keepNote(store, plan);
   }
   throw ended.error;
+}
+
+function keepNote(store: Store, { note, heading }: PlannedOverwrite): void {
+  try {
+    makeLasting(note, heading);
+  } catch (err) {
+    store.report('what an overwrite is to be undone by may be lost when the machine is started again', { note, err });
+  }
 }
 
 function planOf(

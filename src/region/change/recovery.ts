@@ -64,7 +64,7 @@ export async function undoOverwrites(store: Store): Promise<Set<string>> {
   return kept;
 }
 
-// A note gets its name when it is whole: what is broken was never needed.
+// A note gets its name when it is whole, before anything is changed: what is broken was never needed.
 function readNoteOf(store: Store, file: string): Note | undefined {
   try {
     return readNote(store.tree.paths.uploads, file);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRegionName } from '../name.ts';
 import { isCount } from '../sidecar-format.ts';
@@ -26,19 +26,43 @@ export const noteEnding = '.undo';
 // A name has 1,024 bytes at most, of each of which JSON may make six (\\u0001). HEADING_CAPACITY of the shim's is the same.
 const longestHeading = 8192;
 
-/** The line that a note begins with. */
+/**
+ * The line that a note begins with. It counts as long as this machine runs. A note is not durable, and neither is its
+ * removal: a power cut can bring one back whose overwrite has ended, and is durable.
+ */
 export function writeHeading({ name, inode, offset, length }: Undone): string {
-  return `${JSON.stringify({ name, inode, offset, length })}\n`;
+  return `${JSON.stringify({ name, inode, offset, length, boot: bootId() })}\n`;
 }
 
-/** Reads a note. @throws Error for one that is not whole, or never was one */
-export function readNote(folder: string, file: string): Note {
+/**
+ * Has a note count after the machine was started again, too: its overwrite could not be undone.
+ *
+ * @throws the file system's error
+ */
+export function makeLasting(path: string, heading: string): void {
+  const lasting = heading.replace(/"boot":"[^"]*"/, (boot) => '"boot":null'.padEnd(boot.length));
+  const fd = openSync(path, 'r+');
+  try {
+    writeSync(fd, lasting, 0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Reads a note; undefined for one that was written before the machine was started.
+ *
+ * @throws Error for one that is not whole, or never was one
+ */
+export function readNote(folder: string, file: string): Note | undefined {
   const fd = openSync(join(folder, file), 'r');
   try {
     const start = Buffer.alloc(longestHeading);
     const heading = start.subarray(0, readSync(fd, start)).indexOf('\n') + 1;
     const undone: unknown = JSON.parse(start.toString('utf8', 0, heading));
     if (!isUndone(undone)) throw new Error('it does not say what it is about');
+    if (typeof undone.boot === 'string' && undone.boot !== bootId()) return undefined;
     if (fstatSync(fd).size !== heading + undone.length) throw new Error('it has not the bytes that it speaks of');
     return { ...undone, at: heading };
   } finally {
@@ -46,7 +70,23 @@ export function readNote(folder: string, file: string): Note {
   }
 }
 
-function isUndone(value: unknown): value is Undone {
+let boot: string | undefined;
+
+/** Names the time since the machine was started; empty where nobody tells. */
+function bootId(): string {
+  boot ??= readBootId();
+  return boot;
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return '';
+  }
+}
+
+function isUndone(value: unknown): value is Undone & { readonly boot?: unknown } {
   const { name, inode, offset, length } = Object(value) as Record<string, unknown>;
   return typeof name === 'string' && isRegionName(name) && [inode, offset, length].every(isCount);
 }

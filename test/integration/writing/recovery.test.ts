@@ -141,6 +141,17 @@ test('a note that was not finished undoes nothing', async (t) => {
   });
 });
 
+test('a note that a power cut has brought back undoes nothing, for what it is of can be durable by then', async (t) => {
+  const dir = await treeWith(t, 'ext4');
+  const inode = statSync(join(dir, 'file.bin')).ino;
+  const place = { name: 'file.bin', inode, offset: 0, length: 5000 };
+  writeNote(dir, 'aaa', `${JSON.stringify({ ...place, boot: 'before' })}\n`, seededBytes(5000, 2));
+  await during(t, dir, async (running) => {
+    assert.equal((await read(t, running, 'file.bin')).sha256, sha256(old));
+    assert.deepEqual(kept(running, 'tmp'), []);
+  });
+});
+
 const heading = (inode: number, name = 'file.bin') => `${JSON.stringify({ name, inode, offset: 0, length: 5000 })}\n`;
 
 const brokenNotes: Readonly<Record<string, (inode: number) => string>> = {
