@@ -98,6 +98,8 @@ export class Catalog {
   readonly #watcher: Watcher;
   readonly #sweeper: NodeJS.Timeout;
   #unswept: string[] = [];
+  /** Regions that the service itself has changed since the last sweep. */
+  readonly #justMoved = new Set<string>();
   #adopting: NodeJS.Timeout | undefined;
 
   /** @throws SystemError when one of the files can't be opened; BadName; NameClash */
@@ -258,8 +260,9 @@ export class Catalog {
   moved(region: Region, version: number, epoch: number, file?: FileIdentity): Region {
     const isNew = region.state.version !== version || region.state.epoch !== epoch;
     if (isNew) this.onChange?.(region.name);
-    // Each write would be told of, and mean nothing. The next sweep watches the file again.
+    // Each write would be told of, and mean nothing. A sweep watches the file again, once it is changed less often.
     this.#watcher.unwatch(region.name);
+    this.#justMoved.add(region.name);
     const current = this.#open.peek(region.name);
     const { size } = region.content.generation;
     const generation = { ...region.content.generation, ...file, size };
@@ -446,9 +449,10 @@ export class Catalog {
     const count = Math.max(leastSwept, Math.ceil(this.#open.size / 64));
     for (const name of this.#unswept.splice(0, count)) {
       // What lanes have opened is not asked for once and never again, for all that is known by now.
-      if (this.#open.has(name)) this.#watcher.watch(name, this.#pathOf(name));
+      if (this.#open.has(name) && !this.#justMoved.has(name)) this.#watcher.watch(name, this.#pathOf(name));
       this.#lookAt(name);
     }
+    this.#justMoved.clear();
   }
 
   // It forgets generations that are neither open nor held, once there can be many of them.

@@ -61,7 +61,7 @@ function meansOf({ tree, directWrites }: Store, region: Region): Means {
 }
 
 // Pages that nobody has are written through the page cache, where those who read them next find them. On tmpfs they are
-// punched out all the same: what is cut off by a crash is undone then.
+// punched out all the same: a receiver that has moved its bytes on inside the kernel (splice) keeps the old ones then.
 function meansUnder(store: Store, { region, needs }: Leased): Means {
   const means = meansOf(store, region);
   return means === 'direct' && needs === 'done' ? 'wait' : means;
