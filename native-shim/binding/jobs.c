@@ -133,6 +133,13 @@ static int run_on_file(struct job *job) {
     }
 }
 
+/* A look at so little is over before a thread of the pool would have begun. */
+static bool is_short(const struct job *job) {
+    enum { MOST_LOOKED_AT = 256 << 10 };
+    bool looks = job->what == DO_hasSmallFolios || job->what == DO_fitsDirect;
+    return looks && job->numbers[1] <= MOST_LOOKED_AT;
+}
+
 static napi_value on_file(napi_env env, napi_callback_info info) {
     static const char *const names[FILE_JOBS] = {ON_FILES(NAME)};
     static const size_t counts[FILE_JOBS] = {ON_FILES(COUNT)};
@@ -150,7 +157,7 @@ static napi_value on_file(napi_env env, napi_callback_info info) {
         if (!want_bytes(env, buffer, "bytes", &bytes, &job.byte_count)) return NULL;
         job.bytes = bytes;
     }
-    return start(env, &job, buffer);
+    return is_short(&job) ? number(env, run_on_file(&job)) : start(env, &job, buffer);
 }
 
 /* How they ended is told beside how the job did, which always ends well. */
@@ -286,16 +293,17 @@ static napi_value read_mapped(napi_env env, napi_callback_info info) {
 }
 
 static int run_keep(struct job *job) {
-    return pr_lease_keep(job->relay, job->lease);
+    return pr_lease_keep(job->relay, job->lease, false);
 }
 
-/* Neither the lease nor the relay may end before the promise is kept. */
+/* Neither the lease nor the relay may end before the promise is kept. What is done at once is a number. */
 static napi_value keep_unsent(napi_env env, napi_callback_info info) {
     struct call call;
     struct job job = {.run = run_keep};
     if (!open_call(env, info, &call) || !want_id(&call, 1, "lease", &job.lease)) return NULL;
     job.relay = call.relay;
-    return start(env, &job, NULL);
+    int result = pr_lease_keep(job.relay, job.lease, true);
+    return result == -EAGAIN ? start(env, &job, NULL) : number(env, result);
 }
 
 static const struct export list[] = {

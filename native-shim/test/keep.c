@@ -116,7 +116,7 @@ static void have_sockets(const struct scene *scene, uint64_t lease) {
 /* Nobody reads meanwhile. */
 static void overwrite(struct scene *scene, uint64_t offset, uint64_t length) {
     uint64_t lease = lease_for(scene, offset, length);
-    CHECK_EQUAL(pr_lease_keep(scene->relay, lease), 0);
+    CHECK_EQUAL(pr_lease_keep(scene->relay, lease, false), 0);
     have_sockets(scene, lease);
     write_under(scene, lease, offset, length);
 }
@@ -258,7 +258,7 @@ static void one_that_has_not_begun_is_waited_for_until_its_first_turn(void) {
     EACH_ENGINE(engine) {
         struct reader reader = reader_of(&scene, engine, &all, 1);
         uint64_t lease = lease_for(&scene, LAST, PAGE);
-        CHECK_EQUAL(pr_lease_keep(scene.relay, lease), 0);
+        CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), 0);
         CHECK_EQUAL(pr_lease_wait_for(scene.relay, lease, PR_NEEDS_ACCEPTED), 0);
         CHECK(no_event(scene.relay));
         CHECK_EQUAL(counted(scene.relay).waiting_writers, 1);
@@ -277,7 +277,7 @@ static void one_that_node_reads_is_waited_for(void) {
     struct reader reader = reader_of(&scene, PR_ENGINE_SENDFILE, &all, 1);
     CHECK_EQUAL(pr_change_to_stream(scene.relay, reader.transmission), 0);
     uint64_t lease = lease_for(&scene, LAST, PAGE);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), 0);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), 0);
     CHECK_EQUAL(counted(scene.relay).kept_bytes, 0);
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, lease, PR_NEEDS_ACCEPTED), 0);
     CHECK_EQUAL(pr_advance(scene.relay, reader.transmission, SIZE), 0);
@@ -291,10 +291,10 @@ static void one_that_node_reads_is_waited_for(void) {
 static void a_lease_that_is_none_or_has_begun_keeps_nothing(void) {
     struct scene scene = scene_open(1);
     uint64_t version, lease = lease_for(&scene, 0, PAGE);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease + 1), -EBADF);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease + 1, false), -EBADF);
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, lease + 1, PR_NEEDS_ACCEPTED), -EBADF);
     CHECK_EQUAL(pr_lease_begin(scene.relay, lease, 1, &version), 0);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), -EBADF);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), -EBADF);
     CHECK_EQUAL(pr_lease_wait_for(scene.relay, lease, PR_NEEDS_ACCEPTED), -EBADF);
     CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     scene_close(&scene);
@@ -399,7 +399,7 @@ static void a_relay_ends_with_bytes_kept(void) {
     struct reader reader = reader_of_all(&scene, PR_ENGINE_SPLICE);
     overwrite(&scene, SIZE / 2, SIZE / 2);
     uint64_t lease = lease_for(&scene, SIZE / 4, PAGE);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), 0);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), 0);
     CHECK(counted(scene.relay).kept_bytes > SIZE / 2);
     region_close(scene.relay, &scene.region);
     pr_relay_destroy(scene.relay);
@@ -439,7 +439,7 @@ static void keep_with_fault(enum pr_call call, int error, unsigned skip, int exp
     uint64_t lease = lease_for(&scene, SIZE / 2, SIZE / 2);
     wait_until_idle(&scene);
     pr_fault_set(call, error, skip, 1);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), expected);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), expected);
     pr_fault_set(call, 0, 0, 0);
     CHECK_EQUAL(counted(scene.relay).keeps, 0);
     check_waits(&scene, &reader, lease);
@@ -459,12 +459,29 @@ static void more_than_the_limit_is_waited_for(void) {
     pr_lock(scene.relay);
     pr_node_part(scene.relay)->counters.kept_bytes += others;
     pr_unlock(scene.relay);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), -ENOBUFS);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), -ENOBUFS);
     pr_lock(scene.relay);
     pr_node_part(scene.relay)->counters.kept_bytes -= others;
     CHECK_EQUAL(pr_kept_reserve(scene.relay, PR_MOST_KEPT_FOR_ONE + 1), -ENOBUFS);
     pr_unlock(scene.relay);
     check_waits(&scene, &reader, lease);
+    scene_close(&scene);
+}
+
+static void much_is_not_kept_at_once(void) {
+    struct scene scene = scene_open(1);
+    struct reader reader = reader_of_all(&scene, PR_ENGINE_SENDFILE);
+    uint64_t lease = lease_for(&scene, SIZE / 2, SIZE / 2);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, true), -EAGAIN);
+    CHECK_EQUAL(counted(scene.relay).kept_bytes, 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    lease = lease_for(&scene, LAST, PAGE);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, true), 0);
+    have_sockets(&scene, lease);
+    CHECK_EQUAL(counted(scene.relay).keeps, 1);
+    write_under(&scene, lease, LAST, PAGE);
+    read_body(reader.pair.peer, 0, SIZE, 0);
+    reader_close(&scene, &reader);
     scene_close(&scene);
 }
 
@@ -476,7 +493,7 @@ static void a_body_is_split_only_so_often(void) {
     for (unsigned split = 0; split < SPLITS; split++) overwrite(&scene, (FIRST + 2 * split) * PAGE, PAGE);
     CHECK_EQUAL(counted(scene.relay).keeps, SPLITS);
     uint64_t lease = lease_for(&scene, (FIRST + 2 * SPLITS) * PAGE, PAGE);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), 0);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), 0);
     check_waits(&scene, &reader, lease);
     scene_close(&scene);
 }
@@ -555,7 +572,7 @@ static void read_on(struct play *play, struct body *body) {
 
 static void *keep_in_thread(void *context) {
     const struct play *play = context;
-    CHECK_EQUAL(pr_lease_keep(play->scene.relay, play->lease), 0);
+    CHECK_EQUAL(pr_lease_keep(play->scene.relay, play->lease, false), 0);
     return NULL;
 }
 
@@ -619,6 +636,7 @@ int main(void) {
     RUN(a_relay_ends_with_bytes_kept);
     RUN(without_memory_or_the_file_the_writer_waits);
     RUN(more_than_the_limit_is_waited_for);
+    RUN(much_is_not_kept_at_once);
     RUN(a_body_is_split_only_so_often);
     RUN(a_short_body_is_kept_too);
     RUN(every_body_is_one_snapshot);

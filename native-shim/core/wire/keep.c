@@ -89,15 +89,25 @@ static void point_in_part(const struct pr_claim *lease, struct pr_part *part) {
     pr_unlock_part(part);
 }
 
+/* So many bytes of memory are copied in less time than a thread takes to wake up. */
+enum { MOST_AT_ONCE = 256 << 10 };
+
+static bool takes_long(const struct pr_claim *lease, const struct pr_pages *unsent) {
+    enum pr_backing backing = lease->generation->info.backing.backing;
+    bool in_memory = backing == PR_BACKING_TMPFS || backing == PR_BACKING_MEMFD;
+    return !in_memory || unsent->end - unsent->first > MOST_AT_ONCE;
+}
+
 /* What is to be read, and its file; room for it is set aside. 1; 0 where there is nothing, or -errno. */
-static int find_unsent_of_lease(struct pr_relay *relay, uint64_t id, struct pr_pages *unsent, int *fd) {
+static int find_unsent_of_lease(struct pr_relay *relay, uint64_t id, bool at_once, struct pr_pages *unsent, int *fd) {
     pr_lock(relay);
     const struct pr_claim *lease = pr_lease_find(relay, id);
     int result = lease && !lease->begun && !lease->kept ? 0 : -EBADF;
     *unsent = (struct pr_pages){.first = UINT64_MAX};
     for (unsigned part = 0; result == 0 && part < relay->part_count; part++) widen_by_part(lease, part, unsent);
     bool any = result == 0 && unsent->first < unsent->end;
-    if (any) result = pr_kept_reserve(relay, unsent->end - unsent->first);
+    if (any && at_once && takes_long(lease, unsent)) result = -EAGAIN;
+    if (any && result == 0) result = pr_kept_reserve(relay, unsent->end - unsent->first);
     if (result == 0) *fd = lease->generation->fd;
     pr_unlock(relay);
     return result < 0 ? result : any;
@@ -116,12 +126,12 @@ static const struct pr_claim *give_to_lease(struct pr_relay *relay, uint64_t id,
     return given ? lease : NULL;
 }
 
-int pr_lease_keep(struct pr_relay *relay, uint64_t id) {
+int pr_lease_keep(struct pr_relay *relay, uint64_t id, bool at_once) {
     struct pr_pages unsent;
     struct pr_kept *kept;
     int fd = -1;
     if (PR_PRETENDS(relay, keep_nothing)) return 0;
-    int result = find_unsent_of_lease(relay, id, &unsent, &fd);
+    int result = find_unsent_of_lease(relay, id, at_once, &unsent, &fd);
     if (result <= 0) return result;
     result = pr_kept_read(fd, &unsent, &kept);
     if (result < 0) {

@@ -9,6 +9,7 @@
 #ifndef PR_KEEP_H
 #define PR_KEEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "wire/connection.h"
@@ -16,9 +17,9 @@
 /*
  * Under a lease that is granted and has not begun: copies what is not sent yet of its pages, if anything, for those who
  * send it. What that fails for is waited for (pr_lease_wait_for). Reads from the file: any thread, but the
- * lease and the relay must not end meanwhile. 0 or -errno.
+ * lease and the relay must not end meanwhile. 0 or -errno: -EAGAIN where it would take long and is to be done `at_once`.
  */
-int pr_lease_keep(struct pr_relay *relay, uint64_t lease);
+int pr_lease_keep(struct pr_relay *relay, uint64_t lease, bool at_once);
 
 /* After that: the lease waits for what it needs, but for bytes that are kept. Results as of pr_lease_wait. */
 int pr_lease_wait_for(struct pr_relay *relay, uint64_t lease, enum pr_needs needs);
