@@ -17,7 +17,8 @@
 /*
  * Under a lease that is granted and has not begun: copies what is not sent yet of its pages, if anything, for those who
  * send it. What that fails for is waited for (pr_lease_wait_for). Reads from the file: any thread, but the
- * lease and the relay must not end meanwhile. 0 or -errno: -EAGAIN where it would take long and is to be done `at_once`.
+ * lease and the relay must not end meanwhile. 0 or -errno: -EAGAIN where it would take long and is to be done
+ * `at_once`.
  */
 int pr_lease_keep(struct pr_relay *relay, uint64_t lease, bool at_once);
 
