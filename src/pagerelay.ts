@@ -163,6 +163,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
     regions: () => enginesOfOpen(catalog, outgoing),
   });
   closers.push(() => metrics.close());
+  outgoing.paces.onWait = () => metrics.countLimited('bandwidth');
   const inFlight = watchHeld(relay);
   return {
     relay,

@@ -21,6 +21,7 @@ import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { allowHalfOpen } from './node/internals.ts';
+import { boundRate } from './node/least-rate.ts';
 import { type ListenAt, type Listener, Listeners } from './node/listeners.ts';
 import { answerInTurn } from './node/turn.ts';
 import { type AccessLog, watchRequest } from './observe/access-log.ts';
@@ -106,6 +107,7 @@ export function createService(options: ServiceOptions): Service {
   app.addHook('preClose', async () => void listeners.close());
   const onCrowd = warnOfCrowd(log);
   const room = boundConnections(app.server, metrics, options, onCrowd);
+  boundRate(app.server, limits.elsewhere, () => metrics.countLimited('min_rate')); // which is alike everywhere
   const fields = { cacheControl: options.cacheControl, shared: true, others: fieldsOf(options.headers) };
   for (const output of new Set([options.log, options.accessLog?.output])) {
     if (output) output.onRecovery = (lines) => app.log.warn({ lines }, 'lines of the log were lost');

@@ -29,7 +29,7 @@ const defaultBreakHolds = 30;
 /** Opens a relay over the shim, or a portable one that says why. */
 export function openRelay(options: RelayOptions): NativeRelay | PortableRelay {
   const verdict = loadShim();
-  if ('missing' in verdict) return new PortableRelay(verdict.missing);
+  if ('missing' in verdict) return new PortableRelay(verdict.missing, options.limits);
   const shimOptions = {
     lanes: options.lanes,
     maxHoldSeconds: options.maxHold,

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { constants as system } from 'node:os';
 import { join, sep } from 'node:path';
+import { type LimitReason, type Limits, type LimitsByPlace, unlimited } from '../limits/limits.ts';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
 import { identityOf, isSameChange } from './file-identity.ts';
@@ -82,11 +83,14 @@ export class PortableRelay implements Relay {
   >;
   readonly #accepted = new DurationCounts();
   readonly #done = new DurationCounts();
+  readonly #limits: Limits;
+  readonly #limited: Record<LimitReason, number> = { ...nothingCounted.limited };
   isClosed = false;
   #ids = 0;
 
-  constructor(portableBecause: string) {
+  constructor(portableBecause: string, { elsewhere }: LimitsByPlace = unlimited) {
     this.portableBecause = portableBecause;
+    this.#limits = elsewhere; // What may be held in all is alike everywhere.
   }
 
   openTree(path: string): Tree {
@@ -168,12 +172,29 @@ export class PortableRelay implements Relay {
     const isJudged = generation?.epoch === judged.epoch && generation.version === judged.version;
     if (!generation || generation.closed || !isJudged || (inPlace && !this.#isInPlace(generation))) return 'stale';
     const total = sum(segments.map(({ length }) => length));
+    this.#admit(total);
     const now = performance.now();
     const times = { since: now, progressAt: now };
     const hold: Hold = { id: ++this.#ids, generation, engine, segments, ...times, total, left: total };
     generation.references++;
     this.#holds.set(hold.id, hold);
     return hold.id;
+  }
+
+  // As native-shim/core/pages/admission.h has it.
+  #admit(bytes: number): void {
+    const { maxTransmissions, maxHeldBytes } = this.#limits;
+    const most = Math.max(1, Math.floor(maxHeldBytes / 2));
+    const counted = (held: number) => Math.min(held, most);
+    if (maxTransmissions > 0 && this.#holds.size >= maxTransmissions) this.#refuse('transmissions');
+    if (maxHeldBytes === 0) return;
+    const held = sum([...this.#holds.values()].map(({ left }) => counted(left)));
+    if (held + counted(bytes) > maxHeldBytes) this.#refuse('held_bytes');
+  }
+
+  #refuse(reason: LimitReason): never {
+    this.#limited[reason]++;
+    throw new SystemError('ETOOMANYREFS', 'hold');
   }
 
   #isInPlace(generation: OpenGeneration): boolean {
@@ -271,6 +292,7 @@ export class PortableRelay implements Relay {
       heldBytes: sum(holds.map(({ left }) => left)),
       heldPages: sum(holds.map(({ segments, total, left }) => pagesHeld(segments, total - left))),
       stalledSeconds: (now - progressAt) / 1000,
+      limited: this.#limited,
       waits: { writer: nothingCounted.holdSeconds, reader: nothingCounted.holdSeconds },
     };
   }

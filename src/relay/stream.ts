@@ -1,5 +1,6 @@
 /** The portable engine's reading: the same bytes, copied, and held like any other. @module */
 import type { Segment } from './extent.ts';
+import type { Pace } from './pace.ts';
 import type { Generation, Outcome, Relay, TransmissionId } from './relay.ts';
 
 /** Bytes read at a time; the size of a createReadStream chunk. */
@@ -27,6 +28,7 @@ export class Unwanted extends Error {
  * Reads the body of a held transmission, giving back the pages of what is read.
  *
  * @param onBytes is told of every chunk
+ * @param pace what the bytes go out of; undefined: as fast as they are read
  * @throws EndedShort, and what reading throws
  */
 export async function* readSegments(
@@ -35,11 +37,13 @@ export async function* readSegments(
   transmission: TransmissionId,
   segments: readonly Segment[],
   onBytes: (bytes: number) => void,
+  pace?: Pace,
 ): AsyncGenerator<Uint8Array> {
   for (const segment of segments) {
     const chunks =
-      typeof segment === 'string' ? [Buffer.from(segment, 'latin1')] : readExtent(relay, generation, segment);
+      typeof segment === 'string' ? [Buffer.from(segment, 'latin1')] : readExtent(relay, generation, segment, pace);
     for await (const chunk of chunks) {
+      pace?.sent(chunk.length);
       relay.advance(transmission, chunk.length);
       onBytes(chunk.length);
       yield chunk;
@@ -47,9 +51,15 @@ export async function* readSegments(
   }
 }
 
-async function* readExtent(relay: Relay, generation: Generation, extent: { offset: number; length: number }) {
+async function* readExtent(
+  relay: Relay,
+  generation: Generation,
+  extent: { offset: number; length: number },
+  pace: Pace | undefined,
+) {
   for (let read = 0; read < extent.length; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, extent.length - read));
+    await pace?.ready();
+    const buffer = Buffer.allocUnsafe(Math.min(pace?.atOnce ?? chunkBytes, extent.length - read));
     const bytes = await relay.read(generation, buffer, extent.offset + read);
     if (bytes === 0) throw new EndedShort('the file became shorter');
     read += bytes;

@@ -4,12 +4,13 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, w
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { type GivenLimits, settleLimits } from '../../src/limits/limits.ts';
 import { PortableRelay } from '../../src/relay/portable-relay.ts';
 import { SystemError } from '../../src/relay/relay.ts';
 
-function fixture(t: TestContext) {
+function fixture(t: TestContext, limits: GivenLimits = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'pagerelay-test-'));
-  const relay = new PortableRelay('a test');
+  const relay = new PortableRelay('a test', settleLimits(limits));
   t.after(() => {
     relay.close();
     rmSync(dir, { recursive: true });
@@ -88,4 +89,22 @@ test('content that is not what was judged gives no reference', (t) => {
   const { relay, tree } = fixture(t);
   const generation = relay.openGeneration(tree, 'file');
   assert.equal(relay.hold({ generation, epoch: 1, version: 0 }, 'stream', [{ offset: 0, length: 1 }]), 'stale');
+});
+
+test('no more bodies are on their way, and hold no more bytes, than may be', (t) => {
+  for (const [limits, reason] of [
+    [{ maxTransmissions: 2 }, 'transmissions'],
+    [{ maxHeldBytes: 8000 }, 'held_bytes'],
+  ] as const) {
+    const { relay, tree } = fixture(t, limits);
+    const content = judged(relay.openGeneration(tree, 'file'));
+    const hold = () => relay.hold(content, 'stream', [{ offset: 0, length: 5000 }]);
+    const first = hold() as number;
+    hold(); // With a limit of bytes each counts half of it.
+    assert.throws(hold, failsWith('ETOOMANYREFS'));
+    assert.equal(relay.counters().limited[reason], 1);
+    relay.advance(first, 5000);
+    if (reason === 'transmissions') relay.release(first, 'complete');
+    assert.doesNotThrow(hold);
+  }
 });

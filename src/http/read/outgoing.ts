@@ -6,6 +6,7 @@ import type { Plan } from '../../range/plan.ts';
 import type { Region } from '../../region/region.ts';
 import { type BackingEngine, type EngineChoice, engineForBacking, engineTowards } from '../../relay/engine.ts';
 import { NativeRelay } from '../../relay/native-relay.ts';
+import { type PacedLimits, Paces } from '../../relay/pace.ts';
 import {
   type Claim,
   type Engine,
@@ -25,6 +26,8 @@ export type OutgoingOptions = {
   readonly engine: EngineChoice;
   /** Seconds. */
   readonly maxHold: number;
+  /** What bandwidths there are. */
+  readonly limits?: { readonly elsewhere: PacedLimits } | undefined;
   /** Bytes: shorter bodies are copied, which costs less than a reference to a page (docs/performance.md). */
   readonly copyBelow: number;
 };
@@ -32,6 +35,7 @@ export type OutgoingOptions = {
 /** Chooses engines, takes references. */
 export class Outgoing {
   readonly relay: Relay;
+  readonly paces: Paces;
   readonly #connections: WaysOut | undefined;
   readonly #choice: EngineChoice;
   readonly #maxHold: number;
@@ -42,12 +46,13 @@ export class Outgoing {
   /**
    * @param connections undefined without the shim
    */
-  constructor(relay: Relay, connections: WaysOut | undefined, { engine, maxHold, copyBelow }: OutgoingOptions) {
+  constructor(relay: Relay, connections: WaysOut | undefined, { engine, maxHold, copyBelow, limits }: OutgoingOptions) {
     this.relay = relay;
     this.#connections = connections;
     this.#choice = engine;
     this.#maxHold = maxHold;
     this.#copyBelow = copyBelow;
+    this.paces = new Paces(limits?.elsewhere); // Connections and regions are limited alike everywhere.
   }
 
   /** The engine that a region is sent by, the peer left aside. */
@@ -110,7 +115,8 @@ export class Outgoing {
     }
     if (typeof held === 'string') return held;
     const trace = traceHeld(relay, () => traced(reply, region, plan, { id: held, engine }));
-    return { relay, content, plan, transmission: held, connection, engine, maxHold: this.#maxHold, trace };
+    const pace = this.paces.of(reply.raw.socket, content.generation);
+    return { relay, content, plan, transmission: held, connection, engine, maxHold: this.#maxHold, pace, trace };
   }
 
   #wanted({ engine, large, largeFrom }: BackingEngine, connection: WayOut | undefined, length: number): Engine {

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { OutgoingBody } from '../../observe/access-log.ts';
 import type { Trace } from '../../observe/tracing.ts';
 import type { Plan } from '../../range/plan.ts';
+import type { Pace } from '../../relay/pace.ts';
 import type { Engine, JudgedContent, Relay, Sent, TransmissionId } from '../../relay/relay.ts';
 import { readSegments, Stalled, streamEnd, Unwanted } from '../../relay/stream.ts';
 import type { WayOut } from './way-out.ts';
@@ -20,6 +21,8 @@ export type HeldBody = {
   readonly engine: Engine;
   /** Seconds. */
   readonly maxHold: number;
+  /** What it goes out of where it is read here; undefined: as fast as it is read. */
+  readonly pace?: Pace | undefined;
   /** Undefined where nobody listens. */
   readonly trace: Trace | undefined;
 };
@@ -92,14 +95,18 @@ export class RegionBody extends Readable implements OutgoingBody {
   }
 
   #startReading(): AsyncGenerator<Uint8Array> {
-    const { relay, content, plan, transmission, maxHold, trace } = this.#held;
+    const { relay, content, plan, transmission, maxHold, pace, trace } = this.#held;
     relay.changeToStream(transmission);
     trace?.sending('stream');
-    this.#stall = setTimeout(() => this.destroy(new Stalled('nothing was read')), maxHold * 1000);
-    return readSegments(relay, content.generation, transmission, plan.segments, (bytes) => {
+    this.#stall = setTimeout(() => {
+      if (pace?.isWaiting) this.#stall?.refresh();
+      else this.destroy(new Stalled('nothing was read'));
+    }, maxHold * 1000);
+    const onBytes = (bytes: number) => {
       this.#copied += bytes;
       this.#stall?.refresh();
-    });
+    };
+    return readSegments(relay, content.generation, transmission, plan.segments, onBytes, pace);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
