@@ -3,10 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
-#include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,40 +12,11 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "wire/netlink.h"
+#include "wire/route.h"
 
 /* The kernel's numbers, which <netinet/tcp.h> shares; used for a peer that has no full socket left. */
 _Static_assert(TCP_LISTEN == 10 && TCP_TIME_WAIT == 6, "TCP states differ from the kernel's");
-
-/* Netlink. */
-
-static int netlink_socket(int protocol) {
-    int fd = pr_sys.socket(AF_NETLINK, SOCK_RAW, protocol);
-    if (fd < 0) return -errno;
-    struct timeval second = {.tv_sec = 1};
-    pr_sys.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-    return fd;
-}
-
-struct answer {
-    struct nlmsghdr header;
-    char payload[8192];
-};
-
-/* Sends one request and reads its one answer; the payload's length, or the error that the kernel answered. */
-static ssize_t ask(struct pr_prober *prober, int fd, struct nlmsghdr *request, struct answer *answer) {
-    request->nlmsg_seq = ++prober->sequence;
-    if (pr_sys.diag(fd, request, request->nlmsg_len) < 0) return -errno;
-    for (;;) {
-        ssize_t got = pr_sys.diag_answer(fd, answer, sizeof *answer);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return -errno;
-        if (!NLMSG_OK(&answer->header, (size_t)got)) return -EBADMSG;
-        if (answer->header.nlmsg_seq != prober->sequence) continue; /* the late answer of a query that timed out */
-        if (answer->header.nlmsg_type != NLMSG_ERROR) return (ssize_t)NLMSG_PAYLOAD(&answer->header, 0);
-        const struct nlmsgerr *error = NLMSG_DATA(&answer->header);
-        return error->error < 0 ? error->error : -EBADMSG;
-    }
-}
 
 /* Addresses. */
 
@@ -67,8 +35,7 @@ static void unmap(union pr_address *address) {
     address->four = four;
 }
 
-/* The address as inet_diag and rtnetlink want it; returns its length. */
-static size_t address_bytes(const union pr_address *address, void *bytes, uint16_t *port) {
+size_t pr_address_bytes(const union pr_address *address, void *bytes, uint16_t *port) {
     if (address->any.sa_family == AF_INET) {
         memcpy(bytes, &address->four.sin_addr, 4);
         if (port) *port = address->four.sin_port;
@@ -97,7 +64,7 @@ unsigned pr_peer_address(const struct pr_peer *peer, char text[PR_ADDRESS_TEXT])
         return 0;
     }
     memcpy(text, prefix, before + 1);
-    address_bytes(&peer->there, bytes, &port);
+    pr_address_bytes(&peer->there, bytes, &port);
     inet_ntop(peer->there.any.sa_family, bytes, text + before, (socklen_t)(PR_ADDRESS_TEXT - before));
     return ntohs(port);
 }
@@ -110,7 +77,7 @@ void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size) {
         snprintf(buffer, size, name_of_unix);
         return;
     }
-    address_bytes(&peer->there, bytes, &port);
+    pr_address_bytes(&peer->there, bytes, &port);
     inet_ntop(peer->there.any.sa_family, bytes, text, sizeof text);
     snprintf(buffer, size, peer->there.any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
 }
@@ -132,18 +99,11 @@ static struct diag_request diag_request_for(const struct pr_peer *peer) {
                  .idiag_states = ~0u},
     };
     struct inet_diag_sockid *id = &request.body.id;
-    address_bytes(&peer->there, id->idiag_src, &id->idiag_sport);
-    address_bytes(&peer->here, id->idiag_dst, &id->idiag_dport);
+    pr_address_bytes(&peer->there, id->idiag_src, &id->idiag_sport);
+    pr_address_bytes(&peer->here, id->idiag_dst, &id->idiag_dport);
     if (peer->there.any.sa_family == AF_INET6) id->idiag_if = peer->there.six.sin6_scope_id;
     memcpy(id->idiag_cookie, peer->cookie, sizeof peer->cookie);
     return request;
-}
-
-static const struct rtattr *find_attribute(const void *from, size_t length, unsigned short type) {
-    const struct rtattr *attribute = from;
-    for (; RTA_OK(attribute, (unsigned)length); attribute = RTA_NEXT(attribute, length))
-        if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
-    return NULL;
 }
 
 struct found {
@@ -154,14 +114,14 @@ struct found {
 static int diag(struct pr_prober *prober, const struct pr_peer *peer, struct found *found) {
     const size_t heading = NLMSG_ALIGN(sizeof found->message);
     struct diag_request request = diag_request_for(peer);
-    struct answer answer;
-    ssize_t length = ask(prober, prober->diag, &request.header, &answer);
+    struct pr_netlink_answer answer;
+    ssize_t length = pr_netlink_ask(prober, prober->diag, &request.header, &answer);
     if (length == -ENOENT || length == -ESTALE) return -ENOENT; /* ESTALE: the addresses now are another socket's */
     if (length < 0) return (int)length;
     if ((size_t)length < heading) return -EBADMSG;
     const struct inet_diag_msg *message = &found->message;
     memcpy(&found->message, answer.payload, sizeof found->message);
-    found->upper_layer = find_attribute(answer.payload + heading, (size_t)length - heading, INET_DIAG_ULP_INFO);
+    found->upper_layer = pr_netlink_find(answer.payload + heading, (size_t)length - heading, INET_DIAG_ULP_INFO);
     /* Where no connection matches, the kernel falls back to a listener on the same port: not what was asked. */
     if (message->idiag_state == TCP_LISTEN || message->id.idiag_dport != request.body.id.idiag_dport) return -ENOENT;
     return 0;
@@ -179,72 +139,6 @@ int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t 
     if (message->idiag_timer == TIMER_OF_TIME_WAIT || message->idiag_inode == 0) return PR_SIGHT_CLOSED;
     *unread = message->idiag_rqueue;
     return PR_SIGHT_QUEUE;
-}
-
-/* Where a peer that was not found can be. */
-
-struct route_request {
-    struct nlmsghdr header;
-    union {
-        struct rtmsg route;
-        struct ifinfomsg link;
-    } body;
-    char attributes[64];
-};
-
-static void add_attribute(struct route_request *request, unsigned short type, const void *data, size_t length) {
-    struct rtattr *attribute = (struct rtattr *)(void *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
-    attribute->rta_type = type;
-    attribute->rta_len = (unsigned short)RTA_LENGTH(length);
-    memcpy(RTA_DATA(attribute), data, length);
-    request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
-}
-
-/* The device that packets to the peer leave by, 0 for an address of this host, or -errno. */
-static int device_towards(struct pr_prober *prober, const struct pr_peer *peer) {
-    struct route_request request = {
-        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
-                   .nlmsg_type = RTM_GETROUTE,
-                   .nlmsg_flags = NLM_F_REQUEST},
-        .body.route = {.rtm_family = (unsigned char)peer->there.any.sa_family},
-    };
-    unsigned char bytes[16];
-    size_t length = address_bytes(&peer->there, bytes, NULL);
-    request.body.route.rtm_dst_len = (unsigned char)(length * 8);
-    add_attribute(&request, RTA_DST, bytes, length);
-    length = address_bytes(&peer->here, bytes, NULL);
-    request.body.route.rtm_src_len = (unsigned char)(length * 8);
-    add_attribute(&request, RTA_SRC, bytes, length);
-
-    struct answer answer;
-    ssize_t got = ask(prober, prober->route, &request.header, &answer);
-    if (got < 0) return (int)got;
-    const struct rtmsg *route = (const struct rtmsg *)(const void *)answer.payload;
-    if (route->rtm_type != RTN_UNICAST) return 0;
-    const struct rtattr *device = find_attribute(RTM_RTA(route), (size_t)RTM_PAYLOAD(&answer.header), RTA_OIF);
-    return device ? *(const int *)RTA_DATA(device) : -ENODEV;
-}
-
-/* A device made of software (veth, bridge, tun, bond, …) has a kind; a network card has none. */
-static int device_is_physical(struct pr_prober *prober, int index) {
-    struct route_request request = {
-        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
-                   .nlmsg_type = RTM_GETLINK,
-                   .nlmsg_flags = NLM_F_REQUEST},
-        .body.link = {.ifi_family = AF_UNSPEC, .ifi_index = index},
-    };
-    struct answer answer;
-    ssize_t got = ask(prober, prober->route, &request.header, &answer);
-    if (got < 0) return (int)got;
-    const struct ifinfomsg *link = (const struct ifinfomsg *)(const void *)answer.payload;
-    if (link->ifi_flags & IFF_LOOPBACK) return 0;
-    const struct rtattr *info = find_attribute(IFLA_RTA(link), (size_t)IFLA_PAYLOAD(&answer.header), IFLA_LINKINFO);
-    return !info || !find_attribute(RTA_DATA(info), RTA_PAYLOAD(info), IFLA_INFO_KIND);
-}
-
-static bool behind_a_network_card(struct pr_prober *prober, const struct pr_peer *peer) {
-    int device = device_towards(prober, peer);
-    return device > 0 && device_is_physical(prober, device) == 1;
 }
 
 int pr_stream_family(int fd) {
@@ -299,7 +193,7 @@ void pr_peer_classify(struct pr_prober *prober, int fd, struct pr_peer *peer) {
     if (result == 0) {
         peer->kind = found.upper_layer ? PR_PEER_UNASKABLE : PR_PEER_LOCAL;
         memcpy(peer->cookie, found.message.id.idiag_cookie, sizeof peer->cookie);
-    } else if (behind_a_network_card(prober, peer)) {
+    } else if (pr_is_behind_a_network_card(prober, peer)) {
         peer->kind = PR_PEER_REMOTE;
     }
 }
@@ -379,8 +273,8 @@ static bool diag_tells_upper_layers(struct pr_prober *prober) {
 
 int pr_prober_open(struct pr_prober *prober) {
     memset(prober, 0, sizeof *prober);
-    prober->diag = netlink_socket(NETLINK_SOCK_DIAG);
-    prober->route = netlink_socket(NETLINK_ROUTE);
+    prober->diag = pr_netlink_socket(NETLINK_SOCK_DIAG);
+    prober->route = pr_netlink_socket(NETLINK_ROUTE);
     if (prober->diag >= 0) prober->diag_works = diag_counts_unread(prober) && diag_tells_upper_layers(prober);
     /* Without netlink nobody can be asked, and every peer is unaskable: the copying engines still serve. */
     int result = prober->diag < 0 ? prober->diag : prober->route < 0 ? prober->route : 0;

@@ -80,6 +80,9 @@ enum pr_sight {
 /* One exact query about a local peer: a pr_sight, or -errno. */
 int pr_peer_look(struct pr_prober *prober, const struct pr_peer *peer, uint32_t *unread);
 
+/* The address as inet_diag and rtnetlink want it; returns its length. `port` may be NULL. */
+size_t pr_address_bytes(const union pr_address *address, void *bytes, uint16_t *port);
+
 /* "192.0.2.1:443", "[2001:db8::1]:443" or "unix:". */
 void pr_peer_name(const struct pr_peer *peer, char *buffer, size_t size);
 
