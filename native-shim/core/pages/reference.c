@@ -212,11 +212,9 @@ void pr_reference_give(struct pr_reference *reference, uint64_t now) {
 }
 
 bool pr_is_any_held(const struct pr_relay *relay) {
-    const struct pr_generation *generation;
-    for (uint32_t cursor = 0; (generation = pr_slots_next(&relay->slots, PR_KIND_GENERATION, &cursor));)
-        for (unsigned part = 0; part < relay->part_count; part++)
-            if (!pr_list_empty(&generation->held[part].references)) return true;
-    return false;
+    uint64_t held = 0; /* one that was moved is counted where it was taken, and discounted where it is given back */
+    for (unsigned part = 0; part < relay->part_count; part++) held += relay->parts[part].counters.references;
+    return held > 0;
 }
 
 void pr_reference_range(const struct pr_reference *reference, uint64_t *first, uint64_t *last) {
