@@ -4,6 +4,7 @@
 
 #include "base/shared.h"
 #include "call.h"
+#include "pages/current.h"
 #include "pages/looks.h"
 #include "pages/tree.h"
 

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "pages/current.h"
+
 /* Changes of our own, and of others. */
 
 struct folder {

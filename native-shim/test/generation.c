@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pages/current.h"
 #include "pages/mapping.h"
 
 static char directory[64];

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "http/opening.h"
+#include "pages/current.h"
 
 enum { BYTES = 20000, LOOKERS = 3, MOST_OPENED = 1024, MOST_AHEAD = 100000 };
 

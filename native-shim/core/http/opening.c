@@ -6,6 +6,7 @@
 #include "base/shared.h"
 #include "base/sys.h"
 #include "http/layer.h"
+#include "pages/current.h"
 
 /* How often the path of a region is looked at, at most. */
 #define LOOK_AT_PATH 20000000u /* ns */

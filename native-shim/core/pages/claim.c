@@ -6,111 +6,17 @@
 #include "base/assert.h"
 #include "base/shared.h"
 #include "base/sys.h"
+#include "pages/current.h"
 #include "pages/generation.h"
 #include "pages/kept.h"
 #include "pages/layer.h"
 #include "pages/reference.h"
+#include "pages/verdict.h"
 
 /* What waits is looked at whenever a reference becomes smaller: so many writers of one file wait, no more. */
 enum { MOST_WAITING = 128 };
 
-/* Pages. */
-
-static struct pr_pages pages_of(const struct pr_generation *generation, uint64_t offset, uint64_t length) {
-    uint64_t page = generation->info.backing.page_size, last = offset + (length - 1);
-    if (length == 0 || last < offset) last = UINT64_MAX; /* no end */
-    uint64_t end = last - last % page;
-    return (struct pr_pages){.first = offset - offset % page, .end = end > UINT64_MAX - page ? UINT64_MAX : end + page};
-}
-
-static bool overlap(const struct pr_pages *one, const struct pr_pages *other) {
-    return one->first < other->end && other->first < one->end;
-}
-
-static bool claims_overlap(const struct pr_claim *one, const struct pr_claim *other) {
-    for (size_t a = 0; a < one->count; a++)
-        for (size_t b = 0; b < other->count; b++)
-            if (overlap(&one->pages[a], &other->pages[b])) return true;
-    return false;
-}
-
-static bool claim_covers(const struct pr_claim *claim, const struct pr_pages *pages) {
-    for (size_t index = 0; index < claim->count; index++)
-        if (claim->pages[index].first <= pages->first && pages->end <= claim->pages[index].end) return true;
-    return false;
-}
-
-/* References in a writer's way. */
-
-/* The byte of the body from which on a writer has to wait for it. */
-static uint64_t waited_from(const struct pr_reference *reference, enum pr_needs needs) {
-    if (needs == PR_NEEDS_NOTHING) return reference->total;
-    if (needs == PR_NEEDS_DONE) return reference->released;
-    bool sending = reference->state == PR_HELD || reference->state == PR_SENDING;
-    return sending ? reference->sent : reference->total;
-}
-
-static bool is_in_the_way(const struct pr_reference *reference, const struct pr_claim *writer) {
-    uint64_t from = waited_from(reference, writer->needs), before = 0;
-    for (size_t index = 0; index < reference->segment_count && before < reference->total; index++) {
-        const struct pr_segment *segment = &reference->segments[index];
-        uint64_t left = reference->total - before, to = left < segment->length ? left : segment->length;
-        uint64_t skip = from > before ? from - before : 0;
-        before += segment->length;
-        if (segment->literal || skip >= to) continue;
-        struct pr_pages held = pages_of(reference->generation, segment->offset + skip, to - skip);
-        if (overlap(&held, &writer->pages[0])) return true;
-    }
-    return false;
-}
-
-enum verdict { FREE, HELD, QUARANTINED };
-
-/* Those that one part has of one generation; or what was found before, where that is worse. */
-static enum verdict held_in_the_way(const struct pr_held *held, const struct pr_claim *writer, enum verdict verdict) {
-    pr_list_each(node, &held->references) {
-        const struct pr_reference *reference = pr_container(node, struct pr_reference, references);
-        if (verdict == QUARANTINED) break;
-        if (is_in_the_way(reference, writer)) verdict = reference->state == PR_QUARANTINED ? QUARANTINED : HELD;
-    }
-    return verdict;
-}
-
-/* Visits every part, whose locks the caller has: no reference is being taken anywhere. */
-static enum verdict references_in_the_way(const struct pr_claim *writer) {
-    enum verdict verdict = FREE;
-    if (writer->needs == PR_NEEDS_NOTHING) return FREE;
-    pr_list_each(node, &writer->generation->inode->generations) {
-        const struct pr_generation *generation = pr_container(node, struct pr_generation, of_inode);
-        for (unsigned part = 0; part < generation->relay->part_count; part++)
-            verdict = held_in_the_way(&generation->held[part], writer, verdict);
-    }
-    return verdict;
-}
-
-bool pr_is_waited_for(const struct pr_reference *reference) {
-    pr_list_each(node, &reference->generation->inode->claims) {
-        const struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
-        if (claim->writer && !claim->granted && is_in_the_way(reference, claim)) return true;
-    }
-    return false;
-}
-
 /* The queue. */
-
-static bool earlier_in_the_way(const struct pr_claim *claim) {
-    pr_list_each(node, &claim->generation->inode->claims) {
-        const struct pr_claim *earlier = pr_container(node, struct pr_claim, queue);
-        if (earlier == claim) return false;
-        if ((earlier->writer || claim->writer) && claims_overlap(earlier, claim)) return true;
-    }
-    return false;
-}
-
-static enum verdict judge(const struct pr_claim *claim) {
-    if (earlier_in_the_way(claim)) return HELD;
-    return claim->writer ? references_in_the_way(claim) : FREE;
-}
 
 static void count_waiting(const struct pr_claim *claim, int change) {
     struct pr_counters *counters = &pr_node_part(claim->generation->relay)->counters;
@@ -160,10 +66,10 @@ static void settle(struct pr_inode *inode, bool writers) {
     pr_list_each(node, &inode->claims) {
         struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
         if (claim->granted || (writers && !claim->writer)) continue;
-        enum verdict verdict = judge(claim);
-        if (verdict == HELD) continue;
+        enum pr_verdict verdict = pr_claim_judge(claim);
+        if (verdict == PR_PAGES_HELD) continue;
         struct pr_event event = {.kind = PR_EVENT_GRANTED, .id = claim->id};
-        if (verdict == QUARANTINED) {
+        if (verdict == PR_PAGES_QUARANTINED) {
             event.error = EBUSY;
             refused = true;
             remove_claim(claim); /* not the inode: its quarantined reference keeps that */
@@ -198,15 +104,15 @@ static struct pr_claim *new_claim(bool writer, enum pr_needs needs, size_t count
 
 /* It is in the queue, and counts as waiting. 1 when granted at once, 0, or -errno: then the claim is gone. */
 static int admit(struct pr_claim *claim, bool wait) {
-    enum verdict verdict = judge(claim);
-    if (verdict == FREE) {
+    enum pr_verdict verdict = pr_claim_judge(claim);
+    if (verdict == PR_PAGES_FREE) {
         count_waiting(claim, -1);
         grant(claim);
-    } else if (verdict == QUARANTINED || !wait) {
+    } else if (verdict == PR_PAGES_QUARANTINED || !wait) {
         remove_claim(claim);
-        return verdict == QUARANTINED ? -EBUSY : -EAGAIN;
+        return verdict == PR_PAGES_QUARANTINED ? -EBUSY : -EAGAIN;
     }
-    return verdict == FREE;
+    return verdict == PR_PAGES_FREE;
 }
 
 /* Under all locks: joins the queue. Results as of `admit`. */
@@ -267,7 +173,7 @@ int pr_lease(struct pr_relay *relay, uint64_t generation_id, uint64_t offset, ui
     if (generation && !generation->closed) result = length == 0 ? -ERANGE : crowded ? -EUSERS : 0;
     if (result == 0) {
         claim->count = 1;
-        claim->pages[0] = pages_of(generation, offset, length);
+        claim->pages[0] = pr_pages_of(generation, offset, length);
         result = join_queue(claim, generation, wait, id);
         claim = NULL;
     }
@@ -338,21 +244,6 @@ int pr_lease_end(struct pr_relay *relay, uint64_t id, bool ours, struct pr_gener
 
 /* Readers. */
 
-bool pr_pages_free(const struct pr_generation *generation, const struct pr_claim *place,
-                   const struct pr_segment *segments, size_t count) {
-    if (pr_list_empty(&generation->inode->claims)) return true;
-    for (size_t index = 0; index < count; index++) {
-        if (segments[index].literal) continue;
-        struct pr_pages wanted = pages_of(generation, segments[index].offset, segments[index].length);
-        if (place && claim_covers(place, &wanted)) continue;
-        pr_list_each(node, &generation->inode->claims) {
-            const struct pr_claim *claim = pr_container(node, struct pr_claim, queue);
-            if (claim->writer && overlap(&claim->pages[0], &wanted)) return false;
-        }
-    }
-    return true;
-}
-
 int pr_place(struct pr_relay *relay, uint64_t generation_id, const struct pr_segment *segments, size_t count,
              uint64_t *id) {
     struct pr_claim *claim = new_claim(false, PR_NEEDS_NOTHING, count);
@@ -362,7 +253,7 @@ int pr_place(struct pr_relay *relay, uint64_t generation_id, const struct pr_seg
     int result = !generation ? -EBADF : generation->closed ? -ESTALE : 0;
     for (size_t index = 0; result == 0 && index < count; index++)
         if (!segments[index].literal)
-            claim->pages[claim->count++] = pages_of(generation, segments[index].offset, segments[index].length);
+            claim->pages[claim->count++] = pr_pages_of(generation, segments[index].offset, segments[index].length);
     if (result == 0) {
         result = join_queue(claim, generation, true, id);
         claim = NULL;

@@ -60,21 +60,6 @@ struct pr_generation {
     struct pr_held held[]; /* by each part of the relay */
 };
 
-/* What `path` names now, without opening it; `backing.backing` is not filled in. `tree` 0: any path of the process. */
-int pr_generation_stat(struct pr_relay *relay, uint64_t tree, const char *path, struct pr_generation_info *info);
-
-/*
- * Whether `path` still names this generation: one inode on one device, unchanged in size, mtime and ctime, but for what
- * is changed under a lease right now. 1, 0, or -errno as above.
- */
-int pr_generation_is_at(struct pr_relay *relay, uint64_t generation, uint64_t tree, const char *path);
-
-/* The same, mostly by one call and without opening anything; by the thread that has this part. */
-int pr_generation_is_still_at(struct pr_part *part, uint64_t generation, uint64_t tree, const char *path);
-
-/* The same by the path that it was opened by; by Node's thread. -ESTALE when it is closed. */
-int pr_generation_is_in_place(struct pr_relay *relay, uint64_t generation);
-
 /*
  * Opens the file, of which at most `limit` bytes are served; inside a tree no link may lead out of it. -EINVAL when it
  * is nothing that has pages, -ENOMEM where it has to be mapped and the address space has no room.
@@ -88,9 +73,6 @@ int pr_generation_open(struct pr_relay *relay, uint64_t tree, const char *path, 
  */
 int pr_generation_open_seen(struct pr_relay *relay, uint64_t tree, const char *path, const struct pr_seen_file *seen,
                             uint64_t *generation, struct pr_generation_info *info);
-
-/* Whether a file is as it was seen, but for its backing. */
-bool pr_is_as_seen(const struct pr_seen_file *seen, const struct pr_generation_info *now);
 
 /*
  * How far the file was changed in place before it was opened. Where the relay knows that already, from another opening
@@ -129,13 +111,6 @@ int pr_copy_mapped(const char *from, void *into, size_t length);
 
 /* For the other parts of the core. */
 
-/* 0, or -ESTALE when it is closed, or its file was changed by others. */
-int pr_generation_check(struct pr_relay *relay, uint64_t id);
-/*
- * Brings up to date, after a change of our own, what all openings of its file by its name know of its time and size.
- * It may be closed, as long as a claim keeps it. `info` (may be NULL) tells what it knows now.
- */
-void pr_generation_refresh(const struct pr_generation *generation, struct pr_generation_info *info);
 /*
  * Under any lock: whether the version of its file is the one that it has. It is not where the file was changed by
  * another name, which has a validator of its own.

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/shared.h"
 #include "base/sys.h"
+#include "pages/current.h"
 #include "wire/connection.h"
 #include "wire/engine.h"
 #include "wire/keep.h"
