@@ -4,6 +4,7 @@
 #include "base/nudge.h"
 #include "call.h"
 #include "http/handover.h"
+#include "http/known.h"
 #include "http/published.h"
 #include "lanes/door.h"
 #include "lanes/press.h"

@@ -4,9 +4,11 @@
 
 #include "base/sys.h"
 #include "call.h"
+#include "http/known.h"
 #include "http/opening.h"
 #include "http/published.h"
 #include "http/responder.h"
+#include "http/template.h"
 #include "http/window.h"
 
 /* The strings of one call, one after the other. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "http/answer.h"
+#include "http/template.h"
 #include "pages/generation.h"
 
 #define TEXT(literal)                                                                                                  \

@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include "http/known.h"
 #include "http/published.h"
+#include "http/template.h"
 
 enum { SIZE = 64 << 10, LIMIT = 1 << 17 };
 

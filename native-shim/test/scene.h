@@ -17,6 +17,7 @@
 
 #include "http/answer.h"
 #include "http/handover.h"
+#include "http/known.h"
 #include "http/published.h"
 #include "http/responder.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/digits.h"
+#include "http/template.h"
 
 /* So many digits are below 2^63. Who writes more is answered by Node, which knows what saturates (RFC 9110 14.1.2). */
 enum { MOST_DIGITS = 18 };

@@ -36,6 +36,7 @@ void pr_http_open(struct pr_relay *relay) {
     relay->wire->answering = &answering;
     relay->lanes->serving = &serving;
     pr_published_open(relay);
+    pr_known_open(relay);
     http->suspended = true;
     /* What is in memory anyway has to do where there is no randomness yet. */
     uint64_t *key = http->published.key;
@@ -46,5 +47,6 @@ void pr_http_close(struct pr_relay *relay) {
     for (unsigned index = 0; index < relay->lanes->count; index++)
         if (relay->lanes->list[index].http) pr_access_log_pass_on(&relay->lanes->list[index]);
     pr_published_close(relay);
+    pr_known_close(relay);
     pr_responding_free(&relay->http->responding);
 }

@@ -4,6 +4,7 @@
 
 #include "base/shared.h"
 #include "http/answer.h"
+#include "http/known.h"
 #include "http/published.h"
 #include "http/responder.h"
 #include "http/window.h"
@@ -11,9 +12,8 @@
 struct pr_http_layer {
     struct pr_responding responding; /* its strings and its log are the relay's own */
     struct pr_table published;
-    struct pr_known_set readers;  /* that Node has allowed */
-    struct pr_known_set hosts[2]; /* the same, by doors of the loopback alone, and by others */
-    struct pr_list opened;        /* published regions that lanes have opened, and Node does not know of */
+    struct pr_known_set known[PR_KNOWN_SETS];
+    struct pr_list opened; /* published regions that lanes have opened, and Node does not know of */
     unsigned opened_count;
     uint64_t answers_when_asked; /* of all lanes, when it was last asked whether they are idle */
     bool suspended;              /* they answer nothing now */

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "http/layer.h"
 #include "http/opening.h"
+#include "http/template.h"
 #include "http/validators.h"
 #include "lanes/layer.h"
 #include "pages/generation.h"
@@ -18,12 +19,6 @@ enum { MOST_PUBLISHED = 1 << 17 };
 
 /* Of them, that nobody has asked for. */
 enum { MOST_AHEAD = 100000 };
-
-/* Templates are few where answers differ by media type, and looking for one ends where each region has its own. */
-enum { TEMPLATES_LOOKED_AT = 16 };
-
-/* Hosts, and credentials, that Node has judged. */
-enum { MOST_KNOWN = 1024 };
 
 enum { FIRST_BUCKETS = 64 };
 
@@ -80,14 +75,8 @@ struct pr_published *pr_published_find(const struct pr_relay *relay, struct pr_t
     return NULL;
 }
 
-static void give_template(struct pr_template *template) {
-    if (!template || --template->uses > 0) return;
-    pr_list_remove(&template->list);
-    pr_free(template);
-}
-
 static void free_published(struct pr_published *published) {
-    give_template(published->template);
+    pr_template_give(published->template);
     pr_free(published);
 }
 
@@ -146,51 +135,6 @@ static void make_room(struct pr_relay *relay) {
     pr_published_withdraw(relay, pr_container(table->buckets[table->hand].next, struct pr_published, bucket));
 }
 
-/* A copy of a text behind the struct, at `*end`, which moves on. One that is not there becomes an empty one. */
-static struct pr_text keep(char **end, struct pr_text text) {
-    struct pr_text kept = {.at = *end, .length = text.length};
-    if (text.length > 0) memcpy(*end, text.at, text.length);
-    *end += text.length;
-    return kept;
-}
-
-static bool is_template(const struct pr_template *template, const struct pr_publication *given) {
-    return pr_text_equal(template->fields, given->fields) && pr_text_equal(template->others, given->others) &&
-           pr_text_equal(template->content_type, given->content_type) &&
-           pr_text_equal(template->origin_fields, given->origin_fields);
-}
-
-static struct pr_template *new_template(struct pr_table *table, const struct pr_publication *given) {
-    size_t texts =
-        given->fields.length + given->content_type.length + given->others.length + given->origin_fields.length;
-    struct pr_template *template = pr_allocate(1, sizeof *template + texts);
-    if (!template) return NULL;
-    char *end = (char *)&template[1];
-    template->fields = keep(&end, given->fields);
-    template->content_type = keep(&end, given->content_type);
-    template->others = keep(&end, given->others);
-    template->origin_fields = keep(&end, given->origin_fields);
-    pr_list_init(&template->list);
-    pr_list_append(table->templates.next, &template->list);
-    return template;
-}
-
-/* Under all locks. */
-static int take_template(struct pr_table *table, struct pr_published *published) {
-    struct pr_publication *is = &published->is;
-    unsigned looked_at = 0;
-    pr_list_each(node, &table->templates) {
-        struct pr_template *template = pr_container(node, struct pr_template, list);
-        if (is_template(template, is)) published->template = template;
-        if (published->template || ++looked_at == TEMPLATES_LOOKED_AT) break;
-    }
-    if (!published->template) published->template = new_template(table, is);
-    if (!published->template) return -ENOMEM;
-    published->template->uses++;
-    is->fields = is->content_type = is->others = is->origin_fields = (struct pr_text){0};
-    return 0;
-}
-
 static bool ends_with(struct pr_text text, struct pr_text end) {
     return text.length >= end.length && memcmp(text.at + text.length - end.length, end.at, end.length) == 0;
 }
@@ -204,13 +148,13 @@ static struct pr_published *copy_of(const struct pr_publication *given) {
     if (!published) return NULL;
     char *end = (char *)&published[1];
     published->is = *given;
-    published->is.etag = keep(&end, given->etag);
-    published->is.last_modified = keep(&end, given->last_modified);
-    published->is.path = keep(&end, given->path);
+    published->is.etag = pr_text_keep(&end, given->etag);
+    published->is.last_modified = pr_text_keep(&end, given->last_modified);
+    published->is.path = pr_text_keep(&end, given->path);
     if (names_end)
         published->is.name.at = end - given->name.length;
     else
-        published->is.name = keep(&end, given->name);
+        published->is.name = pr_text_keep(&end, given->name);
     *end = '\0';
     published->opens = given->generation == 0;
     pr_list_init(&published->bucket);
@@ -235,8 +179,8 @@ static int check(const struct pr_publication *given) {
 /* Under all locks: into the table, in the place of another one. */
 static int enter(struct pr_relay *relay, struct pr_published *published, struct pr_published *before) {
     struct pr_table *table = &relay->http->published;
-    int result = take_template(table, published);
-    if (result == 0) result = enlarge(table);
+    published->template = pr_template_take(&table->templates, &published->is);
+    int result = published->template ? enlarge(table) : -ENOMEM;
     if (result < 0) return result;
     if (before) pr_published_withdraw(relay, before);
     if (table->used >= MOST_PUBLISHED) make_room(relay);
@@ -290,33 +234,12 @@ int pr_publish(struct pr_relay *relay, const struct pr_publication *given) {
     return result == -EEXIST ? 0 : result;
 }
 
-/* Hosts and credentials. */
-
-struct pr_known {
-    struct pr_list list;
-    uint64_t hash;
-    size_t length;
-    char bytes[];
-};
-
-static void forget_all(struct pr_known_set *set) {
-    for (size_t at = 0; at < PR_KNOWN_BUCKETS; at++) pr_list_each(node, &set->buckets[at]) {
-            pr_list_remove(node);
-            pr_free(pr_container(node, struct pr_known, list));
-        }
-    set->count = 0;
-}
-
 void pr_published_open(struct pr_relay *relay) {
     struct pr_http_layer *http = relay->http;
     pr_list_init(&http->opened);
     pr_list_init(&http->published.templates);
     pr_list_init(&http->published.withdrawn);
     http->published.sweep_at = LEAST_TO_SWEEP;
-    for (size_t at = 0; at < PR_KNOWN_BUCKETS; at++) {
-        for (int any = 0; any < 2; any++) pr_list_init(&http->hosts[any].buckets[at]);
-        pr_list_init(&http->readers.buckets[at]);
-    }
 }
 
 void pr_changed(struct pr_relay *relay, struct pr_text path) {
@@ -353,81 +276,7 @@ bool pr_is_idle(struct pr_relay *relay) {
     return idle;
 }
 
-static void forget_everybody(struct pr_http_layer *http) {
-    for (int any = 0; any < 2; any++) forget_all(&http->hosts[any]);
-    forget_all(&http->readers);
-}
-
-void pr_forget_allowed(struct pr_relay *relay) {
-    pr_lock(relay);
-    forget_everybody(relay->http);
-    pr_unlock(relay);
-}
-
-/* Whether they are alike; how long it takes says nothing about where they differ. */
-static bool is_same(const struct pr_known *known, struct pr_text text) {
-    unsigned char differs = known->length != text.length;
-    size_t length = known->length < text.length ? known->length : text.length;
-    for (size_t at = 0; at < length; at++) differs |= (unsigned char)(known->bytes[at] ^ text.at[at]);
-    return differs == 0;
-}
-
-/*
- * By hashes that nobody outside can compute: with what a client sends it can't find out by time how far it is like what
- * is known.
- */
-static bool is_among(const struct pr_relay *relay, struct pr_known_set *set, struct pr_text text) {
-    uint64_t hash = pr_siphash(relay->http->published.key, text.at, text.length);
-    pr_list_each(node, &set->buckets[hash % PR_KNOWN_BUCKETS]) {
-        const struct pr_known *known = pr_container(node, struct pr_known, list);
-        if (known->hash == hash && is_same(known, text)) return true;
-    }
-    return false;
-}
-
-static struct pr_known *new_known(const struct pr_relay *relay, struct pr_text text) {
-    struct pr_known *known = pr_allocate(1, sizeof *known + text.length);
-    if (!known) return NULL;
-    known->hash = pr_siphash(relay->http->published.key, text.at, text.length);
-    known->length = text.length;
-    memcpy(known->bytes, text.at, text.length);
-    pr_list_init(&known->list);
-    return known;
-}
-
-static int remember(struct pr_relay *relay, struct pr_known_set *set, struct pr_text text) {
-    struct pr_known *known = new_known(relay, text);
-    if (!known) return -ENOMEM;
-    pr_lock(relay);
-    bool there = is_among(relay, set, text), full = !there && set->count == MOST_KNOWN;
-    if (!there && !full) {
-        pr_list_append(&set->buckets[known->hash % PR_KNOWN_BUCKETS], &known->list);
-        set->count++;
-    }
-    pr_unlock(relay);
-    if (there || full) pr_free(known);
-    return full ? -ENOSPC : 0;
-}
-
-int pr_allow_host(struct pr_relay *relay, bool any_host, struct pr_text host) {
-    return remember(relay, &relay->http->hosts[any_host], host);
-}
-
-int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization) {
-    return remember(relay, &relay->http->readers, authorization);
-}
-
-bool pr_host_is_known(struct pr_relay *relay, bool any_host, struct pr_text host) {
-    return is_among(relay, &relay->http->hosts[any_host], host);
-}
-
-bool pr_may_read(struct pr_relay *relay, struct pr_text authorization) {
-    if (!relay->http->responding.guarded) return true;
-    return authorization.at && is_among(relay, &relay->http->readers, authorization);
-}
-
 void pr_published_close(struct pr_relay *relay) {
     withdraw_all(relay);
-    forget_everybody(relay->http);
     pr_free(relay->http->published.buckets);
 }

@@ -1,7 +1,7 @@
 /*
  * Published regions: what lanes need to answer for a region by themselves. Node fills the table, ahead of requests or
  * when it has answered for a region, and lanes find in it what a request asks for, by the path exactly as it stands in
- * the request. So it is with hosts and credentials: what Node has let pass before, lanes let pass.
+ * the request.
  */
 #ifndef PR_PUBLISHED_H
 #define PR_PUBLISHED_H
@@ -17,6 +17,7 @@
 #include "pages/generation.h"
 
 struct pr_relay;
+struct pr_template;
 
 /* A region that lanes answer for. Strings are copied. */
 struct pr_publication {
@@ -64,26 +65,7 @@ void pr_suspend(struct pr_relay *relay);
 /* Whether no page is held, and lanes have answered nothing since this was asked before. */
 bool pr_is_idle(struct pr_relay *relay);
 
-/*
- * Requests with this Host may be answered that come by doors of the loopback alone, or by any others: Node has judged
- * it. -ENOSPC when too many are known.
- */
-int pr_allow_host(struct pr_relay *relay, bool any_host, struct pr_text host);
-
-/* Requests with this Authorization may be answered, where not everybody's may. The same. */
-int pr_allow_reader(struct pr_relay *relay, struct pr_text authorization);
-
-/* No host and nobody's credentials are known any more. */
-void pr_forget_allowed(struct pr_relay *relay);
-
 /* For the other parts of the core. */
-
-/* Texts that many regions have alike, once. Its strings follow the struct. */
-struct pr_template {
-    struct pr_list list;
-    unsigned uses;
-    struct pr_text fields, content_type, others, origin_fields;
-};
 
 /* What every answer reads comes first and is together: of many regions a few are in the processor's cache. */
 struct pr_published {
@@ -118,13 +100,6 @@ struct pr_table {
     uint64_t sweeps;
 };
 
-/* Hosts, or credentials, by their hashes. */
-enum { PR_KNOWN_BUCKETS = 256 };
-struct pr_known_set {
-    struct pr_list buckets[PR_KNOWN_BUCKETS];
-    size_t count;
-};
-
 void pr_published_open(struct pr_relay *relay);
 
 /* Under all locks: no further request is answered by it. */
@@ -134,10 +109,6 @@ void pr_published_withdraw(struct pr_relay *relay, struct pr_published *publishe
 
 /* The region at a path, as long as the caller is among those that answer; NULL where none is published. */
 struct pr_published *pr_published_find(const struct pr_relay *relay, struct pr_text path);
-
-/* Whether this Host may be asked by, and these credentials may read. */
-bool pr_host_is_known(struct pr_relay *relay, bool any_host, struct pr_text host);
-bool pr_may_read(struct pr_relay *relay, struct pr_text authorization);
 
 /* Frees all of it, when no lane runs any more. */
 void pr_published_close(struct pr_relay *relay);
