@@ -51,10 +51,13 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(endPlace, 1, pr_place_end(relay, n[0]))                                                                        \
     ACT(nudge, 0, pr_nudge())                                                                                          \
     ACT(openDoor, 4, open_door(relay, n[0], n[1], n[2] != 0, n[3]))                                                    \
+    ACT(doorDescriptor, 1, pr_door_descriptor(relay, n[0]))                                                            \
     ACT(closeDoor, 1, pr_door_close(relay, n[0]))                                                                      \
     ACT(finish, 1, pr_connection_finish(relay, n[0]))                                                                  \
     ACT(breakOff, 1, pr_connection_break(relay, n[0]))                                                                 \
     ACT(closeConnection, 1, pr_connection_close(relay, n[0]))                                                          \
+    ACT(leaveConnection, 1, pr_connection_leave(relay, n[0]))                                                          \
+    ACT(admitConnection, 3, n[1] > UINT8_MAX ? -EINVAL : pr_connection_admit(relay, n[0], (uint8_t)n[1], n[2] != 0))   \
     ACT(resume, 1, pr_resume(relay, n[0]))                                                                             \
     ACT(withdraw, 0, (pr_withdraw(relay), 0))                                                                          \
     ACT(suspend, 0, (pr_suspend(relay), 0))                                                                            \

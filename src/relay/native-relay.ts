@@ -175,7 +175,7 @@ export class NativeRelay implements Relay {
     return { ...generation, seen };
   }
 
-  openAgain(generation: Generation): Generation {
+  openAgain(generation: Pick<Generation, 'id'>): Generation {
     return this.openGeneration(undefined, this.#descriptorOf(generation));
   }
 
@@ -183,8 +183,15 @@ export class NativeRelay implements Relay {
     return this.isAt(generation, undefined, this.#descriptorOf(generation));
   }
 
+  /** The file of a generation that is open, or closed and held; undefined when it is neither any more. */
+  fileOf(generation: Pick<Generation, 'id'>): FileIdentity | undefined {
+    if (!this.isKnown(generation.id)) return undefined;
+    const file = this.#shim.statGeneration(this.#relay, 0, this.#descriptorOf(generation), 0);
+    return typeof file === 'number' ? undefined : file;
+  }
+
   // Leads to the file itself, whatever names that has.
-  #descriptorOf({ id }: Generation): string {
+  #descriptorOf({ id }: Pick<Generation, 'id'>): string {
     return `/proc/self/fd/${checked(this.#shim.act(this.#relay, 'generationDescriptor', id), 'descriptor')}`;
   }
 
@@ -455,6 +462,12 @@ export class NativeRelay implements Relay {
     return checked(this.#shim.listenBy(device, address, port), `listen by ${device} at ${address}:${port}`);
   }
 
+  /** A descriptor that it listens by; undefined where it is closed. */
+  listenerDescriptor(listener: number): number | undefined {
+    const fd = this.#closed ? -1 : this.#shim.act(this.#relay, 'doorDescriptor', listener);
+    return fd < 0 ? undefined : fd;
+  }
+
   /** Nobody can connect any more, once other descriptors of the socket are closed too. */
   closeListener(listener: number): void {
     if (!this.#closed) this.#shim.act(this.#relay, 'closeDoor', listener);
@@ -583,6 +596,20 @@ export class NativeRelay implements Relay {
   closeConnection(connection: number): void {
     this.#listeners.delete(connection);
     if (!this.#closed) this.#shim.act(this.#relay, 'closeConnection', connection);
+  }
+
+  /** The same, where another process has its socket: what still comes is for that one. */
+  leaveConnection(connection: number): void {
+    this.#listeners.delete(connection);
+    if (!this.#closed) this.#shim.act(this.#relay, 'leaveConnection', connection);
+  }
+
+  /**
+   * An adopted connection comes from another process, which has accepted it at such a listener, between two requests:
+   * `resume` has its lane read it.
+   */
+  admitConnection(connection: number, { number, anyHost }: Pick<DoorOptions, 'number' | 'anyHost'>): void {
+    checked(this.#shim.act(this.#relay, 'admitConnection', connection, number, anyHost ? 1 : 0), 'admitConnection');
   }
 
   // read(2) knows nothing of such a device.

@@ -80,10 +80,16 @@ export type Acts = {
    * gives the door.
    */
   openDoor: [fd: number, number: number, anyHost: number, nodes: number];
+  /** The descriptor that it listens by, which stays the door's. */
+  doorDescriptor: [door: number];
   closeDoor: [door: number];
   finish: [connection: number];
   breakOff: [connection: number];
   closeConnection: [connection: number];
+  /** The same; another process has its socket. */
+  leaveConnection: [connection: number];
+  /** One that was adopted comes from another process: `resume` has its lane read it. */
+  admitConnection: [connection: number, number: number, anyHost: number];
   /** The lane reads on. -EBUSY when the connection is Node's for good. */
   resume: [connection: number];
   /** Lanes answer for no region. */

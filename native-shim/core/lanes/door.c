@@ -147,6 +147,14 @@ int pr_door_open(struct pr_relay *relay, int fd, const struct pr_door_options *o
     return result;
 }
 
+int pr_door_descriptor(struct pr_relay *relay, uint64_t id) {
+    pr_lock(relay);
+    const struct pr_door *door = pr_slots_find(&relay->slots, PR_KIND_DOOR, id);
+    int fd = door ? door->fd : -EBADF;
+    pr_unlock(relay);
+    return fd;
+}
+
 int pr_door_close(struct pr_relay *relay, uint64_t id) {
     pr_lock(relay);
     struct pr_door *door = pr_slots_find(&relay->slots, PR_KIND_DOOR, id);

@@ -41,6 +41,9 @@ struct pr_door {
  */
 int pr_door_open(struct pr_relay *relay, int fd, const struct pr_door_options *options, uint64_t *door);
 
+/* That duplicate, which stays the door's. -EBADF. */
+int pr_door_descriptor(struct pr_relay *relay, uint64_t door);
+
 /* Closes that duplicate: when it is the last descriptor, nobody can connect any more. */
 int pr_door_close(struct pr_relay *relay, uint64_t door);
 

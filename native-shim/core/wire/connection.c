@@ -308,6 +308,27 @@ int pr_connection_close(struct pr_relay *relay, uint64_t id) {
     return 0;
 }
 
+int pr_connection_leave(struct pr_relay *relay, uint64_t id) {
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    connection->all_read = true; /* what comes is for who has it now */
+    pr_connection_unlock_both(connection);
+    return pr_connection_close(relay, id);
+}
+
+int pr_connection_admit(struct pr_relay *relay, uint64_t id, uint8_t door, bool any_host) {
+    struct pr_connection *connection = pr_connection_find(relay, id);
+    if (!connection) return -EBADF;
+    bool may = connection->phase == PR_PHASE_NODE && !connection->responder && connection->fed == 0;
+    if (may) {
+        connection->is_fed = true;
+        connection->door = door;
+        connection->any_host = any_host;
+    }
+    pr_connection_unlock_both(connection);
+    return may ? 0 : -EBUSY;
+}
+
 /* Under both locks. */
 static void drain(struct pr_connection *connection) {
     if (connection->responder) connection->relay->wire->answering->finish(connection);

@@ -121,6 +121,16 @@ int pr_connection_take(struct pr_relay *relay, uint64_t connection, enum pr_peer
 int pr_connection_client(struct pr_relay *relay, uint64_t connection, char text[PR_ADDRESS_TEXT], unsigned *port,
                          unsigned *door);
 
+/*
+ * Node closes it, and another process has its socket, to which all that still comes belongs: it is not read here any
+ * more. What is undone of it stays under watch.
+ */
+int pr_connection_leave(struct pr_relay *relay, uint64_t connection);
+
+/* One that was adopted comes from another process, by such a door, between two requests: pr_resume has its lane read
+ * it. */
+int pr_connection_admit(struct pr_relay *relay, uint64_t connection, uint8_t door, bool any_host);
+
 /* Duplicates the descriptor, finds out who the peer is, gives it a lane (on `node`, where one is). */
 int pr_connection_adopt(struct pr_relay *relay, int fd, bool unaskable, int node, uint64_t *connection,
                         enum pr_peer_kind *kind);
