@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { followTree } from './followed-tree.ts';
 import { Outgoing } from './http/read/outgoing.ts';
 import { Publisher } from './http/read/publish.ts';
+import { Successor } from './http/write/forwarding.ts';
 import type { Writer } from './http/write/writer.ts';
 import { Connections } from './node/connection.ts';
 import { Metrics } from './observe/metrics.ts';
@@ -35,6 +36,7 @@ import { openRelay, type RelayOptions } from './relay/open-relay.ts';
 import type { Durability } from './relay/overwriting.ts';
 import type { Relay, Tree } from './relay/relay.ts';
 import { enginesOfSources } from './sources.ts';
+import { Takeover } from './takeover.ts';
 
 /** Who may read what lanes answer by themselves. */
 export type Express = {
@@ -74,6 +76,8 @@ export type OpenOptions = RelayOptions & {
   readonly maxWait: number;
   /** Bytes that the regions of `dir` may have in all; undefined for no quota. */
   readonly maxBytes: number | undefined;
+  /** Whether it takes the place of another process, which still changes the tree until it hands that over. */
+  readonly succeeds?: boolean | undefined;
   /** Is told what someone who reads the log should know of. */
   readonly report: Report;
   /** Lines of the access log that were lost; undefined where there is none of our own. */
@@ -97,6 +101,8 @@ export type Pagerelay = {
   readonly writer: Writer | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
+  /** What becomes of all this when another process takes this one's place. */
+  readonly takeover: Takeover;
   /** Resolves when regions may be read; nothing may be asked for before. */
   ready(): Promise<void>;
   /** How each backing of what is served is sent, for the log; tries engines where that was not done yet. */
@@ -165,6 +171,8 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
   closers.push(() => metrics.close());
   outgoing.paces.onWait = () => metrics.countLimited('bandwidth');
   const inFlight = watchHeld(relay);
+  const stopNow = (writer: Writer) => stop(writer, performance.now() + leastMilliseconds);
+  const takeover = new Takeover({ relay, lock, writer, stop: stopNow });
   return {
     relay,
     catalog,
@@ -176,9 +184,10 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
     lock,
     writer,
     maxWait: options.maxWait,
+    takeover,
     async ready() {
       if (tree && dotfiles !== 'deny') warnOfSecrets(tree, options.report);
-      await writer?.start.begin();
+      if (!options.succeeds) await writer?.start.begin();
     },
     engines: () => enginesOfSources(catalog, outgoing, files),
     inFlight,
@@ -251,7 +260,8 @@ function openWriter(
       throw new Refusal('tree-moved', 'It is served as it was opened, and not changed.');
   };
   const store = makeStore({ relay, catalog, states, quota, report }, { ...tree, paths, lock, check }, durability);
-  return { store, maxPartial, leases: new Leases(store), start: new Start(store) };
+  const successor = new Successor(store.role);
+  return { store, maxPartial, leases: new Leases(store), start: new Start(store), successor };
 }
 
 function* enginesOfOpen(catalog: Catalog, outgoing: Outgoing): Generator<RegionEngine> {
@@ -276,6 +286,7 @@ async function stop({ store, leases, start }: Writer, deadline: number): Promise
   const latest = Math.max(deadline, performance.now() + leastMilliseconds);
   await within(store.underway.ended(), latest - performance.now());
   await within(store.old.settled(), latest - performance.now());
+  if (!store.role.isOurs) return; // Another process goes on with all that is known.
   try {
     if (store.overwriting.isUnsynced) {
       for (const name of store.states.changedInPlace()) await syncRegion(store, name);

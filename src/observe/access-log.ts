@@ -53,6 +53,14 @@ export class AccessLog {
   }
 }
 
+/** Responses that another process gives, and logs. */
+const unlogged = new WeakSet<object>();
+
+/** Another process answers this request: it is that one's to count and to log. */
+export function leaveUnlogged({ raw }: FastifyReply): void {
+  unlogged.add(raw);
+}
+
 /** How lanes log; without a log they write nothing. */
 export function logOfLanes(
   log: AccessLog | undefined,
@@ -77,6 +85,7 @@ export function watchRequest(
   // A socket that is closed does not tell it any more, and a unix socket has none: nginx calls it so.
   const remoteAddress = log && (request.ip ?? (request.raw.socket.destroyed ? undefined : 'unix:'));
   const end = () => {
+    if (unlogged.has(raw)) return;
     const status = raw.headersSent ? raw.statusCode : undefined;
     metrics.countRequest(request.method, status, reply.regionBody?.engine);
     if (log && began !== undefined && remoteAddress !== undefined)

@@ -282,6 +282,12 @@ export class Catalog {
     this.#drop(name);
   }
 
+  /** Has every region opened anew at the next request. */
+  letGoOfAll(): void {
+    this.adoptOpened();
+    this.#open.clear();
+  }
+
   /** Another file has the name of a region, whose version may be kept. @param file an opening of its own file */
   keepReplaced(region: Region, file: Generation): void {
     const generation = this.kept?.take(region, file);

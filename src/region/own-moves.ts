@@ -11,6 +11,9 @@ import type { FileIdentity } from '../relay/relay.ts';
 /** The latest ctimes (`changedAt`) that the service has given one inode, and whether it is about to give it another. */
 type Move = { readonly before: FileIdentity; readonly given: Set<bigint>; now: FileIdentity; underWay: number };
 
+/** What is known of moves; it can be sent to another process. */
+export type GivenMoves = readonly Omit<Move, 'underWay'>[];
+
 // fs.constants does not have O_PATH: nothing is opened by it, so it works on whatever has a name.
 const pathOnly = 0o10000000 | constants.O_NOFOLLOW;
 
@@ -44,6 +47,16 @@ export class OwnMoves {
   /** Whether two looks saw a file to which nobody but the service has done anything. */
   isOwn(one: FileIdentity, other: FileIdentity): boolean {
     return isSameChange(this.asBefore(one), this.asBefore(other));
+  }
+
+  /** All that is known, for a process that goes on with it. Nothing may be under way. */
+  give(): GivenMoves {
+    return [...this.#moves.values()].map(({ before, given, now }) => ({ before, given, now }));
+  }
+
+  /** Goes on with what another process knows. */
+  takeOver(moves: GivenMoves): void {
+    for (const move of moves) this.#moves.set(move.before.inode, { ...move, given: new Set(move.given), underWay: 0 });
   }
 
   /** Runs `act`, which gives the file at `path` another name, or takes this one from it. */

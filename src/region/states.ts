@@ -4,7 +4,7 @@ import { fileOf } from '../relay/file-identity.ts';
 import type { FileIdentity } from '../relay/relay.ts';
 import type { DescribedFiles } from './described-files.ts';
 import { FileChange, type Own } from './file-change.ts';
-import type { OwnMoves } from './own-moves.ts';
+import type { GivenMoves, OwnMoves } from './own-moves.ts';
 import { changedOf, type Description, traitsOf } from './sidecar.ts';
 
 /** How a file is to be served. */
@@ -21,6 +21,17 @@ export type State = {
   readonly limit: number | undefined;
 };
 
+/** What a run knows beyond sidecars; it can be sent to another process. */
+export type GivenStates = {
+  readonly run: string;
+  readonly own: readonly (readonly [name: string, description: Own['description']])[];
+  readonly lost: readonly string[];
+  readonly left: readonly string[];
+  readonly refused: readonly string[];
+  readonly moved: readonly (readonly [name: string, before: FileIdentity])[];
+  readonly moves: GivenMoves;
+};
+
 /**
  * Knows sidecars, and what this run has changed since they were written. Whoever changes a region calls, in this order:
  *
@@ -30,7 +41,7 @@ export type State = {
  */
 export class RegionStates {
   /** Names this service run in sidecars. */
-  readonly run: string = randomBytes(8).toString('hex');
+  run: string = randomBytes(8).toString('hex');
   /** What sidecars say of the tree's files. */
   readonly files: DescribedFiles;
   /** What this run does to names of files. */
@@ -194,6 +205,27 @@ export class RegionStates {
   /** Somebody may go on changing this region when this run has ended: the next one treats it as after a crash. */
   leaveOpen(name: string): void {
     this.#left.add(name);
+  }
+
+  /**
+   * All that is known beyond sidecars, for the process that goes on with this run. Nothing may be changing; only what
+   * other processes have leases on has begun, and goes on there.
+   */
+  give(): GivenStates {
+    const own = [...this.#own].map(([name, { description }]) => [name, description] as const);
+    const [lost, left, refused] = [[...this.#lost], [...this.#left], [...this.#refused]];
+    return { run: this.run, own, lost, left, refused, moved: [...this.#moved], moves: this.moves.give() };
+  }
+
+  /** Goes on with the run of another process. Nothing was asked of it yet. */
+  takeOver({ run, own, lost, left, refused, moved, moves }: GivenStates): void {
+    this.run = run;
+    for (const [name, description] of own) this.#own.set(name, { description, changes: 0 });
+    for (const name of lost) this.#lost.add(name);
+    for (const name of left) this.#left.add(name);
+    for (const name of refused) this.#refused.add(name);
+    for (const [name, file] of moved) this.#moved.set(name, file);
+    this.moves.takeOver(moves);
   }
 
   /** Regions that this run has changed in place. */

@@ -24,6 +24,7 @@ export class TreeLock {
   readonly #sweeper: NodeJS.Timeout;
   #shared = false;
   #changes = 0;
+  #isKept = false;
   #waiting: Promise<void> | undefined;
 
   constructor(relay: NativeRelay, tree: Tree) {
@@ -45,6 +46,28 @@ export class TreeLock {
 
   close(): void {
     clearInterval(this.#sweeper);
+  }
+
+  /**
+   * Locks the tree for pages of another process of this service too, which then leaves it; until `keepNoMore` it is not
+   * given up.
+   */
+  async keep(): Promise<void> {
+    this.#isKept = true;
+    await this.shared();
+  }
+
+  /** That process has ended. */
+  keepNoMore(): void {
+    this.#isKept = false;
+  }
+
+  /** Another process of this service has locked the tree for what this one still sends. Nothing is changed any more. */
+  leave(): void {
+    this.close();
+    this.#shared = false;
+    if (this.#exists) this.#lock(bytes.references, 'unlocked');
+    this.#exists = false;
   }
 
   /** Locks the tree before references are taken. False while another service changes bytes. */
@@ -98,7 +121,7 @@ export class TreeLock {
 
   // What lanes answer takes the lock for granted: when they were asked for nothing for a while, Node is asked first.
   #sweep(): void {
-    if (!this.#shared || this.#changes > 0 || !this.#relay.isIdle()) return;
+    if (this.#isKept || !this.#shared || this.#changes > 0 || !this.#relay.isIdle()) return;
     this.#relay.suspend();
     if (!this.#relay.isIdle()) return; // They had begun to answer before that.
     this.#shared = false;

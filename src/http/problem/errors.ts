@@ -18,9 +18,9 @@ const codesOfStatus: Record<number, ProblemCode> = {
 /** What someone who reads the log should look into. */
 const worthReporting: ReadonlySet<ProblemCode> = new Set(['internal', 'busy', 'no-space']);
 
-/** Answers errors of routes, unknown routes and closing with problem documents. */
-export function answerErrors(app: FastifyInstance): void {
-  app.setErrorHandler(answerError);
+/** Answers errors of routes, unknown routes and closing with problem documents. @param answer does so for errors of routes */
+export function answerErrors(app: FastifyInstance, answer: typeof answerError = answerError): void {
+  app.setErrorHandler(answer);
   app.setNotFoundHandler((request, reply) => answerProblem(request, reply, new ProblemError('route-not-found')));
 }
 

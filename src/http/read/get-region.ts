@@ -7,6 +7,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Plan } from '../../range/plan.ts';
 import type { Catalog } from '../../region/catalog.ts';
+import { NotOurs, type Role } from '../../region/change/role.ts';
 import type { Digests } from '../../region/digest.ts';
 import type { Region } from '../../region/region.ts';
 import type { TreeLock } from '../../region/tree-lock.ts';
@@ -46,6 +47,10 @@ export type RegionService = {
   readonly lock: TreeLock | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
+  readonly takeover: {
+    /** Whether it is this process that answers with regions. */
+    readonly reading: Role;
+  };
 };
 
 /** A request for a region, and what is to be said of that besides. */
@@ -102,6 +107,7 @@ function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined
 function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyReply> | undefined {
   const { catalog, lock, outgoing, treeWatch } = service;
   const { reply, name } = asked;
+  service.takeover.reading.check();
   treeWatch?.look();
   if (!isOfBytes(reply.request) || lock?.share() === false) return undefined;
   const region = catalog.recall(name);
@@ -121,7 +127,7 @@ function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyRe
  * @param name a region name, already decoded
  * @param chosen fields that the caller wants to be otherwise
  * @returns resolves when the body has been sent
- * @throws ProblemError: 403, 404, 412, 416, 503
+ * @throws NotOurs; ProblemError: 403, 404, 412, 416, 503
  */
 export function answerRegion(service: RegionService, reply: FastifyReply, name: string, chosen: GivenFields) {
   const forOrigin = originFields(reply);
@@ -129,12 +135,19 @@ export function answerRegion(service: RegionService, reply: FastifyReply, name: 
   try {
     return answerRecalled(service, asked) ?? answerAnew(service, asked);
   } catch (error) {
+    if (error instanceof NotOurs) return answerUnlessSucceeded(service, asked);
     return Promise.reject<FastifyReply>(problemOfSystem(error));
   }
 }
 
+async function answerUnlessSucceeded(service: RegionService, asked: Asked): Promise<FastifyReply> {
+  if (await service.takeover.reading.whetherSucceeded()) throw new NotOurs();
+  return answerAnew(service, asked);
+}
+
 async function answerAnew(service: RegionService, asked: Asked): Promise<FastifyReply> {
   const { catalog, digests, lock, outgoing, treeWatch } = service;
+  const { reading } = service.takeover;
   const { reply, name } = asked;
   const { method, headers } = reply.request;
   const behind = new BehindWriters(service, reply.raw);
@@ -142,6 +155,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
     for (let judgement = 0; judgement < mostJudgements; judgement++) {
       treeWatch?.look();
       if (lock?.share() === false) await behind.otherService();
+      reading.check();
       const region = findVersion(catalog, name, asked.given.version);
       const given = givenFor(region, asked.given);
       const verdict = judge(method, headers, region, given.contentType);
@@ -153,6 +167,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       // While it is computed the content can move: the second time it is answered without.
       const isDigestWanted = judgement === 0 && wantsReprDigest(headers);
       const digest = isDigestWanted ? await digests.of(region.content, reply.request.raw.socket) : undefined;
+      reading.check();
       if (digest !== undefined && lock?.share() === false) continue;
       if (digest !== undefined && findVersion(catalog, name, given.version).content !== region.content) continue;
       const fields = { ...contentFields(region, plan, given), ...digestField(digest) };
@@ -162,6 +177,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       if (typeof held !== 'string') return answerHeld(reply, held, fields);
     }
   } catch (error) {
+    if (error instanceof NotOurs) return answerUnlessSucceeded(service, asked);
     throw problemOfSystem(error);
   } finally {
     behind.leave();

@@ -17,32 +17,35 @@ type Asked = { readonly region: string; readonly range: ByteRange; readonly ttl:
 
 /** Adds `/leases` to a scope. */
 export function addLeaseRoutes(scope: FastifyInstance, writer: Writer): void {
+  const { successor } = writer;
   scope.post('/leases', { config: { openapi: takeLeaseRoute } }, (request, reply) => takeLease(writer, request, reply));
   scope.get('/leases', { config: { openapi: listLeasesRoute } }, (request, reply) =>
-    listLeases(writer, request, reply),
+    successor.carryOut(request, reply, () => listLeases(writer, request, reply)),
   );
-  scope.put<{ Params: { id: string } }>('/leases/:id', { config: { openapi: renewLeaseRoute } }, (request) =>
-    carryOut(writer, async () => writer.leases.renew(request.params.id, ttlOf(objectOf(request.body)))),
-  );
-  scope.delete<{ Params: { id: string } }>('/leases/:id', { config: { openapi: endLeaseRoute } }, (request, reply) =>
-    carryOut(writer, async () => {
+  scope.put<{ Params: { id: string } }>('/leases/:id', { config: { openapi: renewLeaseRoute } }, (request, reply) => {
+    const renew = async () => reply.send(writer.leases.renew(request.params.id, ttlOf(objectOf(request.body))));
+    return carryOut(writer, () => successor.carryOut(request, reply, renew));
+  });
+  scope.delete<{ Params: { id: string } }>('/leases/:id', { config: { openapi: endLeaseRoute } }, (request, reply) => {
+    const release = async () => {
       writer.leases.release(request.params.id);
       return reply.code(204).send();
-    }),
-  );
+    };
+    return carryOut(writer, () => successor.carryOut(request, reply, release));
+  });
 }
 
 async function listLeases(writer: Writer, request: FastifyRequest, reply: FastifyReply) {
   const query = queryOf(request.query, ['limit', 'after']);
   const page = writer.leases.page(query.after ?? '', limitOf(query));
   linkNext(reply, query, page);
-  return { leases: page.items };
+  return reply.send({ leases: page.items });
 }
 
 function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply) {
   const { region, range, ttl, owner } = askedIn(request, writer.store.catalog);
   if (!writer.store.catalog.isOfTree(region)) throw new ProblemError('region-not-found');
-  return carryOut(writer, async () => {
+  const take = async () => {
     // Nobody may be given a lease who can't end it.
     const patience = patienceOf(request, reply, 'is gone');
     tellWait(request, reply);
@@ -52,7 +55,8 @@ function takeLease(writer: Writer, request: FastifyRequest, reply: FastifyReply)
     if (patience.signal.aborted) writer.leases.release(lease.id);
     const address = request.url.split('?', 1)[0];
     return reply.code(201).header('location', `${address}/${lease.id}`).send(lease);
-  });
+  };
+  return carryOut(writer, () => writer.successor.carryOut(request, reply, take));
 }
 
 function askedIn(request: FastifyRequest, catalog: Catalog): Asked {

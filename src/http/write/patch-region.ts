@@ -12,11 +12,12 @@ export const mergePatch = 'application/merge-patch+json';
 export function patchRegion(writer: Writer, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const asked = writeOf(writer, request);
   const size = sizeOf(request.body);
-  return carryOut(writer, async () => {
+  const resize = async () => {
     const patience = patienceOf(request, reply);
     tellWait(request, reply);
     return answerChanged(reply, await resizeRegion(writer.store, { ...asked, patience }, size));
-  });
+  };
+  return carryOut(writer, () => writer.successor.carryOut(request, reply, resize));
 }
 
 function sizeOf(body: unknown): number {

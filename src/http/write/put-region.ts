@@ -67,11 +67,13 @@ export function putRegion(writer: Writer, request: FastifyRequest, reply: Fastif
 
 async function putWhole(writer: Writer, write: Judged, request: FastifyRequest, reply: FastifyReply) {
   const upload = await receiveBody(request, () => new FileUpload(writer.store));
-  const contentType = contentTypeOf(request);
-  const { etag, created } = await replaceRegion(writer.store, write, upload, contentType);
-  reply.header('etag', etag);
-  if (!created) return reply.code(204).send();
-  return reply.code(201).header('location', locationOf(request, write.name)).send();
+  const replace = async () => {
+    const { etag, created } = await replaceRegion(writer.store, write, upload, contentTypeOf(request));
+    reply.header('etag', etag);
+    if (!created) return reply.code(204).send();
+    return reply.code(201).header('location', locationOf(request, write.name)).send();
+  };
+  return writer.successor.carryOut(request, reply, replace, upload);
 }
 
 async function putPart(
@@ -95,7 +97,8 @@ async function putPart(
   const patience = patienceOf(request, reply);
   tellWait(request, reply);
   const asked = { name: write.name, judge, patience };
-  return answerChanged(reply, await overwriteRange(store, asked, range, upload));
+  const overwritePart = async () => answerChanged(reply, await overwriteRange(store, asked, range, upload));
+  return writer.successor.carryOut(request, reply, overwritePart, upload);
 }
 
 async function receiveBody<Into extends Upload>(request: FastifyRequest, make: () => Into): Promise<Into> {

@@ -9,6 +9,7 @@ import { ProblemError } from '../problem/problems.ts';
 import { problemOfSystem } from '../problem/system-problems.ts';
 import { writtenName } from '../read/name-of-request.ts';
 import { refuseVersion } from '../read/version-url.ts';
+import type { Successor } from './forwarding.ts';
 import { judgeWrite } from './judge-write.ts';
 
 /** What changing regions needs. */
@@ -18,6 +19,8 @@ export type Writer = {
   readonly maxPartial: number;
   readonly leases: Leases;
   readonly start: Start;
+  /** The process that takes this one's place. */
+  readonly successor: Successor;
 };
 
 /**

@@ -72,7 +72,8 @@ function checkPatch(writer: Writer, request: FastifyRequest): void {
 }
 
 // What is checked here of the tree, each change checks again.
-async function refuseEarly({ store }: Writer, check: () => Promise<void>): Promise<void> {
+async function refuseEarly({ store, successor }: Writer, check: () => Promise<void>): Promise<void> {
+  if (await successor.isThere()) return; // It judges by what it knows.
   try {
     store.tree.check();
     await check();

@@ -48,6 +48,7 @@ export class Change {
   readonly #leased: Leased;
   #region: Region;
   #othersAreOut = false;
+  #hasRole = false;
   #fd: number | undefined;
   #begun: Begun | undefined;
   /** What was done to the file is not to be taken for a change by others. */
@@ -86,6 +87,8 @@ export class Change {
     assert(!this.#othersAreOut && !this.#isOver, 'the change has opened its file');
     await lockOthersOut(this.#store, this.#asked.patience);
     this.#othersAreOut = true;
+    this.#store.role.enter();
+    this.#hasRole = true;
     this.#fd = this.#store.relay.openFile(this.#store.tree, this.#region.name);
     const file = fileOf(this.#fd);
     this.#checkIsOf(file);
@@ -187,6 +190,31 @@ export class Change {
     closeSync(this.fd);
     this.#begun = undefined;
     this.#isOver = true;
+    this.#store.role.stuckBecause = `an overwrite of ${this.#region.name} could be neither ended nor undone`;
+    if (this.#hasRole) this.#store.role.leave();
+    this.#hasRole = false;
+  }
+
+  /** It goes on for long, by somebody else's will: the role of changing regions can be handed over meanwhile. */
+  detach(): void {
+    assert(this.#hasRole, 'the change is detached');
+    this.#store.role.leave();
+    this.#hasRole = false;
+  }
+
+  /** After `open`: a change that a process has begun whose place this one has taken goes on here. No byte has moved. */
+  resume(): void {
+    assert(!this.#begun && !this.#isOver, 'the change has begun');
+    const { name, content } = this.#region;
+    const { inode, size } = content.generation;
+    this.touch();
+    this.#begun = { epoch: content.epoch, file: this.#store.states.begin(name, inode), before: size };
+  }
+
+  /** Another process goes on with it, which knows all that is known here. */
+  give(): void {
+    this.#isOurs = false;
+    this.#giveBack();
   }
 
   /** Ends what has no end: nothing else is known to have changed. */
@@ -257,9 +285,11 @@ export class Change {
     this.#isOver = true;
     try {
       this.#store.relay.endLease(this.#leased.claim, this.#isOurs);
+      this.#leased.release?.();
       if (this.#fd !== undefined) closeSync(this.#fd);
     } finally {
       if (this.#othersAreOut) this.#store.tree.lock.readmit();
+      if (this.#hasRole) this.#store.role.leave();
     }
   }
 }

@@ -5,6 +5,7 @@ import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
 import { type Asked, lease, leaseAtOnce, leaseFromReaders } from './lease.ts';
 import { Refusal, refusalOf } from './refusal.ts';
+import { NotOurs } from './role.ts';
 import type { Store } from './store.ts';
 
 const firstMilliseconds = 20;
@@ -91,8 +92,13 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
     });
     return true;
   } catch (error) {
-    // Another service has pages, or the name is another file's by now, or nobody's.
-    if (error instanceof Refusal || (error instanceof SystemError && missing.has(error.code))) return false;
+    // Another service has pages, or has taken this one's place, or the name is another file's by now, or nobody's.
+    if (
+      error instanceof Refusal ||
+      error instanceof NotOurs ||
+      (error instanceof SystemError && missing.has(error.code))
+    )
+      return false;
     throw error;
   } finally {
     if (mayBeCut) store.catalog.letGo(name);

@@ -4,6 +4,7 @@ import { type Claim, type Needs, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { unlessFailed } from '../unless-failed.ts';
 import { within } from '../within.ts';
+import { keyOf } from './predecessor.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -34,12 +35,18 @@ export type Asked = Judged & { readonly patience: Patience };
 export type Wanted = { readonly offset: number; readonly length: number; readonly needs: Needs };
 
 /** A lease on pages of a region that is still what it was when it was asked for, and what was waited for. */
-export type Leased = { readonly region: Region; readonly claim: Claim; readonly needs: Needs };
+export type Leased = {
+  readonly region: Region;
+  readonly claim: Claim;
+  readonly needs: Needs;
+  /** To be called when the lease has ended: a process that was here before sends these pages too. */
+  readonly release?: (() => void) | undefined;
+};
 
 /**
  * Waits for a lease. It judges the region before, and after a wait again, for others may have changed it meanwhile.
  *
- * @throws Refusal `region-not-found`, `range-busy`; what `judge` and `want` throw
+ * @throws NotOurs; Refusal `region-not-found`, `range-busy`; what `judge` and `want` throw
  */
 export async function lease(store: Store, asked: Asked, want: (region: Region) => Wanted): Promise<Leased> {
   for (;;) {
@@ -52,19 +59,36 @@ export async function lease(store: Store, asked: Asked, want: (region: Region) =
     // Readers who have not been sent all of it yet are no reason to wait, once other writers are through with it.
     const claim = ask(store, region, { ...wanted, needs: 'nothing' });
     if (!claim) continue;
+    let release: (() => void) | undefined;
     try {
-      await granted(claim, asked.patience);
+      await granted(store, claim, asked.patience);
       await waitFor(store, claim, wanted.needs, asked.patience);
+      release = await leaseFromPredecessor(store, region, wanted, asked.patience);
       const now = findToChange(store, asked);
       const isSame = now.content.generation.inode === region.content.generation.inode;
       // Whoever came before may have changed what has to be waited for.
-      if (isSame && covers(wanted, want(now))) return { region: now, claim, needs: wanted.needs };
+      if (isSame && covers(wanted, want(now))) return { region: now, claim, needs: wanted.needs, release };
     } catch (error) {
       store.relay.endLease(claim);
+      release?.();
       throw error;
     }
     store.relay.endLease(claim);
+    release?.();
   }
+}
+
+/** The same of a process that was here before, where it still sends pages of the file. */
+async function leaseFromPredecessor(
+  { predecessor, role }: Store,
+  { content }: Region,
+  { offset, length, needs }: Wanted,
+  { deadline, signal }: Patience,
+): Promise<(() => void) | undefined> {
+  const file = keyOf(content.generation);
+  if (needs === 'nothing' || !predecessor.has(file)) return undefined;
+  const milliseconds = Math.max(turnMilliseconds, deadline - performance.now());
+  return predecessor.lease({ file, offset, length, needs }, milliseconds, signal, role.leaving);
 }
 
 const strength: Record<Needs, number> = { nothing: 0, accepted: 1, done: 2 };
@@ -74,8 +98,9 @@ function covers(had: Wanted, wanted: Wanted): boolean {
   return inside && strength[had.needs] >= strength[wanted.needs];
 }
 
-/** The region as it is now, judged. @throws Refusal `region-not-found`, `tree-moved`; what `judge` throws */
+/** The region as it is now, judged. @throws NotOurs; Refusal `region-not-found`, `tree-moved`; what `judge` throws */
 export function findToChange(store: Store, { name, judge }: Judged): Region {
+  store.role.check();
   store.tree.check();
   const region = store.catalog.isOfTree(name) ? store.catalog.findAny(name) : undefined;
   judge(region);
@@ -90,6 +115,7 @@ export function leaseAtOnce(
   { offset, length }: Omit<Wanted, 'needs'>,
   needs: Needs = 'done',
 ): Leased | undefined {
+  if (needs !== 'nothing' && store.predecessor.has(keyOf(region.content.generation))) return undefined;
   const claim = unlessFailed(() => store.relay.lease(region.content.generation, offset, length, needs, false));
   return claim && { region, claim, needs };
 }
@@ -135,25 +161,27 @@ export async function leaseFromReaders(
   return leaseAtOnce(store, region, wanted);
 }
 
-async function waitFor({ relay }: Store, claim: Claim, needs: Needs, { deadline, signal }: Patience): Promise<void> {
+async function waitFor(store: Store, claim: Claim, needs: Needs, { deadline, signal }: Patience): Promise<void> {
   if (needs === 'nothing') return;
-  await relay.keepUnsent(claim);
-  const waiting = orRefuse(() => relay.waitFor(claim, needs));
-  await granted(waiting, { deadline: Math.max(deadline, performance.now() + turnMilliseconds), signal });
+  await store.relay.keepUnsent(claim);
+  const waiting = orRefuse(() => store.relay.waitFor(claim, needs));
+  await granted(store, waiting, { deadline: Math.max(deadline, performance.now() + turnMilliseconds), signal });
 }
 
-async function granted(claim: Claim, { deadline, signal }: Patience): Promise<void> {
+async function granted({ role }: Store, claim: Claim, { deadline, signal }: Patience): Promise<void> {
   if (claim.atOnce) return;
-  const isGranted = await within(claim.granted, deadline - performance.now(), signal);
+  const isGranted = await within(claim.granted, deadline - performance.now(), signal, role.leaving);
   if (isGranted) return;
   signal.throwIfAborted();
+  role.check();
   if (isGranted === false) throw quarantined();
   throw new Refusal('range-busy', 'Readers or writers have had it for as long as was waited.');
 }
 
-/** Locks other services out, until `readmit`. @throws Refusal `other-writer` */
-export async function lockOthersOut({ tree: { lock } }: Store, patience: Patience): Promise<void> {
+/** Locks other services out, until `readmit`. @throws NotOurs; Refusal `other-writer` */
+export async function lockOthersOut({ tree: { lock }, role }: Store, patience: Patience): Promise<void> {
   while (!lock.exclude()) {
+    role.check();
     if (performance.now() > patience.deadline) {
       throw new Refusal('other-writer', 'Another service holds pages of this tree.');
     }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
 import type { Page } from '../../relay/page.ts';
 import { Change } from './change.ts';
-import { type Asked, lease } from './lease.ts';
+import { type Asked, lease, leaseAtOnce } from './lease.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -25,6 +25,9 @@ export type Lease = {
   /** Who has it: a name that it gave itself, and where it asked from. */
   readonly owner: string;
 };
+
+/** A lease that goes on in another process. Milliseconds since 1970. */
+export type GivenLease = { readonly lease: Lease; readonly expiresAt: number };
 
 type Held = { lease: Lease; readonly change: Change; timer: NodeJS.Timeout };
 
@@ -95,12 +98,49 @@ export class Leases {
     }
   }
 
+  /** Gives all to the process that takes this one's place: they go on there until they end, or by their time. */
+  give(): GivenLease[] {
+    return [...this.#held.values()].map(({ lease, change, timer }) => {
+      clearTimeout(timer);
+      change.give();
+      this.#held.delete(lease.id);
+      return { lease, expiresAt: Date.parse(lease.expiresAt) };
+    });
+  }
+
+  /** Goes on with what a process had given whose place this one has taken, before anybody reads or changes anything. */
+  async takeOver(given: readonly GivenLease[]): Promise<void> {
+    for (const { lease, expiresAt } of given) {
+      const change = await this.#resume(lease);
+      const seconds = Math.max(0, (expiresAt - Date.now()) / 1000);
+      if (change) this.#held.set(lease.id, { lease, change, timer: this.#expireAfter(lease.id, seconds) });
+    }
+  }
+
+  // Undefined where the region has gone, or is another file.
+  async #resume({ region: name, first, last, owner }: Lease): Promise<Change | undefined> {
+    const region = this.#store.catalog.findAny(name);
+    const wanted = { offset: first, length: last - first + 1 };
+    const leased = region && leaseAtOnce(this.#store, region, wanted, 'nothing');
+    if (!leased) {
+      this.#store.report('a lease ended: its region is another file', { region: name, owner });
+      return undefined;
+    }
+    const change = new Change(this.#store, { name, judge: () => {}, patience: patient }, leased);
+    await change.open();
+    change.resume();
+    change.detach();
+    await this.#store.directWrites.exclude(inodeOf(change));
+    return change;
+  }
+
   // Whoever has one stores to the file through a mapping, beside which none is written directly.
   async #begin(change: Change): Promise<void> {
     const inode = inodeOf(change);
     await this.#store.directWrites.exclude(inode);
     try {
       await change.begin();
+      change.detach();
     } catch (error) {
       this.#store.directWrites.readmit(inode);
       throw error;
@@ -126,6 +166,9 @@ export class Leases {
     this.#store.report('a lease ended by its time', { region: held.lease.region, owner: held.lease.owner });
   }
 }
+
+/** Who takes over what is promised waits as long as it takes. */
+const patient = { deadline: Number.POSITIVE_INFINITY, signal: new AbortController().signal };
 
 function inodeOf({ region }: Change): number {
   return region.content.generation.inode;

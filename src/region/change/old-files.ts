@@ -6,6 +6,7 @@ import { Pending } from '../../relay/pending.ts';
 import type { Generation } from '../../relay/relay.ts';
 import type { OwnMoves } from '../own-moves.ts';
 import type { StatePaths } from '../state-folder.ts';
+import { keyOf, type Predecessor } from './predecessor.ts';
 import { temporaryName } from './temporary-name.ts';
 
 const nudgeMilliseconds = 20;
@@ -38,12 +39,14 @@ export class OldFiles {
   readonly #relay: NativeRelay;
   readonly #folder: string;
   readonly #moves: OwnMoves;
+  readonly #predecessor: Predecessor;
   readonly #pending = new Pending();
   /** Removals of files that are kept for something else than their readers. */
   readonly #kept = new Set<Promise<void>>();
 
-  constructor(relay: NativeRelay, paths: StatePaths, moves: OwnMoves) {
+  constructor(relay: NativeRelay, paths: StatePaths, moves: OwnMoves, predecessor: Predecessor) {
     this.#relay = relay;
+    this.#predecessor = predecessor;
     this.#moves = moves;
     this.#folder = paths.old;
   }
@@ -94,6 +97,7 @@ export class OldFiles {
     if (until) await until;
     if (await this.#removeUnlessLast(kept)) return;
     const { path, generation } = kept;
+    if (generation) await this.#predecessor.gone(keyOf(generation));
     if (generation) await this.#relay.retireGeneration(generation);
     // A relay that was closed has told so as well: what it still had in flight is for the next start to remove.
     if (this.#relay.isClosed) return;

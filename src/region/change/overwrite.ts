@@ -7,6 +7,7 @@ import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
 import { type Asked, type Leased, lease } from './lease.ts';
 import { refusalOf } from './refusal.ts';
+import { NotOurs } from './role.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
 import { makeLasting, noteEnding, writeHeading } from './undo.ts';
@@ -14,20 +15,21 @@ import type { Upload } from './upload.ts';
 
 /**
  * Overwrites a range with what was received, once nobody sends its pages. When this resolves the new bytes
- * are as durable as `--durability` says; the old ones are there when it rejects. The upload is used up.
+ * are as durable as `--durability` says; the old ones are there when it rejects. The upload is used up, but for `NotOurs`.
  *
- * @throws Refusal; what `judge` throws
+ * @throws NotOurs; Refusal; what `judge` throws
  */
 export async function overwriteRange(store: Store, asked: Asked, range: ByteRange, upload: Upload): Promise<Region> {
   try {
     const region = await overwrite(store, asked, range, upload);
     store.underway.overwrites.done++;
+    upload.discard();
     return region;
   } catch (error) {
+    if (error instanceof NotOurs) throw error;
     store.underway.overwrites.failed++;
-    throw refusalOf(error);
-  } finally {
     upload.discard();
+    throw refusalOf(error);
   }
 }
 

@@ -17,6 +17,11 @@ export class Quota {
     return this.#most !== Number.POSITIVE_INFINITY;
   }
 
+  /** What each region is counted as. */
+  counted(): [name: string, bytes: number][] {
+    return [...this.#regions];
+  }
+
   /** @throws Refusal `no-space` when so many more bytes can't be had */
   check(bytes: number): void {
     if (this.used + bytes > this.#most) throw new Refusal('no-space', 'The quota is used up.');

@@ -11,6 +11,7 @@ import { inFolderOf, makeFoldersOf, type Place, removeEmpty, removeEmptyFoldersO
 import { findToChange, type Judged } from './lease.ts';
 import type { Kept } from './old-files.ts';
 import { Refusal, refusalOf } from './refusal.ts';
+import { NotOurs } from './role.ts';
 import type { Store } from './store.ts';
 import type { FileUpload } from './upload.ts';
 
@@ -22,20 +23,21 @@ const mostTries = 8;
 
 /**
  * Gives a region the content that was received: a new generation, which is durable before it takes the name. Readers of
- * the old one go on. The upload is used up.
+ * the old one go on. The upload is used up, but for `NotOurs`.
  *
- * @throws Refusal `name-conflict`, `no-space`; what `judge` throws
+ * @throws NotOurs; Refusal `name-conflict`, `no-space`; what `judge` throws
  */
 export async function replaceRegion(store: Store, asked: Judged, upload: FileUpload, type?: string): Promise<Replaced> {
   const { name } = asked;
   try {
     await store.relay.files.sync(upload.source);
     const take = () => takeName(store, asked, upload, type);
-    const replaced = await store.turns.take(name, () => store.catalog.whileOurs(name, take));
+    const takeAlone = () => store.catalog.whileOurs(name, take);
+    const replaced = await store.turns.take(name, () => store.role.during(takeAlone));
     upload.close();
     return replaced;
   } catch (error) {
-    upload.discard();
+    if (!(error instanceof NotOurs)) upload.discard();
     throw refusalOf(error);
   }
 }
@@ -138,25 +140,29 @@ function leave(store: Store, region: Region, kept: Kept): void {
  */
 export async function removeRegion(store: Store, asked: Judged): Promise<void> {
   const { name } = asked;
-  await store.turns.take(name, async () => {
-    const region = findToChange(store, asked);
-    await store.catalog.whileOurs(name, async () => {
-      const file = fileNow(store, region);
-      await store.states.removing(name, file).catch(unlessFull);
-      try {
-        await inFolderOf(store, name, (place) =>
-          store.states.moves.during(place.file, () => removeName(store, place, region)),
-        );
-      } catch (error) {
-        await store.states.unreplaced(name, file);
-        throw error;
-      }
-      await store.states.forget(name, true);
-      store.quota.set(name, undefined);
-      store.catalog.letGo(name);
-    });
-  });
+  const remove = () => removeInTurn(store, asked);
+  await store.turns.take(name, () => store.role.during(remove));
   await removeEmptyFoldersOf(store, name);
+}
+
+async function removeInTurn(store: Store, asked: Judged): Promise<void> {
+  const { name } = asked;
+  const region = findToChange(store, asked);
+  await store.catalog.whileOurs(name, async () => {
+    const file = fileNow(store, region);
+    await store.states.removing(name, file).catch(unlessFull);
+    try {
+      await inFolderOf(store, name, (place) =>
+        store.states.moves.during(place.file, () => removeName(store, place, region)),
+      );
+    } catch (error) {
+      await store.states.unreplaced(name, file);
+      throw error;
+    }
+    await store.states.forget(name, true);
+    store.quota.set(name, undefined);
+    store.catalog.letGo(name);
+  });
 }
 
 // Where there is no room to write that down, a crash in the next moment changes the entity-tag, and nothing else.

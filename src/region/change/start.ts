@@ -37,6 +37,14 @@ export class Start {
     this.#store.report('regions can be read, and changed when all of them were looked at', {});
   }
 
+  /**
+   * Goes on where another process of this service was, which has put the tree right. @param isCounted whether the regions
+   * are counted already
+   */
+  succeed(isCounted: boolean): void {
+    this.#running = this.#join(isCounted);
+  }
+
   /** Whether they may be within so many milliseconds, or until the signal says that nobody waits. */
   async isOverWithin(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
@@ -63,8 +71,15 @@ export class Start {
     });
     if (!alone) report('another service can write to this tree: nothing of it is recovered', {});
     readable();
-    await this.#untilDone('the tree can not be joined yet', () => tree.lock.join(signal));
-    const counting = this.#untilDone('the regions are not counted yet', () => count(this.#store, signal));
+    await this.#join(false);
+  }
+
+  async #join(isCounted: boolean): Promise<void> {
+    const { signal } = this.#closing;
+    await this.#untilDone('the tree can not be joined yet', () => this.#store.tree.lock.join(signal));
+    const counting = this.#untilDone('the regions are not counted yet', async () => {
+      if (!isCounted) await count(this.#store, signal);
+    });
     if (this.#store.quota.isLimited) await counting;
     if (!signal.aborted) this.isOver = true;
     this.#over.resolve();

@@ -12,7 +12,9 @@ import type { RegionStates } from '../states.ts';
 import type { TreeLock } from '../tree-lock.ts';
 import { DirectWrites } from './direct-writes.ts';
 import { OldFiles } from './old-files.ts';
+import { Predecessor } from './predecessor.ts';
 import type { Quota } from './quota.ts';
+import { Role } from './role.ts';
 import { Room } from './room.ts';
 import { temporaryName } from './temporary-name.ts';
 import { Turns } from './turns.ts';
@@ -48,6 +50,10 @@ export type Store = {
   /** What concerns one name, one after the other. */
   readonly turns: Turns;
   readonly underway: Underway;
+  /** Whether it is this process that changes regions. */
+  readonly role: Role;
+  /** What a process still sends that was here before. */
+  readonly predecessor: Predecessor;
   readonly directWrites: DirectWrites;
   readonly overwriting: Overwriting;
   readonly report: Report;
@@ -74,7 +80,8 @@ export function makeStore(
   durability: Durability,
 ): Store {
   const { relay, states } = parts;
-  const old = new OldFiles(relay, tree.paths, states.moves);
+  const predecessor = new Predecessor();
+  const old = new OldFiles(relay, tree.paths, states.moves, predecessor);
   return {
     ...parts,
     tree: { ...tree, ...witnessMeans(relay, tree) },
@@ -82,6 +89,8 @@ export function makeStore(
     room: new Room(parts.catalog.kept, old),
     turns: new Turns(),
     underway: new Underway(),
+    role: new Role(),
+    predecessor,
     directWrites: new DirectWrites(),
     overwriting: new Overwriting(relay.files, durability),
   };
