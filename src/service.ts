@@ -36,6 +36,8 @@ import type { Report } from './region/change/store.ts';
 import { mostDescriptors } from './region/kept-versions.ts';
 import { openDescriptors } from './relay/descriptors.ts';
 import { NativeRelay } from './relay/native-relay.ts';
+import { answerOrPassOn, Succession } from './succession.ts';
+import type { Takeover } from './takeover.ts';
 
 const http = process.getBuiltinModule('node:http');
 
@@ -72,6 +74,9 @@ export type Service = Pick<Pagerelay, 'relay' | 'catalog' | 'writer'> & {
   readonly listeners: () => readonly Listener[];
   /** Listens at all of these places. @throws Error with a `code` when one can't be had */
   listen(places: readonly ListenAt[]): Promise<void>;
+  /** For another process that takes this one's place, or is in its place. */
+  readonly takeover: Takeover;
+  readonly succession: Succession;
   /** Reads the token files again, changed or not. */
   reload(): Promise<void>;
   /**
@@ -121,6 +126,7 @@ export function createService(options: ServiceOptions): Service {
     const guarded = express?.mayRead !== undefined;
     acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, report });
   });
+  const succession = new Succession(app, opened, room, listeners);
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, options.accessLog);
@@ -134,7 +140,7 @@ export function createService(options: ServiceOptions): Service {
     logEngines(app.log, await opened.engines());
     logMeans(app.log, opened.writer?.store.tree.means);
   });
-  answerErrors(app);
+  answerErrors(app, answerOrPassOn);
   decorate(app, opened, fields);
   void app.register(async (scope) => {
     answerInTurn(scope);
@@ -142,6 +148,7 @@ export function createService(options: ServiceOptions): Service {
     addRoutes(scope, opened);
     addHealth(scope, () => readiness(opened, draining));
     const feed = addPageRoutes(scope, opened);
+    succession.onLeave = () => feed.endAll();
     for (const tokens of [guards.readTokens, guards.writeTokens]) tokens?.onChange(() => feed.endAll());
   });
   if (relay instanceof NativeRelay) logRefused(app.log, relay.refused);
@@ -154,6 +161,8 @@ export function createService(options: ServiceOptions): Service {
     writer,
     listeners: () => listeners.all,
     listen: (places) => listeners.open(app, places),
+    takeover: opened.takeover,
+    succession,
     async reload() {
       await Promise.all([guards.readTokens?.reload(), guards.writeTokens?.reload()]);
     },

@@ -3,26 +3,39 @@ import { LogOutput } from '../observe/log-output.ts';
 import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
 import { exitNow, flush, leave } from './ending.ts';
+import { Inherited } from './inherited.ts';
 import { listen, nameOf, wayTo } from './listen.ts';
 import type { ServeOptions } from './options.ts';
 import { errors, output, outputs } from './streams.ts';
+import { Followed } from './successor.ts';
 
 /**
- * Runs the service until SIGTERM, SIGINT or SIGQUIT, then drains it; a second one ends it at once.
+ * Runs the service until SIGTERM, SIGINT or SIGQUIT, then drains it; a second one ends it at once. Or until another
+ * process has taken its place, at SIGUSR2, and nothing is in flight here any more.
  *
  * @throws Error when a region or the address can't be had
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const accessLog = openAccessLog(options);
-  const service = await start(options, accessLog);
+  const inherited = Inherited.take();
+  const service = await start(options, accessLog, inherited);
+  if (!service) {
+    await leave(1);
+    return;
+  }
   watchFaults(service);
   process.on('SIGHUP', () => void reload(service));
   process.on('SIGUSR1', () => reopen(service, accessLog, options.accessLog));
   errors.write(greeting(service, options));
   // It is written now, for SIGKILL leaves no time for it.
   setImmediate(() => process.getBuiltinModule('node:module').flushCompileCache());
-  await endAsked();
-  await drain(service, options);
+  const end = new AbortController();
+  const followed = new Followed(service, () => inherited?.hasEnded !== false, end.signal);
+  await Promise.race([endAsked(), followed.byAnother]);
+  end.abort();
+  await followed.settled();
+  await followed.end(await drain(service, options));
+  inherited?.close();
   await leave(0);
 }
 
@@ -39,10 +52,19 @@ function openAccessLog({ accessLog, accessLogFormat, logLevel }: ServeOptions): 
   return new AccessLog(file, accessLogFormat);
 }
 
-async function start(options: ServeOptions, accessLog: AccessLog | undefined): Promise<Service> {
-  const service = createService({ ...options, accessLog, express: !options.noExpress, log: output });
+/** Undefined where the process whose place this one was to take goes on itself. */
+async function start(
+  options: ServeOptions,
+  accessLog: AccessLog | undefined,
+  inherited: Inherited | undefined,
+): Promise<Service | undefined> {
+  const express = !options.noExpress;
+  const service = createService({ ...options, accessLog, express, log: output, succeeds: inherited !== undefined });
   try {
+    await service.app.ready();
+    if (inherited && !(await inherited.takeOver(service))) return undefined;
     await listen(service, options);
+    inherited?.open();
     return service;
   } catch (error) {
     await service.close();
@@ -64,10 +86,12 @@ function endAsked(): Promise<void> {
   });
 }
 
-async function drain({ app, close }: Service, { drain: seconds }: ServeOptions): Promise<void> {
+/** Whether nothing was broken off. */
+async function drain({ app, close }: Service, { drain: seconds }: ServeOptions): Promise<boolean> {
   app.log.info({ seconds }, 'draining');
   const clean = await close();
   if (!clean) app.log.warn('the drain time is over: connections were broken off');
+  return clean;
 }
 
 function greeting(service: Service, options: ServeOptions): string {

@@ -50,6 +50,8 @@ export class Connection implements ConnectionListener, WayOut {
   /** Of the same socket, adopted by another relay: an application can have several. */
   readonly #other: Connection | undefined;
   #finish: Finish | undefined;
+  /** Another process has the socket too. */
+  isPassedOn = false;
   /** Is told when a lane that has read the connection gives it to Node. */
   onReturned: ((how: Return) => void) | undefined;
 
@@ -120,7 +122,8 @@ export class Connection implements ConnectionListener, WayOut {
   }
 
   closed(): void {
-    this.relay.closeConnection(this.#id);
+    if (this.isPassedOn) this.relay.leaveConnection(this.#id);
+    else this.relay.closeConnection(this.#id);
     this.#other?.closed();
   }
 

@@ -6,7 +6,7 @@
  */
 import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 import { noteArrival } from '../http/guard/arrived-by.ts';
 import { onceEnded } from '../observe/response-end.ts';
 import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
@@ -17,6 +17,7 @@ import { Connection } from './connection.ts';
 import { canAcceptInLanes } from './feature-test.ts';
 import {
   countAmong,
+  descriptorOf,
   isAnswering,
   type ListeningHandle,
   listeningHandleOf,
@@ -27,6 +28,7 @@ import {
 } from './internals.ts';
 import { linger } from './lingering.ts';
 import { describe, type Listener } from './listeners.ts';
+import { headOf, passingOnOf } from './passing-on.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 import { Room, refusal } from './room.ts';
 import { removeSocket } from './unix-path.ts';
@@ -43,6 +45,7 @@ class LanesHandle implements ListeningHandle {
   readonly #path: string | undefined;
   /** Of the socket's file. */
   readonly #inode: number | undefined;
+  #isLeft = false;
   // A listening handle keeps its process alive.
   readonly #alive = setInterval(() => {}, longest);
   /** As of Node's handles, one of a unix socket has none: the server knows the path. */
@@ -61,10 +64,21 @@ class LanesHandle implements ListeningHandle {
     };
   }
 
+  /** By what it listens. */
+  get fd(): number {
+    return this.#relay.listenerDescriptor(this.#listener) ?? -1;
+  }
+
+  /** Accepts no more; another process does, from the same socket. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#relay.closeListener(this.#listener);
+  }
+
   close(callback?: () => void): void {
     clearInterval(this.#alive);
-    this.#relay.closeListener(this.#listener);
-    if (this.#path !== undefined) removeSocket(this.#path, this.#inode);
+    if (!this.#isLeft) this.#relay.closeListener(this.#listener);
+    if (this.#path !== undefined && !this.#isLeft) removeSocket(this.#path, this.#inode);
     if (callback) setImmediate(callback);
   }
 
@@ -136,14 +150,32 @@ export function giveToLanes(
 
 // Whether lanes accept from it.
 function give(relay: NativeRelay, listener: Listener, number: number): boolean {
-  const { server, path, isLoopback, at } = listener;
+  const { server, path, isLoopback, isInherited, at } = listener;
   const handle = listeningHandleOf(server);
   if (!handle || (handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false; // The last is a unix socket without a file.
   const door = relay.openListener(handle.fd ?? -1, { number, anyHost: !isLoopback, node: at.node });
   if (door === undefined) return false;
   replaceListeningHandle(server, new LanesHandle(relay, door, listener));
-  closeHandle(handle, path);
+  closeHandle(handle, isInherited ? undefined : path); // libuv knows no path of what it has not bound.
   return true;
+}
+
+/** Whether lanes accept and read the connections of a listener. */
+export function isOfLanes({ server }: Listener): boolean {
+  return listeningHandleOf(server) instanceof LanesHandle;
+}
+
+/** The descriptor of a listener, which stays its own. */
+export function descriptorOfListener({ server }: Listener): number | undefined {
+  const fd = listeningHandleOf(server)?.fd ?? -1;
+  return fd < 0 ? undefined : fd;
+}
+
+/** Accepts nobody any more; another process does, which has the socket too. */
+export function leaveListener({ server, path, isInherited }: Listener): void {
+  const handle = listeningHandleOf(server);
+  if (handle instanceof LanesHandle) handle.leave();
+  else if (handle) closeHandle(handle, isInherited ? undefined : path);
 }
 
 // The relay has a descriptor of its own. libuv removes the file of a unix socket that it closes: it shall not find it.
@@ -182,6 +214,8 @@ class ReadByLane {
   readonly #connection: Connection;
   #timeAgain: (() => void) | undefined;
   #isNodes = false;
+  /** The head of a request that another process is to answer. */
+  #unanswered: Buffer | undefined;
 
   constructor(relay: NativeRelay, socket: Socket, id: number, connection: Connection) {
     this.#relay = relay;
@@ -205,8 +239,21 @@ class ReadByLane {
     }
   }
 
+  /** Another process answers the request that Node has, and has the connection then. */
+  passOn(head: Buffer): void {
+    this.#unanswered = head;
+    if (this.#isNodes) void passingOnOf(serverOf(this.#socket))?.pass(this.#socket, head);
+    else if (!this.#relay.resume(this.#id)) this.returned('handed over'); // Else it is, with what has come behind.
+  }
+
   /** The same, with what the lane has read. */
   take(how: Return, bytes: Buffer): void {
+    const passingOn = how === 'handed over' ? passingOnOf(serverOf(this.#socket)) : undefined;
+    if (passingOn && !this.#isNodes) {
+      const unanswered = this.#unanswered ? Buffer.concat([this.#unanswered, bytes]) : bytes;
+      void passingOn.pass(this.#socket, unanswered);
+      return;
+    }
     if (how !== 'fed') {
       this.#isNodes = true;
       letGo(this.#socket, 'lane reads');
@@ -219,9 +266,15 @@ class ReadByLane {
     if (!this.#isNodes) onceEnded(response, () => this.#giveBack());
   }
 
+  /** The lane reads, from its first request on. */
+  begin(): void {
+    this.#giveBack();
+  }
+
   // Nothing of Node's may be on its way when a lane sends. Where something is, the connection stays Node's.
   #giveBack(): void {
     const socket = this.#socket;
+    if (this.#unanswered) return;
     if (this.#isNodes || socket.destroyed || !socket.writable) return;
     const isQuiet = this.#connection.flushed && socket.readableLength === 0 && !isAnswering(socket);
     // What is under way would be mixed with what the lane sends next.
@@ -271,12 +324,17 @@ function welcome({ server, relay, listeners }: Accepting, { id, how }: Arrival):
   const bytes = relay.unread(id);
   // Who has asked for nothing comes when lanes answer no more, which may be before the server is closed. Node would not
   // take it for idle, and wait for it.
-  if (bytes.length === 0) {
+  if (bytes.length === 0 && !passingOnOf(server)) {
     relay.closeConnection(id);
     return;
   }
   const taken = relay.take(id);
   if (!taken) return;
+  const passingOn = how === 'handed over' ? passingOnOf(server) : undefined;
+  if (passingOn) {
+    void passingOn.passNewcomer(id, taken.fd, listeners[taken.door], bytes);
+    return;
+  }
   const { peerKind } = taken;
   const socket = socketOf(server, taken);
   const listener = listeners[taken.door];
@@ -286,6 +344,46 @@ function welcome({ server, relay, listeners }: Accepting, { id, how }: Arrival):
   server.emit('connection', socket);
   if (known) known.take(how, bytes);
   else takeBytes(socket, how === 'fed' ? 'handed over' : how, bytes);
+}
+
+/**
+ * Takes a connection that another process passes on. @param listener where it came from @param relay undefined where lanes
+ * read none of these
+ */
+export function admit(server: Server, { listener, relay, number }: AdmitBy, handle: object, unanswered: Buffer): void {
+  const socket = new Socket({ handle, allowHalfOpen: true, readable: true, writable: true } as SocketConstructorOpts);
+  const fd = descriptorOf(socket);
+  countAmong(server, socket);
+  if (listener) noteArrival(socket, listener);
+  const adopted = relay && fd !== undefined ? relay.adopt(fd, false, -1) : undefined;
+  const known = relay && adopted && new ReadByLane(relay, socket, adopted.id, new Connection(relay, socket, adopted));
+  const isOneHead = unanswered.indexOf(endOfHead) === unanswered.length - endOfHead.length;
+  const goesOn = isOneHead || unanswered.length === 0;
+  if (adopted && goesOn) relay?.admitConnection(adopted.id, { number, anyHost: listener?.isLoopback === false });
+  server.emit('connection', socket);
+  if (!known) takeBytes(socket, 'fed', unanswered);
+  else if (unanswered.length === 0) known.begin();
+  else known.take(isOneHead ? 'fed' : 'handed over', unanswered);
+}
+
+type AdmitBy = {
+  readonly listener: Listener | undefined;
+  readonly relay: NativeRelay | undefined;
+  readonly number: number;
+};
+
+const endOfHead = Buffer.from('\r\n\r\n');
+
+/** Has another process answer a request without a body, and all that comes behind it on its connection. */
+export function passOnRequest(request: IncomingMessage, target: string): boolean {
+  const { socket } = request;
+  const passingOn = passingOnOf(serverOf(socket));
+  if (!passingOn) return false;
+  const head = headOf(request, target);
+  const known = read.get(socket);
+  if (known) known.passOn(head);
+  else void passingOn.pass(socket, head);
+  return true;
 }
 
 function socketOf(server: Server, { fd, address, port }: Taken): Socket {

@@ -41,15 +41,25 @@ export type Listener = ArrivedBy & {
   readonly at: ListenAt;
   /** How it is found: `http://127.0.0.1:8080`, or `unix:` and a path. */
   readonly where: string;
-  /** The file of a unix socket that this process has made, and removes. */
+  /** The file of a unix socket that this process has made, or the one whose place it has taken, and removes. */
   readonly path: string | undefined;
+  /** Whether its socket listened before this process had it. */
+  readonly isInherited: boolean;
 };
+
+/** A place by which two processes of one command line mean the same socket. */
+export function keyOf({ place, device = '' }: ListenAt): string {
+  if ('fd' in place) return `fd:${place.fd}`;
+  return 'path' in place ? `unix:${place.path}` : `${place.host} ${place.port} ${device}`;
+}
 
 /** The listeners of one HTTP server. */
 export class Listeners {
   readonly #server: Server;
   readonly #relay: Relay;
   readonly #others: Listener[] = [];
+  /** Descriptors of sockets that listen already, by `keyOf` their places. */
+  inherited: ReadonlyMap<string, number> = new Map();
   #first: Listener | undefined;
   #hasAdmin = false;
   #closed: Promise<unknown> | undefined;
@@ -88,7 +98,7 @@ export class Listeners {
     const options = await this.#optionsFor(first);
     this.#tellPath(this.#server, first);
     this.#server.once('listening', () => {
-      this.#first = describe(this.#server, first, this.#servesAll(first));
+      this.#first = describe(this.#server, first, this.#traitsOf(first));
     });
     // Where no host is named, Fastify would listen at every address of `localhost`; a descriptor needs none.
     const listen = 'path' in options ? options : { host: '127.0.0.1', ...options };
@@ -108,7 +118,7 @@ export class Listeners {
     const options = await this.#optionsFor(at);
     this.#tellPath(server, at);
     await once(server.listen(options), 'listening');
-    const listener = describe(server, at, this.#servesAll(at));
+    const listener = describe(server, at, this.#traitsOf(at));
     this.#others.push(listener);
     setMode(at);
     server.on('connection', (socket) => {
@@ -117,11 +127,14 @@ export class Listeners {
     });
   }
 
-  #servesAll({ isAdmin }: ListenAt): boolean {
-    return isAdmin === true || !this.#hasAdmin;
+  #traitsOf(at: ListenAt): Pick<Listener, 'servesAll' | 'isInherited'> {
+    return { servesAll: at.isAdmin === true || !this.#hasAdmin, isInherited: this.inherited.has(keyOf(at)) };
   }
 
-  async #optionsFor({ place, device }: ListenAt): Promise<ListenOptions & { fd?: number }> {
+  async #optionsFor(at: ListenAt): Promise<ListenOptions & { fd?: number }> {
+    const { place, device } = at;
+    const inherited = this.inherited.get(keyOf(at));
+    if (inherited !== undefined) return { fd: inherited };
     if ('fd' in place) return { fd: place.fd };
     if ('path' in place) {
       await removeStale(place.path);
@@ -133,23 +146,28 @@ export class Listeners {
   }
 
   // Node does not know the path of a unix socket that it has not made, and Fastify wants an address.
-  #tellPath(server: NetServer, { place }: ListenAt): void {
-    if (!('fd' in place) || !(this.#relay instanceof NativeRelay)) return;
+  #tellPath(server: NetServer, at: ListenAt): void {
+    const fd = this.inherited.get(keyOf(at)) ?? ('fd' in at.place ? at.place.fd : undefined);
+    if (fd === undefined || !(this.#relay instanceof NativeRelay)) return;
     const own = server.address;
-    const path = this.#relay.pathOfListener(place.fd);
+    const path = this.#relay.pathOfListener(fd);
     server.address = () => (server.listening ? (own.call(server) ?? path) : null);
   }
 }
 
 /** What a server that listens is as a listener. @param at undefined where it was had listen by somebody else */
-export function describe(server: NetServer, at: ListenAt | undefined, servesAll = true): Listener {
+export function describe(
+  server: NetServer,
+  at: ListenAt | undefined,
+  options: Pick<Listener, 'servesAll' | 'isInherited'> = { servesAll: true, isInherited: false },
+): Listener {
   const address = server.address();
   const isPath = typeof address === 'string';
   const where = isPath ? `unix:${address}` : originOf(address as AddressInfo);
   const isLoopback = !isPath && isLoopbackAddress((address as AddressInfo).address);
   const path = isPath && !(at && 'fd' in at.place) ? address : undefined;
   const place = isPath ? { path: address } : { host: '', port: 0 };
-  return { server, at: at ?? { place, text: where }, where, isLoopback, servesAll, path };
+  return { server, at: at ?? { place, text: where }, where, isLoopback, path, ...options };
 }
 
 function originOf({ address, port, family }: AddressInfo): string {

@@ -39,6 +39,8 @@ export class Pipeline {
   readonly #socket: Socket;
   readonly #own: Own;
   readonly #unparsed = new Unparsed();
+  /** What the parser has of a request that it has not found yet. */
+  #begun: Buffer[] = [];
   #request: IncomingMessage | undefined;
   #response: ServerResponse | undefined;
   /** Bytes of the request's body that were not parsed yet; Infinity where only the parser finds its end. */
@@ -69,9 +71,17 @@ export class Pipeline {
     return this.#unparsed.length > 0 || this.#isFull || this.#request?.complete === false;
   }
 
+  /** Takes what has come and belongs to no request yet, or to later ones: nothing of it is parsed here any more. */
+  takeRest(): Buffer {
+    const rest = Buffer.concat([...this.#begun, ...this.#unparsed.takeAll()]);
+    this.discard(() => {});
+    return rest;
+  }
+
   /** The parser has found a request. */
   begin(request: IncomingMessage, response: ServerResponse): void {
     if (this.#request === request) return;
+    this.#begun = [];
     this.#request = request;
     this.#response = response;
     this.#bodyLeft = lengthOfBody(request);
@@ -86,11 +96,17 @@ export class Pipeline {
     }
     if (this.#isFull) return;
     if (this.#isNextAlone(chunk)) {
-      this.#own.parse(chunk);
+      this.#parse(chunk);
       return;
     }
     this.#unparsed.push(chunk);
     this.#parseOn();
+  }
+
+  // What is no body's may be the beginning of a head. `begin` comes within the call, with the end of that.
+  #parse(piece: Buffer): void {
+    if (this.#request?.complete !== false) this.#begun.push(piece);
+    this.#own.parse(piece);
   }
 
   // The usual case: one head and nothing else, while no request is under way.
@@ -119,7 +135,7 @@ export class Pipeline {
   #parseOn(): void {
     if (this.#socket.destroyed) return; // Its parser may be another connection's by now.
     const unparsed = this.#unparsed;
-    while (unparsed.length > 0 && this.#mayParse()) this.#own.parse(this.#take());
+    while (unparsed.length > 0 && this.#mayParse()) this.#parse(this.#take());
     if (unparsed.isMuch) holdBack(this.#socket, 'unparsed bytes');
     else letGo(this.#socket, 'unparsed bytes');
     // What a connection sends while it is answered: others have room too.

@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { startReading, stopReading } from './internals.ts';
 
 /**
- * Why a socket is not read: a lane sends on it, a lane reads it, too many of its requests wait, or it has sent more than
- * is parsed at a time.
+ * Why a socket is not read: a lane sends on it, a lane reads it, too many of its requests wait, it has sent more than is
+ * parsed at a time, or another process reads it.
  */
-export type HeldBackBy = 'lane' | 'lane reads' | 'waiting requests' | 'unparsed bytes';
+export type HeldBackBy = 'lane' | 'lane reads' | 'waiting requests' | 'unparsed bytes' | 'passed on';
 
 const reasons = new WeakMap<Socket, Set<HeldBackBy>>();
 

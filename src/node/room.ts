@@ -63,6 +63,16 @@ export class Room {
     this.#limit = undefined;
   }
 
+  /** How many connections Node has. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Those on which no request is under way. */
+  idle(): Socket[] {
+    return [...this.#idle];
+  }
+
   /** Closes the connection that has been idle longest. Whether there was one. */
   closeIdle(): boolean {
     for (const socket of this.#idle) {

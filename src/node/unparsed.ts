@@ -42,6 +42,12 @@ export class Unparsed {
     this.#grow(piece.length);
   }
 
+  takeAll(): Buffer[] {
+    const pieces = this.#pieces;
+    this.clear();
+    return pieces;
+  }
+
   clear(): void {
     this.#grow(-this.#length);
     this.#pieces = [];

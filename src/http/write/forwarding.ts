@@ -76,7 +76,9 @@ function forwarded(request: FastifyRequest, upload: Upload | undefined): Forward
   const body = bodyOf(request, upload);
   const { expect, 'transfer-encoding': coding, connection, ...headers } = request.headers;
   const length = body === undefined ? 0 : body.length;
-  return { method, url, headers: { ...headers, 'content-length': String(length) }, remoteAddress, body };
+  // The guards here have let the host pass, by the listener that the request came by, which the other process can't see.
+  const fields = { ...headers, host: 'localhost', 'content-length': String(length) };
+  return { method, url, headers: fields, remoteAddress, body };
 }
 
 function bodyOf({ body }: FastifyRequest, upload: Upload | undefined): ForwardedRequest['body'] {

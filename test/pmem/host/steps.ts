@@ -74,6 +74,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'misbehaving-clients': 'is about what is read from a connection',
   'odd-times': 'is about times of files',
   'refused-calls': 'is about filters of system calls; it starts the command line by the dozen',
+  restart: 'starts the command line again and again, for which the guest takes too long',
   signals: 'is about the command line',
   sparse: 'is about file systems on which a hole can be filled by reading it',
   'tree-moved': 'is about the path of the tree',
