@@ -16,6 +16,7 @@ import { Followed } from './successor.ts';
  * @throws Error when a region or the address can't be had
  */
 export async function serve(options: ServeOptions): Promise<void> {
+  if (options.writable) collectOften();
   const accessLog = openAccessLog(options);
   const inherited = Inherited.take();
   const service = await start(options, accessLog, inherited);
@@ -37,6 +38,16 @@ export async function serve(options: ServeOptions): Promise<void> {
   await followed.end(await drain(service, options));
   inherited?.close();
   await leave(0);
+}
+
+/**
+ * Keeps the space for young objects as small as it is at the start. Bodies come in buffers outside of the heap, which go
+ * when that space is collected. Where it grows to its usual 16 MiB, that happens so seldom that V8 collects the whole
+ * heap instead, every fifteen overwrites of 64 KiB: at 100 a second each took 2.6 ms of CPU instead of 2.3, and the
+ * slowest of a hundred 53 ms instead of 12. V8 reads this flag whenever it would have that space grow.
+ */
+function collectOften(): void {
+  process.getBuiltinModule('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 /** The access log that was asked for, if any. @throws Error with a `code` when its file can't be opened */
