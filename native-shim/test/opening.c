@@ -90,7 +90,7 @@ static struct pr_validators found;
 static struct pr_published *find(const char *path, uint64_t *generation, bool *is_current) {
     pr_lock(scene.relay);
     struct pr_published *published = pr_published_find(scene.relay, text_of(path));
-    *is_current = published && pr_published_is_current(pr_node_part(scene.relay), published, generation, &found);
+    *is_current = published && pr_published_is_current(scene.relay, published, generation, &found);
     if (published) published->uses++;
     pr_unlock(scene.relay);
     return published;

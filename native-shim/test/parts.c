@@ -134,7 +134,7 @@ static void answer(struct lane_thread *lane) {
     pr_list_init(&responder.waiting);
     pr_lock_part(lane->part);
     struct pr_published *published = responder.published = pr_published_find(relay, text_of("/regions/a"));
-    bool is_current = published && pr_published_is_current(lane->part, published, &responder.generation, &judged);
+    bool is_current = published && pr_published_is_current(relay, published, &responder.generation, &judged);
     pr_list_append(&http->answering, &responder.waiting);
     pr_unlock_part(lane->part);
     CHECK(is_current || !published); /* it moves with the version */

@@ -51,11 +51,11 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
     struct pr_published *published = pr_published_find(relay, head->target);
     if (!published) return PR_FED_UNPUBLISHED;
     connection->responder->published = published;
+    pr_published_fetch(pr_part_of(connection), published); /* while the host is looked up */
     bool asked_well = head->host.at ? pr_host_is_known(relay, connection->any_host, head->host) : head->is_http_1_0;
     if (relay->http->suspended || !asked_well || !pr_may_read(relay, head->authorization)) return PR_FED_GUARD;
     struct pr_validators *now = &pr_http_of(connection)->validators;
-    if (!pr_published_is_current(pr_part_of(connection), published, &connection->responder->generation, now))
-        return PR_FED_CHANGED;
+    if (!pr_published_is_current(relay, published, &connection->responder->generation, now)) return PR_FED_CHANGED;
     *answer = pr_answer_judge(&published->is, now, published->size, head);
     return answer->status == 0 ? PR_FED_REQUEST : PR_FED_COUNT;
 }

@@ -39,16 +39,16 @@ bool pr_published_is_stale(struct pr_relay *relay, const struct pr_published *pu
     return inode && (inode->epoch > 0 || inode->version > 0 || inode->changing > 0) && !is_as_published(inode, is);
 }
 
-/* What an answer reads of a generation, and where its reference will be. */
-static void fetch_generation(const struct pr_part *part, const struct pr_generation *generation) {
+void pr_published_fetch(struct pr_part *part, const struct pr_published *published) {
+    const struct pr_generation *generation = pr_published_generation(part->relay, published);
+    if (!generation) return;
     pr_fetch(generation, offsetof(struct pr_generation, info.nodes));
     pr_fetch(&generation->held[part->index], sizeof(struct pr_list));
 }
 
-bool pr_published_is_current(struct pr_part *part, const struct pr_published *published, uint64_t *id,
+bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *id,
                              struct pr_validators *validators) {
-    const struct pr_generation *generation = pr_published_generation(part->relay, published);
-    if (generation) fetch_generation(part, generation);
+    const struct pr_generation *generation = pr_published_generation(relay, published);
     *id = generation ? generation->id : 0;
     bool is_current = generation ? !generation->cut && pr_generation_is_in_step(generation) : published->opens;
     return is_current && pr_validators_find(published, generation, validators);

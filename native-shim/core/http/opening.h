@@ -41,14 +41,17 @@ int pr_published_look(struct pr_part *part, struct pr_published *published, uint
 /* The open generation of a published region; NULL where it has none. */
 struct pr_generation *pr_published_generation(struct pr_relay *relay, const struct pr_published *published);
 
+/* Has the processor fetch what an answer reads of its generation, and where this part keeps references to that. */
+void pr_published_fetch(struct pr_part *part, const struct pr_published *published);
+
 /* Whether the file that was seen is changed in place, or was, since it was looked at. */
 bool pr_published_is_stale(struct pr_relay *relay, const struct pr_published *published);
 
 /*
- * Whether it can be answered for by this part, as far as this service knows, at the version that `validators` then say.
+ * Whether it can be answered for, as far as this service knows, at the version that `validators` then say.
  * `*generation` as above. Bytes of it may be changing: whether these ones are is found out by taking a reference.
  */
-bool pr_published_is_current(struct pr_part *part, const struct pr_published *published, uint64_t *generation,
+bool pr_published_is_current(struct pr_relay *relay, const struct pr_published *published, uint64_t *generation,
                              struct pr_validators *validators);
 
 /* Whether its file is at the version of which it was published. */

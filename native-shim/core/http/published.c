@@ -45,9 +45,9 @@ static struct pr_list *new_buckets(size_t count) {
     return buckets;
 }
 
-/* Room for one more. */
+/* Room for one more. Most buckets have one region at most: another one would have to be fetched to be passed over. */
 static int enlarge(struct pr_table *table) {
-    if (table->used < table->capacity) return 0;
+    if (2 * table->used < table->capacity) return 0;
     struct pr_list *before = table->buckets;
     size_t count = table->capacity, capacity = count ? 2 * count : FIRST_BUCKETS;
     struct pr_list *buckets = new_buckets(capacity);
