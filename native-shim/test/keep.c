@@ -474,7 +474,7 @@ static void much_is_not_kept_at_once(void) {
     uint64_t lease = lease_for(&scene, SIZE / 2, SIZE / 2);
     CHECK_EQUAL(pr_lease_keep(scene.relay, lease, true), -EAGAIN);
     CHECK_EQUAL(counted(scene.relay).kept_bytes, 0);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, 0, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, false, NULL), 0);
     lease = lease_for(&scene, LAST, PAGE);
     CHECK_EQUAL(pr_lease_keep(scene.relay, lease, true), 0);
     have_sockets(&scene, lease);

@@ -231,13 +231,13 @@ static void a_writer_does_not_wait_for_what_waits_for_bandwidth(void) {
     uint64_t connection = adopt(scene.relay, &pair), lease, version;
     CHECK_EQUAL(serve(scene.relay, connection, &scene.region, PR_ENGINE_SENDFILE, SIZE - BODY, BODY, NULL), 0);
     CHECK_EQUAL(pr_lease(scene.relay, scene.region.generation, LAST, PAGE, PR_NEEDS_NOTHING, true, &lease), 1);
-    CHECK_EQUAL(pr_lease_keep(scene.relay, lease), 0);
+    CHECK_EQUAL(pr_lease_keep(scene.relay, lease, false), 0);
     CHECK(pr_lease_wait_for(scene.relay, lease, PR_NEEDS_DONE) >= 0);
     /* Where a lane was in its turn, it lets go at the end of that. */
     struct pr_event event;
     wait_until(pr_lease_begin(scene.relay, lease, 1, &version) == 0, 5000);
     region_write(&scene.region, LAST, PAGE, 1);
-    CHECK_EQUAL(pr_lease_end(scene.relay, lease, scene.region.generation, NULL), 0);
+    CHECK_EQUAL(pr_lease_end(scene.relay, lease, true, NULL), 0);
     CHECK_EQUAL(counted(scene.relay).by_state[PR_SENDING], 1);
     read_body(pair.peer, SIZE - BODY, BODY, 0);
     do event = next_event(scene.relay);
