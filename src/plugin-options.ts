@@ -4,6 +4,7 @@ import type { FastifyCorsOptions } from '@fastify/cors';
 import { tokenCheck } from './http/guard/bearer.ts';
 import { isFieldValue } from './http/read/given-fields.ts';
 import type { RegionFields } from './http/read/region-headers.ts';
+import { limitRows, mostOfAny } from './limits/limits.ts';
 import { isTraced } from './observe/tracing.ts';
 import type { Express, OpenOptions } from './pagerelay.ts';
 import type { NamedFile } from './region/catalog.ts';
@@ -54,6 +55,13 @@ export type PagerelayOptions = {
    * over plain HTTP/1.
    */
   readonly express?: PluginExpress;
+  /**
+   * How often one address may ask a second, and how often at once after a while (docs/operations.md); beyond, it is
+   * answered 429. For the plugin's own routes, and with `express` for all requests that lanes read. Default: any number of
+   * times; twice `requestsPerSecond`.
+   */
+  readonly requestsPerSecond?: number;
+  readonly requestBurst?: number;
   /** Bytes: shorter bodies are copied. Default 0. */
   readonly copyBelow?: number;
   /** Bytes: shorter bodies are copied by lanes that are the first on their connections. Default 0. */
@@ -119,10 +127,12 @@ const bytesOrNone: Kind = {
   is: (value) => value === 0 || bytes.is(value),
   rule: 'a whole number of bytes from 0 to 2^53 - 1',
 };
-const threads: Kind = {
-  is: (value) => Number.isInteger(value) && value >= 1 && value <= maxLanes,
-  rule: `a whole number from 1 to ${maxLanes}`,
-};
+const wholeFrom = (least: number, most: number): Kind => ({
+  is: (value) => Number.isInteger(value) && value >= least && value <= most,
+  rule: `a whole number from ${least} to ${most}`,
+});
+
+const threads = wholeFrom(1, maxLanes);
 
 const kinds = {
   copyBelow: bytesOrNone,
@@ -138,7 +148,14 @@ const kinds = {
   maxPartial: bytes,
   maxDigestBytes: bytesOrNone,
   maxBytes: bytes,
+  ...kindsOfLimits(),
 } satisfies { readonly [Name in keyof PagerelayOptions]: Kind };
+
+/** Those of the table of limits that are options here; all of these are counts. */
+function kindsOfLimits(): Record<string, Kind> {
+  const own = limitRows.filter(([, { inPlugin }]) => inPlugin);
+  return Object.fromEntries(own.map(([name, { least = 0, most = mostOfAny }]) => [name, wholeFrom(least, most)]));
+}
 
 /**
  * Checks the numbers that were given, and what stands in the fields of answers.

@@ -1,12 +1,16 @@
 /** pagerelay as a Fastify plugin. @module */
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { addCors, corsOptions } from './http/cors.ts';
 import { addPageRoutes } from './http/page-routes.ts';
 import { answerError } from './http/problem/errors.ts';
+import { ProblemError } from './http/problem/problems.ts';
 import { answerRegion } from './http/read/get-region.ts';
 import type { GivenFields, RegionFields } from './http/read/region-headers.ts';
 import { addRoutes } from './http/routes.ts';
+import { settleInPlugin } from './limits/limits.ts';
+import { Clients } from './node/clients.ts';
 import { boundSilence, hasBody } from './node/deadlines.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { giveToLanes } from './node/lane-server.ts';
@@ -43,7 +47,13 @@ declare module 'fastify' {
 
 async function register(app: FastifyInstance, options: PagerelayOptions): Promise<void> {
   checkOptions(options);
-  const opened = openPagerelay(openOptions(options, (message, details) => app.log.warn(details, message)));
+  const limits = settleInPlugin(options);
+  const opened = openPagerelay({
+    ...openOptions(options, (message, details) => app.log.warn(details, message)),
+    limits,
+  });
+  const clients = new Clients(limits, (reason) => opened.metrics.countLimited(reason));
+  app.server.on('connection', (socket: Socket) => clients.arrived(socket));
   await opened.ready();
   if (opened.relay instanceof NativeRelay) logRefused(app.log, opened.relay.refused);
   logEngines(app.log, await opened.engines());
@@ -67,7 +77,9 @@ async function register(app: FastifyInstance, options: PagerelayOptions): Promis
   app.addHook('onClose', () => opened.close(deadline));
   decorate(app, opened, pick(options));
   if (options.routes === false && !options.page) return;
-  await app.register(async (scope) => addRegionRoutes(scope, opened, options), { prefix: options.prefix ?? '' });
+  await app.register(async (scope) => addRegionRoutes(scope, opened, clients, options), {
+    prefix: options.prefix ?? '',
+  });
 }
 
 /** Serves regions from a Fastify application. @see PagerelayOptions */
@@ -85,12 +97,12 @@ export function decorate(app: FastifyInstance, opened: Pagerelay, fields: GivenF
   });
 }
 
-function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, options: PagerelayOptions): void {
+function addRegionRoutes(scope: FastifyInstance, opened: Pagerelay, clients: Clients, options: PagerelayOptions): void {
   scope.setErrorHandler(answerError);
   scope.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, opened.metrics, undefined);
     if (hasBody(request.raw)) boundSilence(request.raw, options.bodyTimeout ?? 60, () => request.raw.destroy());
-    done();
+    done(clients.mayAsk(request.raw) ? undefined : new ProblemError('too-many-requests'));
   });
   answerInTurn(scope);
   if (options.cors) addCors(scope, corsOptions(options.cors));

@@ -19,6 +19,7 @@ import { acceptInLanes } from './lanes.ts';
 import { type GivenLimits, settleLimits } from './limits/limits.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
+import { Clients } from './node/clients.ts';
 import { reportMissing } from './node/feature-test.ts';
 import { allowHalfOpen } from './node/internals.ts';
 import { boundRate } from './node/least-rate.ts';
@@ -111,7 +112,8 @@ export function createService(options: ServiceOptions): Service {
   const listeners = new Listeners(app.server, relay);
   app.addHook('preClose', async () => void listeners.close());
   const onCrowd = warnOfCrowd(log);
-  const room = boundConnections(app.server, metrics, options, onCrowd);
+  const clients = new Clients(limits, (reason) => metrics.countLimited(reason));
+  const room = boundConnections(app.server, metrics, options, onCrowd, clients);
   boundRate(app.server, limits.elsewhere, () => metrics.countLimited('min_rate')); // which is alike everywhere
   const fields = { cacheControl: options.cacheControl, shared: true, others: fieldsOf(options.headers) };
   for (const output of new Set([options.log, options.accessLog?.output])) {
@@ -130,7 +132,7 @@ export function createService(options: ServiceOptions): Service {
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, options.accessLog);
-    done(malformed(request));
+    done(malformed(request) ?? askedTooOften(clients, request));
   });
   // This comes before the guards, so that a page is told why it is refused.
   if (options.cors.length > 0) addRegionCors(app, options.cors);
@@ -269,6 +271,10 @@ function addRegionCors(app: FastifyInstance, origins: readonly string[]): void {
     if (!route.url.startsWith('/regions')) route.config = { ...route.config, cors: false };
   });
   addCors(app, corsOfOrigins(origins));
+}
+
+function askedTooOften(clients: Clients, { raw }: FastifyRequest): ProblemError | undefined {
+  return clients.mayAsk(raw) ? undefined : new ProblemError('too-many-requests');
 }
 
 function malformed({ raw }: FastifyRequest): ProblemError | undefined {

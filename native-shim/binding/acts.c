@@ -10,6 +10,7 @@
 #include "lanes/press.h"
 #include "pages/claim.h"
 #include "pages/tree.h"
+#include "wire/client.h"
 #include "wire/connection.h"
 #include "wire/hold.h"
 #include "wire/keep.h"
@@ -59,6 +60,7 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(leaveConnection, 1, pr_connection_leave(relay, n[0]))                                                          \
     ACT(admitConnection, 3, n[1] > UINT8_MAX ? -EINVAL : pr_connection_admit(relay, n[0], (uint8_t)n[1], n[2] != 0))   \
     ACT(resume, 1, pr_resume(relay, n[0]))                                                                             \
+    ACT(askAsClient, 1, pr_client_ask(relay, n[0]))                                                                    \
     ACT(withdraw, 0, (pr_withdraw(relay), 0))                                                                          \
     ACT(suspend, 0, (pr_suspend(relay), 0))                                                                            \
     ACT(isIdle, 0, pr_is_idle(relay))                                                                                  \

@@ -189,6 +189,7 @@ static bool want_responding(napi_env env, napi_value object, struct texts *texts
         !text_property(env, object, "beforeTime", texts, &responding->before_time) ||
         !text_property(env, object, "behindTime", texts, &responding->behind_time) ||
         !text_property(env, object, "refusal", texts, &responding->refusal) ||
+        !text_property(env, object, "refusalOfOne", texts, &responding->refusal_of_one) ||
         !optional_property(env, object, "log", &value) || (value && !want_log(env, value, &responding->log)))
         return false;
     responding->keep_alive = (unsigned)keep_alive;

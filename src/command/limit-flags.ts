@@ -1,14 +1,12 @@
 /** The flags of the table of limits. @module */
-import { type Limit, type LimitName, limitRows } from '../limits/limits.ts';
+import { type Limit, type LimitName, limitRows, mostOfAny } from '../limits/limits.ts';
 import { bytes, bytesOrNone, type Flag, named, seconds, secondsAboveZero, whole } from './flag-kinds.ts';
-
-const most = 999_999_999;
 
 /** A value that is not given stays undefined: only one that is given holds for clients of this machine too. */
 type LimitFlag = Flag<number | undefined>;
 
 /** How values of a unit are written and read. */
-function kindOf({ unit, least = 0 }: Limit): Omit<LimitFlag, 'flag' | 'meaning'> {
+function kindOf({ unit, least = 0, most = mostOfAny }: Limit): Omit<LimitFlag, 'flag' | 'meaning'> {
   if (unit === 'count') return whole('N', least, most, undefined);
   if (unit === 'seconds') return least > 0 ? secondsAboveZero(1) : seconds(0);
   return least > 0 ? bytes('', undefined) : bytesOrNone('', 0);
@@ -26,5 +24,5 @@ function flagOf(limit: Limit): LimitFlag {
 
 function shownDefault({ fallback, shownDefault, perAddress }: Limit): string {
   const shown = shownDefault ?? `${fallback ?? 'none'}`;
-  return perAddress ? `${shown}, none on the loopback` : shown;
+  return perAddress ? `${shown}; none for clients of this machine` : shown;
 }

@@ -13,6 +13,8 @@ export const limitReasons = {
   bandwidth: 'a body had to wait, for its connection or its region had the bandwidth that it may have',
   transmissions: 'a request was refused: as many bodies were on their way as may be',
   held_bytes: 'a request was refused: bodies on their way held as many bytes as they may',
+  connections_per_address: 'a new connection was refused: its address had as many as it may',
+  requests_per_second: 'a request was refused: its address had asked too often',
 } as const;
 
 /** Why somebody was limited. */
@@ -32,8 +34,9 @@ export type Limit = {
   readonly fallback: number | undefined;
   /** How the default is told where it is not `fallback` as it stands. */
   readonly shownDefault?: string;
-  /** The least value that can be given; 0 turns the limit off. Default 0. */
+  /** The least value that can be given; 0 turns the limit off. Default 0. And the most, by default `mostOfAny`. */
   readonly least?: number;
+  readonly most?: number;
   /**
    * Whether it is one of each client's address. By default it does not hold for clients on the loopback or a unix socket,
    * for these are a proxy or a test; a value that is given holds for them too.
@@ -108,6 +111,36 @@ export const limits = {
     reasons: ['held_bytes'],
     answer: '503 `overloaded` with Retry-After',
   },
+  maxConnectionsPerAddress: {
+    flag: 'max-connections-per-address',
+    unit: 'count',
+    meaning: 'how many connections one address may have; 0: any number',
+    fallback: 256,
+    perAddress: true,
+    reasons: ['connections_per_address'],
+    answer: 'the new connection gets 429 without a body, and is closed',
+  },
+  requestsPerSecond: {
+    flag: 'requests-per-second',
+    unit: 'count',
+    meaning: 'how often one address may ask; 0: any number of times',
+    fallback: 1000,
+    perAddress: true,
+    inPlugin: true,
+    reasons: ['requests_per_second'],
+    answer: '429 `too-many-requests`; the connection stays',
+  },
+  requestBurst: {
+    flag: 'request-burst',
+    unit: 'count',
+    meaning: 'how often at once, after it has not asked for a while',
+    fallback: undefined,
+    shownDefault: 'twice --requests-per-second',
+    least: 1,
+    inPlugin: true,
+    reasons: ['requests_per_second'],
+    answer: 'as above',
+  },
 } as const satisfies Record<string, Limit>;
 
 /** The name of a limit's option. */
@@ -121,6 +154,9 @@ export type Limits = { readonly [Name in LimitName]: number };
 
 /** What holds for clients from elsewhere, and what for those on the loopback or a unix socket. */
 export type LimitsByPlace = { readonly elsewhere: Limits; readonly here: Limits };
+
+/** What a limit can be at most; bytes can be more. */
+export const mostOfAny = 999_999_999;
 
 /** The table, row by row. */
 export const limitRows = Object.entries(limits) as readonly (readonly [LimitName, Limit])[];
@@ -153,4 +189,14 @@ export function inMilliseconds(given: Limits): Limits {
     unit === 'seconds' ? Math.ceil(given[name] * 1000) : given[name],
   ]);
   return Object.fromEntries(values) as Limits;
+}
+
+/**
+ * The same in an application, which limits its clients in ways of its own: those of the plugin alone, and of addresses only
+ * what was given.
+ */
+export function settleInPlugin(given: GivenLimits): LimitsByPlace {
+  const own = limitRows.filter(([, { inPlugin }]) => inPlugin);
+  const fallbackOf = ({ fallback, perAddress, inPlugin }: Limit) => (inPlugin && !perAddress ? (fallback ?? 0) : 0);
+  return settleLimits(Object.fromEntries(own.map(([name]) => [name, given[name]])), fallbackOf);
 }

@@ -13,6 +13,7 @@ import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
 import type { Responding, Return } from '../relay/publication.ts';
 import type { Taken } from '../relay/shim.ts';
+import { type CountedByLane, countByLane } from './clients.ts';
 import { Connection } from './connection.ts';
 import { canAcceptInLanes } from './feature-test.ts';
 import {
@@ -30,7 +31,7 @@ import { linger } from './lingering.ts';
 import { describe, type Listener } from './listeners.ts';
 import { headOf, passingOnOf } from './passing-on.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
-import { Room, refusal } from './room.ts';
+import { Room, refusal, refusalOfOne } from './room.ts';
 import { removeSocket } from './unix-path.ts';
 
 const longest = 2 ** 31 - 1; // of a timer, milliseconds
@@ -125,7 +126,7 @@ export function giveToLanes(
   const responding = {
     ...answering,
     ...{ keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) },
-    refusal,
+    ...{ refusal, refusalOfOne },
   };
   relay.limit({
     maxConnections: maxConnections ?? server.maxConnections ?? 0,
@@ -207,7 +208,7 @@ function follow(request: IncomingMessage, response: ServerResponse): void {
 }
 
 /** One connection that a lane reads while Node has nothing to answer. */
-class ReadByLane {
+class ReadByLane implements CountedByLane {
   readonly #relay: NativeRelay;
   readonly #socket: Socket;
   readonly #id: number;
@@ -224,7 +225,16 @@ class ReadByLane {
     this.#connection = connection;
     connection.onReturned = (how) => this.returned(how);
     read.set(socket, this);
+    countByLane(socket, this);
     holdBack(socket, 'lane reads');
+  }
+
+  get isRead(): boolean {
+    return !this.#isNodes;
+  }
+
+  mayAsk(): boolean {
+    return this.#relay.mayAsk(this.#id);
   }
 
   /** Node has the connection, for one request or for good. */

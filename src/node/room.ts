@@ -11,11 +11,15 @@ import type { Socket } from 'node:net';
 import type { LimitReason } from '../limits/limits.ts';
 import { onceEnded } from '../observe/response-end.ts';
 import { usableDescriptors } from '../relay/descriptors.ts';
+import type { Clients } from './clients.ts';
 import { isAnswering } from './internals.ts';
 
 /** What who is refused gets. Without a body: whoever has asked for a range could take it for that. */
 export const refusal =
   'HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n';
+
+/** The same for one connection too many of an address. */
+export const refusalOfOne = refusal.replace('503 Service Unavailable', '429 Too Many Requests');
 
 const lookMilliseconds = 250;
 const mostAtOnce = 16;
@@ -33,6 +37,7 @@ export type ConnectionLimit = {
 /** The connections that Node has of one server. */
 export class Room {
   readonly #server: Server;
+  readonly #clients: Clients | undefined;
   readonly #tell: (what: LimitReason) => void;
   readonly #open = new Set<Socket>();
   /** Those on which no request is under way, the one that has been so for longest first. */
@@ -40,9 +45,13 @@ export class Room {
   readonly #descriptors = usableDescriptors();
   #limit: ConnectionLimit | undefined;
 
-  /** @param tell is told of each connection that Node closes for want of room */
-  constructor(server: Server, tell: (what: LimitReason) => void) {
+  /**
+   * @param clients says how many connections each of them may have
+   * @param tell is told of each connection that Node closes for want of room
+   */
+  constructor(server: Server, tell: (what: LimitReason) => void, clients?: Clients) {
     this.#server = server;
+    this.#clients = clients;
     this.#tell = tell;
     server.on('connection', (socket: Socket) => this.#arrived(socket));
     server.on('request', ({ socket }, response: ServerResponse) => {
@@ -87,6 +96,10 @@ export class Room {
   }
 
   #arrived(socket: Socket): void {
+    if (this.#clients?.arrived(socket) === false) {
+      refuse(socket, refusalOfOne);
+      return;
+    }
     this.#open.add(socket);
     socket.once('close', () => {
       this.#open.delete(socket);
@@ -115,14 +128,18 @@ export class Room {
 
   #refuse(socket: Socket): void {
     this.#tell('connections');
-    socket.write(refusal);
-    socket.destroySoon();
+    refuse(socket, refusal);
   }
 
   // A lane that reads on has marked it; and so has the next request of a pipeline.
   #answered(socket: Socket): void {
     if (!socket.destroyed && !isAnswering(socket)) this.#idle.add(socket);
   }
+}
+
+function refuse(socket: Socket, answer: string): void {
+  socket.write(answer);
+  socket.destroySoon();
 }
 
 // The descriptor that the next file or connection would have; Infinity where there is none.

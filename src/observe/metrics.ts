@@ -141,6 +141,8 @@ export class Metrics {
     add(requestKey('GET', '412', 'none'), answers.failed);
     add(requestKey('HEAD', '412', 'none'), answers.headFailed);
     add(requestKey('GET', '416', 'none'), answers.unsatisfiable);
+    add(requestKey('GET', '429', 'none'), answers.limited);
+    add(requestKey('HEAD', '429', 'none'), answers.headLimited);
     const samples = [...counts].map(([key, value]): Sample => {
       const [method = '', status = '', engine = ''] = key.split(' ');
       return { labels: { method, status, engine }, value };

@@ -9,10 +9,10 @@ export const distinctions = {
   locality: { label: 'locality', values: [ 'local', 'remote', 'unknown' ] },
   zerocopy: { label: 'result', values: [ 'uncopied', 'copied', 'not_tried' ] },
   state: { label: 'state', values: [ 'held', 'sending', 'accepted', 'broken', 'quarantined' ] },
-  answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified', 'failed', 'headFailed', 'unsatisfiable' ] },
+  answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified', 'failed', 'headFailed', 'unsatisfiable', 'limited', 'headLimited' ] },
   fed: { label: 'reason', values: [ 'unpublished', 'request', 'guard', 'changed', 'writer', 'failed' ] },
   handed: { label: 'reason', values: [ 'grammar', 'end', 'late', 'last', 'closing' ] },
-  limited: { label: 'reason', values: [ 'connections', 'idle_closed', 'min_rate', 'bandwidth', 'transmissions', 'held_bytes' ] },
+  limited: { label: 'reason', values: [ 'connections', 'idle_closed', 'min_rate', 'bandwidth', 'transmissions', 'held_bytes', 'connections_per_address', 'requests_per_second' ] },
 } as const;
 
 export type Distinction = keyof typeof distinctions;

@@ -484,6 +484,11 @@ export class NativeRelay implements Relay {
     return typeof taken === 'object' ? taken : undefined;
   }
 
+  /** Whether the client of a connection may ask once more, which counts then. What is gone asks for nothing. */
+  mayAsk(connection: number): boolean {
+    return this.#closed || this.#shim.act(this.#relay, 'askAsClient', connection) !== 0;
+  }
+
   /** Tells of a connection as of one that was adopted. */
   listen(connection: number, listener: ConnectionListener): void {
     this.#listeners.set(connection, listener);

@@ -60,8 +60,9 @@ export type Responding = {
    */
   readonly beforeTime: string;
   readonly behindTime: string;
-  /** What a client is told that is not let in. */
+  /** What a client is told that is not let in: for all connections, and for its own. */
   readonly refusal: string;
+  readonly refusalOfOne: string;
 };
 
 /** What a listener is to those who come by it. */

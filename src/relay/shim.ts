@@ -92,6 +92,8 @@ export type Acts = {
   admitConnection: [connection: number, number: number, anyHost: number];
   /** The lane reads on. -EBUSY when the connection is Node's for good. */
   resume: [connection: number];
+  /** Whether the client of a connection that a lane has accepted may ask once more, which counts then: 1 or 0. */
+  askAsClient: [connection: number];
   /** Lanes answer for no region. */
   withdraw: [];
   /** They answer nothing until something is published again; what is published stays. */

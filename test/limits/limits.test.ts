@@ -1,10 +1,13 @@
 /** The one table of limits: the shim, the metric, the flags and the docs have what stands in it. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { limitFlags } from '../../src/command/limit-flags.ts';
 import { parseServeOptions, UsageError } from '../../src/command/options.ts';
-import { limitReasons, limitRows, settleLimits } from '../../src/limits/limits.ts';
+import { limitReasons, limitRows, settleInPlugin, settleLimits } from '../../src/limits/limits.ts';
+import { checkOptions } from '../../src/plugin-options.ts';
 import { distinctions } from '../../src/relay/counters.ts';
 import { makeRelay } from '../support/shim.ts';
 
@@ -51,14 +54,41 @@ test('each limit is a flag, a variable and a key of the file, by one name', () =
     const asKey = flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
     assert.equal(asKey, name);
     const variable = `PAGERELAY_${flag.replaceAll('-', '_').toUpperCase()}`;
-    for (const [argv, env] of [[[`--${flag}`, '7'], {}] as const, [[], { [variable]: '7' }] as const]) {
+    const file = join(mkdtempSync(join(tmpdir(), 'pagerelay-limits-')), 'config.json');
+    writeFileSync(file, JSON.stringify({ [name]: 7 }));
+    for (const [argv, env] of [
+      [[`--${flag}`, '7'], {}] as const,
+      [[], { [variable]: '7' }] as const,
+      [['--config', file], {}] as const,
+    ]) {
       const command = parseServeOptions(argv, env);
       assert.equal(command.kind === 'serve' && command.options[name], 7);
     }
+    rmSync(dirname(file), { recursive: true });
     if (least > 0) assert.throws(() => parseServeOptions([`--${flag}`, '0'], {}), UsageError);
     else assert.doesNotThrow(() => parseServeOptions([`--${flag}`, '0'], {}));
     assert.throws(() => parseServeOptions([`--${flag}`, 'many'], {}), UsageError);
   }
+});
+
+test('the plugin has the options of the table that are its own, and its docs have them', () => {
+  const [, type = ''] = /export type PagerelayOptions = \{([\s\S]*?)\n\} &/.exec(read('src/plugin-options.ts')) ?? [];
+  const [, options = ''] = read('docs/plugin.md').split('\n## Options\n');
+  for (const [name, { inPlugin = false }] of limitRows) {
+    assert.equal(type.includes(`  readonly ${name}?: number;`), inPlugin, name);
+    assert.equal(options.includes(`\`${name}\``), inPlugin, name);
+  }
+});
+
+test('the plugin refuses what is no value of a limit, and has no defaults for addresses', () => {
+  for (const wrong of [-1, 0.5, '7', null, 1_000_000_000]) {
+    assert.throws(() => checkOptions({ requestsPerSecond: wrong as number }), TypeError, `${wrong}`);
+  }
+  assert.throws(() => checkOptions({ requestBurst: 0 }), TypeError);
+  assert.equal(settleInPlugin({}).elsewhere.requestsPerSecond, 0);
+  const given = settleInPlugin({ requestsPerSecond: 7, maxConnections: 3 });
+  assert.deepEqual([given.elsewhere.requestsPerSecond, given.here.requestsPerSecond], [7, 7]);
+  assert.equal(given.elsewhere.maxConnections, 0);
 });
 
 test('the docs have each limit with its default, what a client gets beyond it, and the reason that counts it', () => {

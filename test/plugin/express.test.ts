@@ -373,3 +373,19 @@ test('Node’s limits of time do not hold for a body that a lane sends, and a he
   await untilNothingHeld(app.pagerelay.relay);
   assert.equal(app.pagerelay.relay.counters().handedOver.late, 1);
 });
+
+for (const express of [toAll, undefined]) {
+  test(`requestsPerSecond is kept by ${express ? 'lanes' : 'Node'}`, async (t) => {
+    const options = { requestsPerSecond: 1, requestBurst: 3, ...(express && { express }) };
+    const { app, port } = await start(t, options);
+    const client = await RawClient.connect(t, port);
+    const statuses: number[] = [];
+    while (statuses.at(-1) !== 429) {
+      client.get(path, '0-9');
+      statuses.push((await client.response()).status);
+    }
+    assert.deepEqual(statuses.slice(0, 4), statuses.length > 4 ? [206, 206, 206, 206] : [206, 206, 206, 429]);
+    const { metrics, relay } = app.pagerelay;
+    assert.equal(metrics.limited(relay.counters()).requests_per_second, 1);
+  });
+}

@@ -49,9 +49,18 @@ export class RawClient {
     socket.on('close', () => this.#finish(undefined));
   }
 
-  /** @param where a port, or the path of a unix socket */
-  static async connect(scope: Scope, where: number | string, host = '127.0.0.1'): Promise<RawClient> {
-    const to = typeof where === 'string' ? { path: where } : { host, port: where };
+  /**
+   * @param where a port, or the path of a unix socket
+   * @param localAddress the client's own; by default the kernel chooses
+   */
+  static async connect(
+    scope: Scope,
+    where: number | string,
+    host = '127.0.0.1',
+    localAddress?: string,
+  ): Promise<RawClient> {
+    const from = localAddress === undefined ? {} : { localAddress };
+    const to = typeof where === 'string' ? { path: where } : { host, port: where, ...from };
     const client = new RawClient(connect({ ...to, allowHalfOpen: true }));
     scope.after(() => client.socket.destroy());
     await once(client.socket, 'connect');

@@ -39,11 +39,11 @@ struct pr_durations {
     BY(zerocopy, PR_ZEROCOPY_RESULTS, "result", "uncopied", "copied", "not_tried")                                     \
     BY(state, PR_TRANSMISSION_STATES, "state", "held", "sending", "accepted", "broken", "quarantined")                 \
     BY(answered, PR_ANSWERED_COUNT, "", "whole", "ranged", "head", "notModified", "headNotModified", "failed",         \
-       "headFailed", "unsatisfiable")                                                                                  \
+       "headFailed", "unsatisfiable", "limited", "headLimited")                                                                                  \
     BY(fed, PR_FED_COUNT, "reason", "unpublished", "request", "guard", "changed", "writer", "failed")                  \
     BY(handed, PR_HANDED_COUNT, "reason", "grammar", "end", "late", "last", "closing")            \
     BY(limited, PR_LIMITED_COUNT, "reason", "connections", "idle_closed", "min_rate", "bandwidth", "transmissions",    \
-       "held_bytes")
+       "held_bytes", "connections_per_address", "requests_per_second")
 
 /*
  * The counters: ONE number of a type, numbers BY a distinction or by TWO, and TIMES; its field; its name, its metric, and

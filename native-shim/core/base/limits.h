@@ -16,7 +16,10 @@
     LIMIT(rate_of_connection, "bandwidthPerConnection") /* bytes a second, at most */                                  \
     LIMIT(rate_of_region, "bandwidthPerRegion")                                                                        \
     LIMIT(transmissions, "maxTransmissions")            /* that are in flight */                                       \
-    LIMIT(held_bytes, "maxHeldBytes")                   /* under references */
+    LIMIT(held_bytes, "maxHeldBytes")                   /* under references */                                         \
+    LIMIT(connections_per_address, "maxConnectionsPerAddress")                                                         \
+    LIMIT(requests_per_second, "requestsPerSecond") /* of an address */                                                \
+    LIMIT(request_burst, "requestBurst")            /* at most so many at once; 0: those of two seconds */
 /* clang-format on */
 
 #define PR_LIMIT_FIELD(field, name) uint64_t field;

@@ -144,7 +144,32 @@ static uint64_t number_of_answer(const struct pr_connection *connection) {
     return before * lanes + pr_part_of(connection)->index;
 }
 
-/* The path is one that Node has published: it has no character that JSON or a quotation would escape. */
+/* What was asked for, where that is no region: visible ASCII. */
+static void add_target(struct line *line, struct pr_text target, bool combined) {
+    if (combined) {
+        add_escaped(line, target);
+        return;
+    }
+    for (size_t at = 0; at < target.length; at++) {
+        if (target.at[at] == '"' || target.at[at] == '\\') *line->at++ = '\\';
+        *line->at++ = target.at[at];
+    }
+}
+
+/* A path that Node has published has no character that JSON or a quotation would escape. */
+static void add_path(struct line *line, const struct pr_connection *connection, bool combined) {
+    const struct pr_published *published = connection->responder->published;
+    if (published)
+        add(line, published->is.path);
+    else
+        add_target(line, pr_http_of(connection)->target, combined);
+}
+
+static size_t longest_path(const struct pr_connection *connection) {
+    const struct pr_published *published = connection->responder->published;
+    return published ? published->is.path.length : ESCAPED * pr_http_of(connection)->target.length;
+}
+
 static void write_json(struct line *line, const struct pr_connection *connection, const char *client) {
     const struct pr_responding *responding = &connection->relay->http->responding;
     const struct pr_responder *responder = connection->responder;
@@ -153,7 +178,7 @@ static void write_json(struct line *line, const struct pr_connection *connection
     add(line, responding->behind_time);
     add_number(line, number_of_answer(connection), 1);
     add_string(line, responder->is_head ? "\",\"method\":\"HEAD\",\"url\":\"" : "\",\"method\":\"GET\",\"url\":\"");
-    add(line, responder->published->is.path);
+    add_path(line, connection, false);
     add_string(line, "\",\"status\":");
     add_number(line, responder->answer.status, 1);
     add_string(line, ",\"remoteAddress\":\"");
@@ -169,7 +194,7 @@ static void write_combined(struct line *line, const struct pr_connection *connec
     add_string(line, " - - ");
     add_time(line);
     add_string(line, responder->is_head ? " \"HEAD " : " \"GET ");
-    add(line, responder->published->is.path);
+    add_path(line, connection, true);
     add_string(line, responder->is_http_1_0 ? " HTTP/1.0\" " : " HTTP/1.1\" ");
     add_number(line, responder->answer.status, 1);
     add_string(line, " ");
@@ -203,8 +228,8 @@ void pr_access_log(const struct pr_connection *connection, const struct pr_trans
     const struct pr_responder *responder = connection->responder;
     char client[PR_ADDRESS_TEXT];
     pr_peer_address(&connection->peer, client);
-    size_t room = responding->before_time.length + responding->behind_time.length +
-                  responder->published->is.path.length + (responder->asked ? responder->asked->length : 0) + ROOM;
+    size_t room = responding->before_time.length + responding->behind_time.length + longest_path(connection) +
+                  (responder->asked ? responder->asked->length : 0) + ROOM;
     struct pr_lane *lane = pr_lane_of(connection);
     struct line line = {.at = room_for_line(lane, room)};
     if (!line.at) {

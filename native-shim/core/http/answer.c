@@ -37,6 +37,9 @@ static struct number take_number(struct pr_text *text) {
 #define FAILED        PROBLEM("precondition-failed", "The region is not in the state that the request asks for.", "412")
 #define UNSATISFIABLE PROBLEM("range-not-satisfiable", "The region holds no byte of the range.", "416")
 #define PROBLEM_END   "\"}"
+#define LIMITED                                                                                                        \
+    "{\"type\":\"urn:pagerelay:problem:too-many-requests\",\"title\":\"This client asks more often than it may.\","    \
+    "\"status\":429,\"code\":\"too-many-requests\"}"
 
 static struct pr_text problem_before_path(unsigned status) {
     return status == PR_STATUS_FAILED ? TEXT(FAILED) : TEXT(UNSATISFIABLE);
@@ -46,6 +49,14 @@ static struct pr_text problem_before_path(unsigned status) {
 static struct pr_answer problem(const struct pr_publication *region, const struct pr_head *head, unsigned status) {
     size_t length = problem_before_path(status).length + region->path.length + sizeof PROBLEM_END - 1;
     return (struct pr_answer){.status = status, .has_problem = head->is_get, .length = length};
+}
+
+/* Who wants a range could take a document for it (src/http/problem/errors.ts). */
+struct pr_answer pr_answer_limited(const struct pr_head *head) {
+    bool has_document = !head->range.at;
+    return (struct pr_answer){.status = PR_STATUS_LIMITED,
+                              .has_problem = has_document && head->is_get,
+                              .length = has_document ? TEXT(LIMITED).length : 0};
 }
 
 /* One plain range: `a-b`, `a-` or `-n` (RFC 9110 14.1.2). */
@@ -191,6 +202,7 @@ static char *write_status(char *at, unsigned status) {
     case PR_STATUS_PARTIAL: return WRITE(at, "HTTP/1.1 206 Partial Content\r\n");
     case PR_STATUS_OK: return WRITE(at, "HTTP/1.1 200 OK\r\n");
     case PR_STATUS_NOT_MODIFIED: return WRITE(at, "HTTP/1.1 304 Not Modified\r\n");
+    case PR_STATUS_LIMITED: return WRITE(at, "HTTP/1.1 429 Too Many Requests\r\n");
     case PR_STATUS_FAILED: return WRITE(at, "HTTP/1.1 412 Precondition Failed\r\n");
     default: return WRITE(at, "HTTP/1.1 416 Range Not Satisfiable\r\n");
     }
@@ -228,6 +240,11 @@ static bool is_problem(unsigned status) {
     return status == PR_STATUS_FAILED || status == PR_STATUS_UNSATISFIABLE;
 }
 
+static char *write_length_of_problem(char *at, const struct pr_answer *answer) {
+    if (answer->length > 0) at = WRITE(at, "content-type: application/problem+json\r\n");
+    return WRITE(write_number(WRITE(at, "content-length: "), answer->length), "\r\n");
+}
+
 /* What the problem is about, as of RFC 9110 14.4 and 15.5.13, and the document. */
 static char *write_problem_fields(char *at, const struct pr_published *region, const struct pr_validators *now,
                                   const struct pr_answer *answer) {
@@ -236,12 +253,12 @@ static char *write_problem_fields(char *at, const struct pr_published *region, c
         at = write_etag(at, now);
     else
         at = WRITE(write_number(WRITE(at, "content-range: bytes */"), region->size), "\r\n");
-    at = WRITE(at, "content-type: application/problem+json\r\ncontent-length: ");
-    return WRITE(write_number(at, answer->length), "\r\n");
+    return write_length_of_problem(at, answer);
 }
 
 static char *write_fields(char *at, const struct pr_published *region, const struct pr_validators *now,
                           const struct pr_answer *answer) {
+    if (!region) return write_length_of_problem(WRITE(at, "retry-after: 1\r\n"), answer);
     if (is_problem(answer->status)) return write_problem_fields(at, region, now, answer);
     at = write_validators(at, now);
     if (!region->is.one_version) at = write_link(at, now->etag);
@@ -260,7 +277,9 @@ size_t pr_answer_head(char *into, const struct pr_published *region, const struc
     else
         at = WRITE(at, "Connection: keep-alive\r\n");
     at = WRITE(at, "\r\n");
-    if (answer->has_problem)
+    if (answer->has_problem && !region)
+        at = WRITE(at, LIMITED);
+    else if (answer->has_problem)
         at = WRITE(write_text(write_text(at, problem_before_path(answer->status)), region->is.path), PROBLEM_END);
     return (size_t)(at - into);
 }

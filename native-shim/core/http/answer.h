@@ -17,6 +17,7 @@ enum {
     PR_STATUS_NOT_MODIFIED = 304,
     PR_STATUS_FAILED = 412,
     PR_STATUS_UNSATISFIABLE = 416,
+    PR_STATUS_LIMITED = 429,
 };
 
 struct pr_answer {
@@ -30,6 +31,9 @@ struct pr_answer {
 struct pr_answer pr_answer_judge(const struct pr_publication *region, const struct pr_validators *now, uint64_t size,
                                  const struct pr_head *head);
 
+/* The answer to a client that has asked too often, which is about no region. */
+struct pr_answer pr_answer_limited(const struct pr_head *head);
+
 /* What all heads of a lane have alike. */
 struct pr_head_end {
     char date[64]; /* "Date: …\r\n" */
@@ -40,8 +44,8 @@ struct pr_head_end {
 /* A head and a problem have at most so many bytes, of which 512 are not of the fields of the region, or its path. */
 enum { PR_LONGEST_ANSWER = PR_LONGEST_FIELDS + PR_LONGEST_HEAD + 512 };
 
-/* Writes the head of a response, and its problem, as Node would; returns their length. `keep_alive`: seconds, 0 for
- * none told. */
+/* Writes the head of a response, and its problem, as Node would; returns their length. `region`: NULL of one that is
+ * about none. `keep_alive`: seconds, 0 for none told. */
 size_t pr_answer_head(char *into, const struct pr_published *region, const struct pr_validators *now,
                       const struct pr_answer *answer, bool keeps, unsigned keep_alive, struct pr_head_end *end);
 

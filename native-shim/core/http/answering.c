@@ -9,6 +9,7 @@
 #include "http/layer.h"
 #include "http/opening.h"
 #include "http/sending.h"
+#include "wire/client.h"
 #include "wire/done.h"
 
 static enum pr_fed why_not(int error) {
@@ -26,6 +27,7 @@ static enum pr_answered kind_of(const struct pr_head *head, const struct pr_answ
     case PR_STATUS_NOT_MODIFIED: return head->is_head ? PR_ANSWERED_HEAD_NOT_MODIFIED : PR_ANSWERED_NOT_MODIFIED;
     case PR_STATUS_FAILED: return head->is_head ? PR_ANSWERED_HEAD_FAILED : PR_ANSWERED_FAILED;
     case PR_STATUS_UNSATISFIABLE: return PR_ANSWERED_UNSATISFIABLE;
+    case PR_STATUS_LIMITED: return head->is_head ? PR_ANSWERED_HEAD_LIMITED : PR_ANSWERED_LIMITED;
     case PR_STATUS_PARTIAL: return PR_ANSWERED_RANGE;
     default: return head->is_head ? PR_ANSWERED_HEAD : PR_ANSWERED_WHOLE;
     }
@@ -58,6 +60,15 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
     if (!pr_published_is_current(relay, published, &connection->responder->generation, now)) return PR_FED_CHANGED;
     *answer = pr_answer_judge(&published->is, now, published->size, head);
     return answer->status == 0 ? PR_FED_REQUEST : PR_FED_COUNT;
+}
+
+/* Under its lane's lock. */
+static enum pr_fed limit(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
+    pr_part_of(connection)->counters.limited[PR_LIMITED_REQUESTS_PER_SECOND]++;
+    connection->responder->published = NULL;
+    pr_http_of(connection)->target = head->target;
+    *answer = pr_answer_limited(head);
+    return PR_FED_COUNT;
 }
 
 /* Under any lock: the version has moved since this answer was judged, and that is all. */
@@ -111,17 +122,21 @@ static int send_answer(struct pr_connection *connection, const struct pr_head *h
     struct pr_responder *responder = connection->responder;
     const struct pr_window *window = &pr_http_of(connection)->window;
     bool is_last = !window->full && window->at + head->length == window->length;
-    int result = pr_published_look(pr_part_of(connection), responder->published, &responder->generation,
-                                   pr_lane_of(connection)->now);
-    if (result < 0) return result;
+    if (responder->published) {
+        int result = pr_published_look(pr_part_of(connection), responder->published, &responder->generation,
+                                       pr_lane_of(connection)->now);
+        if (result < 0) return result;
+    }
     return responder->answer.has_body ? pr_send_body(connection, is_last) : pr_send_head(connection, is_last);
 }
 
 enum pr_next pr_responder_answer(struct pr_connection *connection, const struct pr_head *head) {
     struct pr_responder *responder = connection->responder;
     struct pr_answer answer = {0};
+    /* Node judges how often other methods come. */
+    bool may = !pr_is_counted(head) || pr_client_may_ask(connection);
     pr_connection_lock(connection);
-    enum pr_fed why = find_answer(connection, head, &answer);
+    enum pr_fed why = may ? find_answer(connection, head, &answer) : limit(connection, head, &answer);
     bool looks = is_to_look(connection, head);
     pr_wait_for_answer(connection);
     responder->in_head = false;

@@ -54,9 +54,11 @@ bool pr_makes_room(struct pr_connection *connection) {
     return closes;
 }
 
-void pr_responder_refuse(struct pr_relay *relay, int fd) {
+void pr_responder_refuse(struct pr_relay *relay, int fd, enum pr_limited why) {
+    bool is_one = why == PR_LIMITED_CONNECTIONS_PER_ADDRESS;
     pr_lock(relay);
-    struct pr_text refusal = relay->http->responding.refusal; /* it stays while doors are open */
+    const struct pr_responding *responding = &relay->http->responding; /* its texts stay while doors are open */
+    struct pr_text refusal = is_one ? responding->refusal_of_one : responding->refusal;
     pr_unlock(relay);
     pr_sys.discard(fd, PR_WINDOW, MSG_DONTWAIT); /* or the close would be a reset, which can overtake the answer */
     if (refusal.length > 0) pr_sys.send(fd, refusal.at, refusal.length, MSG_DONTWAIT | MSG_NOSIGNAL);

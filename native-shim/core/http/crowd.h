@@ -9,6 +9,6 @@ bool pr_makes_room(struct pr_connection *connection);
 
 /* As of struct pr_serving. */
 struct pr_poller *pr_responder_make_room(struct pr_relay *relay);
-void pr_responder_refuse(struct pr_relay *relay, int fd);
+void pr_responder_refuse(struct pr_relay *relay, int fd, enum pr_limited why);
 
 #endif

@@ -7,6 +7,7 @@
 #include "http/deadlines.h"
 #include "http/layer.h"
 #include "lanes/layer.h"
+#include "wire/client.h"
 #include "wire/done.h"
 
 static struct pr_responder *new_responder(struct pr_connection *connection) {
@@ -146,16 +147,22 @@ enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_ha
     return PR_NEXT_NOTHING;
 }
 
+/* With a request that was counted here: Node counts all that it reads itself. */
+static enum pr_next hand_over_with(struct pr_connection *connection, const struct pr_head *head, enum pr_handed why) {
+    if (pr_is_counted(head)) pr_client_unask(connection);
+    return pr_responder_hand_over(connection, why);
+}
+
 /*
  * Where it is the last, Node has to see what else the client does while it answers, for it may go on for long: then the
  * connection is its own.
  */
 enum pr_next pr_responder_feed(struct pr_connection *connection, const struct pr_head *head, enum pr_fed why) {
     bool is_last = connection->responder->ended || !head->keeps_connection;
-    if (is_last) return pr_responder_hand_over(connection, PR_HANDED_END);
-    if (head->upgrades) return pr_responder_hand_over(connection, PR_HANDED_GRAMMAR);
+    if (is_last) return hand_over_with(connection, head, PR_HANDED_END);
+    if (head->upgrades) return hand_over_with(connection, head, PR_HANDED_GRAMMAR);
     /* Before Node can resume it. */
-    if (pr_poller_listen(connection, EPOLLRDHUP) < 0) return pr_responder_hand_over(connection, PR_HANDED_CLOSING);
+    if (pr_poller_listen(connection, EPOLLRDHUP) < 0) return hand_over_with(connection, head, PR_HANDED_CLOSING);
     if (!pr_window_keep(connection)) return PR_NEXT_NOTHING;
     pr_connection_lock(connection);
     connection->fed = head->length;

@@ -38,6 +38,11 @@ struct pr_head {
 /* Reads the head that these bytes begin with. The texts are within `bytes`. */
 enum pr_head_kind pr_head_read(const char *bytes, size_t length, struct pr_head *head);
 
+/* Whether a request counts as one of its client in the lane that has read it. */
+static inline bool pr_is_counted(const struct pr_head *head) {
+    return head->is_get || head->is_head;
+}
+
 /* Whether a text is `lower`, in whichever case; `lower` is in lower case. */
 bool pr_text_is(struct pr_text text, const char *lower);
 

@@ -34,6 +34,7 @@ struct pr_lane_http {
     struct pr_window window;
     struct pr_lines lines;
     struct pr_validators validators; /* of the answer that is being begun */
+    struct pr_text target;           /* of the request, where the answer is about no region */
     struct pr_head_end head_end;     /* what all heads of its responses have alike */
     char head[PR_LONGEST_ANSWER];    /* of the response that is being begun, and its problem */
 };

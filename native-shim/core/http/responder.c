@@ -33,8 +33,10 @@ void pr_responder_close(struct pr_lane *lane) {
 
 int pr_respond(struct pr_relay *relay, const struct pr_responding *given) {
     struct pr_responding kept = *given;
-    struct pr_text *texts[] = {&kept.before_time, &kept.behind_time, &kept.refusal};
-    char *end = pr_allocate(1, kept.before_time.length + kept.behind_time.length + kept.refusal.length + 1);
+    struct pr_text *texts[] = {&kept.before_time, &kept.behind_time, &kept.refusal, &kept.refusal_of_one};
+    size_t length = 1;
+    for (size_t each = 0; each < sizeof texts / sizeof *texts; each++) length += texts[each]->length;
+    char *end = pr_allocate(1, length);
     if (!end) return -ENOMEM;
     for (size_t each = 0; each < sizeof texts / sizeof *texts; each++) {
         if (texts[each]->length > 0) memcpy(end, texts[each]->at, texts[each]->length);

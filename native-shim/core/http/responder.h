@@ -24,7 +24,7 @@ struct pr_responding {
     struct pr_log *log;                      /* where a line for each answer goes; NULL for none */
     bool combined;                           /* lines are of the combined format, else of JSON */
     struct pr_text before_time, behind_time; /* what stands in one of JSON before and behind the time */
-    struct pr_text refusal;                  /* the response to who is not let in; may be empty */
+    struct pr_text refusal, refusal_of_one;  /* the response to who is not let in, for all or for its own connections */
 };
 
 /* Before a door is opened. The strings are copied; the log is kept until the relay is destroyed. 0 or -ENOMEM. */

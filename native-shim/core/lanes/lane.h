@@ -62,8 +62,8 @@ struct pr_serving {
      * Returns its poller, to be woken; NULL when none is idle.
      */
     struct pr_poller *(*make_room)(struct pr_relay *relay);
-    /* Tells a client that there is no room for it. The descriptor is closed. */
-    void (*refuse)(struct pr_relay *relay, int fd);
+    /* Tells a client that it is not let in. The descriptor is closed. */
+    void (*refuse)(struct pr_relay *relay, int fd, enum pr_limited why);
     /* Under its lock: the peer of a connection that has a responder, or is fed to Node, will send nothing more. */
     void (*peer_ended)(struct pr_connection *connection);
 

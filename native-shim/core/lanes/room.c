@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "lanes/door.h"
 #include "lanes/layer.h"
+#include "wire/client.h"
 
 /* Node needs some milliseconds to close an idle connection of its own. */
 #define PATIENCE  100000000u /* ns; then a newcomer is refused */
@@ -87,25 +88,26 @@ static void let_in(struct pr_lane *lane) {
     }
 }
 
-static void refuse(struct pr_lane *lane) {
+static void refuse(struct pr_lane *lane, enum pr_limited why) {
     struct pr_relay *relay = lane->relay;
     int fd = lane->newcomer;
     lane->newcomer = -1;
     pr_lock_part(lane->poller.part);
-    lane->poller.part->counters.limited[PR_LIMITED_CONNECTIONS]++;
+    lane->poller.part->counters.limited[why]++;
     pr_unlock_part(lane->poller.part);
-    relay->lanes->serving->refuse(relay, fd);
+    relay->lanes->serving->refuse(relay, fd, why);
 }
 
 bool pr_settle_newcomer(struct pr_lane *lane) {
     struct pr_relay *relay = lane->relay;
     bool spare = has_spare(relay->lanes);
     pr_lock(relay);
-    bool room = spare && there_is_room(relay);
-    struct pr_poller *asked = room ? NULL : ask_for_room(relay);
+    bool is_allowed = pr_client_has_room(relay, &lane->newcomer_peer);
+    bool room = is_allowed && spare && there_is_room(relay);
+    struct pr_poller *asked = is_allowed && !room ? ask_for_room(relay) : NULL;
     pr_unlock(relay);
     if (asked && asked != &lane->poller) pr_poller_wake(asked);
-    if (!room && pr_now() < lane->newcomer_at + PATIENCE) {
+    if (is_allowed && !room && pr_now() < lane->newcomer_at + PATIENCE) {
         /* What it closes itself it does in this round. */
         lane->accept_at = asked == &lane->poller ? 0 : pr_now() + 1000000;
         return false;
@@ -113,7 +115,7 @@ bool pr_settle_newcomer(struct pr_lane *lane) {
     if (room)
         let_in(lane);
     else
-        refuse(lane);
+        refuse(lane, is_allowed ? PR_LIMITED_CONNECTIONS : PR_LIMITED_CONNECTIONS_PER_ADDRESS);
     return true;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "wire/client.h"
 #include "wire/done.h"
 #include "wire/hold.h"
 #include "wire/keep.h"
@@ -47,6 +48,7 @@ static void unregister_connection(struct pr_connection *connection) {
     connection->poller->connections--;
     pr_node_part(relay)->counters.connections--;
     pr_events_forgo(relay, PR_EVENTS_OF_ONE);
+    pr_client_leave(connection);
     pr_slots_remove(&relay->slots, connection->id);
     pr_unlock(relay);
 }
@@ -124,6 +126,7 @@ static int register_connection(struct pr_connection *connection, int node) {
     pr_node_part(relay)->counters.connections++;
     connection->poller = pr_poller_for(relay, node);
     connection->poller->connections++;
+    pr_client_join(connection);
     pr_pace_begin(connection);
     return 0;
 }

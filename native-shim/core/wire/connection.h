@@ -39,6 +39,7 @@
 #include "wire/transmission.h"
 
 struct pr_ledger;
+struct pr_lane_client;
 struct pr_responder;
 struct pr_unread;
 
@@ -74,10 +75,11 @@ struct pr_connection {
     uint64_t progress_at; /* ns: the last time that bytes were accepted or done */
     uint64_t look_at, look_interval;
     uint64_t vanished_at;
-    atomic_int abort;         /* -errno: what the lane shall break it off with */
-    atomic_bool blind;        /* a peer that is not seen may still read; set before our FIN can make it so */
-    atomic_bool upper_layer;  /* a protocol above TCP was seen on the peer's socket: it can't be asked any more */
-    struct pr_ledger *ledger; /* engine zerocopy; NULL before its first */
+    atomic_int abort;              /* -errno: what the lane shall break it off with */
+    atomic_bool blind;             /* a peer that is not seen may still read; set before our FIN can make it so */
+    atomic_bool upper_layer;       /* a protocol above TCP was seen on the peer's socket: it can't be asked any more */
+    struct pr_lane_client *client; /* NULL where nothing limits it; changed under all locks */
+    struct pr_ledger *ledger;      /* engine zerocopy; NULL before its first */
     /* Of the layer that answers requests: while the lane reads them; what it has read, NULL when nothing. */
     struct pr_responder *responder;
     struct pr_unread *unread;

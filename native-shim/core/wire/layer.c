@@ -10,6 +10,7 @@ int pr_wire_open(struct pr_relay *relay) {
         pr_pipes_init(&relay->wire->parts[part].pipes);
         pr_list_init(&relay->wire->parts[part].quarantined);
     }
+    pr_clients_open(&relay->wire->clients);
     pr_list_init(&relay->wire->pollers);
     pr_list_init(&relay->wire->broken_off);
     return pr_prober_open(&relay->wire->prober);
@@ -38,5 +39,6 @@ void pr_wire_end(struct pr_relay *relay, uint64_t now) {
 void pr_wire_close(struct pr_relay *relay) {
     for (unsigned part = 0; part < relay->part_count; part++) pr_pipes_free(&relay->wire->parts[part].pipes);
     pr_slots_free(&relay->wire->held);
+    pr_clients_close(&relay->wire->clients);
     pr_prober_close(&relay->wire->prober);
 }

@@ -7,6 +7,7 @@
 
 #include "base/pretence.h"
 #include "base/shared.h"
+#include "wire/client.h"
 #include "wire/engine.h"
 #include "wire/peer.h"
 
@@ -27,6 +28,7 @@ struct pr_wire_layer {
     struct pr_pretence pretence;
     struct pr_prober prober; /* of the relay's own thread */
     struct pr_list pollers;
+    struct pr_clients clients;
     struct pr_list broken_off;
     const struct pr_answering *answering; /* what a layer above has registered */
 };

@@ -95,11 +95,12 @@ const headersOfCode: Partial<Record<ProblemCode, Answer['headers']>> = {
   'unsupported-media-type': { 'Accept-Patch': sometimes('What PATCH takes.') },
 };
 
-/** Answers with these codes, and any other error, by status. */
+/** Answers with these codes, one to who asks too often, and any other error, by status. */
 export function failures(...codes: readonly ProblemCode[]): Record<string, Answer> {
   const byStatus: Record<string, Answer> = {};
-  for (const status of new Set(codes.map((code) => problems[code].status))) {
-    byStatus[status] = failure(codes.filter((code) => problems[code].status === status));
+  const all: readonly ProblemCode[] = [...codes, 'too-many-requests'];
+  for (const status of new Set(all.map((code) => problems[code].status))) {
+    byStatus[status] = failure(all.filter((code) => problems[code].status === status));
   }
   return { ...byStatus, default: anyFailure };
 }

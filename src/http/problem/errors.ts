@@ -60,7 +60,9 @@ function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Pr
     reply.code(problem.status).headers(problem.headers).header('content-length', 0).send();
     return;
   }
-  const document = problemDocument(problem.code, problem.detail, uriReference(request.url));
+  // What is said of a client is of no one address.
+  const instance = problem.code === 'too-many-requests' ? undefined : uriReference(request.url);
+  const document = problemDocument(problem.code, problem.detail, instance);
   // A buffer: to a string of JSON the framework would add a charset, which this media type has none of (RFC 9457 3).
   const body = Buffer.from(JSON.stringify(document));
   reply.code(problem.status).headers(problem.headers).header('content-type', problemContentType).send(body);

@@ -28,6 +28,7 @@ export const problems = {
   'range-not-satisfiable': { status: 416, title: 'The region holds no byte of the range.' },
   'expectation-failed': { status: 417, title: 'The expectation can not be met.' },
   misdirected: { status: 421, title: 'This service is not known by that host.' },
+  'too-many-requests': { status: 429, title: 'This client asks more often than it may.', retryAfter: 1 },
   'headers-too-large': { status: 431, title: 'The header fields are larger than is accepted here.' },
   internal: { status: 500, title: 'The service failed to answer.' },
   busy: { status: 503, title: 'The service is short of descriptors or memory.', retryAfter: 1 },

@@ -223,6 +223,7 @@ test('every answer is as it is described, and every status that is described is 
   await checkFixed(conformance, port, document);
   await checkEveryOperation(conformance, port, document, { host: 'evil.example' }, 421);
   await checkRefused(conformance, t);
+  await checkLimited(conformance, t, document);
   await checkDraining(conformance, t);
   await checkViewers(conformance, t, port);
   for (const { at, path } of pathsOf(document))
@@ -249,6 +250,22 @@ async function checkEveryOperation(
     for (const [method, { responses }] of Object.entries(document.paths[at] ?? {})) {
       if (!(status in responses) || method === 'head') continue;
       await check(conformance, port, { method: method.toUpperCase(), at, path, fields, status });
+    }
+  }
+}
+
+// A second may pass between two requests on a busy machine: then another one is too often.
+async function checkLimited(conformance: Conformance, t: TestContext, document: Document): Promise<void> {
+  const { port } = await startFull(t, { requestsPerSecond: 1, requestBurst: 1 });
+  for (const { at, path } of pathsOf(document)) {
+    for (const [operation, { responses }] of Object.entries(document.paths[at] ?? {})) {
+      const method = operation.toUpperCase();
+      if (!('429' in responses) || method === 'HEAD') continue;
+      await until(async () => {
+        const answer = await ask(port, { method, path });
+        if (answer.status === 429) conformance.check(method, at, answer);
+        return answer.status === 429;
+      }, `${method} ${path} is too often`);
     }
   }
 }

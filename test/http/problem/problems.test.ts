@@ -31,6 +31,7 @@ const statuses: Readonly<Record<ProblemCode, number>> = {
   'range-not-satisfiable': 416,
   'expectation-failed': 417,
   misdirected: 421,
+  'too-many-requests': 429,
   'headers-too-large': 431,
   internal: 500,
   busy: 503,
