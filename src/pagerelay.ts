@@ -204,7 +204,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
 function publisherFor(relay: Relay, catalog: Catalog, options: OpenOptions): Publisher | undefined {
   const { express, copyBelow, copyFirstBelow, report } = options;
   if (!express || !(relay instanceof NativeRelay)) return undefined;
-  return new Publisher(relay, {
+  return new Publisher(relay.answers, {
     ...{ copyBelow, copyFirstBelow, mayRead: express.mayRead, locate: (name) => catalog.locate(name) },
     onFault: (err) => report('lanes are told of further regions only as they are asked for', { err }),
   });

@@ -77,7 +77,7 @@ export class Takeover {
     const { relay, writer, stop } = this.#parts;
     if (writer) await stopChanging(writer);
     await this.reading.stop();
-    if (relay instanceof NativeRelay) relay.suspend();
+    if (relay instanceof NativeRelay) relay.answers.suspend();
     const goesOn = writer !== undefined && tree === this.tree;
     if (writer && !goesOn) await stop(writer);
     this.held?.look();

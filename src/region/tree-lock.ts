@@ -121,9 +121,9 @@ export class TreeLock {
 
   // What lanes answer takes the lock for granted: when they were asked for nothing for a while, Node is asked first.
   #sweep(): void {
-    if (this.#isKept || !this.#shared || this.#changes > 0 || !this.#relay.isIdle()) return;
-    this.#relay.suspend();
-    if (!this.#relay.isIdle()) return; // They had begun to answer before that.
+    if (this.#isKept || !this.#shared || this.#changes > 0 || !this.#relay.answers.isIdle()) return;
+    this.#relay.answers.suspend();
+    if (!this.#relay.answers.isIdle()) return; // They had begun to answer before that.
     this.#shared = false;
     this.#lock(bytes.references, 'unlocked');
   }

@@ -8,3 +8,13 @@ export type Segment = Extent | string;
 
 /** The first and the last byte, both inclusive, as HTTP counts them. */
 export type ByteRange = { readonly first: number; readonly last: number };
+
+/** As the shim takes them: [offset, length, "literal", offset, length, …] */
+export function flatten(segments: readonly Segment[]): (string | number)[] {
+  const flat: (string | number)[] = [];
+  for (const segment of segments) {
+    if (typeof segment === 'string') flat.push(segment);
+    else flat.push(segment.offset, segment.length);
+  }
+  return flat;
+}

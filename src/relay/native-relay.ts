@@ -1,24 +1,17 @@
-import { constants } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { inMilliseconds, type LimitsByPlace, unlimited } from '../limits/limits.ts';
-import { DurationCounts } from './durations.ts';
-import type { Segment } from './extent.ts';
+import { Claims } from './claims.ts';
+import { deliver, type ShimEvent } from './events.ts';
+import { flatten, type Segment } from './extent.ts';
 import { missing } from './file-identity.ts';
 import { Files } from './files.ts';
+import { checked, checkedObject, Handle } from './handle.ts';
+import { LaneAnswers } from './lane-answers.ts';
 import { Looks, mostLooks } from './looks.ts';
 import { type MeansOfBacking, meansOn } from './means.ts';
 import { OpenedFiles } from './opened.ts';
 import { mostItems, type Page } from './page.ts';
-import { Press } from './press.ts';
-import {
-  type DoorOptions,
-  type Publication,
-  type PublicationAhead,
-  type Responding,
-  type Return,
-  returns,
-} from './publication.ts';
-import { Reads } from './reads.ts';
+import { type DoorOptions, type Responding, type Return, returns } from './publication.ts';
 import { type RefusedCalls, tryCalls } from './refused.ts';
 import {
   type Claim,
@@ -29,7 +22,6 @@ import {
   type JudgedContent,
   type Lane,
   type LockMode,
-  type Needs,
   type Opened,
   type Outcome,
   type PeerKind,
@@ -45,7 +37,6 @@ import { reopenDescriptor } from './reopen.ts';
 import {
   errnoName,
   type Shim,
-  type ShimClaim,
   type ShimEvents,
   type ShimLimits,
   type ShimOptions,
@@ -67,25 +58,6 @@ export type ConnectionListener = {
 /** A connection that a lane has accepted, and gives to Node. */
 export type Arrival = { readonly id: number; readonly how: Return };
 
-// enum pr_event_kind
-const eventKinds = {
-  accepted: 0,
-  broken: 1,
-  drained: 2,
-  stalled: 3,
-  granted: 4,
-  unwanted: 5,
-  gone: 6,
-  returned: 7,
-  arrived: 8,
-  crowded: 9,
-  opened: 10,
-} as const;
-const fieldsOfEvent = 5;
-
-// enum pr_needs
-const needsNumbers: Readonly<Record<Needs, number>> = { done: 0, accepted: 1, nothing: 2 };
-
 const noLimit = Number.MAX_SAFE_INTEGER;
 
 /** A relay over the native shim. It keeps the listeners of what lanes carry, and no truth about holds. */
@@ -96,26 +68,24 @@ export class NativeRelay implements Relay {
   readonly witness: Witness;
   /** Calls that a filter refuses to this process. */
   readonly refused: RefusedCalls;
+  /** Leases, and places in the queue for pages. */
+  readonly claims: Claims;
+  /** What lanes may answer by themselves. */
+  readonly answers: LaneAnswers;
   readonly #shim: Shim;
   readonly #relay: ShimRelay;
+  readonly #handle: Handle;
   readonly #ends = new Map<TransmissionId, (end: Sent) => void>();
   readonly #listeners = new Map<number, ConnectionListener>();
-  readonly #claims = new Map<number, (granted: boolean) => void>();
-  readonly #waits = { writer: new DurationCounts(), reader: new DurationCounts() };
   readonly #unwanted = new Map<TransmissionId, () => void>();
   readonly #retired = new Map<number, () => void>();
-  readonly #reads = new Reads();
   readonly #looks = new Looks();
   readonly #opened = new OpenedFiles();
-  readonly #press: Press;
   readonly #limits: LimitsByPlace;
   #onArrival: ((arrival: Arrival) => void) | undefined;
   #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
-  #isSuspended = false;
   /** Lanes have opened files: they are to be taken (`takeOpened`), all of them. */
   onOpened: (() => void) | undefined;
-  /** Descriptors of open trees, by their ids. */
-  #closed = false;
 
   /**
    * @param breakHolds seconds that a writer waits for a reference before it is broken off
@@ -124,7 +94,9 @@ export class NativeRelay implements Relay {
   constructor(shim: Shim, options: ShimOptions, breakHolds: number, limits: LimitsByPlace = unlimited) {
     this.#shim = shim;
     this.#relay = shim.createRelay(options, (events) => this.#deliver(events));
-    this.#press = new Press(() => shim.act(this.#relay, 'press', Math.ceil(breakHolds * 1000)));
+    this.#handle = new Handle(shim, this.#relay);
+    this.claims = new Claims(this.#handle, breakHolds);
+    this.answers = new LaneAnswers(this.#handle);
     this.#limits = limits;
     this.limit({});
     this.files = new Files(shim);
@@ -239,67 +211,15 @@ export class NativeRelay implements Relay {
   }
 
   place(generation: Generation, segments: readonly Segment[]): Claim {
-    const claim = this.#shim.place(this.#relay, generation.id, flatten(segments));
-    return this.#claim(checkedObject(claim, 'place'), 'reader');
+    return this.claims.place(generation, segments);
   }
 
   endPlace(place: Claim): void {
-    this.#settleClaim(place.id, false);
-    if (!this.#closed) this.#shim.act(this.#relay, 'endPlace', place.id);
+    this.claims.endPlace(place);
   }
 
   onUnwanted(transmission: TransmissionId, callback: () => void): void {
     this.#unwanted.set(transmission, callback);
-  }
-
-  /**
-   * Asks for a lease on the pages of `length` bytes from `offset`; Infinity for all that follow. It ends by `endLease`,
-   * also while it waits.
-   *
-   * @throws SystemError: ESTALE, EBADF when the generation is closed; EBUSY when pages are quarantined; EAGAIN when it
-   * can't be had at once and `wait` is false
-   */
-  lease(generation: Generation, offset: number, length: number, needs: Needs, wait = true): Claim {
-    const bytes = length === Number.POSITIVE_INFINITY ? noLimit : length;
-    const claim = this.#shim.lease(this.#relay, generation.id, offset, bytes, needs, wait);
-    return this.#asked(checkedObject(claim, 'lease'));
-  }
-
-  /**
-   * Has readers who have not been sent bytes of a lease's pages yet go on with a copy of the old ones, where that can be had.
-   * It needs `nothing` yet, and must not end before this resolves.
-   */
-  async keepUnsent(lease: Claim): Promise<void> {
-    if (this.#closed) return; // `waitFor` says so.
-    await this.#reads.follow(Promise.resolve(this.#shim.keepUnsent(this.#relay, lease.id)));
-  }
-
-  /**
-   * Has a lease that needed `nothing` wait for what it does need, but for bytes that are kept.
-   *
-   * @throws SystemError: EBUSY when pages are quarantined, EUSERS when too many wait; the lease is gone then
-   */
-  waitFor(lease: Claim, needs: Needs): Claim {
-    if (this.#closed) throw new SystemError('EBADF', 'waitFor');
-    const result = this.#shim.act(this.#relay, 'waitLease', lease.id, needsNumbers[needs]);
-    return this.#asked({ id: lease.id, granted: checked(result, 'waitFor') === 1 });
-  }
-
-  /** Bytes are about to change, or may have: the version moves. Gives the new one. */
-  beginLease(lease: Claim, epoch: number): number {
-    return checked(this.#shim.act(this.#relay, 'beginLease', lease.id, epoch), 'beginLease');
-  }
-
-  /** The file's size or time is about to change, but no byte that is served: the version stays. */
-  touchLease(lease: Claim): void {
-    checked(this.#shim.act(this.#relay, 'touchLease', lease.id), 'touchLease');
-  }
-
-  /** Ends a lease. With `isOurs`, what was done to the file under it is not taken for a change by others. */
-  endLease(lease: Claim, isOurs = false): void {
-    this.#settleClaim(lease.id, false);
-    if (this.#closed) return;
-    this.#shim.act(this.#relay, 'endLease', lease.id, isOurs ? 1 : 0);
   }
 
   /** A folder inside the tree: a descriptor for paths relative to it; the caller closes it. @throws SystemError */
@@ -329,6 +249,10 @@ export class NativeRelay implements Relay {
     return this.#closed;
   }
 
+  get #closed(): boolean {
+    return this.#handle.isClosed;
+  }
+
   /** Makes every CPU let go of buffers that were read. */
   nudge(): void {
     if (!this.#closed) this.#shim.act(this.#relay, 'nudge');
@@ -347,7 +271,7 @@ export class NativeRelay implements Relay {
   async read(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     if (generation.backing === 'devdax') return this.#readMapped(generation, buffer, offset);
     const fd = checked(this.#shim.act(this.#relay, 'generationDescriptor', generation.id), 'descriptor');
-    return this.#reads.read(fd, buffer, offset);
+    return this.#handle.reads.read(fd, buffer, offset);
   }
 
   reopen(generation: Generation): number | undefined {
@@ -382,7 +306,7 @@ export class NativeRelay implements Relay {
   }
 
   counters(): Counters {
-    const { writer, reader } = this.#waits;
+    const { writer, reader } = this.claims.waits;
     const { lanes, ...counted } = this.#shim.counters(this.#relay);
     return { ...counted, waits: { writer: writer.counted, reader: reader.counted } };
   }
@@ -393,12 +317,12 @@ export class NativeRelay implements Relay {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
-    await this.#reads.ended();
+    this.#handle.isClosed = true;
+    await this.#handle.reads.ended();
     this.#shim.closeRelay(this.#relay);
     for (const resolve of this.#ends.values()) resolve({ outcome: 'cancelled', code: 'ECANCELED', bytes: 0 });
     this.#ends.clear();
-    for (const id of [...this.#claims.keys()]) this.#settleClaim(id, false);
+    this.claims.close();
     for (const resolve of this.#retired.values()) resolve();
     this.#retired.clear();
   }
@@ -507,70 +431,6 @@ export class NativeRelay implements Relay {
     return { outcome: result.outcome, code: errnoName(result.errno), bytes: result.bytes };
   }
 
-  /** Has lanes answer for a region. Whether they do: not for what was closed meanwhile. */
-  publish(publication: Publication): boolean {
-    const isPublished = !this.#closed && this.#shim.publish(this.#relay, publication) === 0;
-    if (isPublished) this.#isSuspended = false;
-    return isPublished;
-  }
-
-  /**
-   * The same for one whose file is not open. Nothing that was published with a generation gives way to it.
-   *
-   * @returns false when no more are published so
-   */
-  publishAhead(publication: PublicationAhead): boolean {
-    const result = this.#closed ? -constants.errno.ENOSPC : this.#shim.publish(this.#relay, publication);
-    return result !== -constants.errno.ENOSPC;
-  }
-
-  /** Has lanes answer requests with this Host, which was judged; undoes it by `forgetAllowed`. At most 1,024. */
-  allowHost(host: string, anyHost: boolean): void {
-    if (!this.#closed) this.#shim.tell(this.#relay, anyHost ? 'anyHost' : 'host', host);
-  }
-
-  /** The same with this Authorization, where not everybody's requests are answered. */
-  allowReader(authorization: string): void {
-    if (!this.#closed) this.#shim.tell(this.#relay, 'reader', authorization);
-  }
-
-  /** Has lanes answer by no host and to nobody, until it is said again. */
-  forgetAllowed(): void {
-    if (!this.#closed) this.#shim.act(this.#relay, 'forgetAllowed');
-  }
-
-  /** Has lanes answer nothing until something is published again; what is published stays. */
-  suspend(): void {
-    this.#isSuspended = true;
-    if (!this.#closed) this.#shim.act(this.#relay, 'suspend');
-  }
-
-  /** Whether they answer nothing since then. */
-  get isSuspended(): boolean {
-    return this.#isSuspended;
-  }
-
-  /**
-   * Whether nobody has pages, and lanes have answered nothing since this was asked before. After `suspend` nobody takes any
-   * either, until the caller publishes or holds something.
-   */
-  isIdle(): boolean {
-    return !this.#closed && this.#shim.act(this.#relay, 'isIdle') !== 0;
-  }
-
-  /** Has lanes answer for nothing until it is published again. */
-  withdraw(): void {
-    if (!this.#closed) this.#shim.act(this.#relay, 'withdraw');
-  }
-
-  /**
-   * The region at this path is changed. Lanes go on with it where it is open, at the version that it is at, and open it no
-   * more as it was seen before.
-   */
-  changed(path: string): void {
-    if (!this.#closed) this.#shim.tell(this.#relay, 'changed', path);
-  }
-
   /** What Node shall read of a connection that its lane gives to it. @throws SystemError */
   unread(connection: number): Buffer {
     const bytes = this.#shim.unread(this.#relay, connection);
@@ -581,11 +441,6 @@ export class NativeRelay implements Relay {
   /** Has a lane read on what it has fed to Node. Whether it does. */
   resume(connection: number): boolean {
     return !this.#closed && this.#shim.act(this.#relay, 'resume', connection) === 0;
-  }
-
-  /** Has lanes answer no more: every connection is Node's, after the response that it is in. */
-  handOverAll(): void {
-    if (!this.#closed) this.#shim.act(this.#relay, 'handOverAll');
   }
 
   /** Whether our FIN may go out now; if not, `drained` will tell. */
@@ -620,47 +475,25 @@ export class NativeRelay implements Relay {
   // read(2) knows nothing of such a device.
   async #readMapped(generation: Generation, buffer: Uint8Array, offset: number): Promise<number> {
     const reading = this.#shim.readMapped(this.#relay, generation.id, buffer, offset);
-    return checked(await this.#reads.follow(Promise.resolve(reading)), 'read');
+    return checked(await this.#handle.reads.follow(Promise.resolve(reading)), 'read');
   }
 
   #deliver(events: ShimEvents): void {
-    for (let at = 0; at < events.length; at += fieldsOfEvent) {
-      const event = events.slice(at, at + fieldsOfEvent) as [number, number, Outcome, number, number];
-      const [kind, id, outcome, errno, bytes] = event;
-      if (kind === eventKinds.drained) this.#listeners.get(id)?.drained();
-      else if (kind === eventKinds.stalled) this.#listeners.get(id)?.stalled();
-      else if (kind === eventKinds.granted) this.#settleClaim(id, errno === 0);
-      else if (kind === eventKinds.unwanted) this.#unwanted.get(id)?.();
-      else if (kind === eventKinds.gone) this.#gone(id);
-      else if (kind === eventKinds.opened) this.onOpened?.();
-      else if (kind === eventKinds.returned) this.#listeners.get(id)?.returned(returns[bytes] ?? 'closed');
-      else if (kind === eventKinds.arrived) this.#onArrival?.({ id, how: returns[bytes] ?? 'closed' });
-      else if (kind === eventKinds.crowded) this.#onCrowd?.(bytes > 0);
-      else this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
-    }
-  }
-
-  #asked(claim: ShimClaim): Claim {
-    const made = this.#claim(claim, 'writer');
-    if (!made.atOnce) this.#press.whilst(made.granted);
-    return made;
-  }
-
-  #claim({ id, granted }: ShimClaim, who: 'writer' | 'reader'): Claim {
-    if (granted) return { id, atOnce: true, granted: Promise.resolve(true) };
-    const began = performance.now();
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#claims.set(id, (had) => {
-      this.#waits[who].add((performance.now() - began) / 1000);
-      resolve(had);
+    const end = ({ id, outcome, errno, bytes }: ShimEvent) =>
+      this.#end(id, { outcome, code: errno === 0 ? undefined : errnoName(-errno), bytes });
+    deliver(events, {
+      accepted: end,
+      broken: end,
+      drained: ({ id }) => this.#listeners.get(id)?.drained(),
+      stalled: ({ id }) => this.#listeners.get(id)?.stalled(),
+      granted: ({ id, errno }) => this.claims.settle(id, errno === 0),
+      unwanted: ({ id }) => this.#unwanted.get(id)?.(),
+      gone: ({ id }) => this.#gone(id),
+      returned: ({ id, bytes }) => this.#listeners.get(id)?.returned(returns[bytes] ?? 'closed'),
+      arrived: ({ id, bytes }) => this.#onArrival?.({ id, how: returns[bytes] ?? 'closed' }),
+      crowded: ({ bytes }) => this.#onCrowd?.(bytes > 0),
+      opened: () => this.onOpened?.(),
     });
-    return { id, atOnce: false, granted: promise };
-  }
-
-  #settleClaim(id: number, granted: boolean): void {
-    const resolve = this.#claims.get(id);
-    this.#claims.delete(id);
-    resolve?.(granted);
   }
 
   #gone(generation: number): void {
@@ -674,24 +507,4 @@ export class NativeRelay implements Relay {
     this.#ends.delete(transmission);
     resolve?.(end);
   }
-}
-
-/** [offset, length, "literal", offset, length, …] */
-function flatten(segments: readonly Segment[]): (string | number)[] {
-  const flat: (string | number)[] = [];
-  for (const segment of segments) {
-    if (typeof segment === 'string') flat.push(segment);
-    else flat.push(segment.offset, segment.length);
-  }
-  return flat;
-}
-
-function checked(result: number, what: string): number {
-  if (result < 0) throw new SystemError(errnoName(result), what);
-  return result;
-}
-
-function checkedObject<Result extends object>(result: Result | number, what: string): Result {
-  if (typeof result === 'number') throw new SystemError(errnoName(result), what);
-  return result;
 }

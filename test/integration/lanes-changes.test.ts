@@ -337,7 +337,7 @@ test('lanes that were suspended answer again once Node has answered, however sho
   const running = await startService(t, { dir: folder, engine: 'sendfile' });
   const client = await connectToLane(t, running, { path });
   for (let round = 0; round < 3; round++) {
-    (running.service.relay as NativeRelay).suspend(); // as where nobody has asked for a while
+    (running.service.relay as NativeRelay).answers.suspend(); // as where nobody has asked for a while
     const [fed, answers] = [fedOf(running), answersOf(running)];
     for (let asked = 0; asked < 2; asked++) {
       await until(() => running.service.relay.counters().reading === 1, 'a lane reads the connection');

@@ -37,7 +37,7 @@ async function give(
   const server = createServer(listener);
   t.after(async () => {
     server.close();
-    relay.handOverAll();
+    relay.answers.handOverAll();
     await until(
       () => {
         server.closeAllConnections();
@@ -122,7 +122,7 @@ test('a server that is closed accepts nobody, and waits for the connection that 
   server.close(() => {
     isClosed = true;
   });
-  relay.handOverAll();
+  relay.answers.handOverAll();
   await until(async () => (await connectionRefused(port)) === 'ECONNREFUSED', 'nobody can connect');
   assert.equal(isClosed, false);
   answers[0]?.();

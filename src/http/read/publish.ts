@@ -4,7 +4,7 @@ import { planWhole } from '../../range/plan.ts';
 import { encodeName } from '../../region/name.ts';
 import type { Described, Region, Unopened } from '../../region/region.ts';
 import type { BackingEngine } from '../../relay/engine.ts';
-import type { NativeRelay } from '../../relay/native-relay.ts';
+import type { LaneAnswers } from '../../relay/lane-answers.ts';
 import type { Engine, Tree } from '../../relay/relay.ts';
 import { copyingIn } from '../../relay/witness.ts';
 import { isForAnyOrigin } from '../cors.ts';
@@ -45,7 +45,7 @@ const mostKnown = 1024;
 
 /** Tells lanes what they may answer by themselves, by whom they may be asked, and who may read. */
 export class Publisher {
-  readonly #relay: NativeRelay;
+  readonly #answers: LaneAnswers;
   readonly #options: PublisherOptions;
   readonly #hosts = new Set<string>();
   readonly #readers = new Set<string>();
@@ -55,8 +55,8 @@ export class Publisher {
   #published = new WeakMap<Region, Map<string, Rest>>();
   #isOver = false;
 
-  constructor(relay: NativeRelay, options: PublisherOptions) {
-    this.#relay = relay;
+  constructor(answers: LaneAnswers, options: PublisherOptions) {
+    this.#answers = answers;
     this.#options = options;
   }
 
@@ -79,7 +79,7 @@ export class Publisher {
     const paths = this.#published.get(region) ?? new Map<string, Rest>();
     const rest = paths.get(path);
     const isResting = rest?.anyOrigin === anyOrigin && performance.now() < rest.until;
-    const isPublished = isResting && !this.#relay.isSuspended;
+    const isPublished = isResting && !this.#answers.isSuspended;
     // An application that rewrites paths may lead the same one elsewhere next time.
     const isAsAsked =
       isPublished || (request.originalUrl === path && plainPath.test(path) && isUsual(path, region, given));
@@ -89,7 +89,7 @@ export class Publisher {
     const oneVersion = isOneVersion(given);
     if (
       what &&
-      this.#relay.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin, oneVersion })
+      this.#answers.publish({ ...what, path, generation: generation.id, epoch, version, anyOrigin, oneVersion })
     )
       this.#published.set(region, paths.set(path, { anyOrigin, until: performance.now() + restMilliseconds }));
   }
@@ -124,7 +124,7 @@ export class Publisher {
    * it later would not where its file is left as it was, and only less of it is served.
    */
   changed(name: string): void {
-    if (this.#filling) for (const path of this.#pathsOf(name)) this.#relay.changed(path);
+    if (this.#filling) for (const path of this.#pathsOf(name)) this.#answers.changed(path);
   }
 
   #pathsOf(name: string): string[] {
@@ -142,7 +142,7 @@ export class Publisher {
     return this.#pathsOf(region.name)
       .filter((path) => plainPath.test(path))
       .every((path) =>
-        this.#relay.publishAhead({ ...what, path, file: seenFile, epoch, version, anyOrigin, oneVersion: false }),
+        this.#answers.publishAhead({ ...what, path, file: seenFile, epoch, version, anyOrigin, oneVersion: false }),
       );
   }
 
@@ -167,7 +167,7 @@ export class Publisher {
   withdraw(): void {
     this.#forget();
     this.#published = new WeakMap();
-    this.#relay.withdraw();
+    this.#answers.withdraw();
     void this.#filling?.start();
   }
 
@@ -175,7 +175,7 @@ export class Publisher {
   close(): void {
     this.#isOver = true;
     this.#filling?.stop();
-    this.#relay.handOverAll();
+    this.#answers.handOverAll();
   }
 
   // Whether lanes may answer whoever asks like this. Tokens are asked for again: they may have been exchanged since.
@@ -185,17 +185,17 @@ export class Publisher {
     if (mayRead && !mayRead(authorization)) return false;
     if (this.#hosts.size >= mostKnown || this.#readers.size >= mostKnown) this.#forget();
     if (mayRead && authorization !== undefined && isNew(this.#readers, authorization)) {
-      this.#relay.allowReader(authorization);
+      this.#answers.allowReader(authorization);
     }
     const anyHost = arrivedBy(raw.socket)?.isLoopback === false;
-    if (host !== undefined && isNew(this.#hosts, `${anyHost} ${host}`)) this.#relay.allowHost(host, anyHost);
+    if (host !== undefined && isNew(this.#hosts, `${anyHost} ${host}`)) this.#answers.allowHost(host, anyHost);
     return true;
   }
 
   #forget(): void {
     this.#hosts.clear();
     this.#readers.clear();
-    this.#relay.forgetAllowed();
+    this.#answers.forgetAllowed();
   }
 }
 

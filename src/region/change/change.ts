@@ -120,13 +120,13 @@ export class Change {
 
   /** Bytes are about to change, or may have. Gives the region's new version: versions move here and nowhere else. */
   moveVersion(epoch: number): number {
-    return this.#store.relay.beginLease(this.#leased.claim, epoch);
+    return this.#store.relay.claims.beginLease(this.#leased.claim, epoch);
   }
 
   /** The file's size or time is about to change, but no byte that is served: the version stays. */
   touch(): void {
     this.#isOurs = true;
-    this.#store.relay.touchLease(this.#leased.claim);
+    this.#store.relay.claims.touchLease(this.#leased.claim);
   }
 
   /** The bytes may have changed once more than was told: the version moves again. */
@@ -284,7 +284,7 @@ export class Change {
     this.#begun = undefined;
     this.#isOver = true;
     try {
-      this.#store.relay.endLease(this.#leased.claim, this.#isOurs);
+      this.#store.relay.claims.endLease(this.#leased.claim, this.#isOurs);
       this.#leased.release?.();
       if (this.#fd !== undefined) closeSync(this.#fd);
     } finally {

@@ -88,11 +88,11 @@ export class HeldFiles {
 
   async #leaseOwn(generation: Generation, { offset, length, needs }: PagesAsked, closers: Closers): Promise<void> {
     const relay = this.#relay;
-    const claim = relay.lease(generation, offset, length, 'nothing');
-    closers.push(() => relay.endLease(claim));
+    const claim = relay.claims.lease(generation, offset, length, 'nothing');
+    closers.push(() => relay.claims.endLease(claim));
     await hasIt(claim);
-    await relay.keepUnsent(claim);
-    await hasIt(relay.waitFor(claim, needs));
+    await relay.claims.keepUnsent(claim);
+    await hasIt(relay.claims.waitFor(claim, needs));
   }
 }
 

@@ -69,11 +69,11 @@ export async function lease(store: Store, asked: Asked, want: (region: Region) =
       // Whoever came before may have changed what has to be waited for.
       if (isSame && covers(wanted, want(now))) return { region: now, claim, needs: wanted.needs, release };
     } catch (error) {
-      store.relay.endLease(claim);
+      store.relay.claims.endLease(claim);
       release?.();
       throw error;
     }
-    store.relay.endLease(claim);
+    store.relay.claims.endLease(claim);
     release?.();
   }
 }
@@ -116,14 +116,14 @@ export function leaseAtOnce(
   needs: Needs = 'done',
 ): Leased | undefined {
   if (needs !== 'nothing' && store.predecessor.has(keyOf(region.content.generation))) return undefined;
-  const claim = unlessFailed(() => store.relay.lease(region.content.generation, offset, length, needs, false));
+  const claim = unlessFailed(() => store.relay.claims.lease(region.content.generation, offset, length, needs, false));
   return claim && { region, claim, needs };
 }
 
 function ask(store: Store, region: Region, { offset, length, needs }: Wanted): Claim | undefined {
   return orRefuse(() => {
     try {
-      return store.relay.lease(region.content.generation, offset, length, needs);
+      return store.relay.claims.lease(region.content.generation, offset, length, needs);
     } catch (error) {
       // Closed meanwhile: find it again.
       if (error instanceof SystemError && (error.code === 'ESTALE' || error.code === 'EBADF')) return undefined;
@@ -156,15 +156,15 @@ export async function leaseFromReaders(
   const idle = leaseAtOnce(store, region, wanted);
   const behindWriters = idle ? undefined : leaseAtOnce(store, region, wanted, 'nothing');
   if (!behindWriters) return idle;
-  await store.relay.keepUnsent(behindWriters.claim);
-  store.relay.endLease(behindWriters.claim);
+  await store.relay.claims.keepUnsent(behindWriters.claim);
+  store.relay.claims.endLease(behindWriters.claim);
   return leaseAtOnce(store, region, wanted);
 }
 
 async function waitFor(store: Store, claim: Claim, needs: Needs, { deadline, signal }: Patience): Promise<void> {
   if (needs === 'nothing') return;
-  await store.relay.keepUnsent(claim);
-  const waiting = orRefuse(() => store.relay.waitFor(claim, needs));
+  await store.relay.claims.keepUnsent(claim);
+  const waiting = orRefuse(() => store.relay.claims.waitFor(claim, needs));
   await granted(store, waiting, { deadline: Math.max(deadline, performance.now() + turnMilliseconds), signal });
 }
 

@@ -6,7 +6,7 @@ import { Publisher, type PublisherOptions } from '../../../src/http/read/publish
 import type { Fields, GivenFields } from '../../../src/http/read/region-headers.ts';
 import type { Region } from '../../../src/region/region.ts';
 import type { BackingEngine } from '../../../src/relay/engine.ts';
-import type { NativeRelay } from '../../../src/relay/native-relay.ts';
+import type { LaneAnswers } from '../../../src/relay/lane-answers.ts';
 import type { Publication } from '../../../src/relay/publication.ts';
 
 const lastModified = new Date('2026-01-02T03:04:05Z');
@@ -48,7 +48,7 @@ function makePublisher(options: Partial<PublisherOptions> = {}) {
     onFault: () => assert.fail(),
     ...options,
   };
-  const publisher = new Publisher(relay as unknown as NativeRelay, all);
+  const publisher = new Publisher(relay as unknown as LaneAnswers, all);
   const publish = ({
     of = region,
     given = {},

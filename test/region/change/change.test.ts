@@ -118,7 +118,7 @@ test('one that fails, and then fails to end, is told by what it failed by first;
   const opened = await open(t);
   const { store } = opened;
   const report = t.mock.method(store, 'report', () => {});
-  const moving = t.mock.method(store.relay, 'beginLease', store.relay.beginLease);
+  const moving = t.mock.method(store.relay.claims, 'beginLease', store.relay.claims.beginLease);
   const failing = change(opened, async (it) => {
     await it.begin();
     moving.mock.mockImplementation(() => {
