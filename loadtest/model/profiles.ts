@@ -10,6 +10,7 @@ const closing = words('close-4k kept-10-4k fresh-4k fresh-64k http10-4k unix-4k 
 const many = [1, 256, 2000].flatMap((count) => [`connections-${count}-4k`, `connections-${count}-64k`]);
 const halves = words('half-rate-4k half-rate-64k half-rate-1m');
 const writers = words('writer-64k writer-1m');
+const moreWriters = words('writer-disk-64k writer-disk-1m writer-most writer-disk-most');
 const rates = words('rate-4k rate-1m');
 
 const usual = words('nginx-cache static stream copy no-express');
@@ -51,7 +52,7 @@ export const profiles: readonly Profile[] = [
     scenarios: [
       ...words('random-4k random-64k random-1m random-16m whole-1g'),
       ...[...kinds, 'cold', ...logs, ...closing, ...many],
-      ...[...halves, 'two-processors-64k', ...writers, 'writer-disk-64k', 'writer-disk-1m', 'idle'],
+      ...[...halves, 'two-processors-64k', ...writers, ...moreWriters, 'idle'],
     ],
   },
   {

@@ -15,6 +15,9 @@ const level = [{ requests: 1, cpu: 1 }];
 /** What a scenario does not say: ranges of 4 KiB at random pages, on 16 connections that are kept, beside all others. */
 const usual = { pattern: 'random', size: 4 * KiB, connections: 16, against: others, goals: level } as const;
 
+/** More than can be written: what is not taken in time is left out. */
+const most: Partial<Scenario> = { writes: 10_000, rate: 100, against: 'nobody', goals: [] };
+
 const onDisk: RegionsAsked = { on: 'disk' };
 const regions20: RegionsAsked = { count: 20, pick: 'turn' };
 const tenThousand: RegionsAsked = { count: 10_000, pick: 'zipf' };
@@ -101,6 +104,8 @@ const writers: readonly Line[] = [
   ['writer-1m', 'readers of large chunks beside a writer, on tmpfs', writing(MiB)],
   ['writer-disk-64k', 'readers of chunks beside a writer, on a disk', { ...writing(64 * KiB), regions: onDisk }],
   ['writer-disk-1m', 'readers of large chunks beside a writer, on a disk', { ...writing(MiB), regions: onDisk }],
+  ['writer-most', 'as many overwrites as the service takes, beside few readers', most],
+  ['writer-disk-most', 'the same on a disk', { ...most, regions: onDisk }],
 ];
 
 function all(size: number, goals: NonNullable<Scenario['goals']>): Partial<Scenario> {
