@@ -11,7 +11,7 @@ import { NativeRelay } from './relay/native-relay.ts';
 import type { ServiceOptions } from './service.ts';
 
 /** What a server's lanes are to do. */
-export type LanesAsked = Required<Pick<LaneOptions, 'room' | 'onCrowd' | 'guarded'>> & {
+export type LanesAsked = Required<Pick<LaneOptions, 'room' | 'onCrowd' | 'guarded' | 'proxies'>> & {
   /** What all answers of regions have. */
   readonly fields: GivenFields;
   readonly report: Report;

@@ -7,6 +7,7 @@ import { AllowedHosts } from './http/guard/allowed-hosts.ts';
 import { Tokens } from './http/guard/bearer.ts';
 import { type Guards, refusalOf } from './http/guard/guard.ts';
 import { badFraming, badHost, badVersion, repeatedField, targetPath } from './http/guard/request-target.ts';
+import { TrustedProxies, type TrustedProxy } from './http/guard/trusted-proxies.ts';
 import { describeRoutes } from './http/openapi/openapi.ts';
 import { healthRoute, readinessRoute } from './http/openapi/page.ts';
 import { addPageRoutes } from './http/page-routes.ts';
@@ -61,6 +62,8 @@ export type ServiceOptions = Omit<OpenOptions, 'express' | 'report' | 'lostLines
     readonly accessLog?: AccessLog | undefined;
     /** Origins whose pages may read regions; `*` is any. */
     readonly cors: readonly string[];
+    /** Who is trusted to say for whom they ask; by default nobody is. */
+    readonly trustedProxies?: readonly TrustedProxy[];
     /** By which hosts it may be asked on a loopback address, beside those of the loopback; `*` is any. */
     readonly allowHosts: readonly string[];
     /** Files of bearer tokens; undefined: nobody is asked for one. */
@@ -109,7 +112,9 @@ export function createService(options: ServiceOptions): Service {
   const { relay, catalog, metrics, writer } = opened;
   const app = createServer(options, metrics);
   log = app.log;
-  const listeners = new Listeners(app.server, relay);
+  const proxies = new TrustedProxies(options.trustedProxies ?? []);
+  if (options.accessLog) options.accessLog.clientOf = (peer, forwardedFor) => proxies.clientOf(peer, forwardedFor);
+  const listeners = new Listeners(app.server, relay, proxies);
   app.addHook('preClose', async () => void listeners.close());
   const onCrowd = warnOfCrowd(log);
   const clients = new Clients(limits, (reason) => metrics.countLimited(reason));
@@ -126,7 +131,7 @@ export function createService(options: ServiceOptions): Service {
     const mostOthers = own + mostOpen + (catalog.kept ? mostDescriptors : 0);
     room.limit({ most: options.maxConnections, others, mostOthers });
     const guarded = express?.mayRead !== undefined;
-    acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, report });
+    acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, proxies, report });
   });
   const succession = new Succession(app, opened, room, listeners);
   let draining = false;

@@ -17,8 +17,9 @@
 
 enum { MOST_NUMBERS = 4 };
 
-static double open_door(struct pr_relay *relay, uint64_t fd, uint64_t number, bool any_host, uint64_t nodes) {
-    const struct pr_door_options options = {.node = (int)nodes - 1, .number = (unsigned)number, .any_host = any_host};
+static double open_door(struct pr_relay *relay, uint64_t fd, uint64_t number, uint64_t kind, uint64_t nodes) {
+    const struct pr_door_options options = {
+        .node = (int)nodes - 1, .number = (unsigned)number, .any_host = kind & 1, .takes_proxy = kind >> 1 & 1};
     uint64_t door;
     if (fd > INT32_MAX) return -EBADF;
     if (number >= PR_MOST_DOORS || nodes > INT32_MAX) return -EINVAL;
@@ -51,7 +52,7 @@ static double begin_lease(struct pr_relay *relay, uint64_t lease, uint64_t epoch
     ACT(press, 1, pr_press(relay, (double)n[0] / 1e3))                                                                 \
     ACT(endPlace, 1, pr_place_end(relay, n[0]))                                                                        \
     ACT(nudge, 0, pr_nudge())                                                                                          \
-    ACT(openDoor, 4, open_door(relay, n[0], n[1], n[2] != 0, n[3]))                                                    \
+    ACT(openDoor, 4, open_door(relay, n[0], n[1], n[2], n[3]))                                                         \
     ACT(doorDescriptor, 1, pr_door_descriptor(relay, n[0]))                                                            \
     ACT(closeDoor, 1, pr_door_close(relay, n[0]))                                                                      \
     ACT(finish, 1, pr_connection_finish(relay, n[0]))                                                                  \

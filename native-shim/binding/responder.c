@@ -10,6 +10,7 @@
 #include "http/responder.h"
 #include "http/template.h"
 #include "http/window.h"
+#include "wire/proxied.h"
 
 /* The strings of one call, one after the other. */
 struct texts {
@@ -161,18 +162,19 @@ static napi_value take_opened(napi_env env, napi_callback_info info) {
     return texts;
 }
 
-/* Who may be answered, by what Node has let pass; or the path of a region that is changed. */
+/* Who may be answered, by what Node has let pass; who is trusted; or the path of a region that is changed. */
 static napi_value tell(napi_env env, napi_callback_info info) {
-    static const char *const kinds[] = {"host", "anyHost", "reader", "changed"};
-    enum { HOST, ANY_HOST, READER };
+    static const char *const kinds[] = {"host", "anyHost", "reader", "proxy", "changed"};
+    enum { HOST, ANY_HOST, READER, PROXY };
     struct call call;
     struct texts texts;
     struct pr_text text;
     int kind;
     texts.used = 0;
-    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 4, &kind) ||
+    if (!open_call(env, info, &call) || !want_name(env, call.arguments[1], "kind", kinds, 5, &kind) ||
         !want_text(env, call.arguments[2], "text", &texts, &text))
         return NULL;
+    if (kind == PROXY) return number(env, pr_trust(call.relay, text.at, text.length));
     if (kind == READER) return number(env, pr_allow_reader(call.relay, text));
     if (kind == HOST || kind == ANY_HOST) return number(env, pr_allow_host(call.relay, kind == ANY_HOST, text));
     pr_changed(call.relay, text);

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { isOrigin } from '../http/cors.ts';
 import { isAllowable } from '../http/guard/allowed-hosts.ts';
+import { parseTrustedProxy } from '../http/guard/trusted-proxies.ts';
 import { isFieldValue, ownFields, readField } from '../http/read/given-fields.ts';
 import { accessLogFormats } from '../observe/access-log.ts';
 import type { NamedFile } from '../region/catalog.ts';
@@ -89,6 +90,12 @@ const lanes = {
   shownDefault: 'cores - 1',
 };
 
+const trustedProxies = many({
+  placeholder: 'CIDR',
+  rule: 'an address with a prefix length, such as 10.0.0.0/8 or fd00::/8, or unix:',
+  read: parseTrustedProxy,
+});
+
 const addressBlocks = many({
   placeholder: 'CIDR',
   rule: 'an IPv4 or IPv6 address with a prefix length, such as 10.0.0.0/8 or fd00::/8',
@@ -103,7 +110,7 @@ export const flags = {
   port: named('port', 'port to listen on; 0 picks one', whole('PORT', 0, 65_535, 8080)),
   listen: named(
     'listen',
-    'where to listen, in place of --host and --port: HOST:PORT, unix:PATH or fd:N, with ,device=NAME and ,node=N',
+    'where to listen, in place of --host and --port: HOST:PORT, unix:PATH or fd:N, with ,device=NAME ,node=N ,proxy',
     listen,
   ),
   adminListen: named(
@@ -119,6 +126,11 @@ export const flags = {
     oneOf('RULE', dotfileRules, 'allow'),
   ),
   writable: named('writable', 'allow regions of --dir to be made, changed and deleted', onOff),
+  trustedProxies: named(
+    'trusted-proxy',
+    'proxies that say for whom they ask, by X-Forwarded-For and the PROXY protocol; unix: is all by unix sockets',
+    trustedProxies,
+  ),
   allowHosts: named(
     'allow-host',
     'another host that a service on the loopback answers to, with or without a port; * is any',

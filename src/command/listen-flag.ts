@@ -13,7 +13,7 @@ export const mostListeners = 16;
 
 /** What a value must be. */
 export const listenRule =
-  'HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N, and behind a comma each: device=NAME (with a port), node=N';
+  'HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N, and behind a comma each: device=NAME (with a port), node=N, proxy';
 
 /** Reads `127.0.0.1:8080`, `[::1]:8080,device=eth1`, `unix:/run/pagerelay.sock`, `fd:3,node=0`; undefined for what is none. */
 export function readListen(text: string): ListenAt | undefined {
@@ -44,6 +44,7 @@ function withOption(at: ListenAt, name: string, value: string): ListenAt | undef
     const isName = /^[^\s/:]+$/.test(value) && Buffer.byteLength(value) <= longestDevice;
     return isName && 'host' in at.place ? { ...at, device: value } : undefined;
   }
+  if (name === 'proxy') return value === '' ? { ...at, takesProxy: true } : undefined;
   if (name === 'node')
     return /^[0-9]{1,4}$/.test(value) && Number(value) <= mostNode ? { ...at, node: Number(value) } : undefined;
   return undefined;

@@ -49,7 +49,7 @@ export function wayTo(listener: Listener | undefined): { readonly curl: string; 
 }
 
 /** A listener, as the log names it. */
-export function nameOf({ where, at: { device, node, isAdmin } }: Listener): string {
-  const options = [...(device ? [`device=${device}`] : []), ...(node === undefined ? [] : [`node=${node}`])];
-  return `${[where, ...options].join(',')}${isAdmin ? ' (admin)' : ''}`;
+export function nameOf({ where, at: { device, node, takesProxy, isAdmin } }: Listener): string {
+  const options = [device && `device=${device}`, node !== undefined && `node=${node}`, takesProxy && 'proxy'];
+  return `${[where, ...options.filter(Boolean)].join(',')}${isAdmin ? ' (admin)' : ''}`;
 }

@@ -56,6 +56,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
   });
   const options = Object.fromEntries(settled) as ServeOptions;
   refuseTooManyPlaces(options);
+  refuseUntrustedProxies(options);
   refuseUnsafeWriting(options);
   refuseDeniedNames(options);
   return { kind: 'serve', options };
@@ -99,6 +100,15 @@ function dropShortForm(sources: Map<AnyFlag, Source | undefined>): void {
 function refuseTooManyPlaces({ listen, adminListen }: ServeOptions): void {
   if (Math.max(1, listen.length) + adminListen.length > mostListeners)
     throw new UsageError(`--listen and --admin-listen take at most ${mostListeners} places together`);
+}
+
+function refuseUntrustedProxies({ listen, adminListen, trustedProxies }: ServeOptions): void {
+  const asked = [
+    ...listen.filter(({ takesProxy }) => takesProxy).map(({ text }) => `--listen ${text}`),
+    ...adminListen.filter(({ takesProxy }) => takesProxy).map(({ text }) => `--admin-listen ${text}`),
+  ][0];
+  if (asked && trustedProxies.length === 0)
+    throw new UsageError(`${asked} needs --trusted-proxy: nobody else may say who a client is`);
 }
 
 function refuseUnsafeWriting(options: ServeOptions): void {

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { noteArrival } from '../http/guard/arrived-by.ts';
+import { type TrustedProxies, trustedProxyText, unixPeer } from '../http/guard/trusted-proxies.ts';
 import { onceEnded } from '../observe/response-end.ts';
 import { openDescriptors, usableDescriptors } from '../relay/descriptors.ts';
 import type { Arrival, NativeRelay } from '../relay/native-relay.ts';
@@ -20,84 +20,25 @@ import {
   countAmong,
   descriptorOf,
   isAnswering,
-  type ListeningHandle,
   listeningHandleOf,
   markAnswering,
   replaceListeningHandle,
   serverOf,
   tellPeer,
 } from './internals.ts';
+import { closeHandle, LanesHandle } from './lanes-handle.ts';
 import { linger } from './lingering.ts';
 import { describe, type Listener } from './listeners.ts';
 import { headOf, passingOnOf } from './passing-on.ts';
 import { holdBack, letGo, stopTime } from './reading.ts';
 import { Room, refusal, refusalOfOne } from './room.ts';
-import { removeSocket } from './unix-path.ts';
 
 const longest = 2 ** 31 - 1; // of a timer, milliseconds
 
-/**
- * In place of the handle that a server listens by: so that it can be closed, and asked for its address, as ever. Node's
- * cluster module does the same in its workers.
- */
-class LanesHandle implements ListeningHandle {
-  readonly #relay: NativeRelay;
-  readonly #listener: number;
-  readonly #path: string | undefined;
-  /** Of the socket's file. */
-  readonly #inode: number | undefined;
-  #isLeft = false;
-  // A listening handle keeps its process alive.
-  readonly #alive = setInterval(() => {}, longest);
-  /** As of Node's handles, one of a unix socket has none: the server knows the path. */
-  readonly getsockname: ((into: object) => number) | undefined;
-
-  constructor(relay: NativeRelay, listener: number, { server, path }: Listener) {
-    this.#relay = relay;
-    this.#listener = listener;
-    this.#path = path;
-    if (path !== undefined) this.#inode = statSync(path, { throwIfNoEntry: false })?.ino;
-    const address = server.address();
-    if (typeof address === 'string') return;
-    this.getsockname = (into) => {
-      Object.assign(into, address);
-      return 0;
-    };
-  }
-
-  /** By what it listens. */
-  get fd(): number {
-    return this.#relay.listenerDescriptor(this.#listener) ?? -1;
-  }
-
-  /** Accepts no more; another process does, from the same socket. */
-  leave(): void {
-    this.#isLeft = true;
-    this.#relay.closeListener(this.#listener);
-  }
-
-  close(callback?: () => void): void {
-    clearInterval(this.#alive);
-    if (!this.#isLeft) this.#relay.closeListener(this.#listener);
-    if (this.#path !== undefined && !this.#isLeft) removeSocket(this.#path, this.#inode);
-    if (callback) setImmediate(callback);
-  }
-
-  ref(): void {
-    this.#alive.ref();
-  }
-
-  unref(): void {
-    this.#alive.unref();
-  }
-
-  hasRef(): boolean {
-    return this.#alive.hasRef();
-  }
-}
-
 /** How lanes answer, but for what is the server's. */
 export type LaneOptions = Pick<Responding, 'guarded' | 'log' | 'combined' | 'beforeTime' | 'behindTime'> & {
+  /** Who is trusted to say for whom they ask; undefined: nobody. */
+  readonly proxies?: TrustedProxies | undefined;
   /** The server's room for connections, where that is known. */
   readonly room?: Room;
   /** Is told when there is none for a new one. */
@@ -122,7 +63,7 @@ export function giveToLanes(
 ): readonly Listener[] {
   // Node would count the requests of each connection; a lane does not.
   if (!canAcceptInLanes() || listeners.length === 0 || (server.maxRequestsPerSocket ?? 0) > 0) return [];
-  const { room = new Room(server, () => {}), maxConnections, onCrowd, ...answering } = lanes;
+  const { room = new Room(server, () => {}), maxConnections, onCrowd, proxies, ...answering } = lanes;
   const responding = {
     ...answering,
     ...{ keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) },
@@ -141,6 +82,7 @@ export function giveToLanes(
     },
   );
   if (!isReady) return [];
+  for (const proxy of proxies?.list ?? []) relay.trustProxy(trustedProxyText(proxy));
   const given = listeners.filter((listener, number) => give(relay, listener, number));
   if (given.length === 0) return [];
   // Before others: what they do to a response shall find the connection followed.
@@ -154,7 +96,12 @@ function give(relay: NativeRelay, listener: Listener, number: number): boolean {
   const { server, path, isLoopback, isInherited, at } = listener;
   const handle = listeningHandleOf(server);
   if (!handle || (handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false; // The last is a unix socket without a file.
-  const door = relay.openListener(handle.fd ?? -1, { number, anyHost: !isLoopback, node: at.node });
+  const door = relay.openListener(handle.fd ?? -1, {
+    number,
+    anyHost: !isLoopback,
+    takesProxy: at.takesProxy === true,
+    node: at.node,
+  });
   if (door === undefined) return false;
   replaceListeningHandle(server, new LanesHandle(relay, door, listener));
   closeHandle(handle, isInherited ? undefined : path); // libuv knows no path of what it has not bound.
@@ -177,22 +124,6 @@ export function leaveListener({ server, path, isInherited }: Listener): void {
   const handle = listeningHandleOf(server);
   if (handle instanceof LanesHandle) handle.leave();
   else if (handle) closeHandle(handle, isInherited ? undefined : path);
-}
-
-// The relay has a descriptor of its own. libuv removes the file of a unix socket that it closes: it shall not find it.
-function closeHandle(handle: ListeningHandle, path: string | undefined): void {
-  if (path === undefined) {
-    handle.close();
-    return;
-  }
-  const aside = `${path}.${process.pid}`;
-  renameSync(path, aside);
-  try {
-    handle.close();
-    linkSync(aside, path); // Unlike renameSync it takes no place that another service has taken meanwhile.
-  } finally {
-    unlinkSync(aside);
-  }
 }
 
 // A time of 0 is none.
@@ -398,7 +329,7 @@ export function passOnRequest(request: IncomingMessage, target: string): boolean
 
 function socketOf(server: Server, { fd, address, port }: Taken): Socket {
   const socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true });
-  if (port > 0) tellPeer(socket, address, port); // A peer by a unix socket has no address.
+  if (address !== unixPeer) tellPeer(socket, address, port);
   countAmong(server, socket);
   return socket;
 }

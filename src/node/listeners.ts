@@ -12,8 +12,10 @@ import { type AddressInfo, createServer, type ListenOptions, type Server as NetS
 import type { FastifyInstance, FastifyListenOptions } from 'fastify';
 import { type ArrivedBy, arrivedBy, noteArrival } from '../http/guard/arrived-by.ts';
 import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
+import type { TrustedProxies } from '../http/guard/trusted-proxies.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
 import type { Relay } from '../relay/relay.ts';
+import { awaitProxyHeader } from './proxy-header.ts';
 import { removeStale } from './unix-path.ts';
 
 /** A place to listen at: an address and a port, the path of a unix socket, or a listening socket that was inherited. */
@@ -31,6 +33,8 @@ export type ListenAt = {
   readonly device?: string | undefined;
   /** The NUMA node whose lanes accept there. */
   readonly node?: number | undefined;
+  /** Whether trusted proxies begin with a header of the PROXY protocol there. */
+  readonly takesProxy?: boolean | undefined;
   /** Whether it is for those who watch and administer. Where there is such a place, all others serve regions and health alone. */
   readonly isAdmin?: boolean | undefined;
 };
@@ -60,16 +64,18 @@ export class Listeners {
   readonly #others: Listener[] = [];
   /** Descriptors of sockets that listen already, by `keyOf` their places. */
   inherited: ReadonlyMap<string, number> = new Map();
+  readonly #proxies: TrustedProxies;
+  /** Those whose header has not come yet. */
+  readonly #awaited = new Set<Socket>();
   #first: Listener | undefined;
   #hasAdmin = false;
   #closed: Promise<unknown> | undefined;
 
-  constructor(server: Server, relay: Relay) {
+  constructor(server: Server, relay: Relay, proxies: TrustedProxies) {
     this.#server = server;
     this.#relay = relay;
-    server.prependListener('connection', (socket: Socket) => {
-      if (this.#first && !arrivedBy(socket)) noteArrival(socket, this.#first);
-    });
+    this.#proxies = proxies;
+    this.#comeBefore(server);
     server.once('listening', () => {
       this.#first ??= describe(server, undefined);
     });
@@ -107,8 +113,36 @@ export class Listeners {
     for (const { where } of this.#others) app.log.info(`Server listening at ${where}`);
   }
 
+  // What the HTTP server itself accepts is told to nobody before it is known who it is.
+  #comeBefore(server: Server): void {
+    const emit = server.emit;
+    server.emit = (event: string, ...values: unknown[]) => {
+      const [socket] = values;
+      const isNew = event === 'connection' && this.#first !== undefined && !arrivedBy(socket as Socket);
+      if (!isNew || !this.#first) return Reflect.apply(emit, server, [event, ...values]);
+      this.#arrived(socket as Socket, this.#first);
+      return true;
+    };
+  }
+
+  #arrived(socket: Socket, listener: Listener): void {
+    noteArrival(socket, listener);
+    const welcome = () => {
+      this.#awaited.delete(socket);
+      this.#server.emit('connection', socket);
+    };
+    if (!listener.at.takesProxy || !this.#proxies.trusts(socket.remoteAddress)) {
+      welcome();
+      return;
+    }
+    this.#awaited.add(socket);
+    socket.once('close', () => this.#awaited.delete(socket));
+    awaitProxyHeader(socket, this.#server.headersTimeout, welcome);
+  }
+
   /** Accepts nobody any more, but for the HTTP server itself. Resolves when what was accepted has ended. */
   close(): Promise<unknown> {
+    for (const socket of this.#awaited) socket.destroy();
     this.#closed ??= Promise.all(this.#others.map(({ server }) => closed(server)));
     return this.#closed;
   }
@@ -121,10 +155,7 @@ export class Listeners {
     const listener = describe(server, at, this.#traitsOf(at));
     this.#others.push(listener);
     setMode(at);
-    server.on('connection', (socket) => {
-      noteArrival(socket, listener);
-      this.#server.emit('connection', socket);
-    });
+    server.on('connection', (socket) => this.#arrived(socket, listener));
   }
 
   #traitsOf(at: ListenAt): Pick<Listener, 'servesAll' | 'isInherited'> {

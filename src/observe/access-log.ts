@@ -41,6 +41,8 @@ const behindTime = `,"pid":${process.pid},"hostname":${JSON.stringify(hostname()
 export class AccessLog {
   readonly output: LogOutput;
   readonly format: AccessLogFormat;
+  /** Who asks, of an address (undefined at a unix socket) and what X-Forwarded-For says there. */
+  clientOf: ((peer: string | undefined, forwardedFor: string | undefined) => string | undefined) | undefined;
 
   constructor(output: LogOutput, format: AccessLogFormat) {
     this.output = output;
@@ -83,7 +85,7 @@ export function watchRequest(
   const began = log && performance.now();
   const { raw } = reply;
   // A socket that is closed does not tell it any more, and a unix socket has none: nginx calls it so.
-  const remoteAddress = log && (request.ip ?? (request.raw.socket.destroyed ? undefined : 'unix:'));
+  const remoteAddress = log && clientOf(log, request);
   const end = () => {
     if (unlogged.has(raw)) return;
     const status = raw.headersSent ? raw.statusCode : undefined;
@@ -94,6 +96,12 @@ export function watchRequest(
   // A response to inject() has no connection whose end would close it.
   if (raw.socket instanceof Socket || raw.socket === null) onceEnded(raw, end);
   else raw.once('finish', end);
+}
+
+function clientOf(log: AccessLog, { ip, headers, raw }: FastifyRequest): string | undefined {
+  const forwardedFor = [headers['x-forwarded-for'] ?? []].flat().join(',');
+  const client = log.clientOf ? log.clientOf(ip, forwardedFor) : ip;
+  return client ?? (raw.socket.destroyed ? undefined : 'unix:');
 }
 
 async function write(log: AccessLog, reply: FastifyReply, remoteAddress: string, milliseconds: number): Promise<void> {

@@ -362,16 +362,15 @@ export class NativeRelay implements Relay {
    * Has lanes accept the connections of a listening socket, after `respond`. Gives what it is closed by; undefined where
    * they can't.
    */
-  openListener(fd: number, { number, anyHost, node }: DoorOptions): number | undefined {
-    const door = this.#shim.act(
-      this.#relay,
-      'openDoor',
-      fd,
-      number,
-      Number(anyHost),
-      node === undefined ? 0 : node + 1,
-    );
+  openListener(fd: number, { number, anyHost, takesProxy, node }: DoorOptions): number | undefined {
+    const kind = (anyHost ? 1 : 0) + (takesProxy ? 2 : 0);
+    const door = this.#shim.act(this.#relay, 'openDoor', fd, number, kind, node === undefined ? 0 : node + 1);
     return door < 0 ? undefined : door;
+  }
+
+  /** Trusts proxies to say for whom they ask: a network, or `unix:`. Before `openListener`. @throws SystemError */
+  trustProxy(network: string): void {
+    checked(this.#shim.tell(this.#relay, 'proxy', network), network);
   }
 
   /** The path of a listening stream socket, empty where it has none. @throws SystemError EINVAL for any other */

@@ -71,6 +71,8 @@ export type DoorOptions = {
   readonly number: number;
   /** Whether it may be asked by any Host, so that which are known to be right is another matter than elsewhere. */
   readonly anyHost: boolean;
+  /** Whether trusted proxies begin with a header of the PROXY protocol there. */
+  readonly takesProxy: boolean;
   /** The NUMA node whose lanes accept; undefined for all of them. */
   readonly node: number | undefined;
 };

@@ -77,9 +77,9 @@ export type Acts = {
   nudge: [];
   /**
    * Has lanes accept the connections of a listening socket, those of one NUMA node (`nodes` is that and 1) or, by 0, all;
-   * gives the door.
+   * gives the door. `kind`: 1 where it may be asked by any Host, and 2 where trusted proxies begin with a header.
    */
-  openDoor: [fd: number, number: number, anyHost: number, nodes: number];
+  openDoor: [fd: number, number: number, kind: number, nodes: number];
   /** The descriptor that it listens by, which stays the door's. */
   doorDescriptor: [door: number];
   closeDoor: [door: number];
@@ -189,9 +189,10 @@ export type Shim = {
   takeOpened(relay: ShimRelay, numbers: Float64Array): readonly string[];
   /**
    * Requests by a Host, at doors of the loopback or at others (`anyHost`), or with an Authorization, may be answered:
-   * -ENOSPC when 1,024 are known. Or the region at this path is not what was published ahead any more.
+   * -ENOSPC when 1,024 are known. Or a network of proxies is trusted, before a socket is given to lanes. Or the region at this
+   * path is not what was published ahead any more.
    */
-  tell(relay: ShimRelay, what: 'host' | 'anyHost' | 'reader' | 'changed', text: string): number;
+  tell(relay: ShimRelay, what: 'host' | 'anyHost' | 'reader' | 'proxy' | 'changed', text: string): number;
   /** How lanes answer; before a socket is given to them. */
   respond(relay: ShimRelay, responding: Responding): number;
   /** What Node shall read of a connection that a lane gives to it. */

@@ -46,6 +46,7 @@ test('nothing given means the defaults', () => {
     dir: undefined,
     dotfiles: 'allow',
     writable: false,
+    trustedProxies: [],
     allowHosts: [],
     cors: [],
     writeTokenFile: undefined,
@@ -110,6 +111,13 @@ const spellings: readonly Spelling[] = [
       { text: '[::1]:0', place: { host: '::1', port: 0 } },
       { text: 'unix:/run/a.sock', place: { path: '/run/a.sock' } },
     ],
+  ],
+  [
+    'trustedProxies',
+    ['--trusted-proxy', '10.0.0.0/8', '--trusted-proxy', 'unix:'],
+    ['PAGERELAY_TRUSTED_PROXY', '10.0.0.0/8,unix:'],
+    { trustedProxy: ['10.0.0.0/8', 'unix:'] },
+    [ten, 'unix:'],
   ],
   [
     'adminListen',
@@ -327,7 +335,14 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
     ],
     ...['http://a:80', 'a/b:80', 'unix:', `unix:/${'a'.repeat(107)}`, 'unix:/a,b', 'fd:', 'fd:-1', 'fd:x', 'fd:3:4'],
     ...['a:80,', 'a:80,device', 'a:80,device=', 'a:80,device=a/b', `a:80,device=${'d'.repeat(16)}`, 'a:80,node=-1'],
-    ...['a:80,node=1,node=2', 'a:80,node=1024', 'a:80,other=1', 'unix:/a,device=eth1', 'fd:3,device=eth1'],
+    ...[
+      'a:80,node=1,node=2',
+      'a:80,node=1024',
+      'a:80,other=1',
+      'a:80,proxy=1',
+      'unix:/a,device=eth1',
+      'fd:3,device=eth1',
+    ],
   ].map((text) => [/^--listen must be HOST:PORT, /, ['--listen', text]] as const),
   [/^--port is a short form of --listen: only one of them can be given$/, ['--listen', 'a:80', '--port', '81']],
   [/^--host is a short form of --listen/, ['--host', 'a', '--listen', 'a:80']],
@@ -335,6 +350,9 @@ const wrongFlags: readonly (readonly [message: RegExp, argv: readonly string[]])
     /^--listen and --admin-listen take at most 16 places together$/,
     Array.from({ length: 17 }, (_, port) => [port % 2 ? '--listen' : '--admin-listen', `a:${port}`]).flat(),
   ],
+  [/^--listen a:80,proxy needs --trusted-proxy: nobody else may say who a client is$/, ['--listen', 'a:80,proxy']],
+  [/^--admin-listen a:80,proxy needs --trusted-proxy/, ['--admin-listen', 'a:80,proxy']],
+  [/^--trusted-proxy must be an address with a prefix length, /, ['--trusted-proxy', '10.0.0.1']],
   [/^--admin-listen must be HOST:PORT, /, ['--admin-listen', '9090']],
   [/^--socket-mode must be/, ['--socket-mode', '688']],
   [/^--cors must be/, ['--cors', 'app.example']],
@@ -501,6 +519,11 @@ test('at an address of --admin-listen beyond the loopback writing needs a file o
   const argv = ['--dir', 'x', '--writable', '--admin-listen'];
   refuses(/^--writable on --admin-listen 10\.0\.0\.1:9090, beyond loopback, needs/, [...argv, '10.0.0.1:9090']);
   assert.equal(optionsOf([...argv, '127.0.0.1:9090']).writable, true);
+});
+
+test('a listener takes headers of proxies where some are trusted', () => {
+  const { listen } = optionsOf(['--listen', 'a:80,proxy'], { PAGERELAY_TRUSTED_PROXY: 'unix:' });
+  assert.deepEqual(listen, [{ text: 'a:80,proxy', place: { host: 'a', port: 80 }, takesProxy: true }]);
 });
 
 test('of --listen and its short form the one counts that stands higher: flags, variables, the file', () => {

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "http/layer.h"
 #include "http/log.h"
+#include "wire/proxied.h"
 
 /* What a transmission can end by. */
 static const char *errno_name(int error) {
@@ -227,7 +228,7 @@ void pr_access_log(const struct pr_connection *connection, const struct pr_trans
     const struct pr_responding *responding = &connection->relay->http->responding;
     const struct pr_responder *responder = connection->responder;
     char client[PR_ADDRESS_TEXT];
-    pr_peer_address(&connection->peer, client);
+    pr_client_address(connection, true, client);
     size_t room = responding->before_time.length + responding->behind_time.length + longest_path(connection) +
                   (responder->asked ? responder->asked->length : 0) + ROOM;
     struct pr_lane *lane = pr_lane_of(connection);

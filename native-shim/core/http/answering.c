@@ -8,9 +8,11 @@
 #include "http/handover.h"
 #include "http/layer.h"
 #include "http/opening.h"
+#include "http/proxy.h"
 #include "http/sending.h"
 #include "wire/client.h"
 #include "wire/done.h"
+#include "wire/proxied.h"
 
 static enum pr_fed why_not(int error) {
     switch (error) {
@@ -50,6 +52,7 @@ void pr_responder_answered(struct pr_connection *connection, const struct pr_tra
 static enum pr_fed find_answer(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
     struct pr_relay *relay = connection->relay;
     if (!head->is_plain || !(head->is_get || head->is_head)) return PR_FED_REQUEST;
+    if (head->forwards_twice && connection->is_trusted) return PR_FED_REQUEST;
     struct pr_published *published = pr_published_find(relay, head->target);
     if (!published) return PR_FED_UNPUBLISHED;
     connection->responder->published = published;
@@ -101,6 +104,16 @@ static bool is_to_look(const struct pr_connection *connection, const struct pr_h
     return is_last || pr_much_is_undone(connection);
 }
 
+/* Who a trusted proxy asks for; without memory it is the proxy. */
+static void note_client(struct pr_connection *connection, const struct pr_head *head) {
+    union pr_address client = {.six = {.sin6_family = AF_UNSPEC}};
+    if (!connection->is_trusted) return;
+    if (head->forwarded_for.at) client = pr_forwarded_client(connection->relay, head->forwarded_for);
+    pr_connection_lock(connection);
+    pr_set_asking(connection, &client);
+    pr_connection_unlock(connection);
+}
+
 /* What its line of the log, and the end of the connection, depend on. */
 static void note_request(struct pr_connection *connection, const struct pr_head *head, struct pr_answer answer) {
     struct pr_responder *responder = connection->responder;
@@ -112,6 +125,7 @@ static void note_request(struct pr_connection *connection, const struct pr_head 
     responder->begun = pr_lane_of(connection)->now;
     responder->is_head = head->is_head;
     responder->is_http_1_0 = head->is_http_1_0;
+    note_client(connection, head);
     if (!connection->relay->http->responding.combined) return;
     pr_free(responder->asked);
     responder->asked = pr_access_log_asked(head);

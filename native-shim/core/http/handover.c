@@ -52,6 +52,8 @@ void pr_responder_let_in(struct pr_connection *connection) {
     if (responder) responder->knows_position = true; /* nothing was sent yet */
     if (reads) {
         begin_reading(connection, responder);
+        if (connection->awaits_proxy) pr_wait_in_head(connection);
+        responder->in_head = connection->awaits_proxy;
         asleep = pr_poller_ready(connection); /* mostly its request is there, and epoll need not be asked for it */
     } else {
         pr_event_add(relay,
@@ -138,6 +140,7 @@ static enum pr_return return_for(enum pr_handed why) {
 }
 
 enum pr_next pr_responder_hand_over(struct pr_connection *connection, enum pr_handed why) {
+    if (connection->awaits_proxy) return pr_responder_leave(connection); /* Node would take it for the proxy's own */
     if (!pr_window_keep(connection)) return PR_NEXT_NOTHING;
     if (connection->listens) pr_poller_listen(connection, 0);
     pr_connection_lock(connection);

@@ -108,6 +108,7 @@ static void read_connection(struct pr_head *head, struct pr_text value) {
 /* What a field does to the request that it is in. */
 enum effect {
     TOLD,       /* its value is told, and it may be there once */
+    FORWARDED,  /* its value is told; it may be there several times */
     CONNECTION, /* what becomes of the connection; once */
     UPGRADE,    /* once, and for h2c alone, which nobody here speaks */
     UNCLEAR,    /* it can change the answer in a way that Node knows */
@@ -143,13 +144,14 @@ static const struct known {
     {"user-agent", TOLD, PLACE(user_agent)},
     {"want-content-digest", UNCLEAR, 0},
     {"want-repr-digest", UNCLEAR, 0},
+    {"x-forwarded-for", FORWARDED, 0},
 };
 enum { KNOWN = sizeof fields / sizeof *fields };
 _Static_assert(KNOWN <= 32, "which were seen fits in 32 bits");
 
 static const struct known *find_known(struct pr_text name) {
     /* Most fields that clients send are none of these, and told apart by their first letter. */
-    if (!memchr("acehioprtuw", lower(name.at[0]), 11)) return NULL;
+    if (!memchr("acehioprtuwx", lower(name.at[0]), 12)) return NULL;
     for (size_t place = 0; place < KNOWN; place++)
         if (pr_text_is(name, fields[place].name)) return &fields[place];
     return NULL;
@@ -158,6 +160,7 @@ static const struct known *find_known(struct pr_text name) {
 static enum pr_head_kind apply_field(struct pr_head *head, const struct known *known, struct pr_text value) {
     switch (known->effect) {
     case TOLD: *(struct pr_text *)(void *)((char *)head + known->place) = value; break;
+    case FORWARDED: head->forwarded_for = value; break;
     case CONNECTION: read_connection(head, value); break;
     case UPGRADE:
         if (!pr_text_is(value, "h2c")) return PR_HEAD_FOREIGN;
@@ -180,7 +183,9 @@ static enum pr_head_kind read_field(struct rest *rest, struct pr_head *head, uns
     const struct known *known = kind == PR_HEAD_WHOLE ? find_known(name) : NULL;
     if (!known) return kind;
     unsigned bit = 1u << (known - fields);
-    if (*seen & bit) head->is_plain = false;
+    bool again = (*seen & bit) != 0, may_be_again = known->effect == FORWARDED;
+    if (again && may_be_again) head->forwards_twice = true;
+    if (again && !may_be_again) head->is_plain = false;
     *seen |= bit;
     return apply_field(head, known, value);
 }

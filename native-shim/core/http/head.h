@@ -32,7 +32,8 @@ struct pr_head {
     /* Every field in it is one that can't change the answer of a region, or is told below, once. */
     bool is_plain;
     struct pr_text target, host, authorization, range, if_range, if_match, if_none_match, if_modified_since,
-        if_unmodified_since, referer, user_agent, origin;
+        if_unmodified_since, referer, user_agent, origin, forwarded_for;
+    bool forwards_twice; /* forwarded_for is the last of several */
 };
 
 /* Reads the head that these bytes begin with. The texts are within `bytes`. */

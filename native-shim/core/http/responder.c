@@ -10,8 +10,10 @@
 #include "http/handover.h"
 #include "http/layer.h"
 #include "http/log.h"
+#include "http/proxy.h"
 #include "http/sending.h"
 #include "lanes/layer.h"
+#include "wire/proxied.h"
 
 int pr_responder_open(struct pr_lane *lane) {
     lane->http = pr_allocate(1, sizeof *lane->http);
@@ -100,10 +102,40 @@ static enum pr_next wait_for_room(struct pr_connection *connection) {
     return PR_NEXT_NOTHING;
 }
 
+static enum pr_next read_request(struct pr_connection *connection);
+
+/* The client that a proxy has named is asked for what it wants from here on. False: there is no memory. */
+static bool take_client(struct pr_connection *connection, const struct pr_proxy *proxy) {
+    pr_connection_lock(connection);
+    bool taken = proxy->client.any.sa_family == AF_UNSPEC || pr_set_client(connection, &proxy->client);
+    connection->awaits_proxy = !taken;
+    connection->responder->in_head = false;
+    pr_wait_idle(connection);
+    pr_connection_unlock(connection);
+    return taken;
+}
+
+/* The header of the PROXY protocol. Who sends anything else is closed, for it may be no proxy that one could trust. */
+static enum pr_next read_proxy(struct pr_connection *connection) {
+    struct pr_window *window = &pr_http_of(connection)->window;
+    struct pr_proxy proxy;
+    for (;;) {
+        enum pr_head_kind kind = pr_proxy_read(window->bytes + window->at, window->length - window->at, &proxy);
+        if (kind == PR_HEAD_FOREIGN) return pr_responder_leave(connection);
+        if (kind == PR_HEAD_WHOLE) break;
+        enum pr_window_sight sight = pr_window_read_on(connection);
+        if (sight == PR_WINDOW_ENDED) return pr_responder_leave(connection);
+        if (sight != PR_WINDOW_BYTES) return wait_for_more(connection);
+    }
+    window->at += proxy.length;
+    return take_client(connection, &proxy) ? read_request(connection) : pr_responder_leave(connection);
+}
+
 static enum pr_next read_request(struct pr_connection *connection) {
     enum pr_window_sight sight = pr_window_look(connection);
     if (sight == PR_WINDOW_ENDED) return pr_responder_leave(connection);
     if (sight == PR_WINDOW_EMPTY) return wait_for_more(connection);
+    if (connection->awaits_proxy) return read_proxy(connection);
     struct pr_head head;
     switch (read_next_head(connection, &head)) {
     case PR_HEAD_WHOLE: return pr_responder_answer(connection, &head);

@@ -18,9 +18,10 @@ enum { PR_MOST_DOORS = 16 };
 
 /* What a door is to those who come by it. */
 struct pr_door_options {
-    int node;        /* the lanes of this NUMA node accept from it; -1: all, which must be of one node then */
-    unsigned number; /* what Node calls it, below PR_MOST_DOORS */
-    bool any_host;   /* not of the loopback alone: by which hosts it may be asked is judged apart (pr_allow_host) */
+    int node;         /* the lanes of this NUMA node accept from it; -1: all, which must be of one node then */
+    unsigned number;  /* what Node calls it, below PR_MOST_DOORS */
+    bool takes_proxy; /* who is trusted begins with a header of the PROXY protocol */
+    bool any_host;    /* not of the loopback alone: by which hosts it may be asked is judged apart (pr_allow_host) */
 };
 
 struct pr_door {

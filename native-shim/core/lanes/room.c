@@ -10,6 +10,7 @@
 #include "lanes/door.h"
 #include "lanes/layer.h"
 #include "wire/client.h"
+#include "wire/proxied.h"
 
 /* Node needs some milliseconds to close an idle connection of its own. */
 #define PATIENCE  100000000u /* ns; then a newcomer is refused */
@@ -84,6 +85,8 @@ static void let_in(struct pr_lane *lane) {
     else {
         connection->door = (uint8_t)lane->newcomer_by.number;
         connection->any_host = lane->newcomer_by.any_host;
+        connection->is_trusted = pr_is_trusted(lane->relay, &lane->newcomer_peer.there);
+        connection->awaits_proxy = connection->is_trusted && lane->newcomer_by.takes_proxy;
         lane->relay->lanes->serving->let_in(connection);
     }
 }

@@ -15,6 +15,7 @@
 #include "wire/hold.h"
 #include "wire/keep.h"
 #include "wire/layer.h"
+#include "wire/proxied.h"
 
 /* Closing a socket with received bytes unread makes the kernel reset it, and a reset can cut the peer's tail. */
 static void discard_received(int fd) {
@@ -35,6 +36,7 @@ static void dispose_connection(struct pr_connection *connection) {
     }
     pr_free(connection->ledger);
     pr_free(connection->unread);
+    pr_free(connection->proxied);
     pr_free(connection);
 }
 
@@ -214,7 +216,7 @@ int pr_connection_client(struct pr_relay *relay, uint64_t id, char text[PR_ADDRE
                          unsigned *door) {
     struct pr_connection *connection = pr_connection_find(relay, id);
     if (!connection) return -EBADF;
-    *port = pr_peer_address(&connection->peer, text);
+    *port = pr_client_address(connection, false, text);
     *door = connection->door;
     pr_connection_unlock_both(connection);
     return 0;

@@ -40,6 +40,7 @@
 
 struct pr_ledger;
 struct pr_lane_client;
+struct pr_proxied;
 struct pr_responder;
 struct pr_unread;
 
@@ -83,16 +84,19 @@ struct pr_connection {
     /* Of the layer that answers requests: while the lane reads them; what it has read, NULL when nothing. */
     struct pr_responder *responder;
     struct pr_unread *unread;
-    size_t fed;             /* bytes of these that Node shall have */
-    bool is_fed;            /* Node answers what it was fed, and the lane reads on then */
-    bool at_door;           /* a lane has accepted it, and Node does not know of it */
-    bool shared;            /* a lane has accepted it, and Node has a descriptor too */
-    atomic_bool makes_room; /* its lane shall close it, if nothing was asked on it; changed under its lock */
-    bool ended_at_door;     /* its client has ended meanwhile, which who takes it is told */
-    bool all_read;          /* up to its client's FIN, by its lane */
-    uint8_t door;           /* what Node calls the door that it came by */
-    bool any_host;          /* that is not of the loopback alone */
-    bool classified;        /* its peer's kind is known; until then it is sent copies alone */
+    size_t fed;                 /* bytes of these that Node shall have */
+    bool is_fed;                /* Node answers what it was fed, and the lane reads on then */
+    bool at_door;               /* a lane has accepted it, and Node does not know of it */
+    bool shared;                /* a lane has accepted it, and Node has a descriptor too */
+    atomic_bool makes_room;     /* its lane shall close it, if nothing was asked on it; changed under its lock */
+    bool ended_at_door;         /* its client has ended meanwhile, which who takes it is told */
+    bool all_read;              /* up to its client's FIN, by its lane */
+    struct pr_proxied *proxied; /* who it is that a proxy asks for; NULL where nobody was told. As of wire/proxied.h */
+    bool is_trusted;   /* its peer, or who that has named, to say for whom it asks. Its lane's alone, as the next */
+    bool awaits_proxy; /* it begins with a header of the PROXY protocol, which has not come yet */
+    uint8_t door;      /* what Node calls the door that it came by */
+    bool any_host;     /* that is not of the loopback alone */
+    bool classified;   /* its peer's kind is known; until then it is sent copies alone */
     bool drain_wanted, stall_reported, break_told;
     bool in_turn;        /* its owner is sending on it, without a lock; changed under its lock (wire/keep.h) */
     struct pr_pace pace; /* its owner's */

@@ -4,6 +4,7 @@
 
 #include "wire/connection.h"
 #include "wire/hold.h"
+#include "wire/proxied.h"
 
 int pr_wire_open(struct pr_relay *relay) {
     for (unsigned part = 0; part < relay->part_count; part++) {
@@ -40,5 +41,6 @@ void pr_wire_close(struct pr_relay *relay) {
     for (unsigned part = 0; part < relay->part_count; part++) pr_pipes_free(&relay->wire->parts[part].pipes);
     pr_slots_free(&relay->wire->held);
     pr_clients_close(&relay->wire->clients);
+    pr_trusted_free(relay);
     pr_prober_close(&relay->wire->prober);
 }

@@ -12,6 +12,7 @@
 #include "wire/peer.h"
 
 struct pr_answering;
+struct pr_trusted;
 
 /* What it keeps of each part. */
 struct pr_wire_part {
@@ -30,6 +31,7 @@ struct pr_wire_layer {
     struct pr_list pollers;
     struct pr_clients clients;
     struct pr_list broken_off;
+    struct pr_trusted *trusted;           /* proxies; does not change while doors are open */
     const struct pr_answering *answering; /* what a layer above has registered */
 };
 

@@ -13,7 +13,7 @@
 
 #include "http/head.h"
 
-enum { FRONT = 2, MOST = 4096, LIMIT = 16384, MANY = 100, TOLD = 11 };
+enum { FRONT = 2, MOST = 4096, LIMIT = 16384, MANY = 100, TOLD = 12, ONCE = 11 };
 
 struct input {
     char bytes[MOST + UINT16_MAX];
@@ -56,8 +56,10 @@ struct reading {
 };
 
 static const char *const told_names[TOLD] = {
-    "host",    "authorization", "range",  "if-range", "if-none-match",      "if-modified-since",
-    "referer", "user-agent",    "origin", "if-match", "if-unmodified-since"};
+    "host",     "authorization",       "range",
+    "if-range", "if-none-match",       "if-modified-since",
+    "referer",  "user-agent",          "origin",
+    "if-match", "if-unmodified-since", "x-forwarded-for"}; /* alone may be there twice */
 
 static bool is_one_of(int byte, const char *others) {
     if (byte >= 'a' && byte <= 'z') return true;
@@ -229,7 +231,7 @@ static bool has_twice(const char *bytes, size_t length, const char *name) {
 }
 
 static bool any_is_there_twice(const char *bytes, size_t length) {
-    for (size_t each = 0; each < TOLD; each++)
+    for (size_t each = 0; each < ONCE; each++)
         if (has_twice(bytes, length, told_names[each])) return true;
     return has_twice(bytes, length, "connection") || has_twice(bytes, length, "upgrade");
 }
@@ -274,10 +276,12 @@ static void compare_values(const struct input *input, const struct pr_head *head
     if (head->is_plain && head->keeps_connection != reading->keeps) disagree("kept by one of them", input, length);
     if (!is_same(head->target, reading->target)) disagree("another target", input, length);
     if (!head->is_plain) return; /* Node reads the rest */
-    const struct pr_text told[TOLD] = {head->host,     head->authorization,      head->range,
-                                       head->if_range, head->if_none_match,      head->if_modified_since,
-                                       head->referer,  head->user_agent,         head->origin,
-                                       head->if_match, head->if_unmodified_since};
+    if (head->forwards_twice != has_twice(input->bytes, reading->length, told_names[ONCE]))
+        disagree("forwarded twice to one of them", input, length);
+    const struct pr_text told[TOLD] = {head->host,     head->authorization,       head->range,
+                                       head->if_range, head->if_none_match,       head->if_modified_since,
+                                       head->referer,  head->user_agent,          head->origin,
+                                       head->if_match, head->if_unmodified_since, head->forwarded_for};
     for (size_t each = 0; each < TOLD; each++)
         if (!is_same(told[each], reading->told[each])) disagree(told_names[each], input, length);
 }

@@ -89,6 +89,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'version-url': 'is about which version an address names, whatever holds the pages',
   'unix-socket': 'is about where a service listens',
   listeners: 'is about where a service listens',
+  proxies: 'is about who a client is',
   cors: 'is about fields that are the same on every backing',
   'sending-limits': 'is about how much is sent, whatever holds the pages',
   'max-connections': 'is about how many connections there are',
