@@ -1,21 +1,13 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
-import { constants as system } from 'node:os';
-import { join, sep } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type LimitReason, type Limits, type LimitsByPlace, unlimited } from '../limits/limits.ts';
 import { DurationCounts } from './durations.ts';
 import type { Segment } from './extent.ts';
-import { identityOf, isSameChange } from './file-identity.ts';
+import { isSameChange } from './file-identity.ts';
 import { nothingCounted } from './nothing-counted.ts';
 import { mostItems, type Page } from './page.ts';
+import { attempt, identifyItself, inside, regularFile } from './portable-files.ts';
+import { extentBytes, type Hold, type OpenGeneration, pageSize, pagesHeld, referenceOf } from './portable-hold.ts';
 import { Reads } from './reads.ts';
 import {
   type Claim,
@@ -39,34 +31,10 @@ import {
 import { reopenDescriptor } from './reopen.ts';
 import { type Seen, unseen } from './witness.ts';
 
-const pageSize = 4096;
 /** So many files are looked at in one go. */
 const looksAtOnce = 16;
 /** All that it opens is taken for this. */
 const anything: Seen = { backing: 'pagecache', verdicts: unseen };
-
-type OpenGeneration = Generation & {
-  readonly fd: number;
-  readonly fileSize: number;
-  /** By which it was opened. */
-  readonly tree: Tree | undefined;
-  readonly path: string;
-  epoch: number;
-  version: number;
-  references: number;
-  closed: boolean;
-};
-type Hold = {
-  readonly id: TransmissionId;
-  readonly generation: OpenGeneration;
-  readonly engine: Engine;
-  readonly segments: readonly Segment[];
-  readonly total: number;
-  readonly since: number;
-  /** Milliseconds, as `since`. */
-  progressAt: number;
-  left: number;
-};
 
 /** A relay without the shim: the same references, kept here; bytes by ordinary reads, so every engine copies. */
 export class PortableRelay implements Relay {
@@ -329,80 +297,4 @@ function zeros<Name extends string>(names: readonly Name[]): Record<Name, number
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-/** How many bytes from `first` to before `end` of a body are the region's. */
-function extentBytes(segments: readonly Segment[], first: number, end: number): number {
-  let at = 0;
-  let bytes = 0;
-  for (const segment of segments) {
-    const inside = Math.min(end, at + segment.length) - Math.max(first, at);
-    if (typeof segment !== 'string') bytes += Math.max(0, inside);
-    at += segment.length;
-  }
-  return bytes;
-}
-
-/** How many pages the rest of a body is on, from `first` on. */
-function pagesHeld(segments: readonly Segment[], first: number): number {
-  let at = 0;
-  let pages = 0;
-  for (const segment of segments) {
-    const skip = Math.max(0, first - at);
-    at += segment.length;
-    if (typeof segment === 'string' || skip >= segment.length) continue;
-    const last = Math.floor((segment.offset + segment.length - 1) / pageSize);
-    pages += last - Math.floor((segment.offset + skip) / pageSize) + 1;
-  }
-  return pages;
-}
-
-function attempt<Result>(what: string, act: () => Result): Result {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof SystemError) throw error;
-    throw new SystemError((error as NodeJS.ErrnoException).code ?? 'EIO', what, error);
-  }
-}
-
-// Links are followed first and judged after: what they lead to must be in the tree.
-function inside(tree: Tree | undefined, path: string): string {
-  if (!tree) return path;
-  const real = attempt(path, () => realpathSync(`${tree.path}${sep}${path}`));
-  if (!real.startsWith(tree.path + sep)) throw new SystemError('EXDEV', path);
-  return real;
-}
-
-function identifyItself(path: string): FileIdentity | number {
-  try {
-    const status = lstatSync(path, { bigint: true });
-    if (status.isFile()) return identityOf(status);
-    return -(status.isSymbolicLink() ? system.errno.ELOOP : system.errno.EINVAL);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).errno ?? -system.errno.EIO;
-  }
-}
-
-function regularFile(status: BigIntStats, what: string): FileIdentity {
-  if (!status.isFile()) throw new SystemError('EINVAL', what);
-  return identityOf(status);
-}
-
-function referenceOf(hold: Hold): Reference {
-  const extents = hold.segments.filter((segment) => typeof segment !== 'string');
-  const first = Math.min(...extents.map(({ offset }) => offset));
-  const last = Math.max(...extents.map(({ offset, length }) => offset + length - 1));
-  return {
-    id: hold.id,
-    generation: hold.generation.id,
-    first,
-    last,
-    bytes: hold.left,
-    state: 'unsent',
-    engine: hold.engine,
-    peer: '',
-    peerKind: 'unaskable',
-    ageSeconds: (performance.now() - hold.since) / 1000,
-  };
 }

@@ -1,4 +1,10 @@
 /** Direct writes to files, and leases on them. @module */
+import type { Region } from '../region.ts';
+
+/** What the file of a region is told by here. */
+export function inodeOf({ content }: Region): number {
+  return content.generation.inode;
+}
 
 /**
  * Keeps direct writes to a file apart from processes that have leases on any page of it, and store to it through mappings

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ByteRange } from '../../relay/extent.ts';
 import type { Page } from '../../relay/page.ts';
 import { Change } from './change.ts';
+import { inodeOf } from './direct-writes.ts';
 import { type Asked, lease, leaseAtOnce } from './lease.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
@@ -75,7 +76,7 @@ export class Leases {
     const { change, timer } = this.#find(id);
     clearTimeout(timer);
     this.#held.delete(id);
-    this.#store.directWrites.readmit(inodeOf(change));
+    this.#store.directWrites.readmit(inodeOf(change.region));
     change.commit();
   }
 
@@ -130,13 +131,13 @@ export class Leases {
     await change.open();
     change.resume();
     change.detach();
-    await this.#store.directWrites.exclude(inodeOf(change));
+    await this.#store.directWrites.exclude(inodeOf(change.region));
     return change;
   }
 
   // Whoever has one stores to the file through a mapping, beside which none is written directly.
   async #begin(change: Change): Promise<void> {
-    const inode = inodeOf(change);
+    const inode = inodeOf(change.region);
     await this.#store.directWrites.exclude(inode);
     try {
       await change.begin();
@@ -169,10 +170,6 @@ export class Leases {
 
 /** Who takes over what is promised waits as long as it takes. */
 const patient = { deadline: Number.POSITIVE_INFINITY, signal: new AbortController().signal };
-
-function inodeOf({ region }: Change): number {
-  return region.content.generation.inode;
-}
 
 function expiry(seconds: number): string {
   return new Date(Date.now() + seconds * 1000).toISOString();

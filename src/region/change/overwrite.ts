@@ -5,6 +5,7 @@ import type { Means } from '../../relay/means.ts';
 import type { PlannedOverwrite } from '../../relay/overwriting.ts';
 import type { Region } from '../region.ts';
 import { type Change, withChange } from './change.ts';
+import { inodeOf } from './direct-writes.ts';
 import { type Asked, type Leased, lease } from './lease.ts';
 import { refusalOf } from './refusal.ts';
 import { NotOurs } from './role.ts';
@@ -51,10 +52,6 @@ async function overwrite(store: Store, asked: Asked, range: ByteRange, upload: U
   if (written) return written;
   const done = await lease(store, asked, () => ({ ...pages, needs: 'done' }));
   return withChange(store, asked, done, (change) => write(store, change, pages, 'wait', upload));
-}
-
-function inodeOf({ content }: Region): number {
-  return content.generation.inode;
 }
 
 function meansOf({ tree, directWrites }: Store, region: Region): Means {
