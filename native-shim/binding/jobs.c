@@ -133,13 +133,6 @@ static int run_on_file(struct job *job) {
     }
 }
 
-/* A look at so little is over before a thread of the pool would have begun. */
-static bool is_short(const struct job *job) {
-    enum { MOST_LOOKED_AT = 256 << 10 };
-    bool looks = job->what == DO_hasSmallFolios || job->what == DO_fitsDirect;
-    return looks && job->numbers[1] <= MOST_LOOKED_AT;
-}
-
 static napi_value on_file(napi_env env, napi_callback_info info) {
     static const char *const names[FILE_JOBS] = {ON_FILES(NAME)};
     static const size_t counts[FILE_JOBS] = {ON_FILES(COUNT)};
@@ -157,7 +150,8 @@ static napi_value on_file(napi_env env, napi_callback_info info) {
         if (!want_bytes(env, buffer, "bytes", &bytes, &job.byte_count)) return NULL;
         job.bytes = bytes;
     }
-    return is_short(&job) ? number(env, run_on_file(&job)) : start(env, &job, buffer);
+    /* Three calls that never wait: a thread of the pool would take longer to begin. */
+    return job.what == DO_fitsDirect ? number(env, run_on_file(&job)) : start(env, &job, buffer);
 }
 
 /* How they ended is told beside how the job did, which always ends well. */

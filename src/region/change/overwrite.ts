@@ -11,7 +11,7 @@ import { refusalOf } from './refusal.ts';
 import { NotOurs } from './role.ts';
 import type { Store } from './store.ts';
 import { temporaryName } from './temporary-name.ts';
-import { makeLasting, noteEnding, writeHeading } from './undo.ts';
+import { bornAt, canTellBirth, makeLasting, noteEnding, writeHeading } from './undo.ts';
 import type { Upload } from './upload.ts';
 
 /**
@@ -88,14 +88,16 @@ async function write(store: Store, change: Change, pages: Bytes, means: Means, u
     change.abandon();
     const { name } = change.region;
     store.report('an overwrite failed and could not be undone: its pages are kept from readers', { region: name });
-    keepNote(store, plan);
+    await keepNote(store, plan);
   }
   throw ended.error;
 }
 
-function keepNote(store: Store, { note, heading }: PlannedOverwrite): void {
+async function keepNote(store: Store, { note, heading }: PlannedOverwrite): Promise<void> {
+  const { relay, tree } = store;
   try {
-    makeLasting(note, heading);
+    await makeLasting(note, heading);
+    await relay.files.syncFolder(tree.paths.uploads);
   } catch (err) {
     store.report('what an overwrite is to be undone by may be lost when the machine is started again', { note, err });
   }
@@ -110,7 +112,8 @@ function planOf(
 ): PlannedOverwrite {
   const { inode, pageSize, size: fileSize } = region.content.generation;
   const place = { to: fd, ...pages, pageSize, fileSize, means };
-  const heading = writeHeading({ name: region.name, inode, ...spanOf(place) });
+  const born = canTellBirth(store) ? bornAt(fd) : undefined;
+  const heading = writeHeading({ name: region.name, inode, born, ...spanOf(place) });
   return { ...place, from: source, note: join(store.tree.paths.uploads, temporaryName() + noteEnding), heading };
 }
 

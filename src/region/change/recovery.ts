@@ -2,7 +2,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileOf } from '../../relay/file-identity.ts';
 import { type FileIdentity, SystemError } from '../../relay/relay.ts';
 import {
   allSidecars,
@@ -19,7 +18,7 @@ import { cutLater } from './cut.ts';
 import { whileNudging } from './old-files.ts';
 import type { Store } from './store.ts';
 import { syncRegion } from './sync-region.ts';
-import { type Note, noteEnding, readNote } from './undo.ts';
+import { isOf, type Note, noteEnding, readNote } from './undo.ts';
 
 /** Peers of the last run may still read the pages of files without a name; after so long they are gone or never go. */
 const fsdaxDelayMilliseconds = 30_000;
@@ -90,12 +89,14 @@ async function tryToUndo(store: Store, file: string, note: Note, isExclusive: bo
   }
 }
 
-async function writeBack(store: Store, path: string, { name, inode, at, offset, length }: Note): Promise<void> {
+async function writeBack(store: Store, path: string, note: Note): Promise<void> {
+  const { name, at, offset, length } = note;
   const from = openSync(path, 'r');
   try {
     const to = store.relay.openFile(store.tree, name);
     try {
-      if (fileOf(to).inode === inode) await store.relay.files.copy(from, at, to, offset, length);
+      if (isOf(store, note, to)) await store.relay.files.copy(from, at, to, offset, length);
+      else store.report('an overwrite that was cut off is not undone: others have changed the file', { region: name });
       await store.relay.files.sync(to);
     } finally {
       closeSync(to);

@@ -4,15 +4,19 @@
  *
  * @module
  */
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRegionName } from '../name.ts';
 import { isCount } from '../sidecar-format.ts';
+import type { Store } from './store.ts';
 
 /** Which bytes of which file a note holds. */
 export type Undone = {
   readonly name: string;
   readonly inode: number;
+  /** When the file was made, in nanoseconds since 1970, for inodes are used again; undefined where nobody can tell. */
+  readonly born?: string | undefined;
   readonly offset: number;
   readonly length: number;
 };
@@ -30,8 +34,25 @@ const longestHeading = 8192;
  * The line that a note begins with. It counts as long as this machine runs. A note is not durable, and neither is its
  * removal: a power cut can bring one back whose overwrite has ended, and is durable.
  */
-export function writeHeading({ name, inode, offset, length }: Undone): string {
-  return `${JSON.stringify({ name, inode, offset, length, boot: bootId() })}\n`;
+export function writeHeading({ name, inode, born, offset, length }: Undone): string {
+  return `${JSON.stringify({ name, inode, born, offset, length, boot: bootId() })}\n`;
+}
+
+/** Whether a note is of the file of a descriptor, which still has all that the note is about. */
+export function isOf(store: Pick<Store, 'relay'>, { inode, born, offset, length }: Undone, fd: number): boolean {
+  const { ino, size } = fstatSync(fd);
+  const isBornThen = born === undefined || !canTellBirth(store) || born === bornAt(fd);
+  return ino === inode && isBornThen && size >= offset + length;
+}
+
+/** Without statx Node gives the time of the last change for that of birth. */
+export function canTellBirth({ relay }: Pick<Store, 'relay'>): boolean {
+  return relay.refused.statx === undefined;
+}
+
+/** When a file was made: the same for good. */
+export function bornAt(fd: number): string {
+  return String(fstatSync(fd, { bigint: true }).birthtimeNs);
 }
 
 /**
@@ -39,14 +60,16 @@ export function writeHeading({ name, inode, offset, length }: Undone): string {
  *
  * @throws the file system's error
  */
-export function makeLasting(path: string, heading: string): void {
-  const lasting = heading.replace(/"boot":"[^"]*"/, (boot) => '"boot":null'.padEnd(boot.length));
-  const fd = openSync(path, 'r+');
+export async function makeLasting(path: string, heading: string): Promise<void> {
+  const file = await open(path, 'r+');
   try {
-    writeSync(fd, lasting, 0);
-    fsyncSync(fd);
+    await file.write(
+      heading.replace(/"boot":"[^"]*"/, (boot) => '"boot":null'.padEnd(boot.length)),
+      0,
+    );
+    await file.sync();
   } finally {
-    closeSync(fd);
+    await file.close();
   }
 }
 
@@ -87,6 +110,7 @@ function readBootId(): string {
 }
 
 function isUndone(value: unknown): value is Undone & { readonly boot?: unknown } {
-  const { name, inode, offset, length } = Object(value) as Record<string, unknown>;
-  return typeof name === 'string' && isRegionName(name) && [inode, offset, length].every(isCount);
+  const { name, inode, born, offset, length } = Object(value) as Record<string, unknown>;
+  const isKnown = born === undefined || typeof born === 'string';
+  return typeof name === 'string' && isRegionName(name) && isKnown && [inode, offset, length].every(isCount);
 }

@@ -130,6 +130,36 @@ for (const place of places) {
   });
 }
 
+test('a note undoes nothing in a file that was made later with the same inode, or is shorter than what it is of', async (t) => {
+  const dir = await treeWith(t, 'ext4');
+  const { ino, birthtimeNs } = statSync(join(dir, 'file.bin'), { bigint: true });
+  const place = { name: 'file.bin', inode: Number(ino), length: 5000 };
+  const bytes = seededBytes(5000, 2);
+  const born = String(birthtimeNs - 1n);
+  writeNote(dir, 'aaa', `${JSON.stringify({ ...place, offset: 0, born })}\n`, bytes);
+  writeNote(dir, 'bbb', `${JSON.stringify({ ...place, offset: size - 4999, born: String(birthtimeNs) })}\n`, bytes);
+  const { running, logged } = await startLogging(t, dir);
+  assert.equal((await read(t, running, 'file.bin')).sha256, sha256(old));
+  assert.deepEqual(kept(running, 'tmp'), []);
+  await until(
+    () => logged().split('is not undone: others have changed the file').length === 3,
+    'both are told',
+    logged,
+  );
+  await running.close();
+});
+
+test('a note undoes an overwrite of a file that was made when it says', async (t) => {
+  const dir = await treeWith(t, 'ext4');
+  const { ino, birthtimeNs } = statSync(join(dir, 'file.bin'), { bigint: true });
+  const bytes = seededBytes(5000, 2);
+  const place = { name: 'file.bin', inode: Number(ino), born: String(birthtimeNs), offset: 0, length: 5000 };
+  writeNote(dir, 'aaa', `${JSON.stringify(place)}\n`, bytes);
+  await during(t, dir, async (running) => {
+    assert.equal((await read(t, running, 'file.bin')).sha256, sha256(Buffer.concat([bytes, old.subarray(5000)])));
+  });
+});
+
 test('a note that was not finished undoes nothing', async (t) => {
   const dir = await treeWith(t, 'tmpfs');
   const inode = statSync(join(dir, 'file.bin')).ino;
