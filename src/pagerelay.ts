@@ -101,6 +101,8 @@ export type Pagerelay = {
   readonly writer: Writer | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
+  /** How many ranges of one request are answered one by one; undefined: as many as by default. */
+  readonly maxRanges: number | undefined;
   /** What becomes of all this when another process takes this one's place. */
   readonly takeover: Takeover;
   /** Resolves when regions may be read; nothing may be asked for before. */
@@ -184,6 +186,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
     lock,
     writer,
     maxWait: options.maxWait,
+    maxRanges: options.limits?.elsewhere.maxRanges, // which is alike everywhere
     takeover,
     async ready() {
       if (tree && dotfiles !== 'deny') warnOfSecrets(tree, options.report);

@@ -62,6 +62,8 @@ export type PagerelayOptions = {
    */
   readonly requestsPerSecond?: number;
   readonly requestBurst?: number;
+  /** How many ranges of one request are answered one by one; more by the whole region. From 1 to 64, the default. */
+  readonly maxRanges?: number;
   /** Bytes: shorter bodies are copied. Default 0. */
   readonly copyBelow?: number;
   /** Bytes: shorter bodies are copied by lanes that are the first on their connections. Default 0. */

@@ -17,7 +17,7 @@ import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
 
 import { acceptInLanes } from './lanes.ts';
-import { type GivenLimits, settleLimits } from './limits/limits.ts';
+import { type GivenLimits, type LimitReason, type Limits, settleLimits } from './limits/limits.ts';
 import { boundConnections } from './node/bounds.ts';
 import { answerClientError } from './node/client-error.ts';
 import { Clients } from './node/clients.ts';
@@ -110,7 +110,7 @@ export function createService(options: ServiceOptions): Service {
     lostLines: () => options.accessLog?.output.lost ?? 0,
   });
   const { relay, catalog, metrics, writer } = opened;
-  const app = createServer(options, metrics);
+  const app = createServer(options, metrics, limits.elsewhere);
   log = app.log;
   const proxies = new TrustedProxies(options.trustedProxies ?? []);
   if (options.accessLog) options.accessLog.clientOf = (peer, forwardedFor) => proxies.clientOf(peer, forwardedFor);
@@ -137,7 +137,7 @@ export function createService(options: ServiceOptions): Service {
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, options.accessLog);
-    done(malformed(request) ?? askedTooOften(clients, request));
+    done(malformed(request) ?? askedTooOften(clients, request) ?? tooLong(request, limits.elsewhere, metrics));
   });
   // This comes before the guards, so that a page is told why it is refused.
   if (options.cors.length > 0) addRegionCors(app, options.cors);
@@ -221,7 +221,11 @@ function watchTokens({ readTokens, writeTokens }: Guards, log: FastifyInstance['
 /** A name has at most 1,024 bytes, each of which may come as three. */
 const longestParameter = 4096;
 
-function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstance {
+function createServer(
+  options: ServiceOptions,
+  metrics: Metrics,
+  { headTimeout, maxHeadSize }: Limits,
+): FastifyInstance {
   const app = fastify({
     logger: { level: options.logLevel, ...(options.log && { stream: options.log }) },
     // One line a request comes from observe/access-log.ts. A logger of each request's own takes as long as finding its route.
@@ -234,12 +238,20 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
     forceCloseConnections: 'idle',
     return503OnClosing: false, // refusal answers with a problem document
     // No hook has seen what the router refuses.
-    http: { requireHostHeader: false }, // badHost answers with a problem document
+    http: {
+      requireHostHeader: false, // badHost answers with a problem document
+      maxHeaderSize: maxHeadSize,
+      headersTimeout: headTimeout * 1000,
+      connectionsCheckingInterval: Math.min(30_000, headTimeout * 250),
+    },
     frameworkErrors(error, request, reply) {
       watchRequest(request, reply, metrics, options.accessLog);
       answerError(error, request, reply);
     },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler(error, socket) {
+      const reason = reasonsOfErrors.get(error.code);
+      if (answerClientError(error, socket) && reason) metrics.countLimited(reason);
+    },
   });
   // A method which exists elsewhere is a 405 here (RFC 9110 15.5.6), not an unknown address.
   const others = http.METHODS.filter((method) => !app.supportedMethods.includes(method) && method !== 'CONNECT');
@@ -247,6 +259,12 @@ function createServer(options: ServiceOptions, metrics: Metrics): FastifyInstanc
   allowHalfOpen(app.server);
   return app as unknown as FastifyInstance;
 }
+
+/** What Node's parser refuses by a limit. A body that is late is told in another way. */
+const reasonsOfErrors: ReadonlyMap<string | undefined, LimitReason> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 'head_timeout'],
+  ['HPE_HEADER_OVERFLOW', 'head_size'],
+]);
 
 function compileNoSchema(): never {
   throw new Error('routes of the service have no schemas');
@@ -280,6 +298,12 @@ function addRegionCors(app: FastifyInstance, origins: readonly string[]): void {
 
 function askedTooOften(clients: Clients, { raw }: FastifyRequest): ProblemError | undefined {
   return clients.mayAsk(raw) ? undefined : new ProblemError('too-many-requests');
+}
+
+function tooLong({ originalUrl }: FastifyRequest, { maxUrlSize }: Limits, metrics: Metrics): ProblemError | undefined {
+  if (originalUrl.length <= maxUrlSize) return undefined;
+  metrics.countLimited('url_size');
+  return new ProblemError('uri-too-long');
 }
 
 function malformed({ raw }: FastifyRequest): ProblemError | undefined {

@@ -6,10 +6,19 @@ import { bytes, bytesOrNone, type Flag, named, seconds, secondsAboveZero, whole 
 type LimitFlag = Flag<number | undefined>;
 
 /** How values of a unit are written and read. */
-function kindOf({ unit, least = 0, most = mostOfAny }: Limit): Omit<LimitFlag, 'flag' | 'meaning'> {
-  if (unit === 'count') return whole('N', least, most, undefined);
+function kindOf({ unit, least = 0, most }: Limit): Omit<LimitFlag, 'flag' | 'meaning'> {
+  if (unit === 'count') return whole('N', least, most ?? mostOfAny, undefined);
   if (unit === 'seconds') return least > 0 ? secondsAboveZero(1) : seconds(0);
-  return least > 0 ? bytes('', undefined) : bytesOrNone('', 0);
+  return most === undefined ? bytesOrNone('', 0) : bytesBetween(least, most);
+}
+
+function bytesBetween(least: number, most: number): Omit<LimitFlag, 'flag' | 'meaning'> {
+  const kind = bytes('', undefined);
+  const read = (texts: readonly string[]) => {
+    const value = kind.read(texts);
+    return value !== undefined && value >= least && value <= most ? value : undefined;
+  };
+  return { ...kind, rule: `a whole number of bytes from ${least} to ${most}, alone or in KiB`, read };
 }
 
 /** By the names of their options. */

@@ -18,13 +18,18 @@ export function refuseExpectation(request: IncomingMessage, response: ServerResp
 /**
  * Fastify's `clientErrorHandler`: a request that can't be parsed, or does not arrive. It is answered where that is still
  * possible, and the connection ends. Where a response has begun, nothing else may be written any more: it is broken off.
+ *
+ * @returns whether it was answered
  */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): boolean {
   const due = responseDue(socket);
-  if (error.code === 'ECONNRESET' || !socket.writable || due?.headersSent) socket.destroy();
-  else if (due || requestOf(socket)?.complete !== false) answerUnparsed(error, socket, due?.req.method);
-  // Else the rest of a request that has been answered before it was read so far.
+  const isBroken = error.code === 'ECONNRESET' || !socket.writable || due?.headersSent === true;
+  // Else it can be the rest of a request that has been answered before it was read so far.
+  const isAnswered = !isBroken && (due !== undefined || requestOf(socket)?.complete !== false);
+  if (isBroken) socket.destroy();
+  else if (isAnswered) answerUnparsed(error, socket, due?.req.method);
   linger(socket);
+  return isAnswered;
 }
 
 function answerUnparsed(error: NodeJS.ErrnoException, socket: Socket, method?: string): void {

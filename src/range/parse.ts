@@ -1,13 +1,15 @@
+import { limits } from '../limits/limits.ts';
 import type { ByteRange } from '../relay/extent.ts';
 import { coalesce } from './coalesce.ts';
 import { exceeds, saturate } from './digits.ts';
 
 /**
- * What a Range field comes to for a region of a known size. `whole` means that the field is ignored. `malformed` is a set
+ * What a Range field comes to for a region of a known size. `whole` means that the field is ignored, where it says so
+ * because there are too many ranges. `malformed` is a set
  * of byte ranges that breaks the grammar: RFC 9110 14.2 leaves it to the server to ignore or to reject it.
  */
 export type RangeVerdict =
-  | { readonly kind: 'whole' }
+  | { readonly kind: 'whole'; readonly because?: 'ranges' }
   | { readonly kind: 'malformed' }
   | { readonly kind: 'unsatisfiable' }
   | { readonly kind: 'single'; readonly range: ByteRange }
@@ -17,19 +19,21 @@ type RangeSpec =
   | { readonly kind: 'interval'; readonly first: number; readonly last: number }
   | { readonly kind: 'suffix'; readonly length: number };
 
-/** How many ranges are answered one by one after coalescing; more are answered by the whole (RFC 9110 14.2). */
-const mostRanges = 64;
-
 /**
  * Judges a Range field (RFC 9110 14.1.1, 14.1.2, 14.2) against a region of `size` bytes. Coalesces ranges, so that no
  * byte is sent twice, cuts them at the region's end, and never throws. Its time is linear but for sorting.
  *
+ * @param most ranges that are answered one by one after coalescing; more are answered by the whole (RFC 9110 14.2)
  * @returns `whole` for no field and for any unit but bytes; `malformed` for byte ranges that break the grammar;
  * `unsatisfiable` for well-formed ranges of which the region holds no byte
  */
-export function judgeRange(header: string | undefined, size: number): RangeVerdict {
+export function judgeRange(
+  header: string | undefined,
+  size: number,
+  most: number = limits.maxRanges.fallback,
+): RangeVerdict {
   if (header === undefined) return { kind: 'whole' };
-  return judgeUsual(header, size) ?? judgeAny(header, size);
+  return judgeUsual(header, size) ?? judgeAny(header, size, most);
 }
 
 // Nearly all clients ask for both ends of one range within the region. This takes a tenth of the time.
@@ -43,7 +47,7 @@ function judgeUsual(header: string, size: number): RangeVerdict | undefined {
 
 const usual = /^bytes=[0-9]{1,15}-[0-9]{1,15}$/;
 
-function judgeAny(header: string, size: number): RangeVerdict {
+function judgeAny(header: string, size: number, most: number): RangeVerdict {
   const set = byteRangeSet(header);
   if (set === undefined) return { kind: 'whole' };
   const specs = parseRangeSet(set);
@@ -52,7 +56,7 @@ function judgeAny(header: string, size: number): RangeVerdict {
   const [range, ...more] = coalesce(satisfiable);
   if (range === undefined) return { kind: 'unsatisfiable' };
   if (more.length === 0) return { kind: 'single', range };
-  return more.length < mostRanges ? { kind: 'multiple', ranges: [range, ...more] } : { kind: 'whole' };
+  return more.length < most ? { kind: 'multiple', ranges: [range, ...more] } : { kind: 'whole', because: 'ranges' };
 }
 
 // Gives what follows `bytes=`; undefined for another unit, or none.

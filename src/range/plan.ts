@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { LimitReason } from '../limits/limits.ts';
 import type { ByteRange, Extent, Segment } from '../relay/extent.ts';
 
 /** A successful response's status, its body and the fields that describe the body. */
@@ -11,6 +12,8 @@ export type Plan = {
   /** Content-Range (RFC 9110 14.4), for a 206 of one range only. */
   readonly contentRange: string | undefined;
   readonly contentType: string;
+  /** The limit that it is cut down by, if one is. */
+  readonly limited?: LimitReason;
 };
 
 /** What a plan is made for. */

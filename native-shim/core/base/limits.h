@@ -19,7 +19,9 @@
     LIMIT(held_bytes, "maxHeldBytes")                   /* under references */                                         \
     LIMIT(connections_per_address, "maxConnectionsPerAddress")                                                         \
     LIMIT(requests_per_second, "requestsPerSecond") /* of an address */                                                \
-    LIMIT(request_burst, "requestBurst")            /* at most so many at once; 0: those of two seconds */
+    LIMIT(request_burst, "requestBurst")            /* at most so many at once; 0: those of two seconds */     \
+    LIMIT(head_bytes, "maxHeadSize")                                                                                   \
+    LIMIT(url_bytes, "maxUrlSize")
 /* clang-format on */
 
 #define PR_LIMIT_FIELD(field, name) uint64_t field;

@@ -48,10 +48,17 @@ void pr_responder_answered(struct pr_connection *connection, const struct pr_tra
     pr_wait_idle(connection);
 }
 
+/* What Node may refuse for it; by what it counts, a head is a little shorter. */
+static bool is_too_long(const struct pr_relay *relay, const struct pr_head *head) {
+    const struct pr_limits *limits = &relay->limits[PR_ELSEWHERE]; /* alike for all places */
+    bool head_is = limits->head_bytes > 0 && head->length > limits->head_bytes;
+    return head_is || (limits->url_bytes > 0 && head->target.length > limits->url_bytes);
+}
+
 /* Under its lane's lock: what a lane may answer to this request, and by what. */
 static enum pr_fed find_answer(struct pr_connection *connection, const struct pr_head *head, struct pr_answer *answer) {
     struct pr_relay *relay = connection->relay;
-    if (!head->is_plain || !(head->is_get || head->is_head)) return PR_FED_REQUEST;
+    if (!head->is_plain || !(head->is_get || head->is_head) || is_too_long(relay, head)) return PR_FED_REQUEST;
     if (head->forwards_twice && connection->is_trusted) return PR_FED_REQUEST;
     struct pr_published *published = pr_published_find(relay, head->target);
     if (!published) return PR_FED_UNPUBLISHED;

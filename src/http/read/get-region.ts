@@ -5,6 +5,7 @@
  * @module
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Metrics } from '../../observe/metrics.ts';
 import type { Plan } from '../../range/plan.ts';
 import type { Catalog } from '../../region/catalog.ts';
 import { NotOurs, type Role } from '../../region/change/role.ts';
@@ -47,6 +48,9 @@ export type RegionService = {
   readonly lock: TreeLock | undefined;
   /** Seconds that a reader waits for writers before it is refused. */
   readonly maxWait: number;
+  /** How many ranges of one request are answered one by one; undefined: as many as by default. */
+  readonly maxRanges: number | undefined;
+  readonly metrics: Pick<Metrics, 'countLimited'>;
   readonly takeover: {
     /** Whether it is this process that answers with regions. */
     readonly reading: Role;
@@ -91,10 +95,10 @@ function isOfBytes({ method, headers }: FastifyRequest): boolean {
 }
 
 // By what a region was when it was last looked at. An error may be none by what it is now.
-function planRecalled({ reply, given }: Asked, region: Region): Plan | undefined {
+function planRecalled({ maxRanges }: RegionService, { reply, given }: Asked, region: Region): Plan | undefined {
   try {
     if (!isVersionAsked(region.etag, given.version)) return undefined;
-    return planBytes('GET', reply.request.headers, region, given.contentType);
+    return planBytes('GET', reply.request.headers, region, given.contentType, undefined, maxRanges);
   } catch {
     return undefined;
   }
@@ -111,13 +115,14 @@ function answerRecalled(service: RegionService, asked: Asked): Promise<FastifyRe
   treeWatch?.look();
   if (!isOfBytes(reply.request) || lock?.share() === false) return undefined;
   const region = catalog.recall(name);
-  const plan = region && planRecalled(asked, region);
+  const plan = region && planRecalled(service, asked, region);
   if (!plan || plan.length === 0) return undefined;
   const given = givenFor(region, asked.given);
   const fields = contentFields(region, plan, given); // Whatever can fail has to before pages are held.
   const held = outgoing.hold(reply, region, plan, undefined, true);
   if (typeof held === 'string') return undefined;
   publish(service, asked, region, given);
+  if (plan.limited) service.metrics.countLimited(plan.limited);
   return answerHeld(reply, held, fields);
 }
 
@@ -158,7 +163,7 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       reading.check();
       const region = findVersion(catalog, name, asked.given.version);
       const given = givenFor(region, asked.given);
-      const verdict = judge(method, headers, region, given.contentType);
+      const verdict = judge(method, headers, region, given.contentType, undefined, service.maxRanges);
       publish(service, asked, region, given);
       if (verdict.kind === 'not-modified') {
         return setFields(reply.code(304), validatorFields(region, given)).send();
@@ -174,7 +179,9 @@ async function answerAnew(service: RegionService, asked: Asked): Promise<Fastify
       if (method === 'HEAD' || plan.length === 0) return answerBodiless(reply, plan.status, fields);
       const held = outgoing.hold(reply, region, plan, behind.place);
       if (held === 'blocked') await behind.writersOf(region, plan);
-      if (typeof held !== 'string') return answerHeld(reply, held, fields);
+      if (typeof held === 'string') continue;
+      if (plan.limited) service.metrics.countLimited(plan.limited);
+      return answerHeld(reply, held, fields);
     }
   } catch (error) {
     if (error instanceof NotOurs) return answerUnlessSucceeded(service, asked);

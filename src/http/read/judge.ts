@@ -20,6 +20,7 @@ export function judge(
   region: Region,
   contentType = region.contentType,
   now?: Date,
+  maxRanges?: number,
 ): Verdict {
   switch (judgePreconditions(headers, method, validatorsOf(region))) {
     case 'failed':
@@ -27,7 +28,7 @@ export function judge(
     case 'not-modified':
       return { kind: 'not-modified' };
   }
-  return { kind: 'content', plan: planBytes(method, headers, region, contentType, now) };
+  return { kind: 'content', plan: planBytes(method, headers, region, contentType, now, maxRanges) };
 }
 
 function validatorsOf({ etag, lastModified, state }: Region): Validators {
@@ -41,13 +42,14 @@ export function planBytes(
   region: Region,
   contentType = region.contentType,
   now?: Date,
+  maxRanges?: number,
 ): Plan {
   const { size } = region.content.generation;
   const planned = { size, contentType };
   // RFC 9110 14.2: Range means something on GET alone.
   const isRanged = method === 'GET' && headers.range !== undefined;
   const honoured = isRanged && (headers['if-range'] === undefined || ifRangeHolds(headers, validatorsOf(region), now));
-  const range = judgeRange(honoured ? headers.range : undefined, size);
+  const range = judgeRange(honoured ? headers.range : undefined, size, maxRanges);
   switch (range.kind) {
     case 'unsatisfiable':
       throw notSatisfiable(size);
@@ -56,7 +58,7 @@ export function planBytes(
       // that for the range.
       throw notSatisfiable(size, 'Range is malformed, or is there more than once.');
     case 'whole':
-      return planWhole(planned);
+      return range.because ? { ...planWhole(planned), limited: range.because } : planWhole(planned);
     case 'single':
       return planRange(planned, range.range);
     case 'multiple':

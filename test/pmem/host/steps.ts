@@ -93,6 +93,7 @@ const leftOut: Readonly<Record<string, string>> = {
   cors: 'is about fields that are the same on every backing',
   'sending-limits': 'is about how much is sent, whatever holds the pages',
   'max-connections': 'is about how many connections there are',
+  'limits-of-requests': 'is about requests that are refused before a region is looked for',
   'limits-of-addresses': 'is about how many connections and requests there are',
   'lanes-accept': 'is about who accepts a connection',
   bytes: 'has a region of 1 GiB, and an NVDIMM has half of that',
