@@ -113,11 +113,15 @@ export function createService(options: ServiceOptions): Service {
   const app = createServer(options, metrics, limits.elsewhere);
   log = app.log;
   const proxies = new TrustedProxies(options.trustedProxies ?? []);
+  const clients = new Clients(
+    limits,
+    (reason) => metrics.countLimited(reason),
+    (address) => proxies.trusts(address),
+  );
   if (options.accessLog) options.accessLog.clientOf = (peer, forwardedFor) => proxies.clientOf(peer, forwardedFor);
   const listeners = new Listeners(app.server, relay, proxies);
   app.addHook('preClose', async () => void listeners.close());
   const onCrowd = warnOfCrowd(log);
-  const clients = new Clients(limits, (reason) => metrics.countLimited(reason));
   const room = boundConnections(app.server, metrics, options, onCrowd, clients);
   boundRate(app.server, limits.elsewhere, () => metrics.countLimited('min_rate')); // which is alike everywhere
   const fields = { cacheControl: options.cacheControl, shared: true, others: fieldsOf(options.headers) };

@@ -4,6 +4,7 @@
 #include "lanes/layer.h"
 #include "wire/client.h"
 #include "wire/layer.h"
+#include "wire/proxied.h"
 
 #define OF_ONE "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -106,6 +107,19 @@ static void where_it_is_given_for_others_alone_this_machine_is_not_limited(void)
     pr_limit(scene.relay,
              (struct pr_limits[PR_PLACES]){
                  [PR_ELSEWHERE] = {.connections_per_address = 1, .requests_per_second = 1, .request_burst = 1}});
+    int guests[3];
+    for (int each = 0; each < 3; each++) {
+        guests[each] = visit(&scene);
+        for (int times = 0; times < 5; times++) get(&scene, guests[each], 0, 100);
+    }
+    for (int each = 0; each < 3; each++) close(guests[each]);
+    scene_close(&scene);
+}
+
+static void a_proxy_that_is_trusted_is_no_client(void) {
+    struct pr_limits limits = {.connections_per_address = 1, .requests_per_second = 1, .request_burst = 1};
+    struct scene scene = scene_for(1, limits);
+    CHECK_EQUAL(pr_trust(scene.relay, "127.0.0.0/8", strlen("127.0.0.0/8")), 0);
     int guests[3];
     for (int each = 0; each < 3; each++) {
         guests[each] = visit(&scene);
@@ -293,6 +307,7 @@ int main(void) {
     RUN(a_client_of_ipv4_that_is_mapped_is_the_same_client);
     RUN(one_connection_too_many_of_an_address_is_refused);
     RUN(where_it_is_given_for_others_alone_this_machine_is_not_limited);
+    RUN(a_proxy_that_is_trusted_is_no_client);
     RUN(who_asks_too_often_is_told_so_and_keeps_its_connection);
     RUN(who_wants_no_range_gets_a_document);
     RUN(all_connections_and_lanes_share_what_an_address_may);

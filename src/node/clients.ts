@@ -57,14 +57,23 @@ type Client = { connections: number; fullAt: number };
 export class Clients {
   readonly #limits: LimitsByPlace;
   readonly #tell: (reason: LimitReason) => void;
+  readonly #trusts: (address: string | undefined) => boolean;
   readonly #clients = new Map<string, Client>();
   /** Those without a connection, in the order of leaving. */
   readonly #waiting = new Map<string, Client>();
 
-  /** @param tell is told of each that is beyond a limit */
-  constructor(limits: LimitsByPlace, tell: (reason: LimitReason) => void) {
+  /**
+   * @param tell is told of each that is beyond a limit
+   * @param trusts whether a peer is a trusted proxy, which is no client: many ask by it
+   */
+  constructor(
+    limits: LimitsByPlace,
+    tell: (reason: LimitReason) => void,
+    trusts: (address: string | undefined) => boolean = () => false,
+  ) {
     this.#limits = limits;
     this.#tell = tell;
+    this.#trusts = trusts;
   }
 
   /** How many are known. */
@@ -77,6 +86,7 @@ export class Clients {
     const { limits, name } = this.#of(socket);
     const { maxConnectionsPerAddress: most, requestsPerSecond } = limits;
     if (byLane.has(socket) || (most === 0 && requestsPerSecond === 0)) return true;
+    if (this.#trusts(socket.remoteAddress)) return true;
     const client = this.#clients.get(name) ?? { connections: 0, fullAt: 0 };
     if (most > 0 && client.connections >= most) {
       this.#tell('connections_per_address');
@@ -102,7 +112,7 @@ export class Clients {
   #takeOne(socket: Socket): boolean {
     const { limits, name } = this.#of(socket);
     const client = limits.requestsPerSecond > 0 ? this.#clients.get(name) : undefined;
-    if (!client) return true;
+    if (!client || this.#trusts(socket.remoteAddress)) return true;
     const now = performance.now();
     const each = 1000 / limits.requestsPerSecond;
     const next = Math.max(client.fullAt, now) + each;

@@ -49,6 +49,20 @@ test('by default clients from elsewhere are limited, and those of this machine a
   assert.equal(arrivedOf300('127.0.0.1'), 300);
 });
 
+test('a trusted proxy is no client', () => {
+  const limits = settleLimits({ maxConnectionsPerAddress: 1, requestsPerSecond: 1, requestBurst: 1 });
+  const clients = new Clients(
+    limits,
+    () => assert.fail('it is not limited'),
+    (address) => address === '192.0.2.1',
+  );
+  for (let each = 0; each < 5; each++) {
+    const socket = socketFrom('192.0.2.1');
+    assert.ok(clients.arrived(socket) && clients.mayAsk(requestOn(socket)));
+  }
+  assert.equal(clients.size, 0);
+});
+
 test('however many addresses come, few are remembered, and none that could ask as if it were new', () => {
   const clients = new Clients(settleLimits({ requestsPerSecond: 1, requestBurst: 3600 }), () => {});
   for (let each = 0; each < 20_000; each++) {

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "wire/connection.h"
 #include "wire/layer.h"
+#include "wire/proxied.h"
 
 enum { PLACES = 1 << 14, MOST_WAITING = 1 << 14 };
 
@@ -105,7 +106,7 @@ static struct pr_client *find_or_make(struct pr_relay *relay, const struct pr_cl
 bool pr_client_has_room(struct pr_relay *relay, const struct pr_peer *peer) {
     struct pr_client_key key = pr_client_key(peer);
     uint64_t most = relay->limits[key.place].connections_per_address;
-    if (most == 0) return true;
+    if (most == 0 || pr_is_trusted(relay, &peer->there)) return true;
     const struct pr_client *client = find_client(&relay->wire->clients, &key);
     return !client || client->connections < most;
 }
@@ -128,7 +129,7 @@ void pr_client_join(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     struct pr_clients *clients = &relay->wire->clients;
     struct pr_client_key key = pr_client_key(&connection->peer);
-    if (!is_limited(&relay->limits[key.place])) return;
+    if (!is_limited(&relay->limits[key.place]) || pr_is_trusted(relay, &connection->peer.there)) return;
     struct pr_client *client = find_or_make(relay, &key);
     if (!client) return;
     stop_waiting(clients, client);

@@ -65,7 +65,10 @@ void pr_clients_open(struct pr_clients *clients);
 /* When there are no connections any more. */
 void pr_clients_close(struct pr_clients *clients);
 
-/* Under all locks: whether one more connection of this peer is within its limits. */
+/*
+ * A proxy that is trusted (wire/proxied.h) is no client: many ask by it. Under all locks: whether one more connection
+ * of this peer is within its limits.
+ */
 bool pr_client_has_room(struct pr_relay *relay, const struct pr_peer *peer);
 /* Under all locks: a connection begins, with its lane, and ends. Where nothing is limited, or memory is short, it is
  * nobody's. */
