@@ -22,14 +22,14 @@ export function acceptInLanes(
   server: Server,
   listeners: Listeners,
   opened: Pagerelay,
-  { accessLog, maxConnections, unaskable, cors }: ServiceOptions,
+  { accessLog, maxConnections, reserveDescriptors, unaskable, cors }: ServiceOptions,
   { fields, report, ...lanes }: LanesAsked,
 ): void {
   // Lanes do not have the list of peers that may be in this kernel without being seen.
   const logs = !accessLog || accessLog.output.native !== undefined;
   const may = opened.publisher && unaskable.length === 0 && logs;
   if (!may || !(opened.relay instanceof NativeRelay)) return;
-  const options = { ...lanes, maxConnections, ...logOfLanes(accessLog) };
+  const options = { ...lanes, maxConnections, reserveDescriptors, ...logOfLanes(accessLog) };
   const given = giveToLanes(server, opened.relay, options, listeners.all);
   if (given.length > 0) fillAhead(opened, fields, cors);
   for (const { where, at } of listeners.all) {

@@ -25,6 +25,7 @@ import { reportMissing } from './node/feature-test.ts';
 import { allowHalfOpen } from './node/internals.ts';
 import { boundRate } from './node/least-rate.ts';
 import { type ListenAt, type Listener, Listeners } from './node/listeners.ts';
+import { MemoryReserve } from './node/memory-reserve.ts';
 import { answerInTurn } from './node/turn.ts';
 import { type AccessLog, watchRequest } from './observe/access-log.ts';
 import { logEngines, logMeans, logRefused } from './observe/engine-log.ts';
@@ -133,11 +134,23 @@ export function createService(options: ServiceOptions): Service {
     const own = openDescriptors();
     const others = () => own + Math.max(catalog.openCount, relay.counters().openFiles);
     const mostOthers = own + mostOpen + (catalog.kept ? mostDescriptors : 0);
-    room.limit({ most: options.maxConnections, others, mostOthers });
+    const { maxConnections: most, reserveDescriptors } = options;
+    room.limit({ most, others, mostOthers, reserveDescriptors, isShort: () => memory.isShort });
+    memory.start();
     const guarded = express?.mayRead !== undefined;
     acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, proxies, report });
   });
   const succession = new Succession(app, opened, room, listeners);
+  const memory = new MemoryReserve(options.reserveMemory, (isShort) => {
+    if (relay instanceof NativeRelay) relay.limit({ shortOfMemory: isShort ? 1 : 0 });
+    log?.warn(isShort ? 'memory is short: nobody new is let in' : 'there is memory again');
+  });
+  app.addHook('preClose', async () => memory.stop());
+  const whileShort = ({ url }: FastifyRequest) => {
+    if (!memory.isShort || !url.startsWith('/regions')) return undefined;
+    metrics.countLimited('memory');
+    return new ProblemError('busy');
+  };
   let draining = false;
   app.addHook('onRequest', (request, reply, done) => {
     watchRequest(request, reply, metrics, options.accessLog);
@@ -145,7 +158,9 @@ export function createService(options: ServiceOptions): Service {
   });
   // This comes before the guards, so that a page is told why it is refused.
   if (options.cors.length > 0) addRegionCors(app, options.cors);
-  app.addHook('onRequest', (request, _, done) => done(whileDraining(request, draining) ?? refusalOf(guards, request)));
+  app.addHook('onRequest', (request, _, done) =>
+    done(whileDraining(request, draining) ?? whileShort(request) ?? refusalOf(guards, request)),
+  );
   app.addHook('onReady', async () => {
     await opened.ready();
     logEngines(app.log, await opened.engines());

@@ -15,6 +15,7 @@ export const limitReasons = {
   held_bytes: 'a request was refused: bodies on their way held as many bytes as they may',
   connections_per_address: 'a new connection was refused: its address had as many as it may',
   requests_per_second: 'a request was refused: its address had asked too often',
+  memory: 'a connection or a request was refused: less memory was left than is kept in reserve',
   head_timeout: 'a connection was closed: the head of its request took too long',
   head_size: 'a request was refused, and its connection closed: its head was too large',
   url_size: 'a request was refused: its address was too long',
@@ -186,6 +187,25 @@ export const limits = {
     inPlugin: true,
     reasons: ['ranges'],
     answer: '200 with the whole region (RFC 9110 14.2)',
+  },
+  reserveDescriptors: {
+    flag: 'reserve-descriptors',
+    unit: 'count',
+    meaning: 'how many descriptors connections and open files leave free, for all else',
+    fallback: undefined,
+    shownDefault: 'an eighth of the limit of the process, from 16 to 512',
+    reasons: ['connections', 'idle_closed'],
+    answer: 'as with `--max-connections`',
+  },
+  reserveMemory: {
+    flag: 'reserve-memory',
+    unit: 'bytes',
+    meaning: 'below how many bytes of memory left nobody new is let in',
+    fallback: undefined,
+    shownDefault: 'a sixteenth of what there is, at most 64MiB',
+    reasons: ['memory', 'idle_closed'],
+    answer:
+      '503, to a new connection without a body, to a request for a region with `busy`; what is on its way goes on',
   },
 } as const satisfies Record<string, Limit>;
 

@@ -41,6 +41,8 @@ export type LaneOptions = Pick<Responding, 'guarded' | 'log' | 'combined' | 'bef
   readonly proxies?: TrustedProxies | undefined;
   /** The server's room for connections, where that is known. */
   readonly room?: Room;
+  /** Descriptors that are kept free; undefined: as `usableDescriptors` has it. */
+  readonly reserveDescriptors?: number | undefined;
   /** Is told when there is none for a new one. */
   readonly onCrowd?: () => void;
   /** Connections that may be open; undefined: as many as the server allows, or there are descriptors for. */
@@ -63,7 +65,14 @@ export function giveToLanes(
 ): readonly Listener[] {
   // Node would count the requests of each connection; a lane does not.
   if (!canAcceptInLanes() || listeners.length === 0 || (server.maxRequestsPerSocket ?? 0) > 0) return [];
-  const { room = new Room(server, () => {}), maxConnections, onCrowd, proxies, ...answering } = lanes;
+  const {
+    room = new Room(server, () => {}),
+    maxConnections,
+    reserveDescriptors,
+    onCrowd,
+    proxies,
+    ...answering
+  } = lanes;
   const responding = {
     ...answering,
     ...{ keepAliveSeconds: seconds(server.keepAliveTimeout), headSeconds: seconds(server.headersTimeout) },
@@ -71,7 +80,10 @@ export function giveToLanes(
   };
   relay.limit({
     maxConnections: maxConnections ?? server.maxConnections ?? 0,
-    mostDescriptors: Math.max(1, usableDescriptors() - openDescriptors() + relay.counters().openFiles),
+    mostDescriptors: Math.max(
+      1,
+      usableDescriptors(reserveDescriptors) - openDescriptors() + relay.counters().openFiles,
+    ),
   });
   const isReady = relay.respond(
     responding,

@@ -30,6 +30,10 @@ export type ConnectionLimit = {
   readonly most: number | undefined;
   /** Descriptors that are in use for other things; to ask for it costs more than to accept a connection. */
   readonly others: () => number;
+  /** Descriptors that are kept free; undefined: as `usableDescriptors` has it. */
+  readonly reserveDescriptors?: number | undefined;
+  /** Whether memory is short: nobody is let in then. */
+  readonly isShort?: () => boolean;
   /** How many those are at most, but for files that connections still hold, one each. */
   readonly mostOthers: number;
 };
@@ -42,7 +46,7 @@ export class Room {
   readonly #open = new Set<Socket>();
   /** Those on which no request is under way, the one that has been so for longest first. */
   readonly #idle = new Set<Socket>();
-  readonly #descriptors = usableDescriptors();
+  #descriptors = 0;
   #limit: ConnectionLimit | undefined;
 
   /**
@@ -63,6 +67,7 @@ export class Room {
   /** From now on there may be so many. */
   limit(limit: ConnectionLimit): void {
     this.#limit = limit;
+    this.#descriptors = usableDescriptors(limit.reserveDescriptors);
     const timer = setInterval(() => this.#keepReserve(), lookMilliseconds).unref();
     this.#server.once('close', () => clearInterval(timer));
   }
@@ -105,10 +110,15 @@ export class Room {
       this.#open.delete(socket);
       this.#idle.delete(socket);
     });
+    if (this.#limit?.isShort?.()) {
+      this.closeIdle();
+      this.#refuse(socket, 'memory');
+      return;
+    }
     let hasRoom = this.#hasRoom();
     while (!hasRoom && this.closeIdle()) hasRoom = this.#hasRoom();
     if (hasRoom) this.#idle.add(socket);
-    else this.#refuse(socket);
+    else this.#refuse(socket, 'connections');
   }
 
   // One that has read a region costs two: the relay has a descriptor of its own.
@@ -126,8 +136,8 @@ export class Room {
     for (let left = mostAtOnce; left > 0 && lowestFree() >= this.#descriptors && this.closeIdle(); left--);
   }
 
-  #refuse(socket: Socket): void {
-    this.#tell('connections');
+  #refuse(socket: Socket, why: LimitReason): void {
+    this.#tell(why);
     refuse(socket, refusal);
   }
 

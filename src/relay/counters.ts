@@ -12,7 +12,7 @@ export const distinctions = {
   answered: { label: '', values: [ 'whole', 'ranged', 'head', 'notModified', 'headNotModified', 'failed', 'headFailed', 'unsatisfiable', 'limited', 'headLimited' ] },
   fed: { label: 'reason', values: [ 'unpublished', 'request', 'guard', 'changed', 'writer', 'failed' ] },
   handed: { label: 'reason', values: [ 'grammar', 'end', 'late', 'last', 'closing' ] },
-  limited: { label: 'reason', values: [ 'connections', 'idle_closed', 'min_rate', 'bandwidth', 'transmissions', 'held_bytes', 'connections_per_address', 'requests_per_second', 'head_timeout', 'head_size', 'url_size', 'ranges' ] },
+  limited: { label: 'reason', values: [ 'connections', 'idle_closed', 'min_rate', 'bandwidth', 'transmissions', 'held_bytes', 'connections_per_address', 'requests_per_second', 'memory', 'head_timeout', 'head_size', 'url_size', 'ranges' ] },
 } as const;
 
 export type Distinction = keyof typeof distinctions;

@@ -15,11 +15,13 @@ const leastReserve = 16;
 const mostReserve = 512;
 
 /**
- * Of these, how many connections and open files may use up, with all else that is open anyway: an eighth, from 16 to 512,
- * is kept for opening another file, for pipes and for accepting.
+ * Of these, how many connections and open files may use up, with all else that is open anyway: the others are kept for
+ * opening another file, for pipes and for accepting.
+ *
+ * @param reserve how many these are; undefined: an eighth, from 16 to 512
  */
-export function usableDescriptors(limit = descriptorLimit()): number {
-  return limit - Math.min(mostReserve, Math.max(leastReserve, Math.floor(limit / 8)));
+export function usableDescriptors(reserve?: number, limit = descriptorLimit()): number {
+  return limit - (reserve ?? Math.min(mostReserve, Math.max(leastReserve, Math.floor(limit / 8))));
 }
 
 /** How many descriptors are open now. */

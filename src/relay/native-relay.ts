@@ -82,6 +82,7 @@ export class NativeRelay implements Relay {
   readonly #looks = new Looks();
   readonly #opened = new OpenedFiles();
   readonly #limits: LimitsByPlace;
+  readonly #others: Partial<ShimLimits> = { mostDescriptors: 0, shortOfMemory: 0 };
   #onArrival: ((arrival: Arrival) => void) | undefined;
   #onCrowd: ((isMakingRoom: boolean) => void) | undefined;
   /** Lanes have opened files: they are to be taken (`takeOpened`), all of them. */
@@ -104,12 +105,13 @@ export class NativeRelay implements Relay {
     this.refused = tryCalls(shim);
   }
 
-  /** From now on the limits that it was opened with hold, but for these. */
+  /** From now on the limits that it was opened with hold, but for these, and those that were given so before. */
   limit(others: Partial<ShimLimits>): void {
     const { elsewhere, here } = this.#limits;
-    const all = { mostDescriptors: 0, ...others };
-    if (!this.#closed)
-      this.#shim.limit(this.#relay, { ...inMilliseconds(elsewhere), ...all }, { ...inMilliseconds(here), ...all });
+    Object.assign(this.#others, others);
+    const given = [elsewhere, here].map((limits) => ({ ...inMilliseconds(limits), ...this.#others }));
+    const [toElsewhere, toHere] = given as [ShimLimits, ShimLimits];
+    if (!this.#closed) this.#shim.limit(this.#relay, toElsewhere, toHere);
   }
 
   openTree(path: string): Tree {

@@ -39,8 +39,11 @@ export type ShimOptions = {
   readonly maxBrokenOff: number;
 };
 
-/** The limits that the shim enforces, and its own: descriptors that connections and open files may have together. */
-export type ShimLimits = Limits & { readonly mostDescriptors: number };
+/**
+ * The limits that the shim enforces, and its own: descriptors that connections and open files may have together, and 1
+ * while memory is short.
+ */
+export type ShimLimits = Limits & { readonly mostDescriptors: number; readonly shortOfMemory: number };
 
 /** What is opened; what was seen of its kind is added to it. */
 export type OpenedFile = Omit<Generation, 'seen'>;

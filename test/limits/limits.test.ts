@@ -27,18 +27,18 @@ const ofShim = [...read('native-shim/core/base/limits.h').matchAll(/^ {4}LIMIT\(
   ([, name = '']) => name,
 );
 
-test('the limits that the shim enforces are of the table, but for the descriptors that are left', () => {
+test('the limits that the shim enforces are of the table, but for what only a look can tell', () => {
   assert.ok(ofShim.length > 1, 'they were found');
   const names: string[] = limitRows.map(([name]) => name);
   assert.deepEqual(
     ofShim.filter((name) => !names.includes(name)),
-    ['mostDescriptors'],
+    ['mostDescriptors', 'shortOfMemory'],
   );
 });
 
 test('the shim takes whole numbers for its limits, and nothing else', (t) => {
   const { shim, relay } = makeRelay(t);
-  const limits = { ...settleLimits({}).elsewhere, mostDescriptors: 0 };
+  const limits = { ...settleLimits({}).elsewhere, mostDescriptors: 0, shortOfMemory: 0 };
   shim.limit(relay, limits, limits);
   for (const name of ofShim) {
     for (const wrong of ['1', -1, 0.5, undefined]) {

@@ -43,7 +43,8 @@ struct pr_durations {
     BY(fed, PR_FED_COUNT, "reason", "unpublished", "request", "guard", "changed", "writer", "failed")                  \
     BY(handed, PR_HANDED_COUNT, "reason", "grammar", "end", "late", "last", "closing")            \
     BY(limited, PR_LIMITED_COUNT, "reason", "connections", "idle_closed", "min_rate", "bandwidth", "transmissions",    \
-       "held_bytes", "connections_per_address", "requests_per_second", "head_timeout", "head_size", "url_size", "ranges")
+       "held_bytes", "connections_per_address", "requests_per_second", "memory", "head_timeout",      \
+       "head_size", "url_size", "ranges")
 
 /*
  * The counters: ONE number of a type, numbers BY a distinction or by TWO, and TIMES; its field; its name, its metric, and

@@ -11,6 +11,7 @@
 #define PR_LIMITS(LIMIT)                                                                                               \
     LIMIT(connections, "maxConnections")                /* that are open */                                            \
     LIMIT(descriptors, "mostDescriptors")               /* of connections and open files */                            \
+    LIMIT(short_of_memory, "shortOfMemory")             /* 1: nobody new is let in, nor answered */                    \
     LIMIT(least_rate, "minRate")                        /* bytes a second that who takes any has to take */            \
     LIMIT(rate_grace, "minRateGrace")                   /* over so long a time */                                      \
     LIMIT(rate_of_connection, "bandwidthPerConnection") /* bytes a second, at most */                                  \

@@ -60,6 +60,7 @@ static enum pr_fed find_answer(struct pr_connection *connection, const struct pr
     struct pr_relay *relay = connection->relay;
     if (!head->is_plain || !(head->is_get || head->is_head) || is_too_long(relay, head)) return PR_FED_REQUEST;
     if (head->forwards_twice && connection->is_trusted) return PR_FED_REQUEST;
+    if (relay->limits[PR_ELSEWHERE].short_of_memory) return PR_FED_FAILED;
     struct pr_published *published = pr_published_find(relay, head->target);
     if (!published) return PR_FED_UNPUBLISHED;
     connection->responder->published = published;

@@ -60,6 +60,7 @@ static uint64_t of_all_parts(const struct pr_relay *relay, bool shared) {
 static bool there_is_room(const struct pr_relay *relay) {
     const struct pr_limits *limits = &relay->limits[PR_ELSEWHERE]; /* alike for all places */
     const struct pr_counters *now = &pr_node_part(relay)->counters;
+    if (limits->short_of_memory) return false;
     uint64_t descriptors = now->connections + of_all_parts(relay, true) + now->files;
     if (limits->descriptors > 0 && descriptors >= limits->descriptors) return false;
     return limits->connections == 0 || now->connections < limits->connections;
@@ -101,6 +102,12 @@ static void refuse(struct pr_lane *lane, enum pr_limited why) {
     relay->lanes->serving->refuse(relay, fd, why);
 }
 
+/* Under all locks: of one for which there is no room. */
+static enum pr_limited why_not_let_in(const struct pr_relay *relay, bool is_allowed) {
+    if (!is_allowed) return PR_LIMITED_CONNECTIONS_PER_ADDRESS;
+    return relay->limits[PR_ELSEWHERE].short_of_memory ? PR_LIMITED_MEMORY : PR_LIMITED_CONNECTIONS;
+}
+
 bool pr_settle_newcomer(struct pr_lane *lane) {
     struct pr_relay *relay = lane->relay;
     bool spare = has_spare(relay->lanes);
@@ -108,6 +115,7 @@ bool pr_settle_newcomer(struct pr_lane *lane) {
     bool is_allowed = pr_client_has_room(relay, &lane->newcomer_peer);
     bool room = is_allowed && spare && there_is_room(relay);
     struct pr_poller *asked = is_allowed && !room ? ask_for_room(relay) : NULL;
+    enum pr_limited why = why_not_let_in(relay, is_allowed);
     pr_unlock(relay);
     if (asked && asked != &lane->poller) pr_poller_wake(asked);
     if (is_allowed && !room && pr_now() < lane->newcomer_at + PATIENCE) {
@@ -118,7 +126,7 @@ bool pr_settle_newcomer(struct pr_lane *lane) {
     if (room)
         let_in(lane);
     else
-        refuse(lane, is_allowed ? PR_LIMITED_CONNECTIONS : PR_LIMITED_CONNECTIONS_PER_ADDRESS);
+        refuse(lane, why);
     return true;
 }
 

@@ -91,6 +91,7 @@ const leftOut: Readonly<Record<string, string>> = {
   listeners: 'is about where a service listens',
   proxies: 'is about who a client is',
   cors: 'is about fields that are the same on every backing',
+  'memory-reserve': 'is about who is refused; it wants a control group of its own',
   'sending-limits': 'is about how much is sent, whatever holds the pages',
   'max-connections': 'is about how many connections there are',
   'limits-of-requests': 'is about requests that are refused before a region is looked for',
