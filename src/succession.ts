@@ -1,5 +1,6 @@
 /** A service that goes and one that comes in its place: what each does with its server. @module */
 import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, InjectOptions } from 'fastify';
 import { answerError } from './http/problem/errors.ts';
@@ -7,7 +8,7 @@ import { ProblemError } from './http/problem/problems.ts';
 import type { ForwardedAnswer, ForwardedRequest } from './http/write/forwarding.ts';
 import { hasBody } from './node/deadlines.ts';
 import { admit, descriptorOfListener, isOfLanes, leaveListener, passOnRequest } from './node/lane-server.ts';
-import { keyOf, type Listeners } from './node/listeners.ts';
+import { keyOf, type ListenAt, type Listeners } from './node/listeners.ts';
 import { isIdle, PassingOn, type SendConnection } from './node/passing-on.ts';
 import type { Room } from './node/room.ts';
 import { leaveUnlogged } from './observe/access-log.ts';
@@ -18,6 +19,9 @@ import { NativeRelay } from './relay/native-relay.ts';
 
 /** How often a process that goes looks for connections that have become idle, and for what is not sent any more. */
 const pollMilliseconds = 20;
+
+/** A lane can have accepted a connection that waits so long for room, and that nobody has heard of (lanes/room.c). */
+const leastMilliseconds = 300;
 
 /** The process that comes, as the one that goes sees it. */
 export type Heir = {
@@ -55,6 +59,16 @@ export class Succession {
     return sockets;
   }
 
+  /** What the places are called that the service listens at. */
+  keys(): Set<string> {
+    return new Set(this.#listeners.all.map(({ at }) => keyOf(at)));
+  }
+
+  /** Whether a socket that listens there already was inherited from a predecessor. */
+  inherits(at: ListenAt): boolean {
+    return this.#listeners.inherited.has(keyOf(at));
+  }
+
   /** Sockets that listen already, by which this process is to listen. */
   inherit(sockets: ReadonlyMap<string, number>): void {
     this.#listeners.inherited = sockets;
@@ -80,21 +94,23 @@ export class Succession {
     publisher?.close();
     this.onLeave();
     let files = takeover.held?.list() ?? new Set();
+    const earliest = performance.now() + leastMilliseconds;
     while (!signal.aborted) {
       for (const socket of this.#room.idle()) if (isIdle(socket)) void this.#passingOn?.pass(socket);
       const now = takeover.held?.list() ?? new Set();
       const gone = [...files].filter((file) => !now.has(file));
       if (gone.length > 0) this.#heir?.released(gone);
       files = now;
-      if (this.#isEmpty() && mayEnd()) return;
+      if (performance.now() > earliest && this.#isEmpty() && mayEnd()) break;
       await delay(pollMilliseconds);
     }
+    takeover.held?.look();
   }
 
   #isEmpty(): boolean {
     const { relay, inFlight } = this.#opened;
     const isPassing = this.#room.size > 0 || (this.#passingOn?.underway ?? 0) > 0;
-    return !isPassing && relay.counters().reading === 0 && !inFlight(); // That looks who has read what.
+    return !isPassing && relay.counters().connections === 0 && !inFlight(); // The last one looks who has read what.
   }
 
   /** The process that comes gets a connection, and what was read of it and not answered. @param by as of `SendConnection` */
@@ -108,20 +124,24 @@ export class Succession {
 
   /** The process that comes answers for the one that goes. */
   async answer({ method, url, headers, remoteAddress, body }: ForwardedRequest): Promise<ForwardedAnswer> {
-    const payload = body && 'path' in body ? createReadStream(body.path, { end: body.length - 1 }) : body;
-    const request = { method, url, headers, remoteAddress, ...(payload && { payload: asPayload(payload) }) };
+    const payload = body && this.#payloadOf(body);
+    const request = { method, url, headers, remoteAddress, ...(payload && { payload }) };
     const { statusCode: status, headers: fields, rawPayload } = await this.#app.inject(request as InjectOptions);
     return { status, headers: fields, body: rawPayload };
+  }
+
+  // The other process has written it to the tree that this one has as well.
+  #payloadOf(body: NonNullable<ForwardedRequest['body']>): Buffer | NodeJS.ReadableStream | undefined {
+    if (body instanceof Uint8Array) return Buffer.from(body);
+    const uploads = this.#opened.writer?.store.tree.paths.uploads;
+    if (uploads === undefined || body.length === 0) return undefined;
+    return createReadStream(join(uploads, body.file), { end: body.length - 1 });
   }
 
   #relay(): NativeRelay | undefined {
     const { relay } = this.#opened;
     return relay instanceof NativeRelay ? relay : undefined;
   }
-}
-
-function asPayload(payload: Uint8Array | NodeJS.ReadableStream): Buffer | NodeJS.ReadableStream {
-  return payload instanceof Uint8Array ? Buffer.from(payload) : payload;
 }
 
 /** What is asked of a process that goes, and can't be answered there any more, goes to the heir with its connection. */

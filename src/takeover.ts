@@ -86,21 +86,33 @@ export class Takeover {
 
   /** After `give`: whether the other process answers for all of it now. Else this one does, as before. */
   settle(isSucceeded: boolean): void {
-    const { lock, writer } = this.#parts;
-    if (isSucceeded) lock?.leave();
+    const { writer } = this.#parts;
+    if (isSucceeded) writer?.leases.leave();
     writer?.store.role.settle(isSucceeded);
     this.reading.settle(isSucceeded);
   }
 
-  /** The process that comes: locks the tree for what the other one sends, and knows what that knew. */
-  async take({ files, writer: given }: Given, ask: AskPredecessor): Promise<void> {
-    const { lock, writer } = this.#parts;
+  /** After `settle`: the other process has locked the tree for what is sent here; or it has gone after that. */
+  leaveLock(isThere: boolean): void {
+    const { lock } = this.#parts;
+    if (isThere) lock?.leave();
+    else lock?.takeBack();
+  }
+
+  /** The process that comes knows what the other one knew. */
+  take({ files, writer: given }: Given, ask: AskPredecessor): void {
+    const { writer } = this.#parts;
     this.#predecessor.begin(files, ask);
-    await lock?.keep();
     if (writer && given) takeStates(writer, given);
   }
 
-  /** After `take`: the other process leaves the tree's lock, and what was begun goes on. Then regions may be read. */
+  /** After `take`: it locks the tree for what the other one sends, which leaves that then. */
+  async keepLock({ writer: given }: Given): Promise<void> {
+    const { lock, writer } = this.#parts;
+    await lock?.keep(writer !== undefined && given !== undefined);
+  }
+
+  /** After `keepLock`: what was begun goes on. Then regions may be read. */
   async resume({ writer: given }: Given): Promise<void> {
     const { writer } = this.#parts;
     if (writer && given) await resumeChanges(writer, given);

@@ -52,6 +52,7 @@ export class Connection implements ConnectionListener, WayOut {
   #finish: Finish | undefined;
   /** Another process has the socket too. */
   isPassedOn = false;
+  #whenDone: (() => void) | undefined;
   /** Is told when a lane that has read the connection gives it to Node. */
   onReturned: ((how: Return) => void) | undefined;
 
@@ -113,7 +114,19 @@ export class Connection implements ConnectionListener, WayOut {
     this.onReturned?.(how);
   }
 
+  /**
+   * Resolves when a FIN may go out: once another process has the connection, nobody here can keep it from sending one, after
+   * which a local peer's queue is out of sight (docs/done.md).
+   */
+  async untilDone(): Promise<void> {
+    if (this.relay.mayFinish(this.#id)) return;
+    await new Promise<void>((resolve) => {
+      this.#whenDone = resolve;
+    });
+  }
+
   drained(): void {
+    this.#whenDone?.();
     const finish = this.#finish;
     this.#finish = undefined;
     if (!finish || this.#socket.destroyed) return;
@@ -122,6 +135,7 @@ export class Connection implements ConnectionListener, WayOut {
   }
 
   closed(): void {
+    this.#whenDone?.();
     if (this.isPassedOn) this.relay.leaveConnection(this.#id);
     else this.relay.closeConnection(this.#id);
     this.#other?.closed();

@@ -310,7 +310,7 @@ export function admit(server: Server, { listener, relay, number }: AdmitBy, hand
   if (listener) noteArrival(socket, listener);
   const adopted = relay && fd !== undefined ? relay.adopt(fd, false, -1) : undefined;
   const known = relay && adopted && new ReadByLane(relay, socket, adopted.id, new Connection(relay, socket, adopted));
-  const isOneHead = unanswered.indexOf(endOfHead) === unanswered.length - endOfHead.length;
+  const isOneHead = isHeadAlone(unanswered);
   const goesOn = isOneHead || unanswered.length === 0;
   if (adopted && goesOn) relay?.admitConnection(adopted.id, { number, anyHost: listener?.isLoopback === false });
   server.emit('connection', socket);
@@ -326,6 +326,14 @@ type AdmitBy = {
 };
 
 const endOfHead = Buffer.from('\r\n\r\n');
+
+/** Whether bytes are the head of one request without a body, and nothing else. */
+function isHeadAlone(bytes: Buffer): boolean {
+  const end = bytes.indexOf(endOfHead);
+  if (end < 0 || end !== bytes.length - endOfHead.length) return false;
+  const head = bytes.toString('latin1');
+  return /^(?:GET|HEAD) /.test(head) && !/\r\n(?:content-length|transfer-encoding|upgrade|connection):/i.test(head);
+}
 
 /** Has another process answer a request without a body, and all that comes behind it on its connection. */
 export function passOnRequest(request: IncomingMessage, target: string): boolean {

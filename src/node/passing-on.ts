@@ -31,6 +31,7 @@ export function passingOnOf(server: Server | undefined): PassingOn | undefined {
 export class PassingOn {
   readonly #relay: NativeRelay | undefined;
   readonly #send: SendConnection;
+  readonly #passed = new WeakSet<Socket>();
   /** How many are on their way. */
   underway = 0;
 
@@ -44,10 +45,15 @@ export class PassingOn {
   /** One that Node has, or has had for a request. @param unanswered what was read of it; what is known to come behind is added */
   async pass(socket: Socket, unanswered: Buffer = Buffer.alloc(0)): Promise<void> {
     const handle = handleOf(socket);
-    if (socket.destroyed || !handle) return;
+    if (socket.destroyed || !handle || this.#passed.has(socket)) return;
+    this.#passed.add(socket);
     holdBack(socket, 'passed on');
     const rest = pipelineOf(socket)?.takeRest() ?? Buffer.alloc(0);
     const connection = this.#relay && Connection.of(this.#relay, socket);
+    this.underway++;
+    await connection?.untilDone();
+    this.underway--;
+    if (socket.destroyed) return;
     if (connection) connection.isPassedOn = true;
     const by = arrivedBy(socket) as Listener | undefined;
     await this.#sendAndClose(socket, handle, by, Buffer.concat([unanswered, rest]));
@@ -57,9 +63,21 @@ export class PassingOn {
   async passNewcomer(id: number, fd: number, by: Listener | undefined, unanswered: Buffer): Promise<void> {
     const socket = new Socket({ fd, allowHalfOpen: true, readable: false, writable: true });
     socket.once('close', () => this.#relay?.leaveConnection(id));
+    await this.#untilDone(id);
     const handle = handleOf(socket);
     if (handle) await this.#sendAndClose(socket, handle, by, unanswered);
     else socket.destroy();
+  }
+
+  // As of `Connection`, of which this one has none.
+  async #untilDone(id: number): Promise<void> {
+    const relay = this.#relay;
+    if (!relay || relay.mayFinish(id)) return;
+    this.underway++;
+    await new Promise<void>((resolve) =>
+      relay.listen(id, { drained: resolve, stalled: () => relay.breakOff(id), returned: () => {} }),
+    );
+    this.underway--;
   }
 
   // The kernel has the descriptor in its message when this resolves.

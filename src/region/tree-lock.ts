@@ -50,11 +50,12 @@ export class TreeLock {
 
   /**
    * Locks the tree for pages of another process of this service too, which then leaves it; until `keepNoMore` it is not
-   * given up.
+   * given up. @param isWriter whether this one may write: the other one may have recovered the tree
    */
-  async keep(): Promise<void> {
+  async keep(isWriter: boolean): Promise<void> {
     this.#isKept = true;
     await this.shared();
+    if (isWriter) this.#lock(bytes.writers, 'shared');
   }
 
   /** That process has ended. */
@@ -62,12 +63,19 @@ export class TreeLock {
     this.#isKept = false;
   }
 
-  /** Another process of this service has locked the tree for what this one still sends. Nothing is changed any more. */
+  /** Another process of this service has locked the tree for what this one still sends. Nothing is changed here any more. */
   leave(): void {
     this.close();
     this.#shared = false;
-    if (this.#exists) this.#lock(bytes.references, 'unlocked');
+    if (!this.#exists) return;
+    this.#lock(bytes.references, 'unlocked');
+    this.#lock(bytes.writers, 'unlocked');
     this.#exists = false;
+  }
+
+  /** After `leave`: that process has gone. What is still sent here is nobody's to change, while that can be had. */
+  takeBack(): void {
+    if (!this.#exists) unlessFailed(() => this.#lock(bytes.references, 'shared'));
   }
 
   /** Locks the tree before references are taken. False while another service changes bytes. */

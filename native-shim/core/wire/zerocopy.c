@@ -19,9 +19,18 @@
  */
 enum { LEAST = 10 << 10 };
 
+/* Whether another process has sent so on this connection: the kernel goes on with its numbers, which no ledger here
+ * has. */
+static bool was_used(int fd) {
+    int on = 0;
+    socklen_t length = sizeof on;
+    return pr_sys.getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, &length) == 0 && on;
+}
+
 int pr_zerocopy_prepare(struct pr_connection *connection) {
     int on = 1;
     if (connection->ledger) return 0;
+    if (was_used(connection->fd)) return -EALREADY;
     if (pr_sys.setsockopt(connection->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) < 0) return -errno;
     connection->ledger = pr_allocate(1, sizeof *connection->ledger);
     return connection->ledger ? 0 : -ENOMEM;

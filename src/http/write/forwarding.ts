@@ -1,5 +1,6 @@
 /** Changes that are asked of a process whose place another one has taken: that one carries them out. @module */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import { basename } from 'node:path';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { leaveUnlogged } from '../../observe/access-log.ts';
 import { NotOurs, type Role } from '../../region/change/role.ts';
@@ -12,8 +13,8 @@ export type ForwardedRequest = {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string;
-  /** The bytes themselves, or a file that has so many. */
-  readonly body: Uint8Array | { readonly path: string; readonly length: number } | undefined;
+  /** The bytes themselves, or an upload's file that has so many, by its name. */
+  readonly body: Uint8Array | { readonly file: string; readonly length: number } | undefined;
 };
 
 /** What it is answered there. */
@@ -82,7 +83,7 @@ function forwarded(request: FastifyRequest, upload: Upload | undefined): Forward
 }
 
 function bodyOf({ body }: FastifyRequest, upload: Upload | undefined): ForwardedRequest['body'] {
-  if (upload instanceof FileUpload) return { path: upload.path, length: upload.length };
+  if (upload instanceof FileUpload) return { file: basename(upload.path), length: upload.length };
   if (upload) return upload.source as Uint8Array;
   return body === undefined || body === null ? undefined : Buffer.from(JSON.stringify(body));
 }

@@ -30,6 +30,11 @@ export class HeldFiles {
     return new Set([...this.#before.files, ...this.#own.keys()]);
   }
 
+  /** Whether none was sent at the last look. */
+  get isEmpty(): boolean {
+    return this.#own.size === 0;
+  }
+
   /** Finds out what is held now. */
   look(): void {
     this.#own = new Map();

@@ -99,14 +99,18 @@ export class Leases {
     }
   }
 
-  /** Gives all to the process that takes this one's place: they go on there until they end, or by their time. */
+  /** All, for the process that takes this one's place. They are this one's until `leave`. */
   give(): GivenLease[] {
-    return [...this.#held.values()].map(({ lease, change, timer }) => {
+    return this.list().map((lease) => ({ lease, expiresAt: Date.parse(lease.expiresAt) }));
+  }
+
+  /** They go on in the other process, until they end there, or by their time. */
+  leave(): void {
+    for (const [id, { change, timer }] of [...this.#held]) {
       clearTimeout(timer);
       change.give();
-      this.#held.delete(lease.id);
-      return { lease, expiresAt: Date.parse(lease.expiresAt) };
-    });
+      this.#held.delete(id);
+    }
   }
 
   /** Goes on with what a process had given whose place this one has taken, before anybody reads or changes anything. */
@@ -127,8 +131,17 @@ export class Leases {
       this.#store.report('a lease ended: its region is another file', { region: name, owner });
       return undefined;
     }
-    const change = new Change(this.#store, { name, judge: () => {}, patience: patient }, leased);
-    await change.open();
+    const patience = { deadline: performance.now() + mostMilliseconds, signal: new AbortController().signal };
+    const change = new Change(this.#store, { name, judge: () => {}, patience }, leased);
+    try {
+      await change.open();
+    } catch (err) {
+      // Its holder may write all the same: the next start takes what is there for another version.
+      this.#store.states.leaveOpen(name);
+      this.#store.report('a lease ended: the tree could not be locked for it', { region: name, owner, err });
+      change.end();
+      return undefined;
+    }
     change.resume();
     change.detach();
     await this.#store.directWrites.exclude(inodeOf(change.region));
@@ -168,8 +181,8 @@ export class Leases {
   }
 }
 
-/** Who takes over what is promised waits as long as it takes. */
-const patient = { deadline: Number.POSITIVE_INFINITY, signal: new AbortController().signal };
+/** So long other services may keep a lease from going on here. */
+const mostMilliseconds = 10_000;
 
 function expiry(seconds: number): string {
   return new Date(Date.now() + seconds * 1000).toISOString();
