@@ -2,7 +2,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/needed.h"
@@ -109,10 +113,35 @@ static napi_value listen_by(napi_env env, napi_callback_info info) {
     return number(env, pr_listen_by(device, &address));
 }
 
+/* The address of a socket of AF_UNIX: a path, or an abstract name behind @. Returns its length, or -errno. */
+static int notice_address(const char *name, struct sockaddr_un *address) {
+    size_t length = strlen(name);
+    if (length == 0 || length > sizeof address->sun_path) return -EINVAL;
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, name, length);
+    if (name[0] == '@') address->sun_path[0] = '\0';
+    return (int)(offsetof(struct sockaddr_un, sun_path) + length);
+}
+
+/* Sends text to a socket for datagrams (sd_notify(3)), for which Node has none: 0 or -errno. */
+static napi_value notify(napi_env env, napi_callback_info info) {
+    struct call call;
+    char name[PR_UNIX_PATH], text[1024];
+    struct sockaddr_un address;
+    if (!take_arguments(env, info, &call) || !want_string(env, call.arguments[0], "socket", name, sizeof name) ||
+        !want_string(env, call.arguments[1], "text", text, sizeof text))
+        return NULL;
+    int length = notice_address(name, &address), fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int result = length < 0 ? length : fd < 0 ? -errno : 0;
+    if (result == 0 &&
+        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address, (socklen_t)length) < 0)
+        result = -errno;
+    if (fd >= 0) close(fd);
+    return number(env, result);
+}
+
 static const struct export list[] = {
-    {"pathOfListener", path_of_listener},
-    {"listenBy", listen_by},
-    {"createMemfd", create_memfd},
+    {"notify", notify},   {"pathOfListener", path_of_listener}, {"listenBy", listen_by}, {"createMemfd", create_memfd},
     {"witness", witness},
 };
 const struct exports process_exports = EXPORTS(list);

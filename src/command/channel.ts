@@ -10,8 +10,12 @@ export type Message =
   | { readonly kind: 'ready'; readonly tree: FileKey | undefined }
   /** The one that goes answers no more: the other one shall. */
   | { readonly kind: 'take'; readonly given: Given }
-  /** It does from here on. */
+  /** It knows what it was told, and waits to be told to begin. */
   | { readonly kind: 'taken' }
+  /** It answers from here on. */
+  | { readonly kind: 'go' }
+  /** It has locked the tree for what the other one sends, too. */
+  | { readonly kind: 'locked' }
   /** It shall end: the other one goes on as before. */
   | { readonly kind: 'stop' }
   /** A connection comes with it: by which listener it came, and what was read of it and not answered. */
@@ -70,6 +74,7 @@ export class Channel {
         reject(new Error('the other process has gone'));
         return;
       }
+      void this.closed.then(() => reject(new Error('the other process has gone'))); // Then Node does not say it.
       // By a handle itself Node sends the descriptor, and closes nothing here.
       this.#end.send(message, handle as SendHandle | undefined, {}, (error) => (error ? reject(error) : resolve()));
     });

@@ -1,4 +1,5 @@
 /** A process that takes the place of the one that has started it. @module */
+import { closeSync } from 'node:fs';
 import type { PagesAsked } from '../region/change/predecessor.ts';
 import type { Service } from '../service.ts';
 import { Channel } from './channel.ts';
@@ -12,6 +13,9 @@ export function inheritance(sockets: readonly string[]): Readonly<Record<string,
 
 /** Where Node puts the first descriptor beyond the usual three. */
 const firstDescriptor = 3;
+
+/** What is answered where nothing else can be. */
+const failed = { status: 503, headers: { 'retry-after': '1' }, body: new Uint8Array() };
 
 /** What this process has of the one whose place it takes. */
 export class Inherited {
@@ -45,21 +49,24 @@ export class Inherited {
   async takeOver(service: Service): Promise<boolean> {
     const channel = this.#channel;
     const { takeover } = service;
-    service.succession.inherit(this.sockets);
     const told = Promise.race([channel.next('take'), channel.next('stop')]);
     this.#follow(service);
     await channel.send({ kind: 'ready', tree: takeover.tree }).catch(() => {});
     const first = await told;
     if (first?.kind === 'stop') return false;
-    if (first)
-      await takeover.take(first.given, { lease: (id, pages) => this.#lease(id, pages), end: (id) => this.#end(id) });
+    if (first) takeover.take(first.given, { lease: (id, pages) => this.#lease(id, pages), end: (id) => this.#end(id) });
+    const go = channel.next('go');
     channel.tell({ kind: 'taken' });
+    await go; // Where the other one dies before, nothing has changed since it told what it knew.
+    if (first) await takeover.keepLock(first.given);
+    channel.tell({ kind: 'locked' });
     await takeover.resume(first?.given ?? { writer: undefined, files: [] });
     return true;
   }
 
-  /** The service listens: what the other process has sent meanwhile is its own. */
-  open(): void {
+  /** The service listens: what the other process has sent meanwhile is its own. @param used sockets that it listens by */
+  open(used: ReadonlySet<string>): void {
+    for (const [key, fd] of this.sockets) if (!used.has(key)) closeSync(fd); // Nobody listens there any more.
     this.#channel.unref();
     this.#open.resolve();
   }
@@ -78,7 +85,8 @@ export class Inherited {
     });
     channel.on('request', async ({ id, request }) => {
       await this.#open.promise;
-      channel.tell({ kind: 'answer', id, answer: await succession.answer(request) });
+      const answer = await succession.answer(request).catch(() => failed);
+      channel.tell({ kind: 'answer', id, answer });
     });
     channel.on('leased', ({ id, had }) => this.#leases.get(id)?.resolve(had));
     channel.on('released', ({ files }) => takeover.released(files));

@@ -1,5 +1,7 @@
 /** Where the service listens. @module */
+import { once } from 'node:events';
 import { fstatSync } from 'node:fs';
+import { createServer, isIP } from 'node:net';
 import type { ListenAt, Listener } from '../node/listeners.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
 import type { Service } from '../service.ts';
@@ -11,22 +13,67 @@ import { UsageError } from './usage-error.ts';
  * Has a service listen at all places that were asked for. It replaces the file of a unix socket that nobody listens on;
  * its own goes when the service is closed.
  *
+ * @param activated sockets that were opened for the service, in place of `--host` and `--port`
  * @throws Error when an address can't be had, or a path is something else; UsageError when a descriptor was inherited that
  * nobody can listen by
  */
-export async function listen(service: Service, options: ListenOptions): Promise<void> {
-  const places = placesOf(options);
-  for (const { place } of places) if ('fd' in place) checkInherited(service, place.fd);
+export async function listen(
+  service: Service,
+  options: ListenOptions,
+  activated: readonly ListenAt[] = [],
+): Promise<void> {
+  const places = placesOf(options, activated);
+  for (const at of places) {
+    if ('fd' in at.place && !service.succession.inherits(at)) checkInherited(service, at.place.fd);
+  }
   await service.listen(places);
+}
+
+/**
+ * Finds out whether it could, without accepting anybody: a process that takes another one's place must not fail any more
+ * when it has it.
+ *
+ * @throws as `listen`
+ */
+export async function checkPlaces(
+  service: Service,
+  options: ListenOptions,
+  activated: readonly ListenAt[],
+): Promise<void> {
+  for (const at of placesOf(options, activated)) {
+    const { place } = at;
+    if (service.succession.inherits(at)) continue;
+    if ('fd' in place) checkInherited(service, place.fd);
+    // A name is known by the addresses that it has, which are looked up when it listens.
+    else if ('host' in place && isIP(place.host) && place.port > 0 && !at.device) await tryToListen(place);
+  }
+}
+
+async function tryToListen(place: { readonly host: string; readonly port: number }): Promise<void> {
+  const server = createServer();
+  await once(server.listen({ ...place, exclusive: true }), 'listening');
+  await new Promise((resolve) => server.close(resolve));
 }
 
 type ListenOptions = Pick<ServeOptions, 'host' | 'port' | 'listen' | 'adminListen' | 'socketMode'>;
 
-function placesOf({ host, port, listen, adminListen, socketMode: mode }: ListenOptions): readonly ListenAt[] {
+/** All places to listen at. */
+export function placesOf(
+  { host, port, listen, adminListen, socketMode: mode }: ListenOptions,
+  activated: readonly ListenAt[],
+): readonly ListenAt[] {
   const path = socketPathOf(host);
   const short: ListenAt = { place: path === undefined ? { host, port } : { path }, text: host };
-  const places = [...(listen.length > 0 ? listen : [short]), ...adminListen.map((at) => ({ ...at, isAdmin: true }))];
+  const given = [...activated, ...listen];
+  const places = [
+    ...(given.some(isPublic) ? given : [...given, short]),
+    ...adminListen.map((at) => ({ ...at, isAdmin: true })),
+  ];
   return places.map((at) => ('path' in at.place ? { ...at, place: { ...at.place, mode } } : at));
+}
+
+function isPublic({ isAdmin }: ListenAt): boolean {
+  return !isAdmin;
 }
 
 // Node would have any socket listen that is bound, and says nothing of others but EINVAL.

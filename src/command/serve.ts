@@ -2,9 +2,11 @@ import { AccessLog } from '../observe/access-log.ts';
 import { LogOutput } from '../observe/log-output.ts';
 import { encodeName } from '../region/name.ts';
 import { createService, type Service } from '../service.ts';
+import { activatedPlaces } from './activation.ts';
 import { exitNow, flush, leave } from './ending.ts';
 import { Inherited } from './inherited.ts';
-import { listen, nameOf, wayTo } from './listen.ts';
+import { checkPlaces, listen, nameOf, wayTo } from './listen.ts';
+import { Manager } from './manager.ts';
 import type { ServeOptions } from './options.ts';
 import { errors, output, outputs } from './streams.ts';
 import { Followed } from './successor.ts';
@@ -19,20 +21,26 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (options.writable) collectOften();
   const accessLog = openAccessLog(options);
   const inherited = Inherited.take();
-  const service = await start(options, accessLog, inherited);
+  const service = await start(options, accessLog, inherited).catch((error: unknown) => {
+    inherited?.close(); // The other process goes on, as soon as this one has ended.
+    throw error;
+  });
   if (!service) {
+    inherited?.close();
     await leave(1);
     return;
   }
   watchFaults(service);
-  process.on('SIGHUP', () => void reload(service));
+  const manager = new Manager(process.env, (why) => service.app.log.warn({ why }, 'the manager can not be told'));
+  process.on('SIGHUP', () => void reload(service, manager));
   process.on('SIGUSR1', () => reopen(service, accessLog, options.accessLog));
   errors.write(greeting(service, options));
   // It is written now, for SIGKILL leaves no time for it.
   setImmediate(() => process.getBuiltinModule('node:module').flushCompileCache());
+  manager.ready(statusOf(service));
   const end = new AbortController();
-  const followed = new Followed(service, () => inherited?.hasEnded !== false, end.signal);
-  await Promise.race([endAsked(), followed.byAnother]);
+  const followed = new Followed(service, manager, () => inherited?.hasEnded !== false, end.signal);
+  await Promise.race([endAsked().then(() => manager.stopping()), followed.byAnother]);
   end.abort();
   await followed.settled();
   await followed.end(await drain(service, options));
@@ -73,9 +81,14 @@ async function start(
   const service = createService({ ...options, accessLog, express, log: output, succeeds: inherited !== undefined });
   try {
     await service.app.ready();
+    const activated = activatedPlaces(process.env, process.pid, inherited !== undefined);
+    if (inherited) {
+      service.succession.inherit(inherited.sockets);
+      await checkPlaces(service, options, activated);
+    }
     if (inherited && !(await inherited.takeOver(service))) return undefined;
-    await listen(service, options);
-    inherited?.open();
+    await listen(service, options, activated);
+    inherited?.open(service.succession.keys());
     return service;
   } catch (error) {
     await service.close();
@@ -121,9 +134,16 @@ function greeting(service: Service, options: ServeOptions): string {
   return `${lines.join('\n')}\n`;
 }
 
-async function reload(service: Service): Promise<void> {
+async function reload(service: Service, manager: Manager): Promise<void> {
   service.app.log.info('reloading');
+  manager.reloading();
   await service.reload();
+  manager.ready(statusOf(service));
+}
+
+/** One line on a service that answers. */
+function statusOf(service: Service): string {
+  return `listening at ${service.listeners().map(nameOf).join(', ')}`;
 }
 
 function reopen({ app }: Service, accessLog: AccessLog | undefined, path: string): void {

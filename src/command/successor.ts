@@ -8,6 +8,7 @@ import type { Heir } from '../succession.ts';
 import { NotNow, type Takeover } from '../takeover.ts';
 import { Channel } from './channel.ts';
 import { inheritance } from './inherited.ts';
+import type { Manager } from './manager.ts';
 
 /** A process that is not ready after so long is none that could serve. */
 const startMilliseconds = 60_000;
@@ -50,6 +51,9 @@ async function succeed({ takeover, succession }: Service, signal: AbortSignal): 
     if (!(await within(taken, takeMilliseconds, signal))) throw new NotNow('it does not take what it is told');
     succession.passTo(heirBy(channel, takeover));
     takeover.settle(true);
+    channel.on('locked', () => takeover.leaveLock(true));
+    void channel.closed.then(() => takeover.leaveLock(false));
+    channel.tell({ kind: 'go' });
     return { pid: child.pid ?? 0, channel };
   } catch (error) {
     channel.tell({ kind: 'stop' });
@@ -99,13 +103,15 @@ export class Followed {
   /** Resolves when one has, and nothing is left here. */
   readonly byAnother: Promise<void>;
   readonly #service: Service;
+  readonly #manager: Manager;
   readonly #mayEnd: () => boolean;
   readonly #signal: AbortSignal;
   #attempt: Promise<Succeeded | undefined> | undefined;
 
   /** @param mayEnd whether nobody asks this process for what others send @param signal gives up what is under way */
-  constructor(service: Service, mayEnd: () => boolean, signal: AbortSignal) {
+  constructor(service: Service, manager: Manager, mayEnd: () => boolean, signal: AbortSignal) {
     this.#service = service;
+    this.#manager = manager;
     this.#mayEnd = mayEnd;
     this.#signal = signal;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -122,7 +128,9 @@ export class Followed {
   async end(isClean: boolean): Promise<void> {
     const succeeded = await this.#attempt;
     if (!succeeded) return;
-    if (isClean) await succeeded.channel.send({ kind: 'bye' }).catch(() => {});
+    // What is quarantined nobody can tell of: its pages stay as they are for a while, as after a crash.
+    const { held } = this.#service.takeover;
+    if (isClean && held?.isEmpty !== false) await succeeded.channel.send({ kind: 'bye' }).catch(() => {});
     succeeded.channel.close();
   }
 
@@ -133,6 +141,7 @@ export class Followed {
       return false;
     }
     log.info('starting another process to take the place of this one');
+    this.#manager.reloading();
     this.#attempt = succeed(this.#service, this.#signal).catch((error: Error) => {
       log.error({ err: error }, 'no other process has taken the place of this one, which goes on');
       return undefined;
@@ -140,8 +149,10 @@ export class Followed {
     const succeeded = await this.#attempt;
     if (!succeeded) {
       this.#attempt = undefined;
+      if (!this.#signal.aborted) this.#manager.ready('no other process has taken the place of this one');
       return false;
     }
+    this.#manager.succeededBy(succeeded.pid);
     log.info({ by: succeeded.pid }, 'another process has taken the place of this one, which ends what is in flight');
     await this.#service.succession.leave(this.#mayEnd, this.#signal);
     return true;

@@ -211,6 +211,8 @@ export type Shim = {
   listenBy(device: string, address: string, port: number): number;
   /** Of so many bytes of huge pages, set aside, where that is not 0; -ENOSPC where too few are free. */
   createMemfd(name: string, hugeBytes: number): number;
+  /** Sends text to a unix socket for datagrams, at a path or, behind `@`, by an abstract name. */
+  notify(socket: string, text: string): number;
   /** Calls that are refused here (seccomp), each with its errno, negated. It tries them, changing nothing. */
   witness(question: 'refused'): Readonly<Record<string, number>>;
   /** Whether these means leave pages in flight as they are, of a new file at this path: 1 or 0. */

@@ -262,6 +262,7 @@ test('a process goes on when the next one does not start, or is killed before it
   renameSync(`${path}.aside`, path);
   await isServed();
   process.kill(service.pid, 'SIGUSR2');
+  await until(() => service.messages('starting another process').length === 2, 'it starts the next one again');
   process.kill(service.pid, 'SIGUSR2');
   await until(
     () => service.messages('another process is taking the place').length === 1,

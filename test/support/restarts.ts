@@ -1,6 +1,6 @@
 /** A service that is restarted without a gap: a chain of processes, each of which takes the place of the one before. @module */
 import { until } from './poll.ts';
-import { type Child, originOf, startCli } from './process.ts';
+import { type Child, cliCommand, originOf, start } from './process.ts';
 import type { Scope } from './scope.ts';
 
 /** The processes, which share one standard output and one standard error. */
@@ -15,13 +15,15 @@ export class Restarts {
     this.port = Number(new URL(origin).port);
   }
 
-  /** Starts the first one. All end with the test. */
+  /** Starts the first one. All end with the test. @param by a program that runs it */
   static async start(
     scope: Scope,
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
+    by: readonly string[] = [],
   ): Promise<Restarts> {
-    const child = startCli(scope, ['serve', '--port', '0', '--access-log', 'off', ...args], env);
+    const [program = '', ...command] = [...by, ...cliCommand(['serve', '--port', '0', '--access-log', 'off', ...args])];
+    const child = start(scope, program, command, env);
     const restarts = new Restarts(child, await originOf(child));
     scope.after(() => restarts.kill());
     return restarts;

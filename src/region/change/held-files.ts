@@ -66,13 +66,13 @@ export class HeldFiles {
     } catch {
       return false; // They are quarantined, or the other process has gone away meanwhile.
     }
-    if (!this.#given.has(id)) closeAll(closers);
+    if (!this.#given.has(id) && !this.#relay.isClosed) closeAll(closers);
     return true;
   }
 
   /** It has changed the pages, or wants them no more. */
   end(id: number): void {
-    closeAll(this.#given.get(id) ?? []);
+    if (!this.#relay.isClosed) closeAll(this.#given.get(id) ?? []);
     this.#given.delete(id);
   }
 

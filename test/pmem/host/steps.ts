@@ -76,6 +76,7 @@ const leftOut: Readonly<Record<string, string>> = {
   'refused-calls': 'is about filters of system calls; it starts the command line by the dozen',
   restart: 'starts the command line again and again, for which the guest takes too long',
   signals: 'is about the command line',
+  systemd: 'is about systemd, of which the guest has none',
   sparse: 'is about file systems on which a hole can be filled by reading it',
   'tree-moved': 'is about the path of the tree',
   'upper-layers': 'is about peers; it wants MPTCP, which the guest has not loaded',
