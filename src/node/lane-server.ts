@@ -107,7 +107,8 @@ export function giveToLanes(
 function give(relay: NativeRelay, listener: Listener, number: number): boolean {
   const { server, path, isLoopback, isInherited, at } = listener;
   const handle = listeningHandleOf(server);
-  if (!handle || (handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false; // The last is a unix socket without a file.
+  // Lanes of another relay accept already; and the last is a unix socket without a file.
+  if (!handle || handle instanceof LanesHandle || (handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false;
   const door = relay.openListener(handle.fd ?? -1, {
     number,
     anyHost: !isLoopback,
