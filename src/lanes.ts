@@ -6,7 +6,6 @@ import { giveToLanes, type LaneOptions } from './node/lane-server.ts';
 import type { Listeners } from './node/listeners.ts';
 import { logOfLanes } from './observe/access-log.ts';
 import type { Pagerelay } from './pagerelay.ts';
-import type { Report } from './region/change/store.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import type { ServiceOptions } from './service.ts';
 
@@ -14,7 +13,6 @@ import type { ServiceOptions } from './service.ts';
 export type LanesAsked = Required<Pick<LaneOptions, 'room' | 'onCrowd' | 'guarded' | 'proxies'>> & {
   /** What all answers of regions have. */
   readonly fields: GivenFields;
-  readonly report: Report;
 };
 
 /** Has lanes accept at all listeners that they can; Node goes on doing so at others. */
@@ -23,20 +21,14 @@ export function acceptInLanes(
   listeners: Listeners,
   opened: Pagerelay,
   { accessLog, maxConnections, reserveDescriptors, unaskable, cors }: ServiceOptions,
-  { fields, report, ...lanes }: LanesAsked,
+  { fields, ...lanes }: LanesAsked,
 ): void {
   // Lanes do not have the list of peers that may be in this kernel without being seen.
   const logs = !accessLog || accessLog.output.native !== undefined;
   const may = opened.publisher && unaskable.length === 0 && logs;
   if (!may || !(opened.relay instanceof NativeRelay)) return;
   const options = { ...lanes, maxConnections, reserveDescriptors, ...logOfLanes(accessLog) };
-  const given = giveToLanes(server, opened.relay, options, listeners.all);
-  if (given.length > 0) fillAhead(opened, fields, cors);
-  for (const { where, at } of listeners.all) {
-    const isGiven = given.some((each) => each.where === where);
-    if (at.node !== undefined && !isGiven)
-      report('no lane of this NUMA node can accept there: Node does', { where, node: at.node });
-  }
+  if (giveToLanes(server, opened.relay, options, listeners.all).length > 0) fillAhead(opened, fields, cors);
 }
 
 // All answers of this server's route for regions have these fields, and nothing that the request would change.

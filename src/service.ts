@@ -114,11 +114,7 @@ export function createService(options: ServiceOptions): Service {
   const app = createServer(options, metrics, limits.elsewhere);
   log = app.log;
   const proxies = new TrustedProxies(options.trustedProxies ?? []);
-  const clients = new Clients(
-    limits,
-    (reason) => metrics.countLimited(reason),
-    (address) => proxies.trusts(address),
-  );
+  const clients = new Clients(limits, (reason) => metrics.countLimited(reason), proxies);
   if (options.accessLog) options.accessLog.clientOf = (peer, forwardedFor) => proxies.clientOf(peer, forwardedFor);
   const listeners = new Listeners(app.server, relay, proxies);
   app.addHook('preClose', async () => void listeners.close());
@@ -138,7 +134,7 @@ export function createService(options: ServiceOptions): Service {
     room.limit({ most, others, mostOthers, reserveDescriptors, isShort: () => memory.isShort });
     memory.start();
     const guarded = express?.mayRead !== undefined;
-    acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, proxies, report });
+    acceptInLanes(app.server, listeners, opened, options, { fields, guarded, room, onCrowd, proxies });
   });
   const succession = new Succession(app, opened, room, listeners);
   const memory = new MemoryReserve(options.reserveMemory, (isShort) => {

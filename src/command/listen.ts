@@ -1,6 +1,6 @@
 /** Where the service listens. @module */
 import { once } from 'node:events';
-import { fstatSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { createServer, isIP } from 'node:net';
 import type { ListenAt, Listener } from '../node/listeners.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
@@ -80,10 +80,22 @@ function isPublic({ isAdmin }: ListenAt): boolean {
 function checkInherited({ relay }: Service, fd: number): void {
   try {
     if (relay instanceof NativeRelay) relay.pathOfListener(fd);
-    else if (!fstatSync(fd).isSocket()) throw new Error('no socket');
+    else if (!isListening(fd)) throw new Error('it does not listen');
   } catch (cause) {
     throw new UsageError(`--listen fd:${fd}: it must be a stream socket that was inherited, and listens`, { cause });
   }
+}
+
+// Without the shim /proc tells it: of TCP the state (0A is LISTEN), of unix sockets a flag (__SO_ACCEPTCON) and the type.
+function isListening(fd: number): boolean {
+  const [, inode] = /^socket:\[([0-9]+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`)) ?? [];
+  const rows = (family: string) =>
+    readFileSync(`/proc/net/${family}`, 'utf8')
+      .split('\n')
+      .map((row) => row.trim().split(/\s+/));
+  const isOfTcp = ['tcp', 'tcp6'].flatMap(rows).some((row) => row[9] === inode && row[3] === '0A');
+  const isOfUnix = rows('unix').some((row) => row[6] === inode && row[3] === '00010000' && row[4] === '0001');
+  return inode !== undefined && (isOfTcp || isOfUnix);
 }
 
 /** How a client finds a listener: what curl needs before the URL, and what its URLs begin with. */

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { isIPv4, type Socket } from 'node:net';
+import { TrustedProxies } from '../http/guard/trusted-proxies.ts';
 import type { LimitReason, Limits, LimitsByPlace } from '../limits/limits.ts';
 
 /** Of those without a connection, so many are remembered; the one that left first is forgotten. */
@@ -57,23 +58,19 @@ type Client = { connections: number; fullAt: number };
 export class Clients {
   readonly #limits: LimitsByPlace;
   readonly #tell: (reason: LimitReason) => void;
-  readonly #trusts: (address: string | undefined) => boolean;
+  readonly #proxies: TrustedProxies;
   readonly #clients = new Map<string, Client>();
   /** Those without a connection, in the order of leaving. */
   readonly #waiting = new Map<string, Client>();
 
   /**
    * @param tell is told of each that is beyond a limit
-   * @param trusts whether a peer is a trusted proxy, which is no client: many ask by it
+   * @param proxies count for nobody, and their requests for whom they ask
    */
-  constructor(
-    limits: LimitsByPlace,
-    tell: (reason: LimitReason) => void,
-    trusts: (address: string | undefined) => boolean = () => false,
-  ) {
+  constructor(limits: LimitsByPlace, tell: (reason: LimitReason) => void, proxies = new TrustedProxies([])) {
+    this.#proxies = proxies;
     this.#limits = limits;
     this.#tell = tell;
-    this.#trusts = trusts;
   }
 
   /** How many are known. */
@@ -83,10 +80,10 @@ export class Clients {
 
   /** A connection has come, and counts until it is closed. False: it is one too many. */
   arrived(socket: Socket): boolean {
-    const { limits, name } = this.#of(socket);
+    if (this.#proxies.trusts(socket.remoteAddress)) return true;
+    const { limits, name } = this.#of(socket.remoteAddress);
     const { maxConnectionsPerAddress: most, requestsPerSecond } = limits;
     if (byLane.has(socket) || (most === 0 && requestsPerSecond === 0)) return true;
-    if (this.#trusts(socket.remoteAddress)) return true;
     const client = this.#clients.get(name) ?? { connections: 0, fullAt: 0 };
     if (most > 0 && client.connections >= most) {
       this.#tell('connections_per_address');
@@ -100,19 +97,32 @@ export class Clients {
   }
 
   /** Whether the client of a request may ask it, which counts then. */
-  mayAsk({ socket, method }: IncomingMessage): boolean {
+  mayAsk(request: IncomingMessage): boolean {
+    const { socket, method } = request;
     const lane = byLane.get(socket);
     if (lane?.isRead && (method === 'GET' || method === 'HEAD')) return true;
-    const may = lane ? lane.mayAsk() : this.#takeOne(socket);
+    const may = lane ? lane.mayAsk() : this.#mayAskOfNode(request);
     if (!may) this.#tell('requests_per_second');
     return may;
   }
 
+  #mayAskOfNode({ socket, headers }: IncomingMessage): boolean {
+    const peer = socket.remoteAddress;
+    if (!this.#proxies.trusts(peer)) return this.#takeOne(peer, this.#clients.get(this.#of(peer).name));
+    const address = this.#proxies.clientOf(peer, [headers['x-forwarded-for'] ?? []].flat().join(','));
+    if (this.#proxies.trusts(address)) return true;
+    const { name } = this.#of(address);
+    const client = this.#clients.get(name) ?? { connections: 0, fullAt: 0 };
+    this.#clients.set(name, client);
+    const may = this.#takeOne(address, client);
+    if (client.connections === 0) this.#wait(name, client);
+    return may;
+  }
+
   // The generic cell rate algorithm (ITU-T I.371). Where it has no connection that is known, as in `inject()`, it is let be.
-  #takeOne(socket: Socket): boolean {
-    const { limits, name } = this.#of(socket);
-    const client = limits.requestsPerSecond > 0 ? this.#clients.get(name) : undefined;
-    if (!client || this.#trusts(socket.remoteAddress)) return true;
+  #takeOne(address: string | undefined, client: Client | undefined): boolean {
+    const { limits } = this.#of(address);
+    if (!client || limits.requestsPerSecond === 0) return true;
     const now = performance.now();
     const each = 1000 / limits.requestsPerSecond;
     const next = Math.max(client.fullAt, now) + each;
@@ -121,14 +131,19 @@ export class Clients {
     return true;
   }
 
-  #of(socket: Socket): { readonly name: string; readonly limits: Limits } {
-    const { name, isHere } = clientKeyOf(socket.remoteAddress);
+  #of(address: string | undefined): { readonly name: string; readonly limits: Limits } {
+    const { name, isHere } = clientKeyOf(address);
     return { name, limits: isHere ? this.#limits.here : this.#limits.elsewhere };
   }
 
   #left(name: string, client: Client): void {
-    if (--client.connections > 0) return;
+    if (--client.connections === 0) this.#wait(name, client);
+  }
+
+  // It has no connection.
+  #wait(name: string, client: Client): void {
     const now = performance.now();
+    this.#waiting.delete(name);
     if (client.fullAt > now) this.#waiting.set(name, client);
     else this.#clients.delete(name);
     for (const [first, { fullAt }] of this.#waiting) {

@@ -95,7 +95,9 @@ export function giveToLanes(
   );
   if (!isReady) return [];
   for (const proxy of proxies?.list ?? []) relay.trustProxy(trustedProxyText(proxy));
-  const given = listeners.filter((listener, number) => give(relay, listener, number));
+  // Where some name a NUMA node, all need one, for their lanes sit on several.
+  const usual = listeners.some(({ at }) => at.node !== undefined) ? relay.lanes()[0]?.node : undefined;
+  const given = listeners.filter((listener, number) => give(relay, listener, number, usual));
   if (given.length === 0) return [];
   // Before others: what they do to a response shall find the connection followed.
   server.prependListener('request', follow);
@@ -104,16 +106,16 @@ export function giveToLanes(
 }
 
 // Whether lanes accept from it.
-function give(relay: NativeRelay, listener: Listener, number: number): boolean {
+function give(relay: NativeRelay, listener: Listener, number: number, usual: number | undefined): boolean {
   const { server, path, isLoopback, isInherited, at } = listener;
   const handle = listeningHandleOf(server);
-  // Lanes of another relay accept already; and the last is a unix socket without a file.
-  if (!handle || handle instanceof LanesHandle || (handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false;
+  if (!handle || handle instanceof LanesHandle) return false; // Another relay of the application has it.
+  if ((handle.fd ?? -1) < 0 || path?.startsWith('\0')) return false; // The last is a unix socket without a file.
   const door = relay.openListener(handle.fd ?? -1, {
     number,
     anyHost: !isLoopback,
     takesProxy: at.takesProxy === true,
-    node: at.node,
+    node: at.node ?? usual,
   });
   if (door === undefined) return false;
   replaceListeningHandle(server, new LanesHandle(relay, door, listener));

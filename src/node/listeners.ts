@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { type AddressInfo, createServer, type ListenOptions, type Server as NetServer, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { FastifyInstance, FastifyListenOptions } from 'fastify';
 import { type ArrivedBy, arrivedBy, noteArrival } from '../http/guard/arrived-by.ts';
 import { isLoopbackAddress } from '../http/guard/loopback-host.ts';
@@ -95,6 +96,7 @@ export class Listeners {
     await app.ready();
     const [first, ...others] = await resolveNames(places);
     if (!first) return;
+    for (const at of places) this.#checkNode(at);
     this.#hasAdmin = places.some(({ isAdmin }) => isAdmin);
     for (const at of others) {
       await this.#add(at).catch((error: NodeJS.ErrnoException) => {
@@ -111,6 +113,14 @@ export class Listeners {
     await app.listen(listen as FastifyListenOptions);
     setMode(first);
     for (const { where } of this.#others) app.log.info(`Server listening at ${where}`);
+  }
+
+  #checkNode({ node, text }: ListenAt): void {
+    if (node === undefined || !(this.#relay instanceof NativeRelay)) return;
+    const nodes = [...new Set(this.#relay.lanes().map((lane) => lane.node))];
+    if (nodes.includes(node)) return;
+    const message = `listen at ${text}: no lane sits on NUMA node ${node}, but on ${nodes.join(' and ')}`;
+    throw Object.assign(new Error(message), { code: 'ENODEV' });
   }
 
   // What the HTTP server itself accepts is told to nobody before it is known who it is.
@@ -179,9 +189,9 @@ export class Listeners {
   // Node does not know the path of a unix socket that it has not made, and Fastify wants an address.
   #tellPath(server: NetServer, at: ListenAt): void {
     const fd = this.inherited.get(keyOf(at)) ?? ('fd' in at.place ? at.place.fd : undefined);
-    if (fd === undefined || !(this.#relay instanceof NativeRelay)) return;
+    if (fd === undefined) return;
     const own = server.address;
-    const path = this.#relay.pathOfListener(fd);
+    const path = this.#relay instanceof NativeRelay ? this.#relay.pathOfListener(fd) : '';
     server.address = () => (server.listening ? (own.call(server) ?? path) : null);
   }
 }
@@ -195,10 +205,15 @@ export function describe(
   const address = server.address();
   const isPath = typeof address === 'string';
   const where = isPath ? `unix:${address}` : originOf(address as AddressInfo);
-  const isLoopback = !isPath && isLoopbackAddress((address as AddressInfo).address);
+  const isLoopback = !isPath && (isLoopbackAddress((address as AddressInfo).address) || isLoopbackDevice(at?.device));
   const path = isPath && !(at && 'fd' in at.place) ? address : undefined;
   const place = isPath ? { path: address } : { host: '', port: 0 };
   return { server, at: at ?? { place, text: where }, where, isLoopback, path, ...options };
+}
+
+// Whoever comes by it is on this machine, whatever the address.
+function isLoopbackDevice(device: string | undefined): boolean {
+  return networkInterfaces()[device ?? '']?.every(({ internal }) => internal) ?? false;
 }
 
 function originOf({ address, port, family }: AddressInfo): string {

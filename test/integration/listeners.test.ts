@@ -1,6 +1,6 @@
 /** Where a service listens: at several places at once, by sockets that it has inherited, and by network devices. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -141,6 +141,62 @@ test('with admin listeners the others serve regions and health alone, by lanes a
   assert.equal(await statusOf(t, `unix:${admin}`, '/nothing'), 404);
 });
 
+test("no spelling of an address, no method and no token opens at a public listener what is an admin one's", async (t) => {
+  const { folder, flags } = makeRegion(t);
+  const [tokens, admin] = [join(folder, 'tokens'), join(folder, 'admin.sock')];
+  writeFileSync(tokens, 'secret\n');
+  const args = ['serve', '--listen', '127.0.0.1:0', '--admin-listen', `unix:${admin}`, '--read-token-file', tokens];
+  const [place = ''] = await placesOf(startCli(t, [...args, ...flags]), 2);
+  const authorized = 'Authorization: Bearer secret\r\n';
+  const ask = async (where: string, line: string, fields = '') => {
+    const client = await clientOf(t, where);
+    client.write(`${line} HTTP/1.1\r\nHost: localhost\r\n${fields}Connection: close\r\n\r\n`);
+    const { status } = await client.head();
+    client.destroy();
+    return status;
+  };
+  const hidden = [
+    '/metrics',
+    '/%6detrics',
+    '/metrics?a=b',
+    '/references',
+    '/page/live',
+    '/leases/1',
+    'http://localhost/metrics',
+    '/',
+  ];
+  for (const path of hidden) {
+    for (const method of ['GET', 'HEAD', 'OPTIONS', 'DELETE']) {
+      assert.equal(await ask(place, `${method} ${path}`), 404, `${method} ${path}`);
+      assert.equal(await ask(place, `${method} ${path}`, authorized), 404, `${method} ${path}, with a token`);
+    }
+  }
+  for (const [where, line, without] of [
+    [place, 'GET /regions/file.bin', 401],
+    [`unix:${admin}`, 'GET /metrics', 401],
+    [`unix:${admin}`, 'HEAD /%6detrics', 401],
+    [`unix:${admin}`, 'GET /regions/file.bin', 401],
+    [place, 'GET /readyz', 200],
+  ] as const) {
+    assert.equal(await ask(where, line), without, line);
+    assert.equal(await ask(where, line, authorized), 200, `${line}, with a token`);
+  }
+});
+
+test('without the shim a service listens by inherited sockets too, and refuses what does not listen', async (t) => {
+  const { folder, flags } = makeRegion(t);
+  const path = join(folder, 'inherited.sock');
+  const portable = { PAGERELAY_PORTABLE: '1' };
+  const args = (places: readonly string[]) =>
+    cliCommand(['serve', ...places.flatMap((each) => ['--listen', each]), ...flags]);
+  const child = start(t, 'python3', [inherit, `unix:${path}`, 'tcp', '--', ...args(['fd:{0}', 'fd:{1}'])], portable);
+  const [, tcp = ''] = await placesOf(child, 2);
+  for (const place of [`unix:${path}`, tcp]) assert.equal(await statusOf(t, place, '/regions/file.bin'), 200, place);
+  const bound = start(t, 'python3', [inherit, 'bound', '--', ...args(['fd:{0}'])], portable);
+  assert.equal((await bound.exited).code, 2);
+  assert.match(bound.stderr(), /^pagerelay: --listen fd:\d+: it must be a stream socket/m);
+});
+
 test('where one place can not be had, it ends with 1, says which, and leaves no socket', async (t) => {
   const { folder, flags } = makeRegion(t);
   const taken = createServer().listen(0, '127.0.0.1');
@@ -171,6 +227,9 @@ test('a descriptor that is no listening stream socket is a usage error, and so i
   }
   const child = startCli(t, ['serve', '--listen', '127.0.0.1:0,device=nowhere', ...flags]);
   assert.equal((await child.exited).code, 1);
+  const far = startCli(t, ['serve', '--listen', '127.0.0.1:0,node=999', ...flags]);
+  assert.equal((await far.exited).code, 1);
+  assert.match(far.stderr(), /^pagerelay: listen at 127\.0\.0\.1:0,node=999: no lane sits on NUMA node 999, but on 0/m);
   assert.match(child.stderr(), /^pagerelay: listen by nowhere at 127\.0\.0\.1:0: ENODEV$/m);
 });
 
@@ -195,6 +254,14 @@ test('two listeners have one port, each of a network device of its own, and who 
     assert.equal(await asks(client, `http://${server.address}:9000/regions/file.bin`), '200');
     assert.equal(await asks(server, 'http://127.0.0.1:9000/regions/file.bin'), '200');
   }
+  const byName = (from: typeof client, url: string) =>
+    from.run('curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-H', 'Host: evil.example', url);
+  assert.equal(await byName(client, `http://${server.address}:9000/regions/file.bin`), '200');
+  assert.equal(
+    await byName(server, 'http://127.0.0.1:9000/regions/file.bin'),
+    '421',
+    'the loopback is guarded by its device',
+  );
   const refused = 7; // curl: it could not connect
   assert.equal(await asks(server, 'http://127.0.0.1:9001/regions/file.bin'), refused, 'the loopback is another device');
 });

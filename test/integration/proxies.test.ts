@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../support/poll.ts';
 import { type Child, startCli } from '../support/process.ts';
-import { headers, wrongHeaders } from '../support/proxy-header.ts';
+import { four, headers, proxyHeader, wrongHeaders } from '../support/proxy-header.ts';
 import { RawClient } from '../support/raw.ts';
 import { bytesOf, makeFolder, writeRegion } from '../support/regions.ts';
 
@@ -141,5 +141,44 @@ for (const [kind, flags] of [
     const logged = loggedIn(scene.child.stdout(), kind.includes('combined'));
     for (const [at, { client }] of cases.entries())
       assert.deepEqual(logged[at], [client, client, client], `case ${at}`);
+  });
+}
+
+for (const [kind, flags] of [
+  ['lanes', []],
+  ['Node', ['--no-express']],
+] as const) {
+  test(`limits of addresses are those of the clients that a proxy asks for, and it has none itself, by ${kind}`, async (t) => {
+    const limits = ['--requests-per-second', '1', '--request-burst', '4', '--max-connections-per-address', '3'];
+    const scene = await serve(t, [...flags, ...limits, '--access-log', 'off']);
+    const proxy = await scene.connect('plain');
+    const ask = async (client: RawClient, fields = '') => {
+      client.get('/regions/f0', '0-9', fields);
+      return (await client.response()).status;
+    };
+    const askOften = async (fields: string) => {
+      const statuses: number[] = [];
+      for (let round = 0; round < 30; round++) statuses.push(await ask(proxy, fields));
+      return new Set(statuses);
+    };
+    assert.deepEqual(await askOften(''), new Set([206]), 'the proxy itself');
+    for (const client of ['192.0.2.1', '2001:db8::1'])
+      assert.deepEqual(await askOften(`X-Forwarded-For: ${client}\r\n`), new Set([206, 429]), client);
+    assert.equal(await ask(proxy, 'X-Forwarded-For: 192.0.2.200\r\n'), 206, 'another client is served');
+    assert.equal(await ask(proxy, 'X-Forwarded-For: 2001:db8::2\r\n'), 429, 'one of the same network is not');
+    const named = async (header: Buffer) => {
+      const client = await scene.connect('proxy');
+      t.after(() => client.destroy());
+      client.socket.write(header);
+      client.get('/readyz');
+      return (await client.response()).status;
+    };
+    const fifth = proxyHeader(0x21, 0x11, [192, 0, 2, 5, ...four.slice(4)]);
+    const sixth = proxyHeader(0x21, 0x11, [192, 0, 2, 6, ...four.slice(4)]);
+    for (let count = 0; count < 3; count++) assert.equal(await named(fifth), 200);
+    assert.equal(await named(fifth), 429, 'the fourth connection of a client');
+    assert.equal(await named(sixth), 200, 'the first of another');
+    for (let count = 0; count < 6; count++) assert.equal(await named(headers.local), 200, 'of the proxy itself');
+    proxy.destroy();
   });
 }

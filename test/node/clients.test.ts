@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
+import { TrustedProxies } from '../../src/http/guard/trusted-proxies.ts';
 import { settleLimits } from '../../src/limits/limits.ts';
 import { Clients, clientKeyOf } from '../../src/node/clients.ts';
 
@@ -51,14 +52,11 @@ test('by default clients from elsewhere are limited, and those of this machine a
 
 test('a trusted proxy is no client', () => {
   const limits = settleLimits({ maxConnectionsPerAddress: 1, requestsPerSecond: 1, requestBurst: 1 });
-  const clients = new Clients(
-    limits,
-    () => assert.fail('it is not limited'),
-    (address) => address === '192.0.2.1',
-  );
+  const proxies = new TrustedProxies([{ address: '192.0.2.1', prefix: 32, family: 'ipv4' }]);
+  const clients = new Clients(limits, () => assert.fail('it is not limited'), proxies);
   for (let each = 0; each < 5; each++) {
     const socket = socketFrom('192.0.2.1');
-    assert.ok(clients.arrived(socket) && clients.mayAsk(requestOn(socket)));
+    assert.ok(clients.arrived(socket) && clients.mayAsk({ ...requestOn(socket), headers: {} } as IncomingMessage));
   }
   assert.equal(clients.size, 0);
 });

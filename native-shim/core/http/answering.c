@@ -112,16 +112,6 @@ static bool is_to_look(const struct pr_connection *connection, const struct pr_h
     return is_last || pr_much_is_undone(connection);
 }
 
-/* Who a trusted proxy asks for; without memory it is the proxy. */
-static void note_client(struct pr_connection *connection, const struct pr_head *head) {
-    union pr_address client = {.six = {.sin6_family = AF_UNSPEC}};
-    if (!connection->is_trusted) return;
-    if (head->forwarded_for.at) client = pr_forwarded_client(connection->relay, head->forwarded_for);
-    pr_connection_lock(connection);
-    pr_set_asking(connection, &client);
-    pr_connection_unlock(connection);
-}
-
 /* What its line of the log, and the end of the connection, depend on. */
 static void note_request(struct pr_connection *connection, const struct pr_head *head, struct pr_answer answer) {
     struct pr_responder *responder = connection->responder;
@@ -133,7 +123,6 @@ static void note_request(struct pr_connection *connection, const struct pr_head 
     responder->begun = pr_lane_of(connection)->now;
     responder->is_head = head->is_head;
     responder->is_http_1_0 = head->is_http_1_0;
-    note_client(connection, head);
     if (!connection->relay->http->responding.combined) return;
     pr_free(responder->asked);
     responder->asked = pr_access_log_asked(head);
@@ -152,9 +141,20 @@ static int send_answer(struct pr_connection *connection, const struct pr_head *h
     return responder->answer.has_body ? pr_send_body(connection, is_last) : pr_send_head(connection, is_last);
 }
 
+/* Who a trusted proxy asks for; without memory it is the proxy. */
+static void note_client(struct pr_connection *connection, const struct pr_head *head) {
+    union pr_address client = {.six = {.sin6_family = AF_UNSPEC}};
+    if (head->forwarded_for.at) client = pr_forwarded_client(connection->relay, head->forwarded_for);
+    pr_connection_lock(connection);
+    pr_set_asking(connection, &client);
+    pr_connection_unlock(connection);
+    pr_client_recount(connection);
+}
+
 enum pr_next pr_responder_answer(struct pr_connection *connection, const struct pr_head *head) {
     struct pr_responder *responder = connection->responder;
     struct pr_answer answer = {0};
+    if (connection->is_trusted) note_client(connection, head);
     /* Node judges how often other methods come. */
     bool may = !pr_is_counted(head) || pr_client_may_ask(connection);
     pr_connection_lock(connection);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/sys.h"
 #include "http/answering.h"
@@ -13,6 +14,7 @@
 #include "http/proxy.h"
 #include "http/sending.h"
 #include "lanes/layer.h"
+#include "wire/client.h"
 #include "wire/proxied.h"
 
 int pr_responder_open(struct pr_lane *lane) {
@@ -104,15 +106,26 @@ static enum pr_next wait_for_room(struct pr_connection *connection) {
 
 static enum pr_next read_request(struct pr_connection *connection);
 
-/* The client that a proxy has named is asked for what it wants from here on. False: there is no memory. */
+/*
+ * The client that a proxy has named is connected from here on, if it may have one more connection. False: it may not,
+ * or there is no memory.
+ */
 static bool take_client(struct pr_connection *connection, const struct pr_proxy *proxy) {
-    pr_connection_lock(connection);
-    bool taken = proxy->client.any.sa_family == AF_UNSPEC || pr_set_client(connection, &proxy->client);
+    struct pr_relay *relay = connection->relay;
+    bool is_named = proxy->client.any.sa_family != AF_UNSPEC;
+    pr_lock(relay);
+    bool taken = !is_named || pr_set_client(connection, &proxy->client);
+    bool has_room = pr_client_has_room_for(connection);
+    if (!has_room) pr_part_of(connection)->counters.limited[PR_LIMITED_CONNECTIONS_PER_ADDRESS]++;
+    struct pr_text refusal = relay->http->responding.refusal_of_one; /* it stays while doors are open */
     connection->awaits_proxy = !taken;
     connection->responder->in_head = false;
     pr_wait_idle(connection);
-    pr_connection_unlock(connection);
-    return taken;
+    pr_unlock(relay);
+    if (taken && has_room) pr_client_recount(connection);
+    if (!has_room && refusal.length > 0)
+        pr_sys.send(connection->fd, refusal.at, refusal.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return taken && has_room;
 }
 
 /* The header of the PROXY protocol. Who sends anything else is closed, for it may be no proxy that one could trust. */

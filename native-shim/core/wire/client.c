@@ -33,6 +33,15 @@ struct pr_client_key pr_client_key(const struct pr_peer *peer) {
     return key;
 }
 
+/* False: it is of a trusted proxy, which has not said for whom it asks, and counts for nobody. */
+static bool key_of(const struct pr_connection *connection, struct pr_client_key *key) {
+    const union pr_address *told = pr_told_client(connection, true);
+    struct pr_peer who = {.there = told ? *told : connection->peer.there};
+    pr_unmap(&who.there);
+    *key = pr_client_key(&who);
+    return !pr_is_trusted(connection->relay, &who.there);
+}
+
 static bool is_limited(const struct pr_limits *limits) {
     return limits->connections_per_address > 0 || limits->requests_per_second > 0;
 }
@@ -103,12 +112,21 @@ static struct pr_client *find_or_make(struct pr_relay *relay, const struct pr_cl
 
 /* Its connections. */
 
+static bool has_room(struct pr_relay *relay, const struct pr_client_key *key) {
+    uint64_t most = relay->limits[key->place].connections_per_address;
+    if (most == 0) return true;
+    const struct pr_client *client = find_client(&relay->wire->clients, key);
+    return !client || client->connections < most;
+}
+
 bool pr_client_has_room(struct pr_relay *relay, const struct pr_peer *peer) {
     struct pr_client_key key = pr_client_key(peer);
-    uint64_t most = relay->limits[key.place].connections_per_address;
-    if (most == 0 || pr_is_trusted(relay, &peer->there)) return true;
-    const struct pr_client *client = find_client(&relay->wire->clients, &key);
-    return !client || client->connections < most;
+    return pr_is_trusted(relay, &peer->there) || has_room(relay, &key);
+}
+
+bool pr_client_has_room_for(struct pr_connection *connection) {
+    struct pr_client_key key;
+    return !key_of(connection, &key) || has_room(connection->relay, &key);
 }
 
 static struct pr_lane_client *lane_client_of(struct pr_client *client, const void *lane) {
@@ -128,8 +146,8 @@ static struct pr_lane_client *lane_client_of(struct pr_client *client, const voi
 void pr_client_join(struct pr_connection *connection) {
     struct pr_relay *relay = connection->relay;
     struct pr_clients *clients = &relay->wire->clients;
-    struct pr_client_key key = pr_client_key(&connection->peer);
-    if (!is_limited(&relay->limits[key.place]) || pr_is_trusted(relay, &connection->peer.there)) return;
+    struct pr_client_key key;
+    if (!key_of(connection, &key) || !is_limited(&relay->limits[key.place])) return;
     struct pr_client *client = find_or_make(relay, &key);
     if (!client) return;
     stop_waiting(clients, client);
@@ -140,6 +158,18 @@ void pr_client_join(struct pr_connection *connection) {
     } else if (client->connections == 0) {
         await_return(clients, client, pr_now());
     }
+}
+
+void pr_client_recount(struct pr_connection *connection) {
+    struct pr_relay *relay = connection->relay;
+    struct pr_client_key key;
+    bool counts = key_of(connection, &key) && is_limited(&relay->limits[key.place]);
+    const struct pr_client *now = connection->client ? connection->client->client : NULL;
+    if (counts ? now && memcmp(&now->key, &key, sizeof key) == 0 : !now) return;
+    pr_lock(relay);
+    pr_client_leave(connection);
+    pr_client_join(connection);
+    pr_unlock(relay);
 }
 
 static uint64_t nanoseconds_for(const struct pr_limits *limits, uint64_t requests) {

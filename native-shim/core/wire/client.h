@@ -75,6 +75,11 @@ bool pr_client_has_room(struct pr_relay *relay, const struct pr_peer *peer);
 void pr_client_join(struct pr_connection *connection);
 void pr_client_leave(struct pr_connection *connection);
 
+/* Under all locks: whether one more connection of the client that was told is within its limits. */
+bool pr_client_has_room_for(struct pr_connection *connection);
+/* Its lane, without a lock: from now on it counts for whom it was told that it is of. */
+void pr_client_recount(struct pr_connection *connection);
+
 /* Its lane, without a lock: whether its client may ask once more, which counts then. */
 bool pr_client_may_ask(struct pr_connection *connection);
 /* Its lane: what was asked counts elsewhere. */

@@ -25,8 +25,7 @@ static bool same_family(const union pr_address *a, const union pr_address *b) {
     return family == b->any.sa_family && (family == AF_INET || family == AF_INET6);
 }
 
-/* An IPv4 client of a dual-stack listener: its own socket is an IPv4 one. */
-static void unmap(union pr_address *address) {
+void pr_unmap(union pr_address *address) {
     const struct in6_addr mapped = address->six.sin6_addr;
     if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&mapped)) return;
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = address->six.sin6_port};
@@ -154,7 +153,7 @@ int pr_stream_family(int fd) {
 
 static void unmap_peer(struct pr_peer *peer) {
     bool six = peer->there.any.sa_family == AF_INET6;
-    unmap(&peer->there);
+    pr_unmap(&peer->there);
     peer->mapped = six && peer->there.any.sa_family == AF_INET;
 }
 
@@ -169,7 +168,7 @@ int pr_peer_accept(int listener, struct pr_peer *peer) {
 static int own_address(int fd, struct pr_peer *peer) {
     socklen_t length = sizeof peer->here;
     if (pr_sys.getsockname(fd, &peer->here.any, &length) < 0) return -errno;
-    unmap(&peer->here);
+    pr_unmap(&peer->here);
     return same_family(&peer->here, &peer->there) ? 0 : -EPROTOTYPE;
 }
 

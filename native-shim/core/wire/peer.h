@@ -44,6 +44,9 @@ static inline bool pr_is_unix(const struct pr_peer *peer) {
     return peer->there.any.sa_family == AF_UNIX;
 }
 
+/* An address of IPv4 that is mapped into IPv6 becomes one of IPv4: its own socket is an IPv4 one. */
+void pr_unmap(union pr_address *address);
+
 /* By the loopback, or a unix socket. */
 bool pr_is_of_this_machine(const struct pr_peer *peer);
 

@@ -106,11 +106,14 @@ bool pr_set_asking(struct pr_connection *connection, const union pr_address *cli
     return true;
 }
 
-unsigned pr_client_address(const struct pr_connection *connection, bool asks, char text[PR_ADDRESS_TEXT]) {
+const union pr_address *pr_told_client(const struct pr_connection *connection, bool asks) {
     const struct pr_proxied *proxied = connection->proxied;
-    const union pr_address *told = proxied && asks && proxied->asks.any.sa_family ? &proxied->asks
-                                   : proxied && proxied->client.any.sa_family     ? &proxied->client
-                                                                                  : NULL;
+    if (proxied && asks && proxied->asks.any.sa_family != AF_UNSPEC) return &proxied->asks;
+    return proxied && proxied->client.any.sa_family != AF_UNSPEC ? &proxied->client : NULL;
+}
+
+unsigned pr_client_address(const struct pr_connection *connection, bool asks, char text[PR_ADDRESS_TEXT]) {
+    const union pr_address *told = pr_told_client(connection, asks);
     if (!told) return pr_peer_address(&connection->peer, text);
     bool is_six = told->any.sa_family == AF_INET6;
     const void *bytes = is_six ? (const void *)&told->six.sin6_addr : &told->four.sin_addr;

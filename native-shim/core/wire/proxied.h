@@ -28,6 +28,9 @@ bool pr_is_trusted(const struct pr_relay *relay, const union pr_address *address
 bool pr_set_client(struct pr_connection *connection, const union pr_address *client);
 bool pr_set_asking(struct pr_connection *connection, const union pr_address *client);
 
+/* By its lane, or under all locks: who was told to ask, or to be connected; NULL where nobody was. */
+const union pr_address *pr_told_client(const struct pr_connection *connection, bool asks);
+
 /* Under its lock, or by its lane: its client's address as pr_peer_address has it, with who asks or without. */
 unsigned pr_client_address(const struct pr_connection *connection, bool asks, char text[PR_ADDRESS_TEXT]);
 
