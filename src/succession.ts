@@ -116,10 +116,13 @@ export class Succession {
   /** The process that comes gets a connection, and what was read of it and not answered. @param by as of `SendConnection` */
   admit(handle: object, by: string, unanswered: Buffer): void {
     const { all } = this.#listeners;
-    const number = all.findIndex(({ at }) => keyOf(at) === by);
+    const [key, address, port] = by.split('\0');
+    const number = all.findIndex(({ at }) => keyOf(at) === key);
     const listener = all[number];
     const relay = listener && isOfLanes(listener) ? this.#relay() : undefined;
-    admit(this.#app.server, { listener, relay, number }, handle, unanswered);
+    const client = address === undefined ? undefined : { address, port: Number(port) };
+    // Lanes know clients that proxies have named by the headers that they have read themselves.
+    admit(this.#app.server, { listener, relay: client ? undefined : relay, number, client }, handle, unanswered);
   }
 
   /** The process that comes answers for the one that goes. */

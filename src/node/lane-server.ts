@@ -288,7 +288,7 @@ function welcome({ server, relay, listeners }: Accepting, { id, how }: Arrival):
   if (!taken) return;
   const passingOn = how === 'handed over' ? passingOnOf(server) : undefined;
   if (passingOn) {
-    void passingOn.passNewcomer(id, taken.fd, listeners[taken.door], bytes);
+    void passingOn.passNewcomer(id, taken, listeners[taken.door], bytes);
     return;
   }
   const { peerKind } = taken;
@@ -306,9 +306,11 @@ function welcome({ server, relay, listeners }: Accepting, { id, how }: Arrival):
  * Takes a connection that another process passes on. @param listener where it came from @param relay undefined where lanes
  * read none of these
  */
-export function admit(server: Server, { listener, relay, number }: AdmitBy, handle: object, unanswered: Buffer): void {
+export function admit(server: Server, by: AdmitBy, handle: object, unanswered: Buffer): void {
+  const { listener, relay, number, client } = by;
   const socket = new Socket({ handle, allowHalfOpen: true, readable: true, writable: true } as SocketConstructorOpts);
   const fd = descriptorOf(socket);
+  if (client) tellPeer(socket, client.address, client.port);
   countAmong(server, socket);
   if (listener) noteArrival(socket, listener);
   const adopted = relay && fd !== undefined ? relay.adopt(fd, false, -1) : undefined;
@@ -326,6 +328,8 @@ type AdmitBy = {
   readonly listener: Listener | undefined;
   readonly relay: NativeRelay | undefined;
   readonly number: number;
+  /** Who a proxy has named; undefined: it is who is connected. */
+  readonly client?: { readonly address: string; readonly port: number } | undefined;
 };
 
 const endOfHead = Buffer.from('\r\n\r\n');

@@ -5,9 +5,10 @@
  * @module
  */
 import type { IncomingMessage, Server } from 'node:http';
-import { Socket } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import { arrivedBy } from '../http/guard/arrived-by.ts';
 import type { NativeRelay } from '../relay/native-relay.ts';
+import type { Taken } from '../relay/shim.ts';
 import { Connection } from './connection.ts';
 import { handleOf, isAnswering } from './internals.ts';
 import { keyOf, type Listener } from './listeners.ts';
@@ -15,7 +16,8 @@ import { pipelineOf } from './pipeline.ts';
 import { holdBack } from './reading.ts';
 
 /**
- * Sends a connection, by its handle, to the other process: by which listener it came (`keyOf` its place), and what was read
+ * Sends a connection, by its handle, to the other process: by which listener it came (`keyOf` its place, and behind a proxy
+ * its client's address and port, behind a NUL each), and what was read
  * of it and not answered.
  */
 export type SendConnection = (handle: object, by: string, unanswered: Buffer) => Promise<void>;
@@ -56,16 +58,22 @@ export class PassingOn {
     if (socket.destroyed) return;
     if (connection) connection.isPassedOn = true;
     const by = arrivedBy(socket) as Listener | undefined;
-    await this.#sendAndClose(socket, handle, by, Buffer.concat([unanswered, rest]));
+    const told = tellOf(by, socket.remoteAddress, socket.remotePort);
+    await this.#sendAndClose(socket, handle, told, Buffer.concat([unanswered, rest]));
   }
 
   /** One that a lane hands over, and Node does not know yet. */
-  async passNewcomer(id: number, fd: number, by: Listener | undefined, unanswered: Buffer): Promise<void> {
+  async passNewcomer(
+    id: number,
+    { fd, address, port }: Taken,
+    by: Listener | undefined,
+    unanswered: Buffer,
+  ): Promise<void> {
     const socket = new Socket({ fd, allowHalfOpen: true, readable: false, writable: true });
     socket.once('close', () => this.#relay?.leaveConnection(id));
     await this.#untilDone(id);
     const handle = handleOf(socket);
-    if (handle) await this.#sendAndClose(socket, handle, by, unanswered);
+    if (handle) await this.#sendAndClose(socket, handle, tellOf(by, address, port), unanswered);
     else socket.destroy();
   }
 
@@ -81,10 +89,10 @@ export class PassingOn {
   }
 
   // The kernel has the descriptor in its message when this resolves.
-  async #sendAndClose(socket: Socket, handle: object, by: Listener | undefined, unanswered: Buffer): Promise<void> {
+  async #sendAndClose(socket: Socket, handle: object, by: string, unanswered: Buffer): Promise<void> {
     this.underway++;
     try {
-      await this.#send(handle, by ? keyOf(by.at) : '', unanswered);
+      await this.#send(handle, by, unanswered);
     } catch {
       // The other process has gone: nobody is there to answer.
     } finally {
@@ -92,6 +100,12 @@ export class PassingOn {
       socket.destroy();
     }
   }
+}
+
+// The header of the PROXY protocol was read here: so the other process is told of the client that it has named.
+function tellOf(by: Listener | undefined, address = '', port = 0): string {
+  if (!by) return '';
+  return by.at.takesProxy && isIP(address) > 0 ? `${keyOf(by.at)}\0${address}\0${port}` : keyOf(by.at);
 }
 
 /** Whether nothing of a connection is under way in Node. */

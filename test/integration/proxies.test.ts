@@ -1,11 +1,12 @@
 /** Proxies in front: whom they name is the client in the log, by lanes and by Node alike. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../support/poll.ts';
-import { type Child, startCli } from '../support/process.ts';
+import { type Child, originOf, startCli } from '../support/process.ts';
 import { four, headers, proxyHeader, wrongHeaders } from '../support/proxy-header.ts';
 import { RawClient } from '../support/raw.ts';
 import { bytesOf, makeFolder, writeRegion } from '../support/regions.ts';
@@ -182,3 +183,28 @@ for (const [kind, flags] of [
     proxy.destroy();
   });
 }
+
+test('a connection keeps the client that a proxy has named where another process takes it over', async (t) => {
+  const args = ['--listen', '127.0.0.1:0,proxy', '--trusted-proxy', '127.0.0.0/8'];
+  const child = startCli(t, ['serve', ...args]);
+  const client = await RawClient.connect(t, Number(new URL((await originOf(child)).split(',')[0] ?? '').port));
+  client.socket.write(headers.four);
+  const ask = async () => {
+    client.get('/regions/demo', '0-9', 'X-Forwarded-For: 203.0.113.5\r\n');
+    assert.equal((await client.response()).status, 206);
+  };
+  await ask();
+  const gone = once(child.process, 'exit');
+  child.process.kill('SIGUSR2');
+  await gone;
+  await ask();
+  const named = /"pid":(\d+),.*"url":"\/regions\/demo",.*"remoteAddress":"([^"]*)"/g;
+  const lines = () => [...child.stdout().matchAll(named)].map(([, pid, address]) => ({ pid: Number(pid), address }));
+  await until(() => lines().length === 2, 'both are logged', child.stdout);
+  const [before, after] = lines();
+  assert.deepEqual([before?.address, after?.address], ['192.0.2.1', '192.0.2.1']);
+  assert.notEqual(before?.pid, after?.pid);
+  client.destroy();
+  process.kill(after?.pid ?? 0, 'SIGTERM');
+  await child.exited;
+});
