@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "wire/keep.h"
 
 enum { PAGE = 4096, SIZE = 8 << 20, BLOCK = 4 << 10 };
@@ -68,6 +69,20 @@ static void a_bucket_of_a_great_rate_does_not_overflow(void) {
     uint64_t rate = UINT64_C(1) << 53;
     CHECK(pr_bucket_take(&bucket, rate, 9 * SECOND, UINT64_MAX, 1) > rate / 6);
     CHECK(pr_bucket_there(&bucket, rate, 9 * SECOND) <= rate / SECOND); /* what a nanosecond brings */
+}
+
+static void a_bucket_of_a_small_rate_holds_two_bytes(void) {
+    struct pr_bucket bucket = {0};
+    CHECK_EQUAL(pr_bucket_take(&bucket, 1, 9 * SECOND, 5, 1), 2);
+    CHECK_EQUAL(pr_bucket_take(&bucket, 1, 10 * SECOND - 1, 5, 1), 0);
+    CHECK_EQUAL(pr_bucket_take(&bucket, 1, 10 * SECOND, 5, 1), 1);
+}
+
+static void what_is_given_back_can_be_taken_again(void) {
+    struct pr_bucket bucket = {0};
+    CHECK_EQUAL(pr_bucket_take(&bucket, 1000, SECOND, 200, 1), 200);
+    pr_bucket_give(&bucket, 1000, 150);
+    CHECK_EQUAL(pr_bucket_take(&bucket, 1000, SECOND, 200, 1), 150);
 }
 
 enum { TAKERS = 4 };
@@ -209,6 +224,31 @@ static void readers_of_one_region_share_its_rate(void) {
     scene_close(&scene);
 }
 
+static uint64_t left_of_rate(const struct scene *scene, uint64_t rate) {
+    const struct pr_generation *generation =
+        pr_slots_find(&scene->relay->slots, PR_KIND_GENERATION, scene->region.generation);
+    return pr_bucket_there(&generation->inode->sent, rate, pr_now());
+}
+
+static void a_short_body_takes_no_more_of_the_rate_than_it_has(void) {
+    enum { RATE = 1000 << 10, BODIES = 20 };
+    struct scene scene = scene_open(1, (struct pr_limits){.rate_of_region = RATE});
+    struct pair pairs[BODIES];
+    uint64_t connections[BODIES];
+    for (int each = 0; each < BODIES; each++) {
+        pairs[each] = pair_open(ROOMY);
+        connections[each] = adopt(scene.relay, &pairs[each]);
+        CHECK_EQUAL(serve(scene.relay, connections[each], &scene.region, PR_ENGINE_SENDFILE, 0, 1, NULL), 1);
+    }
+    CHECK(left_of_rate(&scene, RATE) >= RATE / 5 - BODIES);
+    for (int each = 0; each < BODIES; each++) {
+        read_body(pairs[each].peer, 0, 1, 0);
+        close_peer(&pairs[each]);
+        node_close(scene.relay, connections[each], &pairs[each]);
+    }
+    scene_close(&scene);
+}
+
 static void another_region_has_a_rate_of_its_own(void) {
     struct scene scene = scene_open(1, (struct pr_limits){.rate_of_region = 1 << 10});
     struct region other = region_create(scene.relay, SIZE);
@@ -217,7 +257,7 @@ static void another_region_has_a_rate_of_its_own(void) {
     quick.connection = adopt(scene.relay, &quick.pair);
     CHECK(serve(scene.relay, quick.connection, &other, PR_ENGINE_SENDFILE, 0, 200, NULL) >= 0);
     read_body(quick.pair.peer, 0, 200, 0);
-    CHECK_EQUAL(counted(scene.relay).by_state[PR_SENDING], 1);
+    wait_until(counted(scene.relay).by_state[PR_SENDING] == 1, 5000);
     reader_close(&scene, &quick);
     reader_close(&scene, &slow);
     region_close(scene.relay, &other);
@@ -339,11 +379,14 @@ int main(void) {
     RUN(a_bucket_gives_nothing_rather_than_too_little);
     RUN(what_is_owed_is_paid_first);
     RUN(a_bucket_of_a_great_rate_does_not_overflow);
+    RUN(a_bucket_of_a_small_rate_holds_two_bytes);
+    RUN(what_is_given_back_can_be_taken_again);
     RUN(threads_take_no_more_than_there_is);
     RUN(a_connection_gets_its_rate_and_every_byte);
     RUN(short_bodies_of_one_connection_are_charged_too);
     RUN(who_waits_for_bandwidth_keeps_nobody_else_waiting);
     RUN(readers_of_one_region_share_its_rate);
+    RUN(a_short_body_takes_no_more_of_the_rate_than_it_has);
     RUN(another_region_has_a_rate_of_its_own);
     RUN(a_writer_does_not_wait_for_what_waits_for_bandwidth);
     RUN(what_waits_for_bandwidth_can_be_broken_off);

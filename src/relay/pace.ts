@@ -1,10 +1,15 @@
 /** Bandwidth of bodies that are read here: what lanes send is theirs to hold back (native-shim/core/wire/pace.h). @module */
 import { setTimeout as delay } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
+import type { FileIdentity } from './relay.ts';
 
 /** Milliseconds: so much time's bytes may go out at once. */
 const burst = 200;
 const leastAtOnce = 1024;
 const mostAtOnce = 64 * 1024;
+
+/** So many regions are remembered that were asked for last. */
+const mostRegions = 4096;
 
 /** Bytes at a rate; what is taken moves the time at which all of it is paid for. */
 export class Bucket {
@@ -70,7 +75,8 @@ export class Paces {
   readonly #perConnection: number;
   readonly #perRegion: number;
   readonly #connections = new WeakMap<object, Bucket>();
-  readonly #regions = new WeakMap<object, Bucket>();
+  /** By the file, whose generations are many while it is overwritten. */
+  readonly #regions = new LRUCache<string, Bucket>({ max: mostRegions });
   /** Is told of each body that has to wait. */
   onWait = () => {};
 
@@ -81,11 +87,11 @@ export class Paces {
   }
 
   /** @returns undefined where nothing is limited */
-  of(connection: object | null, region: object): Pace | undefined {
+  of(connection: object | null, { device, inode }: Pick<FileIdentity, 'device' | 'inode'>): Pace | undefined {
     const buckets: Bucket[] = [];
     if (this.#perConnection > 0 && connection)
       buckets.push(bucketOf(this.#connections, connection, this.#perConnection));
-    if (this.#perRegion > 0) buckets.push(bucketOf(this.#regions, region, this.#perRegion));
+    if (this.#perRegion > 0) buckets.push(bucketOf(this.#regions, `${device}.${inode}`, this.#perRegion));
     return buckets.length > 0 ? new Pace(buckets, () => this.onWait()) : undefined;
   }
 }
@@ -93,7 +99,9 @@ export class Paces {
 /** Those of the limits that are bandwidths. */
 export type PacedLimits = { readonly bandwidthPerConnection?: number; readonly bandwidthPerRegion?: number };
 
-function bucketOf(buckets: WeakMap<object, Bucket>, of: object, rate: number): Bucket {
+type Buckets<Of> = { get(of: Of): Bucket | undefined; set(of: Of, bucket: Bucket): unknown };
+
+function bucketOf<Of>(buckets: Buckets<Of>, of: Of, rate: number): Bucket {
   const known = buckets.get(of);
   if (known) return known;
   const made = new Bucket(rate);

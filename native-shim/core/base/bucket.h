@@ -21,5 +21,7 @@ uint64_t pr_bucket_there(const struct pr_bucket *bucket, uint64_t rate, uint64_t
 uint64_t pr_bucket_take(struct pr_bucket *bucket, uint64_t rate, uint64_t now, uint64_t wanted, uint64_t least);
 /* So many more were taken, whether they were there or not. */
 void pr_bucket_owe(struct pr_bucket *bucket, uint64_t rate, uint64_t now, uint64_t bytes);
+/* So many that were taken are not needed. */
+void pr_bucket_give(struct pr_bucket *bucket, uint64_t rate, uint64_t bytes);
 
 #endif

@@ -258,6 +258,7 @@ static void heard(struct pr_lane *lane, const struct epoll_event *event) {
     bool ended = (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0;
     bool is_told = connection && ended && (connection->responder || connection->is_fed);
     if (is_told) relay->lanes->serving->peer_ended(connection);
+    if (connection && (event->events & EPOLLOUT)) connection->pace.is_full = false;
     if (connection && pr_is_with_lane(connection)) {
         pr_poller_ready(connection);
     } else if (is_told) {

@@ -194,6 +194,7 @@ void pr_reference_quarantine(struct pr_reference *reference) {
     pr_reference_state(reference, PR_QUARANTINED);
     counters->quarantined++;
     counters->quarantined_bytes += reference->total - reference->released;
+    pr_admission_end(reference); /* it may last as long as the relay, and has gauges of its own */
     unsettle(reference, reference->generation->inode->waiting_writers);
 }
 

@@ -22,13 +22,17 @@ static uint64_t least_of(uint64_t rate, uint64_t wanted) {
     return least > 0 ? least : 1;
 }
 
-/* What was taken long ago is given up: who asks seldom would save it, and send all of it at once. */
-static uint64_t credit_for(struct pr_credit *credit, struct pr_bucket *bucket, uint64_t now, uint64_t wanted) {
-    uint64_t rate = credit->rate;
+/*
+ * Takes no more than the body still has, of which there are `left` bytes: others go without it. What was taken long ago
+ * is given up: who asks seldom would save it, and send all of it at once.
+ */
+static uint64_t credit_for(struct pr_credit *credit, struct pr_bucket *bucket, uint64_t now, uint64_t wanted,
+                           uint64_t left) {
+    uint64_t rate = credit->rate, batch = batch_of(rate);
     bool usable = credit->bucket == bucket && now - credit->taken_at < PR_BURST;
     if (!usable) *credit = (struct pr_credit){.rate = rate, .bucket = bucket};
     if (credit->bytes == 0) {
-        credit->bytes = pr_bucket_take(bucket, rate, now, batch_of(rate), least_of(rate, wanted));
+        credit->bytes = pr_bucket_take(bucket, rate, now, left < batch ? left : batch, least_of(rate, wanted));
         credit->taken_at = now;
     }
     return credit->bytes < wanted ? credit->bytes : wanted;
@@ -58,7 +62,8 @@ uint64_t pr_pace_allow(struct pr_connection *connection, uint64_t wanted) {
         if (there < least_of(pace->rate, wanted)) return 0;
         if (there < wanted) wanted = there;
     }
-    if (pace->of_region.rate > 0) wanted = credit_for(&pace->of_region, bucket_of_region(connection), now, wanted);
+    if (pace->of_region.rate > 0)
+        wanted = credit_for(&pace->of_region, bucket_of_region(connection), now, wanted, left);
     return wanted;
 }
 
@@ -68,12 +73,21 @@ static void spend_credit(struct pr_credit *credit, uint64_t now, uint64_t sent) 
     if (sent > paid) pr_bucket_owe(credit->bucket, credit->rate, now, sent - paid);
 }
 
-void pr_pace_charge(struct pr_connection *connection, uint64_t sent) {
+static void give_credit_back(struct pr_credit *credit) {
+    if (credit->bytes > 0) pr_bucket_give(credit->bucket, credit->rate, credit->bytes);
+    credit->bytes = 0;
+}
+
+void pr_pace_charge(struct pr_connection *connection, uint64_t sent, bool can_go_on) {
     struct pr_pace *pace = &connection->pace;
-    if (!pace->is_limited || sent == 0) return;
+    if (!pace->is_limited) return;
+    pace->is_full = !can_go_on;
+    pace->is_flushed = pace->is_flushed && sent == 0;
     uint64_t now = pr_now();
-    if (pace->rate > 0) pr_bucket_owe(&pace->own, pace->rate, now, sent);
-    if (pace->of_region.rate > 0) spend_credit(&pace->of_region, now, sent);
+    if (pace->rate > 0 && sent > 0) pr_bucket_owe(&pace->own, pace->rate, now, sent);
+    if (pace->of_region.rate == 0) return;
+    if (sent > 0) spend_credit(&pace->of_region, now, sent);
+    if (!can_go_on) give_credit_back(&pace->of_region);
 }
 
 /* Under its lock: once for each body. */
@@ -83,12 +97,18 @@ static void count_wait(struct pr_connection *connection) {
     pr_part_of(connection)->counters.limited[PR_LIMITED_BANDWIDTH]++;
 }
 
+/* Whose socket is full is slow all the same: it may not put its time off by asking for more. */
+static void excuse(struct pr_connection *connection, uint64_t now) {
+    if (connection->pace.is_full) return;
+    connection->progress_at = now;
+    pr_rate_begin(connection);
+}
+
 /* Who has nothing to send for want of credit is not who is slow. */
 void pr_pace_wait(struct pr_connection *connection) {
     uint64_t now = pr_now();
     connection->pace.until = now + WAIT;
-    connection->progress_at = now;
-    pr_rate_begin(connection);
+    excuse(connection, now);
     count_wait(connection);
     pr_list_remove(&connection->paced);
     pr_list_append(&connection->poller->paced, &connection->paced);

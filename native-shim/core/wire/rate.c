@@ -7,8 +7,8 @@ void pr_rate_begin(struct pr_connection *connection) {
 }
 
 /* Who gets no more than so much a second is not asked to take more than half of it. */
-static uint64_t least_rate(const struct pr_limits *limits) {
-    uint64_t half = limits->rate_of_connection / 2;
+static uint64_t least_rate(const struct pr_connection *connection, const struct pr_limits *limits) {
+    uint64_t half = connection->pace.rate / 2;
     return half > 0 && half < limits->least_rate ? half : limits->least_rate;
 }
 
@@ -23,5 +23,5 @@ bool pr_rate_is_too_low(struct pr_connection *connection, uint64_t now) {
     }
     if (now - rate->since < limits->rate_grace * 1000000) return false;
     pr_rate_begin(connection);
-    return (double)taken * 1000 < (double)least_rate(limits) * (double)limits->rate_grace;
+    return (double)taken * 1000 < (double)least_rate(connection, limits) * (double)limits->rate_grace;
 }

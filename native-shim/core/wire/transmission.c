@@ -200,21 +200,23 @@ static int push_allowed(struct pr_connection *connection, struct pr_transmission
 }
 
 /* What waits in the socket for more to fill a packet would wait as long as what is to come. */
-static void flush(const struct pr_connection *connection, struct pr_transmission *transmission) {
+static void flush(struct pr_connection *connection, struct pr_transmission *transmission) {
     int off = 0;
     transmission->corked = false;
-    if (transmission->reference.sent == 0 || pr_is_unix(&connection->peer)) return;
+    if (transmission->reference.sent == 0 || connection->pace.is_flushed || pr_is_unix(&connection->peer)) return;
+    connection->pace.is_flushed = true;
     pr_sys.setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off); /* should that fail, it is later */
 }
 
 int pr_push(struct pr_connection *connection, struct pr_transmission *transmission, uint64_t budget) {
     uint64_t allowed = pr_pace_allow(connection, budget), before = transmission->reference.sent;
-    if (allowed == 0 && budget > 0) {
+    pr_assert(budget > 0);
+    if (allowed == 0) {
         flush(connection, transmission);
         return PR_PUSHED_PACED;
     }
     int result = push_allowed(connection, transmission, allowed);
-    pr_pace_charge(connection, transmission->reference.sent - before);
+    pr_pace_charge(connection, transmission->reference.sent - before, result >= 0 && result != PR_PUSHED_FULL);
     return result;
 }
 
