@@ -78,6 +78,8 @@ export type OpenOptions = RelayOptions & {
   readonly maxBytes: number | undefined;
   /** Whether it takes the place of another process, which still changes the tree until it hands that over. */
   readonly succeeds?: boolean | undefined;
+  /** Whether this is only a look at what would be served: nothing is read, so the tree is not locked, and nothing is made in it. */
+  readonly isTrial?: boolean | undefined;
   /** Is told what someone who reads the log should know of. */
   readonly report: Report;
   /** Lines of the access log that were lost; undefined where there is none of our own. */
@@ -150,7 +152,7 @@ function assemble(relay: Relay, options: OpenOptions, closers: Closer[]): Pagere
   const catalog = new Catalog(relay, { tree, files, states, tags, dotfiles, kept });
   closers.push(() => catalog.close());
   if (relay instanceof NativeRelay) relay.onOpened = () => catalog.laneHasOpened();
-  const lock = tree && relay instanceof NativeRelay ? new TreeLock(relay, tree) : undefined;
+  const lock = tree && relay instanceof NativeRelay && !options.isTrial ? new TreeLock(relay, tree) : undefined;
   if (lock) closers.push(() => lock.close());
   const statesOf = (next: Tree) => openStates(relay, next, tags, options);
   const followed = { relay, catalog, lock, statesOf, withdraw: () => publisher?.withdraw() };

@@ -49,7 +49,8 @@ export async function checkPlaces(
   }
 }
 
-async function tryToListen(place: { readonly host: string; readonly port: number }): Promise<void> {
+/** @throws Error with a `code` when this address can't be had */
+export async function tryToListen(place: { readonly host: string; readonly port: number }): Promise<void> {
   const server = createServer();
   await once(server.listen({ ...place, exclusive: true }), 'listening');
   await new Promise((resolve) => server.close(resolve));
@@ -76,8 +77,12 @@ function isPublic({ isAdmin }: ListenAt): boolean {
   return !isAdmin;
 }
 
-// Node would have any socket listen that is bound, and says nothing of others but EINVAL.
-function checkInherited({ relay }: Service, fd: number): void {
+/**
+ * Node would have any socket listen that is bound, and says nothing of others but EINVAL.
+ *
+ * @throws UsageError for a descriptor by which nobody can listen
+ */
+export function checkInherited({ relay }: Service, fd: number): void {
   try {
     if (relay instanceof NativeRelay) relay.pathOfListener(fd);
     else if (!isListening(fd)) throw new Error('it does not listen');

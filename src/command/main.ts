@@ -19,6 +19,7 @@ async function runServe(argv: readonly string[]): Promise<void> {
   else if (parsed.kind === 'version')
     await tell(`${version}
 `);
+  else if (parsed.kind === 'check') await tell(await (await import('./check.ts')).check(parsed.options));
   else await (await import('./serve.ts')).serve(parsed.options);
 }
 

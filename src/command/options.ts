@@ -13,7 +13,7 @@ export { UsageError } from './usage-error.ts';
 
 /** What a command line asks for. */
 export type ServeCommand =
-  | { readonly kind: 'serve'; readonly options: ServeOptions }
+  | { readonly kind: 'serve' | 'check'; readonly options: ServeOptions }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' };
 
@@ -29,6 +29,7 @@ const steering = [
     placeholder: 'PATH',
     meaning: 'a JSON file with the options that are not given otherwise',
   },
+  { flag: 'check', placeholder: '', meaning: 'say what would be served and where, or why it can not be; serve nobody' },
   { flag: 'help', placeholder: '', meaning: 'print this text' },
   { flag: 'version', placeholder: '', meaning: 'print the version' },
 ];
@@ -59,7 +60,7 @@ export function parseServeOptions(argv: readonly string[], env: Environment): Se
   refuseUntrustedProxies(options);
   refuseUnsafeWriting(options);
   refuseDeniedNames(options);
-  return { kind: 'serve', options };
+  return { kind: given.has('check') ? 'check' : 'serve', options };
 }
 
 /** The text that `pagerelay serve --help` prints, with a newline at its end. */
@@ -76,7 +77,7 @@ export function usage(): string {
     '',
     ...lines,
     '',
-    `Every flag but --help and --version can also be an environment variable (--max-hold is`,
+    `Every flag but --check, --help and --version can also be an environment variable (--max-hold is`,
     `${variableName('max-hold')}; lists are split at commas, --listen at spaces,
 --header at line ends; ${variableName('writable')} is 1 or 0), and all of these`,
     `but --config a key of the JSON file (${configKey('max-hold')}; lists are arrays). Flags win over variables, and`,
@@ -162,6 +163,7 @@ function parseFlags(argv: readonly string[]): ReadonlyMap<string, readonly strin
   const options = {
     ...Object.fromEntries(typed),
     config: { type: 'string', multiple: true },
+    check: { type: 'boolean' },
     help: { type: 'boolean' },
     version: { type: 'boolean' },
   } as const;

@@ -1,19 +1,29 @@
 /** The file of a unix socket. @module */
-import { lstatSync, statSync, unlinkSync } from 'node:fs';
+import { lstatSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 
 /**
  * Removes the file of a unix socket that nobody listens on, as a service leaves it that is killed.
  *
- * @throws Error with a `code` when somebody does, or the file is something else
+ * @throws as `findStale`
  */
 export async function removeStale(path: string): Promise<void> {
+  const stale = await findStale(path);
+  // Another service may have begun to listen there meanwhile.
+  if (stale && lstatSync(path, { throwIfNoEntry: false })?.ino === stale.ino) unlinkSync(path);
+}
+
+/**
+ * The file of a unix socket that nobody listens on; undefined where there is no file.
+ *
+ * @throws Error with a `code` when somebody listens, or the file is something else
+ */
+export async function findStale(path: string): Promise<Stats | undefined> {
   const there = lstatSync(path, { throwIfNoEntry: false });
-  if (!there) return;
+  if (!there) return undefined;
   if (!there.isSocket()) throw inUse(path, 'there is a file that is no socket');
   if (await isListenedTo(path)) throw inUse(path, 'another process listens there');
-  // Another service may have begun to listen there meanwhile.
-  if (lstatSync(path, { throwIfNoEntry: false })?.ino === there.ino) unlinkSync(path);
+  return there;
 }
 
 function inUse(path: string, why: string): Error {
