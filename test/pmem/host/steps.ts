@@ -73,10 +73,8 @@ const leftOut: Readonly<Record<string, string>> = {
   log: 'starts the command line by the dozen, for what it logs',
   'misbehaving-clients': 'is about what is read from a connection',
   'odd-times': 'is about times of files',
-  'refused-calls': 'is about filters of system calls; it starts the command line by the dozen',
   restart: 'starts the command line again and again, for which the guest takes too long',
   signals: 'is about the command line',
-  systemd: 'is about systemd, of which the guest has none',
   sparse: 'is about file systems on which a hole can be filled by reading it',
   'tree-moved': 'is about the path of the tree',
   'upper-layers': 'is about peers; it wants MPTCP, which the guest has not loaded',
@@ -92,7 +90,6 @@ const leftOut: Readonly<Record<string, string>> = {
   listeners: 'is about where a service listens',
   proxies: 'is about who a client is',
   cors: 'is about fields that are the same on every backing',
-  'memory-reserve': 'is about who is refused; it wants a control group of its own',
   'sending-limits': 'is about how much is sent, whatever holds the pages',
   'max-connections': 'is about how many connections there are',
   'limits-of-requests': 'is about requests that are refused before a region is looked for',
@@ -116,7 +113,6 @@ const leftOut: Readonly<Record<string, string>> = {
   faults: 'is about system calls that fail, for the whole process that all files share there',
   hugetlb: 'is about huge pages; serving.guest.ts has them',
   namespaces: 'wants modules of nftables and bridges, which the guest has not loaded',
-  prove: 'is about the machine’s own backings; prove.guest.ts names those on DAX',
   workers: 'starts three services in threads, for which the guest takes longer than the test may',
 };
 
