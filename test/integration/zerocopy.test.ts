@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { outcomesOf } from '../support/holds.ts';
 import { until } from '../support/poll.ts';
 import { RawClient } from '../support/raw.ts';
@@ -71,10 +72,13 @@ test('no notice is left for Node to spin on', async (t) => {
   for (let round = 0; round < 5; round++) await readWhole(client);
   // Not processor time, of which the test runner takes some for whatever ran in this process before.
   const turns = () => performance.nodeTiming.uvMetricsInfo.loopCount;
-  const before = turns();
-  const from = performance.now();
-  await until(() => performance.now() - from > 500, 'half a second of idling');
-  assert.ok(turns() - before < 2000, `${turns() - before} turns of the event loop while idle`);
+  const turnsOfHalfASecond = async () => {
+    const before = turns();
+    await delay(500);
+    return turns() - before;
+  };
+  // The kernel can be late with a notice, which Node hears of until a lane looks next, a quarter of a second later at most.
+  await until(async () => (await turnsOfHalfASecond()) < 2000, 'half a second of idling');
 });
 
 test('a client that vanishes in mid-body ends it', async (t) => {
