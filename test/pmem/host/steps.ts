@@ -99,6 +99,7 @@ const leftOut: Readonly<Record<string, string>> = {
   cli: 'starts the command line by the dozen, for what it prints',
   'lanes-ahead': 'is about what lanes are told of before it is asked for',
   'lanes-answers': 'is about what a lane answers, whatever holds the pages',
+  'lanes-changes': 'is about when lanes hear of a change; writing.guest.ts changes what lanes send on DAX',
   'lanes-clients': 'is about clients that ask much',
   'lanes-differential': 'asks for thousands of streams of requests',
   'lanes-guards': 'is about who may read',
