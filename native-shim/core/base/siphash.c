@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <sys/random.h>
 
 struct state {
     uint64_t a, b, c, d;
@@ -37,6 +38,10 @@ static uint64_t word_of(const unsigned char *bytes, size_t length) {
     uint64_t word = 0;
     memcpy(&word, bytes, length);
     return le64toh(word);
+}
+
+void pr_siphash_key(uint64_t key[2]) {
+    if (getrandom(key, 2 * sizeof *key, GRND_NONBLOCK) < 0) key[0] = (uint64_t)(uintptr_t)key;
 }
 
 uint64_t pr_siphash(const uint64_t key[2], const void *bytes, size_t length) {

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A key that nobody knows; what is in memory anyway has to do where there is no randomness yet. */
+void pr_siphash_key(uint64_t key[2]);
 uint64_t pr_siphash(const uint64_t key[2], const void *bytes, size_t length);
 
 #endif

@@ -1,7 +1,6 @@
 #include "http/layer.h"
 
-#include <sys/random.h>
-
+#include "base/siphash.h"
 #include "base/sys.h"
 #include "http/accesslog.h"
 #include "http/answering.h"
@@ -38,9 +37,7 @@ void pr_http_open(struct pr_relay *relay) {
     pr_published_open(relay);
     pr_known_open(relay);
     http->suspended = true;
-    /* What is in memory anyway has to do where there is no randomness yet. */
-    uint64_t *key = http->published.key;
-    if (getrandom(key, sizeof http->published.key, GRND_NONBLOCK) < 0) key[0] = (uint64_t)(uintptr_t)http;
+    pr_siphash_key(http->published.key);
 }
 
 void pr_http_close(struct pr_relay *relay) {

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/siphash.h"
@@ -51,7 +50,7 @@ static bool is_limited(const struct pr_limits *limits) {
 void pr_clients_open(struct pr_clients *clients) {
     pthread_mutex_init(&clients->lock, NULL);
     pr_list_init(&clients->waiting);
-    if (getrandom(clients->key, sizeof clients->key, GRND_NONBLOCK) < 0) clients->key[0] = (uint64_t)(uintptr_t)clients;
+    pr_siphash_key(clients->key);
 }
 
 void pr_clients_close(struct pr_clients *clients) {

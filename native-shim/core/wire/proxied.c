@@ -76,10 +76,7 @@ bool pr_is_trusted(const struct pr_relay *relay, const union pr_address *address
     unsigned char bytes[16];
     bool is_unix = address->any.sa_family == AF_UNIX;
     memcpy(bytes, mapped, sizeof mapped);
-    if (address->any.sa_family == AF_INET)
-        memcpy(bytes + sizeof mapped, &address->four.sin_addr, sizeof address->four.sin_addr);
-    else if (!is_unix)
-        memcpy(bytes, &address->six.sin6_addr, sizeof bytes);
+    if (!is_unix) pr_address_bytes(address, address->any.sa_family == AF_INET ? bytes + sizeof mapped : bytes, NULL);
     for (const struct pr_trusted *each = relay->wire->trusted; each; each = each->next)
         if (is_unix ? each->is_unix : is_in(each, bytes)) return true;
     return false;
@@ -115,8 +112,9 @@ const union pr_address *pr_told_client(const struct pr_connection *connection, b
 unsigned pr_client_address(const struct pr_connection *connection, bool asks, char text[PR_ADDRESS_TEXT]) {
     const union pr_address *told = pr_told_client(connection, asks);
     if (!told) return pr_peer_address(&connection->peer, text);
-    bool is_six = told->any.sa_family == AF_INET6;
-    const void *bytes = is_six ? (const void *)&told->six.sin6_addr : &told->four.sin_addr;
+    unsigned char bytes[16];
+    uint16_t port;
+    pr_address_bytes(told, bytes, &port);
     inet_ntop(told->any.sa_family, bytes, text, PR_ADDRESS_TEXT);
-    return ntohs(is_six ? told->six.sin6_port : told->four.sin_port);
+    return ntohs(port);
 }
