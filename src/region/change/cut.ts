@@ -88,7 +88,10 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
       mayBeCut = true;
       change.touch();
       // In the name's turn nobody opens an epoch, or gives the name to another file.
-      await store.turns.take(name, () => store.catalog.whileOurs(name, () => cutInTurn(store, change, size)));
+      await store.turns.take(name, async () => {
+        change.judgeAgain();
+        await store.states.whileCutting(name, change.fd, size, () => cutFile(store, change.fd, size));
+      });
     });
     return true;
   } catch (error) {
@@ -102,15 +105,6 @@ async function tryToCut(store: Store, name: string): Promise<boolean> {
     throw error;
   } finally {
     if (mayBeCut) store.catalog.letGo(name);
-  }
-}
-
-async function cutInTurn(store: Store, change: Change, size: number): Promise<void> {
-  const { name } = change.judgeAgain();
-  try {
-    await store.states.whileCutting(name, change.fd, size, () => cutFile(store, change.fd, size));
-  } finally {
-    store.catalog.letGo(name); // Whoever looks at the file after this turn must not take its new time for others' doing.
   }
 }
 
