@@ -2,11 +2,10 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ListenAt } from '../node/listeners.ts';
-import { findStale } from '../node/unix-path.ts';
-import { createService, type Service } from '../service.ts';
+import { createService } from '../service.ts';
 import { activatedPlaces } from './activation.ts';
 import type { ServeOptions } from './flags.ts';
-import { checkInherited, placesOf, tryToListen } from './listen.ts';
+import { checkPlace, placesOf } from './listen.ts';
 
 /**
  * Opens all that is to be served, and tries all places to listen at.
@@ -35,13 +34,6 @@ function checkWriting({ dir, writable, accessLog }: ServeOptions): void {
   if (accessLog === '-' || accessLog === 'off') return;
   const isThere = statSync(accessLog, { throwIfNoEntry: false }) !== undefined;
   accessSync(isThere ? accessLog : dirname(accessLog), isThere ? constants.W_OK : mayChange);
-}
-
-async function checkPlace(service: Service, { place }: ListenAt): Promise<void> {
-  if ('fd' in place) return checkInherited(service, place.fd);
-  if ('host' in place) return tryToListen(place);
-  await findStale(place.path);
-  accessSync(dirname(place.path), constants.W_OK | constants.X_OK);
 }
 
 function describe({ dir, writable, regions }: ServeOptions, places: readonly ListenAt[]): string {

@@ -1,8 +1,10 @@
 /** Where the service listens. @module */
 import { once } from 'node:events';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, isIP } from 'node:net';
+import { dirname } from 'node:path';
 import type { ListenAt, Listener } from '../node/listeners.ts';
+import { findStale } from '../node/unix-path.ts';
 import { NativeRelay } from '../relay/native-relay.ts';
 import type { Service } from '../service.ts';
 import type { ServeOptions } from './flags.ts';
@@ -43,14 +45,21 @@ export async function checkPlaces(
   for (const at of placesOf(options, activated)) {
     const { place } = at;
     if (service.succession.inherits(at)) continue;
-    if ('fd' in place) checkInherited(service, place.fd);
     // A name is known by the addresses that it has, which are looked up when it listens.
-    else if ('host' in place && isIP(place.host) && place.port > 0 && !at.device) await tryToListen(place);
+    const isAddress = 'host' in place && isIP(place.host) > 0 && place.port > 0 && !at.device;
+    if ('fd' in place || isAddress) await checkPlace(service, at);
   }
 }
 
-/** @throws Error with a `code` when this address can't be had */
-export async function tryToListen(place: { readonly host: string; readonly port: number }): Promise<void> {
+/** Finds out whether a service could listen there. @throws as `listen` */
+export async function checkPlace(service: Service, { place }: ListenAt): Promise<void> {
+  if ('fd' in place) return checkInherited(service, place.fd);
+  if ('host' in place) return tryToListen(place);
+  await findStale(place.path);
+  accessSync(dirname(place.path), constants.W_OK | constants.X_OK);
+}
+
+async function tryToListen(place: { readonly host: string; readonly port: number }): Promise<void> {
   const server = createServer();
   await once(server.listen({ ...place, exclusive: true }), 'listening');
   await new Promise((resolve) => server.close(resolve));
@@ -77,12 +86,8 @@ function isPublic({ isAdmin }: ListenAt): boolean {
   return !isAdmin;
 }
 
-/**
- * Node would have any socket listen that is bound, and says nothing of others but EINVAL.
- *
- * @throws UsageError for a descriptor by which nobody can listen
- */
-export function checkInherited({ relay }: Service, fd: number): void {
+// Node would have any socket listen that is bound, and says nothing of others but EINVAL.
+function checkInherited({ relay }: Service, fd: number): void {
   try {
     if (relay instanceof NativeRelay) relay.pathOfListener(fd);
     else if (!isListening(fd)) throw new Error('it does not listen');
