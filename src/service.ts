@@ -15,7 +15,6 @@ import { answerError, answerErrors } from './http/problem/errors.ts';
 import { ProblemError } from './http/problem/problems.ts';
 import { fieldsOf, type GivenField } from './http/read/given-fields.ts';
 import { addRoutes, refuseOtherMethods } from './http/routes.ts';
-
 import { acceptInLanes } from './lanes.ts';
 import { type GivenLimits, type LimitReason, type Limits, settleLimits } from './limits/limits.ts';
 import { boundConnections } from './node/bounds.ts';
@@ -115,7 +114,7 @@ export function createService(options: ServiceOptions): Service {
   log = app.log;
   const proxies = new TrustedProxies(options.trustedProxies ?? []);
   const clients = new Clients(limits, (reason) => metrics.countLimited(reason), proxies);
-  if (options.accessLog) options.accessLog.clientOf = (peer, forwardedFor) => proxies.clientOf(peer, forwardedFor);
+  if (options.accessLog) options.accessLog.clientOf = (peer, headers) => proxies.clientOfRequest(peer, headers);
   const listeners = new Listeners(app.server, relay, proxies);
   app.addHook('preClose', async () => void listeners.close());
   const onCrowd = warnOfCrowd(log);

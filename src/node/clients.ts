@@ -108,27 +108,18 @@ export class Clients {
 
   #mayAskOfNode({ socket, headers }: IncomingMessage): boolean {
     const peer = socket.remoteAddress;
-    if (!this.#proxies.trusts(peer)) return this.#takeOne(peer, this.#clients.get(this.#of(peer).name));
-    const address = this.#proxies.clientOf(peer, [headers['x-forwarded-for'] ?? []].flat().join(','));
+    const address = this.#proxies.clientOfRequest(peer, headers);
+    const { name, limits } = this.#of(address);
+    if (limits.requestsPerSecond === 0) return true;
+    const known = this.#clients.get(name);
+    // Where it has no connection that is known, as in `inject()`, it is let be.
+    if (!this.#proxies.trusts(peer)) return !known || takeOne(known, limits);
     if (this.#proxies.trusts(address)) return true;
-    const { name } = this.#of(address);
-    const client = this.#clients.get(name) ?? { connections: 0, fullAt: 0 };
+    const client = known ?? { connections: 0, fullAt: 0 };
     this.#clients.set(name, client);
-    const may = this.#takeOne(address, client);
+    const may = takeOne(client, limits);
     if (client.connections === 0) this.#wait(name, client);
     return may;
-  }
-
-  // The generic cell rate algorithm (ITU-T I.371). Where it has no connection that is known, as in `inject()`, it is let be.
-  #takeOne(address: string | undefined, client: Client | undefined): boolean {
-    const { limits } = this.#of(address);
-    if (!client || limits.requestsPerSecond === 0) return true;
-    const now = performance.now();
-    const each = 1000 / limits.requestsPerSecond;
-    const next = Math.max(client.fullAt, now) + each;
-    if (next - now > burstOf(limits) * each + rounding) return false;
-    client.fullAt = next;
-    return true;
   }
 
   #of(address: string | undefined): { readonly name: string; readonly limits: Limits } {
@@ -156,6 +147,16 @@ export class Clients {
 
 /** Milliseconds. */
 const rounding = 1e-6;
+
+// The generic cell rate algorithm (ITU-T I.371).
+function takeOne(client: Client, limits: Limits): boolean {
+  const now = performance.now();
+  const each = 1000 / limits.requestsPerSecond;
+  const next = Math.max(client.fullAt, now) + each;
+  if (next - now > burstOf(limits) * each + rounding) return false;
+  client.fullAt = next;
+  return true;
+}
 
 function burstOf({ requestBurst, requestsPerSecond }: Limits): number {
   return requestBurst > 0 ? requestBurst : 2 * requestsPerSecond;

@@ -1,6 +1,5 @@
 /** Memory in reserve: below it nobody new is let in, while what is on its way goes on. @module */
-import type { Memory } from '../relay/memory.ts';
-import { memoryLeft } from '../relay/memory.ts';
+import { type Memory, memoryLeft } from '../relay/memory.ts';
 
 const lookMilliseconds = 500;
 const mostReserve = 64 * 2 ** 20;

@@ -1,4 +1,5 @@
 /** One line for each request that was answered: Node's, and the frame of those that lanes write by themselves. @module */
+import type { IncomingHttpHeaders } from 'node:http';
 import { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -42,7 +43,7 @@ export class AccessLog {
   readonly output: LogOutput;
   readonly format: AccessLogFormat;
   /** Who asks, of an address (undefined at a unix socket) and what X-Forwarded-For says there. */
-  clientOf: ((peer: string | undefined, forwardedFor: string | undefined) => string | undefined) | undefined;
+  clientOf: ((peer: string | undefined, headers: IncomingHttpHeaders) => string | undefined) | undefined;
 
   constructor(output: LogOutput, format: AccessLogFormat) {
     this.output = output;
@@ -99,8 +100,7 @@ export function watchRequest(
 }
 
 function clientOf(log: AccessLog, { ip, headers, raw }: FastifyRequest): string | undefined {
-  const forwardedFor = [headers['x-forwarded-for'] ?? []].flat().join(',');
-  const client = log.clientOf ? log.clientOf(ip, forwardedFor) : ip;
+  const client = log.clientOf ? log.clientOf(ip, headers) : ip;
   return client ?? (raw.socket.destroyed ? undefined : 'unix:');
 }
 

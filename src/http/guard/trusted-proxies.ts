@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import { type BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { type AddressBlock, blockListOf, parseAddressBlock } from '../../relay/address-block.ts';
 
@@ -39,6 +40,11 @@ export class TrustedProxies {
     if (this.list.length === 0) return false;
     if (address === undefined) return this.#trustsUnix;
     return this.#addresses.check(isIPv4(address) ? `::ffff:${address}` : address, 'ipv6');
+  }
+
+  /** Who asks by a request, as of `clientOf`. @param peer who is connected, or who a header of the PROXY protocol has named */
+  clientOfRequest(peer: string | undefined, headers: IncomingHttpHeaders): string | undefined {
+    return this.trusts(peer) ? this.clientOf(peer, [headers['x-forwarded-for'] ?? []].flat().join(',')) : peer;
   }
 
   /**
