@@ -13,8 +13,8 @@ import { isIdle, PassingOn, type SendConnection } from './node/passing-on.ts';
 import type { Room } from './node/room.ts';
 import { leaveUnlogged } from './observe/access-log.ts';
 import type { Pagerelay } from './pagerelay.ts';
-import type { FileKey } from './region/change/predecessor.ts';
 import { NotOurs } from './region/change/role.ts';
+import type { FileKey } from './relay/file-identity.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 
 /** How often a process that goes looks for connections that have become idle, and for what is not sent any more. */

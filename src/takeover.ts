@@ -4,11 +4,12 @@ import type { Writer } from './http/write/writer.ts';
 import { cutLater } from './region/change/cut.ts';
 import { HeldFiles } from './region/change/held-files.ts';
 import type { GivenLease } from './region/change/leases.ts';
-import { type AskPredecessor, type FileKey, keyOf, Predecessor } from './region/change/predecessor.ts';
+import { type AskPredecessor, Predecessor } from './region/change/predecessor.ts';
 import { Role } from './region/change/role.ts';
 import type { GivenStates } from './region/states.ts';
 import type { TreeLock } from './region/tree-lock.ts';
 import { within } from './region/within.ts';
+import { type FileKey, fileKeyOf } from './relay/file-identity.ts';
 import { NativeRelay } from './relay/native-relay.ts';
 import type { Relay } from './relay/relay.ts';
 
@@ -135,7 +136,7 @@ export class Takeover {
 
 function treeOf({ store }: Writer): FileKey {
   const { dev, ino } = statSync(store.tree.root);
-  return keyOf({ device: dev, inode: ino });
+  return fileKeyOf({ device: dev, inode: ino });
 }
 
 // What waits is for the process that takes this one's place.

@@ -1,7 +1,8 @@
 /** What two processes of the service have to say to each other while one takes the other's place. @module */
 import type { ChildProcess, SendHandle } from 'node:child_process';
 import type { ForwardedAnswer, ForwardedRequest } from '../http/write/forwarding.ts';
-import type { FileKey, PagesAsked } from '../region/change/predecessor.ts';
+import type { PagesAsked } from '../region/change/predecessor.ts';
+import type { FileKey } from '../relay/file-identity.ts';
 import type { Given } from '../takeover.ts';
 
 /** In the order in which they usually come. */

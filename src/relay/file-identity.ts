@@ -23,6 +23,13 @@ export function fileOf(fd: number): FileIdentity {
   return identityOf(fstatSync(fd, { bigint: true }));
 }
 
+/** A file, by device and inode, as one text. */
+export type FileKey = string;
+
+export function fileKeyOf({ device, inode }: Pick<FileIdentity, 'device' | 'inode'>): FileKey {
+  return `${device}:${inode}`;
+}
+
 /** Whether two looks saw one inode. */
 export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
   return one.inode === other.inode && one.device === other.device;

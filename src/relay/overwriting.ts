@@ -1,4 +1,5 @@
 /** When the bytes of an overwrite are on their medium. @module */
+import { fileKeyOf } from './file-identity.ts';
 import type { Files, Overwritten } from './files.ts';
 import type { Generation, Overwrite } from './relay.ts';
 
@@ -33,10 +34,10 @@ export class Overwriting {
   }
 
   /** Only under a lease. Does not reject: an overwrite that the shim does not take has not begun. */
-  run({ device, inode }: Generation, plan: PlannedOverwrite): Promise<Overwritten> {
+  run(generation: Generation, plan: PlannedOverwrite): Promise<Overwritten> {
     const { promise, resolve } = Promise.withResolvers<Overwritten>();
     const one = { overwrite: { ...plan, unsynced: this.isUnsynced }, resolve };
-    if (this.#durability === 'group') this.#join(`${device} ${inode}`, one);
+    if (this.#durability === 'group') this.#join(fileKeyOf(generation), one);
     else void this.#write([one]);
     return promise;
   }

@@ -1,6 +1,7 @@
 /** Bandwidth of bodies that are read here: what lanes send is theirs to hold back (native-shim/core/wire/pace.h). @module */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { type FileKey, fileKeyOf } from './file-identity.ts';
 import type { FileIdentity } from './relay.ts';
 
 /** Milliseconds: so much time's bytes may go out at once. */
@@ -76,7 +77,7 @@ export class Paces {
   readonly #perRegion: number;
   readonly #connections = new WeakMap<object, Bucket>();
   /** By the file, whose generations are many while it is overwritten. */
-  readonly #regions = new LRUCache<string, Bucket>({ max: mostRegions });
+  readonly #regions = new LRUCache<FileKey, Bucket>({ max: mostRegions });
   /** Is told of each body that has to wait. */
   onWait = () => {};
 
@@ -87,11 +88,11 @@ export class Paces {
   }
 
   /** @returns undefined where nothing is limited */
-  of(connection: object | null, { device, inode }: Pick<FileIdentity, 'device' | 'inode'>): Pace | undefined {
+  of(connection: object | null, file: Pick<FileIdentity, 'device' | 'inode'>): Pace | undefined {
     const buckets: Bucket[] = [];
     if (this.#perConnection > 0 && connection)
       buckets.push(bucketOf(this.#connections, connection, this.#perConnection));
-    if (this.#perRegion > 0) buckets.push(bucketOf(this.#regions, `${device}.${inode}`, this.#perRegion));
+    if (this.#perRegion > 0) buckets.push(bucketOf(this.#regions, fileKeyOf(file), this.#perRegion));
     return buckets.length > 0 ? new Pace(buckets, () => this.onWait()) : undefined;
   }
 }

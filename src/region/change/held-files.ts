@@ -1,8 +1,9 @@
 /** What a process that another one has taken the place of still sends, and its leave to change that. @module */
+import { type FileKey, fileKeyOf } from '../../relay/file-identity.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
 import type { Claim, Generation } from '../../relay/relay.ts';
 import { maxSeconds } from '../within.ts';
-import { type FileKey, keyOf, type PagesAsked, type Predecessor } from './predecessor.ts';
+import type { PagesAsked, Predecessor } from './predecessor.ts';
 
 /** What ends a lease that the other process was given, or waits for. */
 type Closers = (() => void)[];
@@ -40,7 +41,7 @@ export class HeldFiles {
     this.#own = new Map();
     for (const id of this.#held()) {
       const file = this.#relay.fileOf({ id });
-      if (file) this.#own.set(keyOf(file), [...(this.#own.get(keyOf(file)) ?? []), id]);
+      if (file) this.#own.set(fileKeyOf(file), [...(this.#own.get(fileKeyOf(file)) ?? []), id]);
     }
     this.#lookedAt = performance.now();
   }

@@ -1,10 +1,10 @@
 /** Leases on pages of a region that are to be changed, and waiting for them. @module */
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileKeyOf } from '../../relay/file-identity.ts';
 import { type Claim, type Needs, SystemError } from '../../relay/relay.ts';
 import type { Region } from '../region.ts';
 import { unlessFailed } from '../unless-failed.ts';
 import { within } from '../within.ts';
-import { keyOf } from './predecessor.ts';
 import { Refusal } from './refusal.ts';
 import type { Store } from './store.ts';
 
@@ -85,7 +85,7 @@ async function leaseFromPredecessor(
   { offset, length, needs }: Wanted,
   { deadline, signal }: Patience,
 ): Promise<(() => void) | undefined> {
-  const file = keyOf(content.generation);
+  const file = fileKeyOf(content.generation);
   if (needs === 'nothing' || !predecessor.has(file)) return undefined;
   const milliseconds = Math.max(turnMilliseconds, deadline - performance.now());
   return predecessor.lease({ file, offset, length, needs }, milliseconds, signal, role.leaving);
@@ -115,7 +115,7 @@ export function leaseAtOnce(
   { offset, length }: Omit<Wanted, 'needs'>,
   needs: Needs = 'done',
 ): Leased | undefined {
-  if (needs !== 'nothing' && store.predecessor.has(keyOf(region.content.generation))) return undefined;
+  if (needs !== 'nothing' && store.predecessor.has(fileKeyOf(region.content.generation))) return undefined;
   const claim = unlessFailed(() => store.relay.claims.lease(region.content.generation, offset, length, needs, false));
   return claim && { region, claim, needs };
 }

@@ -1,12 +1,13 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileKeyOf } from '../../relay/file-identity.ts';
 import type { NativeRelay } from '../../relay/native-relay.ts';
 import { Pending } from '../../relay/pending.ts';
 import type { Generation } from '../../relay/relay.ts';
 import type { OwnMoves } from '../own-moves.ts';
 import type { StatePaths } from '../state-folder.ts';
-import { keyOf, type Predecessor } from './predecessor.ts';
+import type { Predecessor } from './predecessor.ts';
 import { temporaryName } from './temporary-name.ts';
 
 const nudgeMilliseconds = 20;
@@ -97,7 +98,7 @@ export class OldFiles {
     if (until) await until;
     if (await this.#removeUnlessLast(kept)) return;
     const { path, generation } = kept;
-    if (generation) await this.#predecessor.gone(keyOf(generation));
+    if (generation) await this.#predecessor.gone(fileKeyOf(generation));
     if (generation) await this.#relay.retireGeneration(generation);
     // A relay that was closed has told so as well: what it still had in flight is for the next start to remove.
     if (this.#relay.isClosed) return;

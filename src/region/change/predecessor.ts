@@ -1,14 +1,8 @@
 /** Pages that a process still sends whose place this one has taken. @module */
+import type { FileKey } from '../../relay/file-identity.ts';
 import type { Needs } from '../../relay/relay.ts';
 import { within } from '../within.ts';
 import { Refusal } from './refusal.ts';
-
-/** A file, by device and inode, as one text. */
-export type FileKey = string;
-
-export function keyOf({ device, inode }: { readonly device: number; readonly inode: number }): FileKey {
-  return `${device}:${inode}`;
-}
 
 /** Pages that somebody wants to change. Bytes; `length` may be Infinity. */
 export type PagesAsked = {
