@@ -1,12 +1,13 @@
 /** HAProxy and nginx in front: the log has the address of who has asked them, by the PROXY protocol and X-Forwarded-For. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { areThere, program, startTool, type Tool } from '../support/client-tools.ts';
 import { freePort } from '../support/free-port.ts';
+import { configurationOf, configure } from '../support/nginx.ts';
 import { until } from '../support/poll.ts';
 import { type Child, originOf, startCli } from '../support/process.ts';
 import { makeFolder, sha256, sha256OfFile, writeRegion } from '../support/regions.ts';
@@ -100,33 +101,21 @@ backend service
 test('behind nginx, which sends X-Forwarded-For, the log has who asks, and not who says so', async (t) => {
   if (!areThere(t, [nginx])) return;
   const prefix = makeFolder(t, 'tmpfs');
-  mkdirSync(join(prefix, 'temporary'));
-  const scene = await setScene(t, '127.0.0.1:0', nginx, (port, upstream) => {
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (what) => `${what}_temp_path ${prefix}/temporary/${what};`,
-    );
-    writeFileSync(
-      join(prefix, 'nginx.conf'),
-      `daemon off;
-master_process off;
-pid ${prefix}/pid;
-error_log stderr warn;
-events { worker_connections 256; }
-http {
-  access_log off;
-  ${temporary.join('\n  ')}
-  server {
+  const scene = await setScene(t, '127.0.0.1:0', nginx, (port, upstream) =>
+    configure(
+      prefix,
+      configurationOf(
+        prefix,
+        `server {
     listen 127.0.0.1:${port};
     location / {
       proxy_pass http://127.0.0.1:${upstream};
       proxy_http_version 1.1;
       proxy_set_header X-Forwarded-For "203.0.113.1, $remote_addr";
     }
-  }
-}
-`,
-    );
-    return ['-e', 'stderr', '-p', prefix, '-c', join(prefix, 'nginx.conf')];
-  });
+  }`,
+      ),
+    ),
+  );
   await expectClients(t, scene);
 });

@@ -24,9 +24,7 @@ export async function startNginx(
 ): Promise<Nginx> {
   const prefix = makeFolder(scope, 'tmpfs');
   const port = await freePort();
-  mkdirSync(join(prefix, 'temporary'));
-  writeFileSync(join(prefix, 'nginx.conf'), configuration(prefix, port, upstream, keeps));
-  const child = startTool(scope, tool, ['-e', 'stderr', '-p', prefix, '-c', join(prefix, 'nginx.conf')]);
+  const child = startTool(scope, tool, configure(prefix, configuration(prefix, port, upstream, keeps)));
   await until(() => answers(port), 'nginx answers', child.stderr);
   return { port, child };
 }
@@ -37,8 +35,15 @@ export async function stopNginx({ child }: Nginx): Promise<void> {
   await child.exited;
 }
 
-// One process, so that nothing outlives it when it is killed.
-function configuration(prefix: string, port: number, upstream: number, keeps: 'as-told' | 'for-an-hour'): string {
+/** Writes a configuration into a folder. Gives the arguments of an nginx that has nothing outside of that. */
+export function configure(prefix: string, text: string): string[] {
+  mkdirSync(join(prefix, 'temporary'));
+  writeFileSync(join(prefix, 'nginx.conf'), text);
+  return ['-e', 'stderr', '-p', prefix, '-c', join(prefix, 'nginx.conf')];
+}
+
+/** All of a configuration but what stands in `http`. One process, so that nothing outlives it when it is killed. */
+export function configurationOf(prefix: string, http: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (what) => `${what}_temp_path ${prefix}/temporary/${what};`,
   );
@@ -51,7 +56,15 @@ events { worker_connections 256; }
 http {
   access_log off;
   ${temporary.join('\n  ')}
-  proxy_cache_path ${prefix}/slices keys_zone=slices:1m use_temp_path=off;
+  ${http}
+}
+`;
+}
+
+function configuration(prefix: string, port: number, upstream: number, keeps: 'as-told' | 'for-an-hour'): string {
+  return configurationOf(
+    prefix,
+    `proxy_cache_path ${prefix}/slices keys_zone=slices:1m use_temp_path=off;
   upstream pagerelay {
     server 127.0.0.1:${upstream};
     keepalive 4;
@@ -70,9 +83,8 @@ http {
       proxy_cache_valid 200 206 1h;
       ${keeps === 'for-an-hour' ? 'proxy_ignore_headers Cache-Control;' : ''}
     }
-  }
-}
-`;
+  }`,
+  );
 }
 
 async function answers(port: number): Promise<boolean> {
